@@ -1,4 +1,4 @@
-"""The Faust agents: which topic feeds which stage, and where its results go.
+"""The Faust agents: which topic feeds which stage, and where results go.
 
 May touch: nothing on import.  `attach` adds an agent to the app.
 """

@@ -19,8 +19,8 @@ def attach(app: faust.App, settings: Settings) -> None:
     if settings.agents != ("projector",):
         return
 
-    # Faust does not run without an agent.  No one else in the group reads this small topic, so it
-    # takes no one's partitions.
+    # Faust does not run without an agent.  No other agent reads this small topic, so it takes no
+    # partitions from others.
     @app.agent(raw_topic(app, settings, BASELINES), concurrency=1, name="projector")
     async def keep_faust_running(stream: Any) -> AsyncIterator[None]:
         """Ignore the stream: the service reads the topics itself."""

@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import asyncpg
 
-from app.errors import EdgeloopError
+from app.errors import BadDataError, EdgeloopError
 from app.learning.common.event_time import micros_from_text
 from app.log.bulk_reader import scan
-from app.log.records import is_strangers, version_of
-from app.log.snapshot import decoder
+from app.log.records import UNREADABLE, is_strangers, version_of
+from app.log.skipped import Skipped
+from app.log.snapshot import NOT_OURS, decoder
 from app.log.topics import require_existence
 from app.settings import Settings
 from app.storage.connect import close, connect
@@ -39,10 +40,12 @@ class OverrideChange(NamedTuple):
 
 
 class KnownChanges(NamedTuple):
-    """All known changes, oldest first, and a sentence on what may be missing, or `""`."""
+    """All known changes, oldest first; a sentence on what may be missing, or `""`; and the records
+    that cannot be read."""
 
     changes: list[OverrideChange]
     note: str
+    skipped: Skipped
 
 
 def in_force(changes: Iterable[OverrideChange], at_us: int) -> dict[str, Override]:
@@ -83,32 +86,39 @@ def merged(*several: Iterable[OverrideChange]) -> list[OverrideChange]:
     return sorted(found.values(), key=lambda c: (*_order(c), c.override_id))
 
 
-async def read(settings: Settings) -> KnownChanges:
+async def read(settings: Settings, skipped: Skipped) -> KnownChanges:
     """Every change that the topic or the database knows.
 
-    Raises `UnreachableError` without a broker, `ConfigurationError` without the topic.  If the
-    database is not set, not reachable or not migrated, the note says so and only the topic is used.
+    Records that cannot be read are added to `skipped`, which the result has, too.  Raises
+    `UnreachableError` without a broker, `ConfigurationError` without the topic.  If the database is
+    not set, not reachable or not migrated, the note says so and only the topic is used.
     """
-    held = await _from_topic(settings)
+    held = await _from_topic(settings, skipped)
     try:
-        return KnownChanges(merged(held, await _from_database(settings)), "")
+        return KnownChanges(merged(held, await _from_database(settings)), "", skipped)
     except EdgeloopError as error:
         return KnownChanges(
             merged(held),
             f"{error.what}  Changes that compaction removed from {settings.topic(OVERRIDES)} may be"
             " missing.",
+            skipped,
         )
 
 
-async def _from_topic(settings: Settings) -> list[OverrideChange]:
+async def _from_topic(settings: Settings, skipped: Skipped) -> list[OverrideChange]:
     await require_existence(settings, [OVERRIDES])
-    decode = decoder(settings, OVERRIDES)
+    decode = decoder(OVERRIDES)
     found = []
     async for records in scan(settings, OVERRIDES):
         for r in records:
             if is_strangers(r):
+                skipped.add(r.topic, r.partition, r.offset, NOT_OURS)
                 continue
-            record = None if r.value is None else decode(r.value)
+            try:
+                record = None if r.value is None else decode(r.value)
+            except UNREADABLE as error:
+                skipped.add(r.topic, r.partition, r.offset, error)
+                continue
             found.append(OverrideChange(r.key.decode(), version_of(r), r.timestamp * 1000, record))
     return found
 
@@ -126,13 +136,18 @@ async def _from_database(settings: Settings) -> list[OverrideChange]:
         ) from error
     finally:
         await close(connection)
-    decode = decoder(settings, OVERRIDES)
-    return [
-        OverrideChange(
-            i,
-            version,
-            micros_since_epoch(published),
-            None if record is None else decode(record.encode()),
-        )
-        for i, version, published, record in rows
-    ]
+    decode = decoder(OVERRIDES)
+    try:
+        return [
+            OverrideChange(
+                i,
+                version,
+                micros_since_epoch(published),
+                None if record is None else decode(record.encode()),
+            )
+            for i, version, published, record in rows
+        ]
+    except UNREADABLE as error:
+        raise BadDataError(
+            f"pm_overrides_history has a row that cannot be read: {error}."
+        ) from error

@@ -58,7 +58,7 @@ FOLDED = Counter("edgeloop_folded_total", "Records folded into state", ["role"])
 RECORDS_SENT = Counter(
     "edgeloop_records_sent_total", "Records published and acknowledged", ["role"]
 )
-UNREADABLE = Counter(
+UNREADABLE_RECORDS = Counter(
     "edgeloop_unreadable_total",
     "Records in derived topics that are not in the form this version writes",
     ["role"],

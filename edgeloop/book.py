@@ -1,4 +1,5 @@
-"""`OverrideBook`: the position manager's copy of the overrides, current and asked without waiting.
+"""`OverrideBook`: the position manager's current copy of the overrides, which answers without
+waiting.
 
 May touch: the broker (read only: no consumer group, no commits).
 
@@ -6,11 +7,11 @@ How it knows that it is current (`_follow`):
 
 1. Ask the broker for the end of every partition, and note when.
 2. Read on until every position has reached those ends.
-3. Then the book held, at the noted time, everything there was.  That time is what staleness is
-   counted from; repeat.
+3. Then the book has everything that existed at the noted time. Staleness is measured from that
+   time; repeat.
 
-A broker that hangs, a connection that is lost and a reader that is stuck all look the same: step 3
-does not happen.
+If the broker hangs, the connection is lost or the reader is stuck, step 3 is not reached, and the
+book becomes stale.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ _STALE = Resolution(
 )
 
 _MAX_BACK_OFF_S = 5.0
-# Without progress for so long, a new client may do better than the old one.
+# After this time without progress, a new client replaces the old one.
 _START_OVER_AFTER_S = 30.0
-# So long after that a follower is given up from outside; as long it has to end.
+# After this further time the reading task is cancelled, and it then has as long to end.
 _HUNG_AFTER_S = 5.0
 _LOOK_EVERY_S = 1.0
 
@@ -103,7 +104,7 @@ class OverrideBook:
         explore_share: float | None = None,
     ) -> None:
         if security is not None:
-            security.client_options()  # what cannot work is said now, not at each attempt
+            security.client_options()  # report invalid options now, not at each attempt
         if not stale_after_s > 0:
             raise ValueError(f"stale_after_s is {stale_after_s}; it must be greater than 0.")
         self.enabled = enabled
@@ -138,9 +139,9 @@ class OverrideBook:
             await asyncio.wait([task])
         self._current_at = -float("inf")
 
-    # the caller's own word for it
+    # the caller's own definition
     async def ready(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
-        """Wait until all overrides that there were at the start have been read.
+        """Wait until all overrides that existed at the start have been read.
 
         False after `timeout` seconds; the book keeps trying.
         """
@@ -163,8 +164,8 @@ class OverrideBook:
     ) -> Resolution:
         """The size multiplier for an action: see `edgeloop.resolution.resolve`.
 
-        Neither waits nor raises; 1.0 whenever in doubt.  Where exploration is on, `decision_id`
-        determines what is drawn; a decision without an id does not explore.
+        It neither waits nor raises, and answers 1.0 whenever in doubt.  With exploration on,
+        `decision_id` determines the draw; a decision without an id does not explore.
         """
         if emergency:
             return EMERGENCY
@@ -184,7 +185,7 @@ class OverrideBook:
             return failed(error)
 
     def overrides(self) -> list[Override]:
-        """The overrides that the book holds."""
+        """The overrides in the book."""
         return [] if self._shelf is None else list(self._shelf.records.values())
 
     @property
@@ -208,7 +209,7 @@ class OverrideBook:
             try:
                 await self._watched()
             except Exception as error:
-                # Whatever it was, the answer is the same: neutral once stale, and a new client.
+                # The response to any error is the same: neutral once stale, and a new client.
                 if repr(error) != self._last_error:
                     log.warning("Lost the override feed: %r; retrying.", error)
                 self._last_error = repr(error)
@@ -216,10 +217,9 @@ class OverrideBook:
             await asyncio.sleep(min(_MAX_BACK_OFF_S, 0.1 * 2**attempt))
 
     async def _watched(self) -> None:
-        """Follow the topic for as long as there is progress.
-
-        A question to a broker that goes away may never return, and not even let itself be
-        cancelled: then the follower is left behind.  Raises what it raises, and `ConnectionError`.
+        """Follow the topic as long as there is progress.  A request to a broker that goes away may
+        never return, nor react to cancellation; then the reading task is abandoned.  Raises what it
+        raises, and `ConnectionError`.
         """
         self._progress_at = time.monotonic()
         follower = asyncio.create_task(self._follow(), name="override-book-follower")
@@ -239,25 +239,23 @@ class OverrideBook:
                 await asyncio.wait({follower}, timeout=_HUNG_AFTER_S)
 
     async def _follow(self) -> None:
-        """Read the topic from its beginning with a new client, then on and on.
-
-        Raises when a new client is needed.
-        The old shelf answers until the new one is complete, so a reconnection is not seen, and a
-        recreated topic is read again from its beginning.
+        """Read the topic from its beginning with a new client, and follow it.  Raises when a new
+        client is needed.  The old shelf answers until the new one is complete, so a reconnection is
+        not visible, and a recreated topic is read from its beginning.
         """
         from aiokafka import AIOKafkaConsumer, TopicPartition
 
         from edgeloop import tolerant
         from edgeloop.cluster import SameLog
 
-        tolerant.install()  # a header that is no UTF-8 is no reason to be neutral forever
+        tolerant.install()  # else a header that is not UTF-8 leaves the book neutral forever
         consumer = AIOKafkaConsumer(
             **{
                 "bootstrap_servers": self._broker,
                 "enable_auto_commit": False,
-                # An offset that is gone means that the log is another one: start over.
+                # A missing offset means that the log is another one: start over.
                 "auto_offset_reset": "none",
-                # The broker answers a connection's requests in turn: a question waits behind the
+                # The broker answers the requests of a connection in order: a request waits behind a
                 # fetch that waits for records.
                 "fetch_max_wait_ms": round(1000 * min(0.5, self._probe_every_s)),
                 "request_timeout_ms": 10_000,
@@ -281,7 +279,7 @@ class OverrideBook:
             shelf, promotions = Shelf(), Promotions()
             asked_at = self._progress_at = time.monotonic()
             ends: dict[Any, int] | None = await consumer.end_offsets(tps)
-            while asyncio.current_task() is self._follower:  # not one that was left behind
+            while asyncio.current_task() is self._follower:  # not an abandoned task
                 until_probe_s = (
                     self._probe_every_s
                     if ends
@@ -294,15 +292,15 @@ class OverrideBook:
                     shelf.apply(promotions.ready(tp.partition, records))
                 if got:
                     self._progress_at = time.monotonic()
-                    await asyncio.sleep(0)  # thousands of records are not to hold up the loop
+                    await asyncio.sleep(0)  # thousands of records must not block the loop
                 if ends is None and time.monotonic() >= asked_at + self._probe_every_s:
                     asked_at = time.monotonic()
                     ends = await self._probe(consumer, tps)
                     if consumer.partitions_for_topic(self._topic) not in (None, set(), partitions):
                         raise ConnectionError(f"The partitions of {self._topic} have changed.")
                     if checked.done():
-                        checked.result()  # raises where it is another log
-                        # Beside the probes: each question waits behind a fetch.
+                        checked.result()  # raises if it is another log
+                        # In parallel to the probes, as each request waits behind a fetch.
                         checked = asyncio.create_task(same_log.require())
                 if ends is not None and await self._reached(consumer, ends):
                     self._progress_at = time.monotonic()
@@ -326,23 +324,23 @@ class OverrideBook:
 
         if (
             self._topic not in await consumer.topics()
-        ):  # asked for all of them, since asking for one may create it
+        ):  # all topics are listed, since asking for one may create it
             raise ConnectionError(f"The topic {self._topic} does not exist.")
         first = TopicPartition(self._topic, 0)
         consumer.assign([first])
-        await consumer.end_offsets([first])  # once it has answered, the client knows the topic
+        await consumer.end_offsets([first])  # after that, the client knows the topic
         return set(consumer.partitions_for_topic(self._topic) or ())
 
     async def _probe(self, consumer: Any, tps: list[Any]) -> dict[Any, int] | None:
-        """The ends of the log, or None where the broker does not say in time."""
+        """The ends of the log, or None if the broker does not answer in time."""
         from aiokafka.errors import KafkaError
 
         question = asyncio.ensure_future(consumer.end_offsets(tps))
         try:
             done, _ = await asyncio.wait({question}, timeout=max(1.0, self._probe_every_s))
-        finally:  # also where the book ends meanwhile
+        finally:  # also if the book ends meanwhile
             if not question.done():
-                # It is not waited for: a question that is lost may not let itself be cancelled.
+                # Do not wait for it: a lost request may not react to cancellation.
                 question.add_done_callback(noted)
                 question.cancel()
         if not done:

@@ -1,4 +1,4 @@
-"""What the canonical forms share: their error, with its place in the JSON, and the limits of text.
+"""Shared by the canonical forms: their error, with its place in the JSON, and the limits of text.
 
 May touch: nothing.
 """
@@ -21,8 +21,8 @@ class CanonicalError(ValueError):
     """A value has no canonical form.
 
     `reason` is a short stable word (see `app.closes.REASONS`), `message` a sentence, `path` the
-    JSON path relative to what was given: `""` for the value itself, `.chain` or `["my key"]` for a
-    member.
+    JSON path relative to the value that was passed: `""` for the value itself, `.chain` or `["my
+    key"]` for a member.
     """
 
     def __init__(self, reason: str, message: str, path: str = "") -> None:
@@ -41,7 +41,7 @@ def member(name: str) -> str:
 
 
 def shown(text: str) -> str:
-    """`text`, cut to what a message may show."""
+    """`text`, shortened for a message."""
     return text if len(text) <= _SHOWN_CODE_POINTS else text[:_SHOWN_CODE_POINTS] + "…"
 
 

@@ -1,7 +1,4 @@
-"""Closing a Kafka client, whatever its broker does.
-
-May touch: the client it is given.
-"""
+"""Close a Kafka client, whatever its broker does.  May touch: the client that is passed to it."""
 
 from __future__ import annotations
 
@@ -17,8 +14,8 @@ CLOSE_WITHIN_S = 5.0
 async def close_client(client: Any, within_s: float = CLOSE_WITHIN_S) -> None:
     """Stop a consumer, a producer or an admin client.  Raises only when cancelled.
 
-    In a task of its own: a client whose broker is away answers a stop with the `CancelledError` of
-    its own tasks, which would end whoever waits for it, and without a word.
+    It runs in a separate task: a client whose broker is away raises the `CancelledError` of its own
+    tasks, which would silently end the calling task.
     """
     stop = getattr(client, "stop", None) or client.close  # an admin client has no `stop`
     closing = asyncio.ensure_future(stop())
@@ -27,10 +24,10 @@ async def close_client(client: Any, within_s: float = CLOSE_WITHIN_S) -> None:
     finally:
         closing.add_done_callback(noted)
         if not closing.done():
-            closing.cancel()  # one that cannot be closed is left to the garbage collector
+            closing.cancel()  # a client that cannot be closed is left to the garbage collector
 
 
 def noted(left: asyncio.Future[Any]) -> None:
-    """What became of something that nobody waits for any more."""
+    """Log the exception of a task that nothing awaits any more."""
     if not left.cancelled() and (error := left.exception()) is not None:
-        log.info("The Kafka client failed on its way out: %r", error)
+        log.info("The Kafka client failed while it was closed: %r", error)

@@ -1,8 +1,8 @@
-"""Which log it is: the ids that Kafka gives clusters and topics, and the epochs of leaders.
+"""The identity of a log: the ids that Kafka gives clusters and topics, and the leader epochs.
 
 A name is not enough: a topic that was deleted and created again has the same name, and so has an
-empty broker behind the same address.  aiokafka asks with a version of the protocol that has no ids,
-so the requests are defined here, as aiokafka defines its own.
+empty broker behind the same address.  aiokafka uses a version of the protocol without ids, so the
+requests are defined here, in the way aiokafka defines its own.
 
 May touch: the broker, over the connections of an aiokafka client.
 """
@@ -34,7 +34,7 @@ _OK, _UNKNOWN_TOPIC = 0, 3
 
 
 class Topic(NamedTuple):
-    """A topic as it is now: its id, and of each partition the leader's node and epoch."""
+    """The current state of a topic: its id, and the leader's node and epoch for each partition."""
 
     id: str
     leaders: Mapping[int, tuple[int, int]]
@@ -46,7 +46,7 @@ class Topic(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """A cluster: its id, and by full name those of the topics asked for that exist."""
+    """A cluster: its id, and the existing ones of the requested topics, by full name."""
 
     id: str
     topics: Mapping[str, Topic]
@@ -55,7 +55,7 @@ class Cluster(NamedTuple):
 async def look(client: Any, names: Iterable[str]) -> Cluster | None:
     """Ask a random broker of `client` (an `AIOKafkaClient`) for `names`.
 
-    None where the broker is too old to tell ids.  Raises `KafkaError`.
+    None if the broker is too old to report ids.  Raises `KafkaError`.
     """
     try:
         response = await client.send(client.get_random_node(), _MetadataRequest(list(names)))
@@ -75,10 +75,9 @@ async def look(client: Any, names: Iterable[str]) -> Cluster | None:
 async def ends_of_epochs(
     client: Any, cluster: Cluster, epochs: Mapping[tuple[str, int], int]
 ) -> dict[tuple[str, int], int]:
-    """(topic, partition) → the end of what was written up to the given epoch, of each leader.
-
-    -1 where the log knows no epoch that late.  Partitions without a leader are left out, and all
-    of them where the broker is too old to tell.
+    """(topic, partition) → the end of what was written up to the given epoch, from each leader; -1
+    if the log has no epoch that late.  Partitions without a leader are left out, and all of them if
+    the broker is too old to report it.
     """
     by_node: dict[int, dict[str, list[tuple[int, int, int, dict[int, bytes]]]]] = {}
     for (name, number), epoch in epochs.items():
@@ -99,8 +98,8 @@ async def ends_of_epochs(
 
 
 class SameLog:
-    """What a reader has of one topic, compared with what is there: an `AIOKafkaConsumer` with an
-    assignment, and the topic's full name."""
+    """Compares what a reader has read of one topic with the current log.  It takes an
+    `AIOKafkaConsumer` with an assignment, and the topic's full name."""
 
     def __init__(self, consumer: Any, topic: str) -> None:
         self._consumer = consumer
@@ -109,10 +108,9 @@ class SameLog:
         self._read: dict[int, tuple[int, int]] = {}  # partition → position, and an epoch after it
 
     async def require(self) -> None:
-        """Raise `ConnectionError` unless what was read is of the log that is there.
-
-        A topic that was created again, or a broker that was set back, begins again below what was
-        read, and by version what was read would win forever.
+        """Raise `ConnectionError` unless what was read belongs to the current log.  A topic that
+        was created again, or a broker that was set back, begins again below what was read, and the
+        old versions would win forever.
         """
         client = self._consumer._client
         positions = {
@@ -120,7 +118,7 @@ class SameLog:
         }
         now = await look(client, [self._topic])
         if now is None or self._topic not in now.topics:
-            return  # too old to know, or just being created again
+            return  # too old to report it, or the topic is just being created again
         topic, was = now.topics[self._topic], self._was
         if was is not None:
             if (now.id, topic.id) != (was.id, was.topics[self._topic].id):

@@ -1,14 +1,12 @@
-"""Exploration: in a small share of decisions another multiplier than the learned one, drawn with a
-known probability.
-
-May touch: the environment (EDGELOOP_EXPLORE), where no share is given.
+"""Exploration: a small share of decisions uses another multiplier than the learned one, drawn with
+a known probability.  May touch: the environment (EDGELOOP_EXPLORE), unless a share is passed.
 
 Sizes that are always the learned ones cannot show what other sizes would have earned: outcomes may
 depend on the size itself.  With a share ε, a decision gets the learned multiplier m with
-probability 1 − ε, and else one of 1 + s · (m − 1) for s in `SCALES`: neutral, half and one and a
-half times of what was learned, as likely as each other, within the bounds of every multiplier.  The
-probability of what was drawn (the propensity) goes into the close, and `faust -A app audit`
-estimates from it what each way of sizing is worth.
+probability 1 − ε, and otherwise one of 1 + s · (m − 1) for s in `SCALES`: neutral, half and one and
+a half times the learned distance, with equal probability, within the bounds of every multiplier.
+The probability of the draw (the propensity) goes into the close, and `faust -A app audit` estimates
+from it what each way of sizing is worth.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ from edgeloop.resolution import Resolution
 
 VARIABLE = "EDGELOOP_EXPLORE"
 SCALES = (0.0, 0.5, 1.5)
-"""What is drawn from: so much of the learned distance from neutral."""
+"""The multiples of the learned distance from neutral that may be drawn."""
 MAX_SHARE = 0.5
 
 
@@ -53,7 +51,7 @@ def share(given: float | None, environment: Mapping[str, str] | None = None) -> 
 
 
 def scaled(learned: float, scale: float) -> float:
-    """The multiplier that goes `scale` times as far from neutral as `learned`.
+    """The multiplier `scale` times as far from neutral as `learned`.
 
     >>> scaled(1.4, 0.5), scaled(2.5, 1.5), scaled(0.4, 1.5)
     (1.2, 3.0, 0.3)
@@ -87,8 +85,8 @@ def explored(
 ) -> Resolution:
     """`found` with the multiplier that this decision draws, and its propensity.
 
-    `pattern_key` is canonical.  Only a learned multiplier is explored around: every answer but
-    `matched` stays as it is.
+    `pattern_key` is canonical.  Only learned multipliers are explored: every answer but `matched`
+    stays as it is.
     """
     if explore <= 0.0 or found.reason != "matched":
         return found

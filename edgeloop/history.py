@@ -1,14 +1,14 @@
-"""`OverrideHistory`: the overrides as they were, for back-tests.
+"""`OverrideHistory`: the overrides as of any time, for back-tests.
 
 May touch: a file of changes, or the broker (both read only), when it is created; nothing
 afterwards, not even the clock.
 
-A change counts from its time on: with `by="published_at"` when it was published, which is what a
-bot saw then; with `by="as_of"` at the newest trade that it was learned from, for logs that were
-learned afterwards in one go.  Neither lets a back-test see a trade that had not closed.  The same
-changes and times give the same answers.
+A change counts from its time on: with `by="published_at"` from its publication, as a bot would have
+seen it; with `by="as_of"` from the newest trade that it was learned from, for logs that were
+learned later all at once.  In both cases a back-test sees no trade that had not closed yet.  The
+same changes and times give the same answers.
 
-A file is what `faust -A app export changes --out changes.csv` writes, or JSON lines of
+A file is written by `faust -A app export changes --out changes.csv`, or has JSON lines of
 `{"published_at": …, "override_id": …, "version": …, "override": {…} or null}`.
 """
 
@@ -64,7 +64,7 @@ class Step(NamedTuple):
 
 
 class _State(NamedTuple):
-    """A group after its first `place` steps."""
+    """A group after its first `place` changes."""
 
     place: int
     held: dict[str, Prepared]
@@ -77,7 +77,7 @@ class OverrideHistory:
         history = OverrideHistory.from_file("changes.csv")
         size *= history.resolve("uptrend.S1.entry", "add", scope, at=candle_time).multiplier
 
-    Unlike a book it needs `at` in every question.
+    Unlike a book, it needs `at` in every call.
     """
 
     def __init__(
@@ -110,8 +110,8 @@ class OverrideHistory:
                 self._steps.setdefault(group, []).append(Step(at_s, change.override_id, prepared))
 
     def _index(self, group: Group, at_s: float) -> GroupIndex | None:
-        """What the group's overrides were at `at_s`.  Back-tests ask in the order of time: each
-        change is applied once."""
+        """The group's overrides at `at_s`.  Back-tests ask in the order of time, so each change is
+        applied once."""
         steps = self._steps.get(group)
         if steps is None:
             return None
@@ -176,8 +176,8 @@ class OverrideHistory:
         timeout_s: float = 60.0,
         **options: Any,
     ) -> OverrideHistory:
-        """Read what the topic holds now: at least the last change of each override, since
-        compaction removes earlier ones after a while.  Must not be called in a running event loop.
+        """Read the topic: it holds at least the last change of each override; compaction removes
+        earlier ones after a while.  Must not be called in a running event loop.
 
         Raises `SecurityError`; `TimeoutError` and aiokafka's errors where the broker does not
         answer.
@@ -235,7 +235,7 @@ def _of_record(record: Any) -> Change | None:
         if override is not None:
             prepare(override)
         return Change(record.key.decode(), version, record.timestamp / 1000, override)
-    except (StopIteration, ValueError, TypeError, AttributeError):
+    except (StopIteration, ValueError, TypeError, AttributeError, RecursionError):
         return None
 
 

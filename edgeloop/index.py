@@ -13,23 +13,21 @@ from edgeloop.resolution import NO_MATCH, Prepared, Resolution, Together
 from edgeloop.scope import canonical_value
 
 MAX_SPELLINGS = 10_000
-"""Values of one dimension that an index remembers."""
+"""Most values of one dimension that an index caches."""
 MAX_REMEMBERED = 4_096
-"""Sets of matching overrides that are remembered, of all indexes: some 4 kB for each with 30."""
+"""Most cached sets of matching overrides, over all indexes; one of 30 overrides takes some 4 kB."""
 _WORD = (1 << 60) - 1
 
 
 class GroupIndex:
-    """The overrides of one group; they do not change.
-
-    Override i is bit i.  For each dimension, `by_value[v]` has the bits of the overrides that want
-    v there or want nothing there, and `indifferent` those that want nothing.  What matches a
-    context is the intersection over the dimensions: one dictionary look-up and one `&` for each,
-    with no loop over overrides.
+    """The overrides of one group, immutable.  Override i is bit i.  For each dimension,
+    `by_value[v]` has the bits of the overrides whose scope has v or does not have the dimension,
+    and `indifferent` the bits of the latter.  The matches of a context are the intersection over
+    the dimensions: one dictionary look-up and one `&` for each, with no loop over overrides.
     """
 
     def __init__(self, overrides: Iterable[Prepared]) -> None:
-        # By id: the sums, and so the last digits, do not depend on the order of arrival.
+        # By id, so that sums and their last digits do not depend on the order of arrival.
         self._overrides = sorted(overrides, key=lambda o: o.override_id)
         self._all = (1 << len(self._overrides)) - 1
         wanted: dict[str, dict[str | None, int]] = {}
@@ -46,11 +44,11 @@ class GroupIndex:
             by_value = {value: bits | indifferent for value, bits in values.items()}
             by_value[None] = indifferent
             self._dimensions.append((dimension, by_value, indifferent))
-        # The dimension that leaves the fewest first: the loop ends when none is left.
+        # The most selective dimension first: the loop ends when no override is left.
         self._dimensions.sort(key=lambda entry: entry[2].bit_count())
 
     def match(self, context: Mapping[str, object]) -> Together | None:
-        """The overrides whose scope is contained in `context`, by id; None where there are none.
+        """The overrides whose scope is contained in `context`, by id; None if there are none.
 
         The context's values may be raw.  Raises `CanonicalError`.
         """
@@ -108,7 +106,7 @@ class GroupIndex:
         text = canonical_value(value, dimension)
         bits = indifferent if text is None else by_value.get(text, indifferent)
         if type(value) is str and len(by_value) < MAX_SPELLINGS:
-            # The next time this spelling, or this value that no override wants, is a look-up.
+            # Cache this spelling, or this value that no override has.
             by_value[value] = bits
         return bits
 

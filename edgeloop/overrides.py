@@ -1,4 +1,4 @@
-"""`pm_overrides`: the override record, all that the position manager reads.
+"""`pm_overrides`: the override record, the only record that the position manager reads.
 
 May touch: nothing.
 """
@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 
 MIN_MULTIPLIER = 0.3
 MAX_MULTIPLIER = 3.0
-"""The bounds of a size multiplier: no override sizes a trade down, or up, any further."""
+"""The bounds of a size multiplier."""
 
 
 class Evidence(msgspec.Struct, frozen=True, rename={"from_ts": "from", "to_ts": "to"}):
@@ -27,8 +27,8 @@ class Evidence(msgspec.Struct, frozen=True, rename={"from_ts": "from", "to_ts": 
 
 
 class OverrideDecay(msgspec.Struct, frozen=True):
-    """State of the edge; with a half-life the effect keeps fading toward neutral at the reader
-    (hours; 80 % interval)."""
+    """State of the edge.  With a half-life (hours; 80 % interval), the effect keeps decaying toward
+    neutral in the reader."""
 
     state: str
     half_life_hours: float | None = None
@@ -40,9 +40,9 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
 
     `learning` tells the reader how to combine several (classic blends, integrated sums).
 
-    `effect` is the expected uplift at `as_of` (classic: edge_raw), `multiplier` the size factor it
-    makes alone, in [0.3, 3.0] on a grid of 0.01.  `part` says where it comes from: `selected`, an
-    effect that passes alone, or `shared`, one of many that count together.
+    `effect` is the expected uplift at `as_of` (classic: edge_raw), `multiplier` the size factor of
+    this override alone, in [0.3, 3.0] on a grid of 0.01.  `part` says where it comes from:
+    `selected`, an effect that passes alone, or `shared`, one of many that count together.
     `regime_gains` maps a regime's canonical text to a gain of the effect; missing = 1.
     """
 

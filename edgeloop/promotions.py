@@ -26,12 +26,12 @@ class Promotions:
         self._held: dict[int, list[Any]] = {}  # by partition
         self._missing: dict[
             int, dict[bytes, int]
-        ] = {}  # partition → promotion → records that have not come
+        ] = {}  # partition → promotion → number of records still missing
 
     def ready(self, partition: int, records: Sequence[Any]) -> Sequence[Any]:
-        """Of what was read now and what is held back, the records that may become effective."""
+        """Of the new records and those held back, the ones that may become effective."""
         held, missing = self._held.pop(partition, []), self._missing.get(partition, {})
-        free = 0  # so many of `held` may go
+        free = 0  # number of held records to release
         for record in records:
             held.append(record)
             if (promotion := _promotion(record.headers)) is not None:
@@ -66,7 +66,7 @@ class Promotions:
 
 
 def _promotion(headers: Iterable[tuple[str, bytes]]) -> tuple[bytes, int] | None:
-    """Id of the promotion that a record is of, and how many records of it the partition got."""
+    """Id of the record's promotion, and the number of its records in the partition."""
     found = {name: value for name, value in headers if name in ("promotion", "promotion.records")}
     try:
         return found["promotion"], int(found["promotion.records"])

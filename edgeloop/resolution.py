@@ -1,6 +1,6 @@
 """From the overrides that match a context to one size multiplier.
 
-Pure, without I/O, never an exception, neutral whenever in doubt.
+Pure and without I/O; it never raises, and is neutral whenever in doubt.
 
 May touch: nothing; the clock only where no time is given.
 """
@@ -23,9 +23,8 @@ from edgeloop.scope import canonical_value, pairs_of
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
-    """One override that took part.
-
-    Before the clamp the multiplier is 1 + the sum of the contributions.
+    """One override that matched.  Before the clamp, the multiplier is 1 + the sum of the
+    contributions.
     """
 
     override_id: str
@@ -36,7 +35,7 @@ class Resolution(msgspec.Struct, frozen=True, gc=False):
     """The answer.
 
     `reason`: matched, no_match, emergency, disabled, not_ready, stale or error (then `detail` has
-    the error).  `sizing`: where exploration is on, how the multiplier was drawn (see
+    the error).  `sizing`: with exploration on, how the multiplier was drawn (see
     `edgeloop.explore`).
     """
 
@@ -49,13 +48,13 @@ class Resolution(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def applied(self) -> tuple[Any, ...]:
-        """What goes into the action's `applied_overrides`: the ids, and the sizing if there is
+        """The value for the action's `applied_overrides`: the ids, and the sizing if there is
         one."""
         return self.ids if self.sizing is None else (*self.ids, self.sizing)
 
     @property
     def matches(self) -> tuple[Match, ...]:
-        """The overrides that took part, the strongest first."""
+        """The matching overrides, the strongest first."""
         pairs = sorted(
             zip(self.ids, self.contributions, strict=True),
             key=lambda pair: (-abs(pair[1]), pair[0]),
@@ -68,7 +67,7 @@ EMERGENCY = Resolution(1.0, "emergency", "Emergency exits are never resized.")
 
 
 def failed(error: Exception) -> Resolution:
-    """Neutral, with the error in words."""
+    """A neutral answer that describes the error."""
     return Resolution(1.0, "error", f"{type(error).__name__}: {error}")
 
 
@@ -76,10 +75,8 @@ Items = tuple[tuple[str, str], ...]
 
 
 class Regimes:
-    """The regimes that overrides have gains for, the most specific first.
-
-    Overrides of the same regimes share one of these, so which of them holds is found out once for a
-    context.
+    """The regimes for which overrides have gains, the most specific first.  Overrides with the same
+    regimes share one instance, so that the current regime is determined once per context.
     """
 
     __slots__ = ("conditions",)
@@ -88,9 +85,8 @@ class Regimes:
         self.conditions = conditions
 
     def holding(self, context: Mapping[str, object], texts: dict[str, str | None]) -> int:
-        """The place of the first that holds in `context`, else that behind the last.
-
-        `texts` remembers canonical values from one call to the next.
+        """The index of the first regime that `context` is in, or the number of regimes if there is
+        none.  `texts` caches canonical values between calls.
         """
         place = 0
         for items in self.conditions:
@@ -114,9 +110,9 @@ class Prepared(msgspec.Struct, frozen=True):
     """An override checked and made ready for use.
 
     Times are Unix seconds, scope and regimes pairs of dimension and value.  `gains` has one for
-    each of `regimes`, and 1 behind them, for when none holds; without gains there is only that.
-    `row` has again what those that match together need: id, expiry, `as_of_s`, half-life (infinite
-    without one), regimes, effect and gains.
+    each of `regimes`, then 1 for contexts in none of them.  `row` repeats what is needed to combine
+    overrides that match together: id, expiry, `as_of_s`, half-life (infinite without one), regimes,
+    effect and gains.
     """
 
     override_id: str
@@ -135,10 +131,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 def prepare(override: Override) -> Prepared:
-    """Check `override`.
-
-    Raises `ValueError` if it is not what a learner writes; a reader then ignores it.
-    """
+    """Check `override`.  Raises `ValueError` if no learner would write it; readers ignore it."""
     o = override
     if canonical_pattern_key(o.pattern_key, o.module) != o.pattern_key:
         raise ValueError(f"The pattern key {o.pattern_key!r} is not canonical.")
@@ -159,9 +152,8 @@ def prepare(override: Override) -> Prepared:
     if half_life is not None and not (isfinite(half_life) and half_life > 0):
         raise ValueError(f"The half-life is {half_life}.")
     gains = [(pairs_of(text), gain) for text, gain in sorted(o.regime_gains.items())]
-    gains.sort(
-        key=lambda gain: -len(gain[0])
-    )  # stable: of two equally specific regimes the one whose text comes first
+    # The sort is stable: of two equally specific regimes, the one whose text comes first wins.
+    gains.sort(key=lambda gain: -len(gain[0]))
     as_of_s = _seconds(o.as_of)
     expires_s = inf if o.expires_at is None else _seconds(o.expires_at)
     half_life_s = None if half_life is None else half_life * 3600.0
@@ -217,13 +209,13 @@ def contained(items: Items, context: Mapping[str, object]) -> bool:
 
 
 class Together:
-    """Overrides that all match a context: what does not depend on the context or on the time is
-    computed once, since the same ones match again and again.
+    """Overrides that all match a context.  Whatever does not depend on the context or the time is
+    computed once, since the same sets match repeatedly.
 
     integrated: clamp(1 + Σ effect · regime gain · 2^(−age / half-life)), age ≥ 0.  classic: the
-    mean of the multipliers weighted by confidence · (dimensions + 1)^1.5, clamped.  Where both
-    match, while a learner changes over, only the integrated ones count: they would be the same
-    evidence twice.
+    mean of the multipliers weighted by confidence · (dimensions + 1)^1.5, clamped.  If both match,
+    during a change of the learning method, only the integrated ones count: together they would
+    count the same evidence twice.
     """
 
     __slots__ = (
@@ -253,7 +245,8 @@ class Together:
         )
         self._expires_s = min(expires_s)
         newest_s = max(as_of_s)
-        # Mostly all are as of one time, none decays, and all have gains for the same regimes.
+        # In most sets, all overrides are as of the same time, none decays, and all have gains for
+        # the same regimes.
         if min(as_of_s) == newest_s and min(lives_s) == max(lives_s):
             self._decays: tuple[tuple[float, float], ...] = ((newest_s, lives_s[0]),)
             self._of: list[int] | None = None
@@ -269,7 +262,7 @@ class Together:
             self._regimes = regimes[:1] if regimes[0] is not None else ()
         else:
             self._regimes = tuple([r for r in dict.fromkeys(regimes) if r is not None])
-        # By the regimes that hold: of each override its effect times its gain.
+        # By current regime: each override's effect times its gain.
         self._terms: dict[tuple[int, ...], list[float]] = {}
 
     def at(self, context: Mapping[str, object], at_s: float) -> Resolution:
@@ -353,10 +346,10 @@ def resolve(
 
     `pattern_key` may be in any accepted form, `scope` raw; `at` is the time of the decision (aware;
     default now).  An override counts if it is of this pattern and category, all of its scope is in
-    `scope`, and it has not expired.  `emergency` is for exits that must happen whole (stop,
-    liquidation, kill switch), of whatever category: they are never resized.  An ordinary exit or
+    `scope`, and it has not expired.  `emergency` is for exits of any category that must close the
+    whole position (stop, liquidation, kill switch): they are never resized.  An ordinary exit or
     trim is sized like any other action.  Always within [0.3, 3.0], and exactly 1.0 without a match,
-    on any error, and for overrides that make no sense (they are ignored).  Never raises.
+    on any error, and for invalid overrides (they are ignored).  Never raises.
     `OverrideBook.resolve` gives the same answer from an index.
 
     >>> resolve([], "uptrend.S1.entry", "add", {"chain": "sol"}).reason

@@ -27,15 +27,14 @@ _ESCAPES = str.maketrans({"%": "%25", "|": "%7C", "=": "%3D"})
 
 
 def is_regime(dimension: str) -> bool:
-    """Whether `dimension` is a market state.
-
-    `S4` is missing there, and a state at entry says nothing about a later action.
+    """Whether `dimension` is a market state.  For these, `S4` counts as missing, and the state at
+    entry does not apply to a later action.
     """
     return dimension in _REGIMES
 
 
 def canonical_value(value: object, dimension: str = "") -> str | None:
-    """The canonical text of a scope value, or None where it is missing.
+    """The canonical text of a scope value, or None if it is missing.
 
     Missing: None, blank text, `unknown` in any case, and `S4` in any case for a regime dimension.
     Text is trimmed of white space, integers (and floats of integral value) are decimals, other
@@ -73,14 +72,14 @@ def canonical_scope(
 
 
 def canonical_values(dimensions: tuple[str, ...], values: Iterable[object]) -> dict[str, str]:
-    """`canonical_scope` of the scope that holds `values`: one per dimension, None where none is."""
+    """`canonical_scope` of a scope given as `values`: one per dimension, None for missing ones."""
     texts: dict[str, str] = {}
     dimension = ""
     try:
         for dimension, value in zip(dimensions, values, strict=True):
             if value is None:
                 continue
-            # The hot path: the same few short texts again and again.
+            # The hot path: a few short texts, repeated often.
             if type(value) is str and len(value) <= MAX_CODE_POINTS:
                 text = _cached_regime(value) if dimension in _REGIMES else _cached_plain(value)
             else:
@@ -113,7 +112,8 @@ def canonical_text(scope: Mapping[str, object]) -> str:
 
 
 def pairs_of(text: str) -> tuple[tuple[str, str], ...]:
-    """The (dimension, value) pairs of a canonical text.  Raises `ValueError` if it is none.
+    """The (dimension, value) pairs of a canonical text.  Raises `ValueError` if the text is not
+    canonical.
 
     >>> pairs_of("A_mode=1|bucket=a%7Cb"), pairs_of("")
     ((('A_mode', '1'), ('bucket', 'a|b')), ())

@@ -1,6 +1,5 @@
-"""How a Kafka client proves who it is and checks the broker: TLS and SASL.
-
-May touch: the files that it is given (certificates, secrets), read only.
+"""How a Kafka client authenticates itself and verifies the broker: TLS and SASL. May touch: the
+configured files (certificates, secrets), read only.
 """
 
 from __future__ import annotations
@@ -29,10 +28,9 @@ class SecurityError(ValueError):
 
 @dataclass(frozen=True)
 class KafkaSecurity:
-    """What a client needs beside the broker's address.
-
-    `ca`, `certificate` and `key` are paths of PEM files; without `ca` the system's authorities
-    count.  `token_file` is read again for each connection, since tokens expire.
+    """What a client needs besides the broker's address.  `ca`, `certificate` and `key` are paths of
+    PEM files; without `ca`, the system's certificate authorities are trusted.  `token_file` is read
+    again for each connection, since tokens expire.
 
     >>> KafkaSecurity().client_options()
     {'security_protocol': 'PLAINTEXT'}
@@ -51,7 +49,8 @@ class KafkaSecurity:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> KafkaSecurity:
-        """From `EDGELOOP_KAFKA_SECURITY` and the variables beside it; secrets also from files.
+        """From `EDGELOOP_KAFKA_SECURITY` and the other `EDGELOOP_KAFKA_*` variables; secrets also
+        from files.
 
         Raises `SecurityError`, which names the variable.
         """
@@ -82,13 +81,12 @@ class KafkaSecurity:
 
     @property
     def sasl(self) -> bool:
-        """Whether the client names itself by SASL."""
+        """Whether the client authenticates by SASL."""
         return self.protocol in ("sasl_plaintext", "sasl_ssl")
 
     def check(self) -> None:
-        """Raise `SecurityError` where settings do not go together.
-
-        One that would be ignored is refused: it was set to protect something.
+        """Raise `SecurityError` if settings contradict each other.  A setting that would be ignored
+        is an error, too: it was set to protect something.
         """
         for name, value, options in (
             ("SECURITY", self.protocol, PROTOCOLS),
@@ -107,7 +105,7 @@ class KafkaSecurity:
         if self.key and not self.certificate:
             raise SecurityError(
                 f"{_PREFIX}KEY is set, but {_PREFIX}CERTIFICATE is not.",
-                "A client certificate has both; or leave both out.",
+                "A client certificate needs both; set both or neither.",
             )
         bearer = self.mechanism == "OAUTHBEARER"
         for name in ("password",) if bearer else ("token", "token_file"):
@@ -155,7 +153,8 @@ class KafkaSecurity:
         return options
 
     def ssl_context(self) -> ssl.SSLContext:
-        """Checks the broker's certificate and its name, always.  Raises `SecurityError`."""
+        """The TLS context, which always verifies the broker's certificate and host name.  Raises
+        `SecurityError`."""
         try:
             context = ssl.create_default_context(cafile=self.ca or None)
         except (OSError, ValueError) as error:
@@ -171,7 +170,7 @@ class KafkaSecurity:
         return context
 
     def token_provider(self) -> Any:
-        """What aiokafka asks for the token of each connection."""
+        """Provides the token for each connection of aiokafka."""
         from aiokafka.abc import AbstractTokenProvider
 
         token, file = self.token, self.token_file
@@ -184,9 +183,8 @@ class KafkaSecurity:
 
 
 def secret(environment: Mapping[str, str], variable: str) -> str:
-    """The value of `variable`, or what is in the file that `variable` + `_FILE` names.
-
-    That is how Docker and Kubernetes hand secrets over.  Raises `SecurityError`.
+    """The value of `variable`, or the contents of the file that `variable` + `_FILE` names, which
+    is how Docker and Kubernetes provide secrets.  Raises `SecurityError`.
 
     >>> secret({"EDGELOOP_KAFKA_USER": "worker"}, "EDGELOOP_KAFKA_USER")
     'worker'
@@ -198,7 +196,7 @@ def secret(environment: Mapping[str, str], variable: str) -> str:
 
 
 def _read(variable: str, path: str) -> str:
-    """A secret in a file; an end of line behind it is not a part of it."""
+    """A secret in a file, without the line break at its end."""
     try:
         with open(path, "rb") as file:
             raw = file.read(_MOST_BYTES + 1)

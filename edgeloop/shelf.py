@@ -1,4 +1,4 @@
-"""The overrides as the log has them, ready to be asked.
+"""The overrides in the log, ready for queries.
 
 May touch: nothing.
 """
@@ -18,9 +18,13 @@ from edgeloop.versions import Latest
 
 log = logging.getLogger(__name__)
 
+_UNREADABLE = (ValueError, TypeError, OverflowError, RecursionError)
+"""What decoding a record may raise: msgspec's and the canonical forms' errors are ValueErrors, and
+deeply nested JSON raises a RecursionError."""
+
 
 class Shelf:
-    """The overrides as the log has them, and an index per group."""
+    """The overrides in the log, and an index per group."""
 
     def __init__(self) -> None:
         self.bad_records = 0
@@ -30,20 +34,16 @@ class Shelf:
         self._group_of: dict[str, tuple[str, str]] = {}
         self._index: dict[
             tuple[str, str], GroupIndex
-        ] = {}  # replaced, never changed: a question in another thread sees all of it or none
+        ] = {}  # replaced, never changed, so that another thread sees either version as a whole
         self._decode = msgspec.json.Decoder(Override).decode
 
     def apply(self, records: Iterable[Any]) -> None:
-        """Take in Kafka records, in log order.  One that makes no sense is counted and skipped."""
+        """Take in Kafka records, in log order.  Invalid ones are counted and skipped."""
         changed = set()
         for record in records:
             try:
                 changed |= self._take(record)
-            except (
-                ValueError,
-                TypeError,
-                OverflowError,
-            ) as error:  # msgspec's and the canonical forms' errors are ValueErrors
+            except _UNREADABLE as error:
                 self.bad_records += 1
                 if self.bad_records <= 10 or self.bad_records % 1_000 == 0:
                     log.warning(

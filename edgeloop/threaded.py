@@ -26,7 +26,7 @@ class ThreadedOverrideBook:
             size *= book.resolve("uptrend.S1.entry", "add", {"chain": "sol"}).multiplier
 
     The arguments are those of `OverrideBook`.  Every method may be called from any thread;
-    `resolve` looks into memory only.  After the `with` every answer is neutral.
+    `resolve` reads from memory only.  After the `with` every answer is neutral.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ThreadedOverrideBook:
         self._thread.join()
 
     def ready(self, timeout: float | None = None) -> bool:
-        """Wait until all overrides that there were at the start have been read.
+        """Wait until all overrides that existed at the start have been read.
 
         False after `timeout` seconds; the book keeps trying.
         """
@@ -96,12 +96,12 @@ class ThreadedOverrideBook:
         )
 
     def overrides(self) -> list[Override]:
-        """The overrides that the book holds."""
+        """The overrides in the book."""
         return self._book.overrides()
 
     @property
     def enabled(self) -> bool:
-        """False makes every answer neutral."""
+        """Whether the book sizes; if false, every answer is neutral."""
         return self._book.enabled
 
     @enabled.setter

@@ -1,10 +1,10 @@
 """Read records with malformed headers, which neither the broker nor a producer checks.
 
 aiokafka decodes the names of headers as UTF-8 while it unpacks a batch.  A name that is not UTF-8
-raises in the middle of the batch, at every attempt: one such record would end every reader of its
-partition for good.  Here a batch that aiokafka cannot unpack is unpacked once more, record by
-record: a bad name is read with backslashes in place of its bad bytes (`trace\\xff`), headers that
-make no sense are left out, and so are a key or a value.  All other batches go through as before.
+raises in the middle of the batch, at every attempt: one such record would stop every reader of its
+partition for good.  Here a batch that aiokafka cannot unpack is unpacked again, record by record:
+invalid bytes in a name become escapes (`trace\\xff`), and an invalid header, key or value is left
+out.  All other batches are unpacked as before.
 
 May touch: aiokafka (`install` replaces the class by which its fetcher unpacks batches).
 """
@@ -21,19 +21,19 @@ from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
-_LENGTH_AT = 8  # of a batch, behind its base offset
+_LENGTH_AT = 8  # in a batch, after its base offset
 _MAGIC_AT = 16
 _BEFORE_LENGTH = 12
 _UNPACKING = (UnicodeDecodeError, CorruptRecordException, ValueError, IndexError)
 
 
 def install() -> None:
-    """Let every consumer of this process read so; calling it again changes nothing."""
+    """Make every consumer of this process read this way; calling it again changes nothing."""
     fetcher.MemoryRecords = TolerantRecords
 
 
 class TolerantRecords:
-    """What aiokafka's `MemoryRecords` is to its fetcher: the batches of an answer of the broker."""
+    """The batches of a broker's response; replaces aiokafka's `MemoryRecords` in its fetcher."""
 
     def __init__(self, data: bytes) -> None:
         self._records = MemoryRecords(data)
@@ -54,7 +54,7 @@ class TolerantRecords:
 
 
 class _Batch:
-    """A batch as aiokafka makes it; its records even where aiokafka cannot unpack them."""
+    """A batch of aiokafka that also yields records which aiokafka cannot unpack."""
 
     def __init__(self, native: Any, data: memoryview) -> None:
         self._native = native
@@ -70,12 +70,12 @@ class _Batch:
         try:
             yield from self._native
         except _UNPACKING:
-            # From the first record on: the fetcher passes over the offsets that it has had.
+            # Start at the first record: the fetcher skips the offsets that it has already had.
             yield from _unpack(self._data)
 
 
 class _Record(NamedTuple):
-    """What the fetcher needs of a record."""
+    """The attributes of a record that the fetcher reads."""
 
     offset: int
     timestamp: int
@@ -87,7 +87,7 @@ class _Record(NamedTuple):
 
 
 def _unpack(data: memoryview) -> Iterator[_Record]:
-    """The records of a batch, each by the length that stands before it."""
+    """The records of a batch, separated by their length fields."""
     batch = _DefaultRecordBatchPy(data)
     batch._maybe_uncompress()
     buffer, at, count = batch._buffer, batch._pos, batch._num_records
@@ -100,8 +100,8 @@ def _unpack(data: memoryview) -> Iterator[_Record]:
 
 
 def _record(batch: _DefaultRecordBatchPy, data: bytearray) -> _Record:
-    """One record, as far as it makes sense; without an offset it makes none."""
-    _, at = decode_varint(data, 0)  # attributes, not in use
+    """One record, up to its first invalid part; raises if even the offset is invalid."""
+    _, at = decode_varint(data, 0)  # attributes: unused
     since, at = decode_varint(data, at)
     offset, at = decode_varint(data, at)
     appended = batch.timestamp_type == batch.LOG_APPEND_TIME
@@ -118,7 +118,7 @@ def _record(batch: _DefaultRecordBatchPy, data: bytearray) -> _Record:
             content, at = _bytes(data, at)
             headers.append(((name or b"").decode(errors="backslashreplace"), content))
     except _UNPACKING:
-        pass  # what has been read so far is what there is
+        pass  # keep what has been read so far
     place = batch.base_offset + offset
     return _Record(place, timestamp, batch.timestamp_type, key, value, headers)
 

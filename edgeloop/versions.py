@@ -1,4 +1,4 @@
-"""The rule of every reader: the highest version of a key wins, of equals the later.
+"""The rule of every reader: the highest version of a key wins; among equals, the later record.
 
 May touch: nothing.
 """
@@ -13,10 +13,9 @@ Value = TypeVar("Value")
 
 
 class Latest(Generic[Key, Value]):
-    """Of each key the value that counts: the one with the highest version, of equals the later.
-
-    A version is anything that can be compared with the others of its key.  A tombstone is a value
-    as any other (None): it counts until a higher version comes.
+    """For each key the value that counts: the one with the highest version; among equals, the later
+    one.  Versions only need to be comparable with the others of their key.  A tombstone is a value
+    like any other (None): it counts until a higher version comes.
 
     >>> latest = Latest()
     >>> [latest.put("a", version, value) for version, value in ((2, "x"), (1, "y"), (2, "z"))]
@@ -41,6 +40,10 @@ class Latest(Generic[Key, Value]):
         self._versions[key] = version
         self._values[key] = value
         return True
+
+    def remove(self, key: Key) -> None:
+        """Forget a key, and its version."""
+        del self._versions[key], self._values[key]
 
     def items(self) -> ItemsView[Key, Value]:
         """Keys and the values that count, in the order in which the keys first came."""

@@ -19,6 +19,7 @@ from rich.table import Table
 from app.learning.integrated.regimes import LEVEL
 from app.log import topics
 from app.log.bulk_reader import reader
+from app.log.skipped import Skipped
 from app.log.snapshot import current
 from app.settings import Settings
 from app.storage.connect import close, connect
@@ -91,11 +92,12 @@ def _counts(title: str, counts: dict[str, int]) -> Table:
 
 def account(settings: Settings, console: Console) -> None:
     """Print it."""
-    lessons = asyncio.run(current(settings, kinds.LESSONS))
-    verdicts = asyncio.run(current(settings, kinds.VERDICTS))
-    overrides = asyncio.run(current(settings, kinds.OVERRIDES))
-    weights = asyncio.run(current(settings, kinds.REGIME_WEIGHTS))
-    factors = asyncio.run(current(settings, kinds.FACTORS))
+    skipped = Skipped()
+    lessons = asyncio.run(current(settings, kinds.LESSONS, skipped))
+    verdicts = asyncio.run(current(settings, kinds.VERDICTS, skipped))
+    overrides = asyncio.run(current(settings, kinds.OVERRIDES, skipped))
+    weights = asyncio.run(current(settings, kinds.REGIME_WEIGHTS, skipped))
+    factors = asyncio.run(current(settings, kinds.FACTORS, skipped))
     console.print()
     console.print(_counts("topic", asyncio.run(_topic_records(settings))))
     console.print(_counts("table", asyncio.run(_table_rows(settings))))

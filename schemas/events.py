@@ -23,7 +23,7 @@ MAX_EVENT_BYTES = 1024 * 1024
 MAX_NESTING = 64
 
 ScopeValue = str | int | float | bool | None
-"""What a dimension may hold."""
+"""The types that a dimension's value may have."""
 
 ScopeT = TypeVar("ScopeT")
 
@@ -103,17 +103,19 @@ class TradeSummary(Struct, frozen=True, kw_only=True):
 
 
 class Sizing(Struct, frozen=True, kw_only=True):
-    """How a multiplier was drawn where the reader explores (EDGELOOP_EXPLORE): what was learned,
-    what the action was sized by, and how likely that was."""
+    """How a multiplier was drawn by a reader that explores (EDGELOOP_EXPLORE): the learned
+    multiplier, the one used, and its probability."""
 
-    multiplier: Annotated[float, Meta(gt=0, description="What the action was sized by.")]
-    learned: Annotated[float, Meta(gt=0, description="What the overrides say.")]
+    multiplier: Annotated[
+        float, Meta(gt=0, description="Multiplier by which the action was sized.")
+    ]
+    learned: Annotated[float, Meta(gt=0, description="Multiplier according to the overrides.")]
     propensity: Annotated[
         float, Meta(gt=0, le=1, description="Probability with which `multiplier` was drawn.")
     ]
     explore: Annotated[float, Meta(gt=0, le=1, description="Share of decisions that explore.")]
     decision_id: Annotated[
-        Identifier | None, Meta(description="Determines, with the pattern, what was drawn.")
+        Identifier | None, Meta(description="Determines the draw, together with the pattern.")
     ] = None
 
 

@@ -13,7 +13,7 @@ from schemas.events import Sizing
 
 
 class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
-    """Where a trade was made: the unit of baselines."""
+    """Bucket and timeframe of a trade: the unit of baselines."""
 
     bucket: str | None = None
     timeframe: str | None = None
@@ -21,7 +21,7 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
 
 class FactAction(msgspec.Struct, frozen=True):
     """One action of the trade in this group; `scope` is canonical (entry context filled in, missing
-    values left out), `sizing` is there where the reader explored."""
+    values left out), `sizing` is set if the reader explored."""
 
     action_id: str
     ts: str
@@ -32,8 +32,7 @@ class FactAction(msgspec.Struct, frozen=True):
 
 
 class TradeMetrics(msgspec.Struct, frozen=True):
-    """Further data of the trade; days are days, fractions are fractions, null is
-    unknown."""
+    """Further data of the trade, in days and fractions; null is unknown."""
 
     time_efficiency: float | None = None
     hold_time_days: float | None = None

@@ -111,7 +111,7 @@ def asyncapi() -> dict[str, Any]:
 
 
 def documents() -> Iterator[tuple[Path, str]]:
-    """Every document: its file and its text."""
+    """Every document: file → text."""
     for kind in KINDS.values():
         if kind.struct is not None:
             yield FOLDER / "json" / f"{kind.topic}.json", _text(json_schema(kind))
@@ -119,7 +119,8 @@ def documents() -> Iterator[tuple[Path, str]]:
 
 
 def stale() -> list[Path]:
-    """Files that are not what the structs say: missing, changed, or of a record that is no more."""
+    """Files that do not match the structs: missing, changed, or of a record that no longer
+    exists."""
     expected = dict(documents())
     present = {*FOLDER.glob("json/*.json"), FOLDER / "asyncapi.json"}
     differing = {

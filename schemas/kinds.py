@@ -34,7 +34,8 @@ REGIME_WEIGHTS = "learning_regime_weights"
 FACTORS = "learning_latent_factors"
 HISTORY = "learning_edge_history"
 CONTROL = "edgeloop_control"
-"""What workers agree on (`app.log.control`): no kind of record, as nothing is derived from it."""
+"""What workers agree on (`app.log.control`).  It is not a record kind, since nothing is derived
+from it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Kind:
     `topic` is the topic's name without a prefix.  `struct` is the type of its values, None for
     bytes as they came.  `key` names the fields that the message key joins with `|`; it is empty
     where any key will do.  `source` is the topic that it is derived from: its versions are offsets
-    of that. `by_module`: it is partitioned by module instead of by key.  `cleanup` is
+    of that.  `by_module`: it is partitioned by module instead of by key.  `cleanup` is
     Kafka's `cleanup.policy`.  `key_text` and `description` are for the documents.
     """
 

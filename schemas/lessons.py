@@ -12,12 +12,13 @@ from edgeloop.overrides import SCHEMA_VERSION, Evidence
 
 
 class LessonDecay(msgspec.Struct, frozen=True):
-    """How the outcome moves with time.  `slope_per_hour` is the least-squares slope of the outcome
-    on hours of exit; `odds` of a chosen effect of `integrated` are the posterior odds that it
-    reverts to neutral against that it is constant.
+    """How the outcome changes over time.  `slope_per_hour` is the least-squares slope of the
+    outcome on hours of exit; `odds` of a chosen effect of `integrated` are the posterior odds that
+    it reverts to neutral rather than being constant.
 
-    In `classic`, with an outcome other than `rr`, `state` and `multiplier` take the outcome as it
-    is; those of a judgement are by its slope in units of size, and are in the override.
+    In `classic`, with an outcome other than `rr`, `state` and `multiplier` are computed from the
+    raw outcome; the judgement computes its own from the slope in units of size and puts them into
+    the override.
     """
 
     state: str
@@ -190,15 +191,16 @@ class RecordCell(msgspec.Struct, frozen=True, array_like=True):
 
 
 class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="group"):
-    """A group as a whole: what baselines add up, each trade once through its home group.
+    """A group as a whole.  Baselines are sums over the summaries, with each trade once, through its
+    home group.
 
     `robust_sd` is that of the outcomes where `classic` needs it to scale them: null with the
-    outcome `rr`, and in `integrated`, whose path has it. In `integrated` also its path; its
+    outcome `rr`, and in `integrated`, whose path has it.  In `integrated` also its path; its
     `course` over the whole window, on a grid of days; `persistence` of what its slices earn, in
     units of the variance of an outcome, and the `likeness` of their trades, which is what it would
-    be if all of that variance persisted; the `record` of predictions for it at past
-    times; and `shared`, how many of its lessons have a shared effect, and the sum of these: by it a
-    reader knows whether it has all of them.
+    be if all of that variance persisted; the `record` of predictions for it at past times; and
+    `shared`, the number of its lessons with a shared effect and the sum of these effects, which
+    tell a reader whether it has all of them.
     """
 
     learning: str
@@ -274,8 +276,8 @@ class RegimeWeight(msgspec.Struct, frozen=True, kw_only=True):
     persist.
 
     See `app.learning.integrated.regimes`.  `regime` is its canonical text (`""`: all).  `weights`
-    and `sds` are by name: `offset` and the metrics; `active`: the test passed, so that overrides
-    carry gains of it.
+    and `sds` are by name: `offset` and the metrics; `active`: the test passed, so overrides have
+    gains for it.
     """
 
     learning: str
@@ -295,7 +297,7 @@ class RegimeWeight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LatentFactor(msgspec.Struct, frozen=True, kw_only=True):
-    """`learning_latent_factors`: slices that (nearly) the same trades match; one piece of evidence.
+    """`learning_latent_factors`: slices that match (nearly) the same trades: one piece of evidence.
     `cohesion`: mean pairwise Jaccard."""
 
     learning: str

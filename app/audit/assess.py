@@ -48,6 +48,7 @@ from app.audit.walk_forward import (
 from app.audit.work import AuditPlan, Done, Now
 from app.learning.common.event_time import DAY_US, text_from_micros
 from app.learning.common.size_unit import unit_of_size
+from app.log.skipped import Skipped
 
 Floats = NDArray[np.float64]
 
@@ -60,7 +61,12 @@ CURVES = ("integrated", "classic", *(f"no {name}" for name in LEARNERS))
 
 
 def audit(
-    plan: AuditPlan, done: Done, source: str, refused: Sequence[Refused], seconds: float
+    plan: AuditPlan,
+    done: Done,
+    source: str,
+    refused: Sequence[Refused],
+    skipped: Skipped,
+    seconds: float,
 ) -> Audit:
     """The document of all results in `done`."""
     cuts = [cut for of_module in done.cuts.values() for cut in of_module]
@@ -79,7 +85,7 @@ def audit(
         double_counting_of(judged, draws),
     )
     return Audit(
-        data=_data(plan, done, judged, source, refused),
+        data=_data(plan, done, judged, source, refused, skipped),
         edge=answers.has_edge(settings),
         headline=f"{answers.headline(settings)} {answers.beside(settings, peers)}".rstrip(),
         questions=(
@@ -106,7 +112,12 @@ def audit(
 
 
 def _data(
-    plan: AuditPlan, done: Done, judged: Judgements, source: str, refused: Sequence[Refused]
+    plan: AuditPlan,
+    done: Done,
+    judged: Judgements,
+    source: str,
+    refused: Sequence[Refused],
+    skipped: Skipped,
 ) -> Data:
     exits = [
         t.exit_us for m in plan.modules.values() for trades in m.trades.values() for t in trades
@@ -133,6 +144,8 @@ def _data(
         placebos=plan.placebos,
         seed=plan.seed,
         refused=tuple(Refusal(*r) for r in refused),
+        unreadable=skipped.count,
+        first_unreadable=str(skipped.first[0]) if skipped.first else "",
     )
 
 

@@ -25,7 +25,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     """The audited data: `trades`, `decisions` of the categories, how many of them `judged` after
     `cuts`; times are RFC 3339.
 
-    `outcome` is the configured one; `unit` is one unit of size in it.
+    `outcome` is the configured one.  `unreadable`: records of the log that cannot be read, so that
+    their trades are missing; `first_unreadable` names the first and the reason.
     """
 
     source: str
@@ -43,6 +44,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     placebos: int
     seed: int
     refused: tuple[Refusal, ...]
+    unreadable: int = 0
+    first_unreadable: str = ""
 
 
 class Placebo(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import msgspec
 
 from app.closes import DeadLetterError, explode
-from app.errors import BadDataError
 from app.learning.common.event_time import micros_from_text
 from app.learning.common.trade import SegmentKey, Trade, trade_from_fact
 from app.log import topics
 from app.log.bulk_reader import scan
-from app.log.snapshot import read_fact
+from app.log.skipped import Skipped
+from app.log.snapshot import decoder, read_fact
 from app.settings import Settings
 from app.sources import Closed
 from edgeloop.identity import CATEGORIES
@@ -59,7 +59,6 @@ class Module:
         if trade is None:
             return
         group = (fact.pattern_key, fact.action_category)
-        self.trades.setdefault(group, []).append(trade)
         known = self._decided.get((trade.trade_id, group))
         if known is None or known[0].rank < trade.rank:
             self._decided[trade.trade_id, group] = (
@@ -78,6 +77,7 @@ class Module:
                     for a in fact.actions
                 ],
             )
+        self.trades.setdefault(group, []).append(trade)
 
     def decisions(self, categories: Collection[str] = CATEGORIES) -> list[Decision]:
         """The decisions of these categories, by time."""
@@ -110,32 +110,30 @@ def of_groups(kept: dict[tuple[str, str, str], list[PatternTradeEvent]]) -> Take
 
 
 async def read_facts(
-    settings: Settings, take: Take, progress: Callable[[int], None] = lambda n: None
+    settings: Settings,
+    take: Take,
+    skipped: Skipped,
+    progress: Callable[[int], None] = lambda n: None,
 ) -> None:
-    """Have all facts of the log taken; `progress` gets the number of records of each batch.
+    """Have all facts of the log taken; those that cannot be read are added to `skipped`.
 
-    Raises `UnreachableError` without a broker, `ConfigurationError` without the topic and
-    `BadDataError` for a fact that cannot be read.
+    `progress` gets the number of records of each batch.  Raises `UnreachableError` without a
+    broker, `ConfigurationError` without the topic.
     """
     await topics.require_existence(settings, [kinds.FACTS])
-    decode = msgspec.json.Decoder(PatternTradeEvent).decode
+    decode = decoder(kinds.FACTS)
     async for records in scan(settings, kinds.FACTS):
         for record in records:
-            try:
-                if (fact := read_fact(decode, record)) is not None:
-                    take(fact)
-            except (msgspec.MsgspecError, ValueError, TypeError) as error:
-                place = f"{record.topic}/{record.partition}/{record.offset}"
-                raise BadDataError(f"The fact at {place} cannot be read: {error}.") from error
+            read_fact(lambda value: take(decode(value)), record, skipped)
         progress(len(records))
 
 
 async def read_modules(
-    settings: Settings, progress: Callable[[int], None] = lambda n: None
+    settings: Settings, skipped: Skipped, progress: Callable[[int], None] = lambda n: None
 ) -> dict[str, Module]:
     """The facts of the log, module by module; see `read_facts`."""
     modules: dict[str, Module] = {}
-    await read_facts(settings, into(modules, settings.outcome), progress)
+    await read_facts(settings, into(modules, settings.outcome), skipped, progress)
     return modules
 
 

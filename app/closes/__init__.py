@@ -1,7 +1,7 @@
 """Input validation: from the bytes of a closed position to facts, or to a dead letter with the
 reason.
 
-May touch: nothing.  Pure functions; `explode` is the way in.
+May touch: nothing.  Pure functions; `explode` is the entry point.
 """
 
 from app.closes.errors import REASONS, DeadLetterError

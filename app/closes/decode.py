@@ -1,6 +1,6 @@
 """From bytes to one checked close, whichever envelope it came in.
 
-May touch: nothing but the bytes it is given.
+May touch: nothing but its arguments.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def decode(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[An
     try:
         return _decoder(dimensions).decode(value), NEW_ENVELOPE
     except msgspec.DecodeError:
-        # From here on there is time: the value is in the older envelope, has duplicate keys, or is
-        # a dead letter.
+        # The slow path: the value is in the older envelope, has duplicate keys, or is a dead
+        # letter.
         pass
     decode_envelope = _decode_older if _is_older(value) else _decode_new
     try:

@@ -1,6 +1,6 @@
 """From one close to its facts: one per group, with canonical scopes.
 
-May touch: nothing but the bytes it is given.
+May touch: nothing but its arguments.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _groups(
     inherited = _inherited(close, paths, dimensions)
     groups: dict[tuple[str, str], list[FactAction]] = {}
     seen: set[str] = set()
-    home, earliest = ("", ""), "~"  # Above every time.
+    home, earliest = ("", ""), "~"  # Greater than every time.
     for index, action in enumerate(close.actions):
         try:
             ts = canonical_time(action.ts)
@@ -160,7 +160,7 @@ def _groups(
 def _applied(
     applied: tuple[str | Sizing, ...], path: str
 ) -> tuple[tuple[str, ...], Sizing | UnsetType]:
-    """The ids of the overrides, and the sizing where there is one."""
+    """The ids of the overrides, and the sizing if there is one."""
     if not any(type(entry) is Sizing for entry in applied):
         return applied, UNSET  # type: ignore[return-value]
     places = [place for place, entry in enumerate(applied) if isinstance(entry, Sizing)]
@@ -228,8 +228,8 @@ def _time(text: str, path: str) -> str:
 
 
 def _metrics(summary: TradeSummary) -> TradeMetrics:
-    # A negative number of days says nothing: the next one is asked, and without any the efficiency
-    # is unknown.
+    # A negative number of days is meaningless, so the next candidate is used; without any, the
+    # efficiency is unknown.
     days = next(
         (
             d

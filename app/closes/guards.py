@@ -1,8 +1,8 @@
-"""Checks of a value before and beside its decoding: size, encoding, depth, and text that PostgreSQL
+"""Checks of a value that decoding does not do: size, encoding, depth, and text that PostgreSQL
 cannot store.
 
-May touch: nothing but the bytes it is given.  Every check is linear in the value's length and free
-of recursion.
+May touch: nothing but its arguments.  Every check is linear in the value's length and free of
+recursion.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from app.closes.errors import DeadLetterError
 from edgeloop.canonical import UNSTORABLE, member
 from schemas.events import MAX_EVENT_BYTES, MAX_NESTING
 
-# Possessive, and the closing quote optional: it never fails once it has begun, so no input makes it
-# try twice.
+# Possessive, with an optional closing quote: it cannot fail after its first character, so no input
+# causes backtracking.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _STEP = bytes(range(256)).translate(bytes.maketrans(b"{[}]", bytes((1, 1, 0, 0))))
@@ -55,7 +55,8 @@ def check_bytes(value: bytes) -> None:
             raise DeadLetterError(
                 "not_utf8", "$", f"{error.reason} at byte {error.start}", "UnicodeDecodeError"
             ) from None
-    # Few brackets cannot nest deep, whatever is in strings: most events need no second look.
+    # With few brackets the nesting cannot be deep, even if some are in strings: most events need no
+    # further check.
     if value.count(b"{") + value.count(b"[") > MAX_NESTING and _depth(value) > MAX_NESTING:
         raise DeadLetterError(
             "too_deep", "$", f"Objects and arrays are nested over {MAX_NESTING} levels."
@@ -92,7 +93,7 @@ def last_wins(value: bytes) -> bytes:
 
 def _depth(value: bytes) -> int:
     brackets = _STRING.sub(b"", value).translate(None, _NOT_BRACKETS)
-    # Opening brackets are 1 and closing ones 0, so a step is twice that less one.
+    # Opening brackets are 1 and closing ones 0, so each changes the depth by twice that minus one.
     return max(accumulate(2 * byte - 1 for byte in brackets.translate(_STEP)), default=0)
 
 

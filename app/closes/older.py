@@ -1,7 +1,7 @@
 """The older envelope: `{"id", "kind": "position_closed", "module", "content": {…,
 "completed_trades": […]}}`.
 
-May touch: nothing but the bytes it is given.
+May touch: nothing but its arguments.
 
 1. `content.completed_trades` is the whole history of the position: the last element with the
    content's `trade_id` counts.

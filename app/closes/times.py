@@ -32,7 +32,7 @@ def canonical_time(text: str) -> str:
     >>> canonical_time("2026-01-31T10:30:00.1234567+01:00")
     '2026-01-31T09:30:00.123456Z'
     """
-    # A close names the same few times again and again; no long text is remembered.
+    # A close repeats a few times, so results are cached; long texts are not.
     return _cached(text) if len(text) <= _CACHED_LENGTH else _canonical(text)
 
 

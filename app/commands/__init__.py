@@ -1,8 +1,8 @@
 """Our commands on Faust's command line, beside its own.
 
-May touch: nothing; each command says what it touches.  A command's module is imported when the
-command is asked for: half of them need scipy or the audit, which would cost all others a second and
-a half at each start.
+May touch: nothing; each command says what it touches.  A command's module is imported only when the
+command runs: half of them need scipy or the audit, which would add a second and a half to each
+start of the others.
 """
 
 from __future__ import annotations
@@ -50,6 +50,6 @@ import_later(cli, MODULES, before_others=_load_agents)
 
 
 def load() -> None:
-    """Import all of them, for those who look at the whole command line."""
+    """Import all of them, for `--help` and tests of the whole command line."""
     for module in {*MODULES.values(), "diff"}:
         import_module(f"app.commands.{module}")

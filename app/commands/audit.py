@@ -43,9 +43,11 @@ from app.commands.base import (
     json_option,
     now_ms,
     source_options,
+    warn_skipped,
     working,
 )
 from app.errors import BadDataError, UsageError
+from app.log.skipped import Skipped
 from app.report.text import show
 from app.settings import Settings
 from app.sources import closes
@@ -126,7 +128,8 @@ def audit(
     with working(
         BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
     ) as progress:
-        modules, refused = _read(files, kind, mapping, settings, progress)
+        skipped = Skipped()
+        modules, refused = _read(files, kind, mapping, settings, skipped, progress)
         if module is not None:
             if module not in modules:
                 raise UsageError(
@@ -156,7 +159,7 @@ def audit(
         learning = progress.add_task("learning", total=None)
         done = run(plan, lambda n, total: progress.update(learning, completed=n, total=total))
         source = ", ".join(files) if files else "the log"
-        found = assess(plan, done, source, refused, time.monotonic() - began)
+        found = assess(plan, done, source, refused, skipped, time.monotonic() - began)
         if html is not None:
             kept = groups(found)
             reading = progress.add_task("explaining", total=None)
@@ -170,9 +173,15 @@ def audit(
                 )
             elif kept:
                 asyncio.run(
-                    read_facts(settings, of_groups(kept), lambda n: progress.advance(reading, n))
+                    read_facts(
+                        settings,
+                        of_groups(kept),
+                        Skipped(),  # the same records as above
+                        lambda n: progress.advance(reading, n),
+                    )
                 )
             _write(html, page(found, explanations(found, done.now, plan.config, kept)))
+    warn_skipped(skipped)
     if as_json:
         echo(msgspec.json.encode(found, order="sorted").decode())
         return
@@ -185,6 +194,7 @@ def _read(
     kind: str | None,
     mapping: Path | None,
     settings: Settings,
+    skipped: Skipped,
     progress: Progress,
 ) -> tuple[dict[str, Module], list[Refused]]:
     if not files:
@@ -194,7 +204,8 @@ def _read(
                 "Name the files to read.",
             )
         reading = progress.add_task("reading facts", total=None)
-        return asyncio.run(read_modules(settings, lambda n: progress.advance(reading, n))), []
+        take = read_modules(settings, skipped, lambda n: progress.advance(reading, n))
+        return asyncio.run(take), []
     reading = progress.add_task("reading closes", total=None)
     return modules_of(
         closes(files, kind, mapping), settings, now_ms(), lambda closed: progress.advance(reading)

@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
 
 from app.errors import EdgeloopError, UnreachableError
+from app.log.skipped import Skipped
 from app.log.trouble import explained
 from app.sources import KINDS
 from app.terminal import console, echo
@@ -38,6 +39,7 @@ __all__ = [
     "json_option",
     "now_ms",
     "source_options",
+    "warn_skipped",
     "working",
 ]
 
@@ -97,15 +99,16 @@ def handle_errors(command: F) -> F:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        # What aiokafka has to say on a command's way (a broker away, a new topic's leader unknown)
-        # ends in our own sentence, or well.
+        # aiokafka logs errors on the way (a broker away, a new topic's leader unknown). They are
+        # retried, or end in our own message.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         try:
             return command(*args, **kwargs)
         except EdgeloopError as error:
             _exit_with(error)
         except (KafkaError, ConnectionError, asyncio.CancelledError) as error:
-            # A cancellation that comes this far is a client's own, of a request that it gave up.
+            # A cancellation that reaches this point comes from a client that has given up a
+            # request.
             _exit_with(explained(error) or _away(error))
 
     return wrapper  # type: ignore[return-value]
@@ -113,8 +116,8 @@ def handle_errors(command: F) -> F:
 
 def _away(error: BaseException) -> UnreachableError:
     return UnreachableError(
-        f"Kafka or the way to it failed in the middle of the command: {error!r}.",
-        "Run: faust -A app doctor.  When that finds nothing, run the command again.",
+        f"Kafka or the connection to it failed in the middle of the command: {error!r}.",
+        "Run: faust -A app doctor.  If it finds nothing, run the command again.",
     )
 
 
@@ -125,14 +128,20 @@ def _exit_with(error: EdgeloopError) -> NoReturn:
     sys.exit(error.exit_code)
 
 
+def warn_skipped(skipped: Skipped) -> None:
+    """Name the records that could not be read, on stderr."""
+    for line in skipped.lines():
+        echo(f"Warning: {line}", err=True)
+
+
 def now_ms() -> int:
     """Milliseconds since 1970; closes from files get it as their record timestamp."""
     return time.time_ns() // 1_000_000
 
 
 def working(*columns: ProgressColumn) -> Progress:
-    """Progress on stderr: a spinner, what is being done, then `columns`; gone at the end, and
-    nothing where there is no terminal."""
+    """Progress on stderr: a spinner, what is being done, then `columns`; removed at the end, and
+    not shown without a terminal."""
     terminal = Console(stderr=True)
     return Progress(
         SpinnerColumn(),

@@ -1,4 +1,4 @@
-"""`faust -A app overrides diff`: what another way of learning would say, override by override.
+"""`faust -A app overrides diff`: what another learning method would publish, override by override.
 
 May touch: the broker (read only).
 """
@@ -16,15 +16,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn, Time
 from app.audit.differences import Difference, Sides, differences, sides
 from app.audit.trades import read_modules
 from app.audit.variants import LEARNERS
-from app.commands.base import echo, echo_json, handle_errors, json_option, working
+from app.commands.base import echo, echo_json, handle_errors, json_option, warn_skipped, working
 from app.commands.learned import overrides
+from app.log.skipped import Skipped
 from app.settings import Settings
 from edgeloop.identity import CATEGORIES
 from edgeloop.scope import canonical_text
 
 AGAINST = ("classic", *(f"no {name}" for name in LEARNERS))
 PLURAL = {"half-life": "half-lives"}
-"""A learner's name, where it is not a plural yet."""
+"""Plural forms of learners' names that are singular."""
 
 
 @overrides.command("diff")
@@ -57,13 +58,15 @@ def diff(against: str, category: str | None, limit: int, as_json: bool) -> None:
       faust -A app overrides diff --against no-half-life --category entry --limit 5
       faust -A app overrides diff --json
     """
-    settings = Settings.from_environment()
+    settings, skipped = Settings.from_environment(), Skipped()
     other = next(name for name in AGAINST if name.replace(" ", "-") == against)
     with working(
         BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
     ) as progress:
         reading = progress.add_task("reading facts", total=None)
-        modules = asyncio.run(read_modules(settings, lambda n: progress.advance(reading, n)))
+        modules = asyncio.run(
+            read_modules(settings, skipped, lambda n: progress.advance(reading, n))
+        )
         learning = progress.add_task("learning", total=None)
         progress.update(learning, total=len(modules))
         found: dict[str, Sides] = {}
@@ -79,8 +82,10 @@ def diff(against: str, category: str | None, limit: int, as_json: bool) -> None:
         )
         for name in AGAINST
     }
+    warn_skipped(skipped)
     if as_json:
-        echo_json(_document(other, found, listed, limit))
+        document = _document(other, found, listed, limit)
+        echo_json({**document, "unreadable": skipped.document()})
     else:
         _print(other, category, found, listed, limit)
 

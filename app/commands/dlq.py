@@ -1,5 +1,5 @@
-"""`faust -A app dlq list|show|redrive|approve`: closes that were not let in: what they are, why,
-and sending them again.
+"""`faust -A app dlq list|show|redrive|approve`: rejected closes: show them, with the reasons, and
+send them again.
 
 May touch: the broker: reads `position_closed.dlq` and `position_closed`; `redrive` and `approve`
 write `position_closed`, `approve` also `edgeloop_control`.
@@ -35,7 +35,7 @@ from app.moment import parse_time
 from app.settings import Settings
 
 SHOWN_LINES = 400
-"""Of the value of a letter, unless all of it is asked for."""
+"""Lines shown of a letter's value, unless --whole is given."""
 SHOWN_KEY = 120
 """Characters of a letter's key."""
 
@@ -463,7 +463,7 @@ def _key(letter: Letter) -> str:
 
 
 def _short(text: str) -> str:
-    """For a terminal: a key may have a million characters."""
+    """A key shortened for a terminal: it may have a million characters."""
     return text if len(text) <= SHOWN_KEY else f"{text[:SHOWN_KEY]}…"
 
 
@@ -478,7 +478,7 @@ def _time(ms: int) -> str:
             .isoformat(timespec="milliseconds")
             .replace("+00:00", "Z")
         )
-    except (OverflowError, ValueError, OSError):  # a producer may stamp anything
+    except (OverflowError, ValueError, OSError):  # a producer may use any timestamp
         return f"{ms} ms"
 
 

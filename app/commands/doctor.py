@@ -1,4 +1,4 @@
-"""`faust -A app doctor`: is everything there that a worker needs, and if not, what to do.
+"""`faust -A app doctor`: check everything that a worker needs, and say how to fix what is missing.
 
 May touch: the broker and the database (read only).
 """

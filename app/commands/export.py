@@ -13,10 +13,19 @@ from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option, working
+from app.commands.base import (
+    cli,
+    console,
+    echo,
+    echo_json,
+    handle_errors,
+    json_option,
+    warn_skipped,
+    working,
+)
 from app.errors import UsageError
 from app.export.columns import Column, wide
-from app.export.exported import Exported, Filters
+from app.export.exported import Exported, Filters, Remarks
 from app.export.files import FORMATS, format_of, write
 from app.export.tables import TABLES
 from app.moment import parse_time
@@ -101,13 +110,14 @@ def export(
         category,
         None if as_of is None else round(parse_time(as_of).timestamp() * 1e6),
     )
-    chosen, notes = format_of(out, kind), list[str]()
+    chosen, remarks = format_of(out, kind), Remarks()
     with working(MofNCompleteColumn(), TimeElapsedColumn()) as bar:
         task = bar.add_task(f"exporting {table}", total=None)
-        rows = exported.rows(settings, filters, notes)
+        rows = exported.rows(settings, filters, remarks)
         count = asyncio.run(
             write(rows, columns, out, chosen, force=force, progress=lambda n: bar.advance(task, n))
         )
+    warn_skipped(remarks.skipped)
     if as_json:
         echo_json(
             {
@@ -116,13 +126,16 @@ def export(
                 "format": chosen,
                 "rows": count,
                 "columns": len(columns),
-                "notes": notes,
+                "notes": remarks.notes,
+                "unreadable": remarks.skipped.document(),
             }
         )
         return
-    for note in notes:
+    for note in remarks.notes:
         echo(note, err=True)
-    echo(f"{count:,} rows of {len(columns)} columns{'' if out == '-' else f' in {out}'}", err=True)
+    lacking = "; incomplete, see the warnings" if remarks.skipped.count else ""
+    where = "" if out == "-" else f" in {out}"
+    echo(f"{count:,} rows of {len(columns)} columns{where}{lacking}", err=True)
 
 
 def _columns(exported: Exported, settings: Settings, is_wide: bool, table: str) -> list[Column]:

@@ -26,13 +26,17 @@ from app.commands.base import (
     import_later,
     json_option,
     now_ms,
+    warn_skipped,
 )
 from app.commands.refresh import refreshing
 from app.errors import BadDataError
 from app.explain.spark import curve
+from app.export.exported import Remarks
 from app.export.overrides import overrides_at
 from app.log.bulk_reader import follow
-from app.log.snapshot import current
+from app.log.records import UNREADABLE, version_of
+from app.log.skipped import SHOWN, Skipped
+from app.log.snapshot import current, decoder
 from app.matching import matching
 from app.moment import parse_time
 from app.settings import Settings
@@ -110,13 +114,14 @@ def list_overrides(
       faust -A app overrides list --pattern 'pm.donchian*' --category entry --sort trades
       faust -A app overrides list --as-of 2026-01-31T12:00:00Z --json
     """
-    settings, notes = Settings.from_environment(), list[str]()
+    settings, remarks = Settings.from_environment(), Remarks()
     if as_of is None:
-        records = asyncio.run(current(settings, kinds.OVERRIDES))
+        records = asyncio.run(current(settings, kinds.OVERRIDES, remarks.skipped))
     else:
         records = asyncio.run(
-            overrides_at(settings, round(parse_time(as_of).timestamp() * 1e6), notes)
+            overrides_at(settings, round(parse_time(as_of).timestamp() * 1e6), remarks)
         )
+    warn_skipped(remarks.skipped)
     found = list(matching(records, module=module, pattern=pattern, category=category))
     order = {
         "multiplier": lambda o: (-o.multiplier, o.override_id),
@@ -129,11 +134,12 @@ def list_overrides(
             {
                 "total": len(found),
                 "overrides": _dicts(found[:limit]),
-                **({} if as_of is None else {"notes": notes}),
+                "unreadable": remarks.skipped.document(),
+                **({} if as_of is None else {"notes": remarks.notes}),
             }
         )
         return
-    for note in notes:
+    for note in remarks.notes:
         echo(note, err=True)
     table = Table(
         "override", "pattern", "category", "scope", "×", "trades", "effect", "confidence", "decay"
@@ -169,8 +175,9 @@ def show_override(override_id: str, as_json: bool) -> None:
     Examples:
       faust -A app overrides show 3f2a9c
     """
-    settings = Settings.from_environment()
-    records = asyncio.run(current(settings, kinds.OVERRIDES))
+    skipped = Skipped()
+    records = asyncio.run(current(Settings.from_environment(), kinds.OVERRIDES, skipped))
+    warn_skipped(skipped)
     found = [o for key, o in records.items() if key.startswith(override_id)]
     if len(found) != 1:
         problem = f"{len(found)} overrides start with" if found else "No override starts with"
@@ -207,18 +214,27 @@ def watch_overrides(count: int | None, as_json: bool) -> None:
     in_place = out.is_terminal and not as_json
 
     async def watch() -> None:
+        settings, skipped = Settings.from_environment(), Skipped()
+        decode = decoder(kinds.OVERRIDES)
         seen, newest = 0, deque[tuple[str, ...]](maxlen=max(5, out.height - 6))
         with refreshing(out) if in_place else nullcontext(out.print) as show:
             if in_place:
                 show(_changes(newest, seen))
-            async for key, version, value in follow(Settings.from_environment(), kinds.OVERRIDES):
-                record = None if value is None else msgspec.json.decode(value, type=Override)
+            async for published in follow(settings, kinds.OVERRIDES):
+                key, value = published.key.decode(), published.value
+                try:
+                    record: Override | None = None if value is None else decode(value)
+                except UNREADABLE as error:
+                    skipped.add(published.topic, published.partition, published.offset, error)
+                    if skipped.count <= SHOWN:
+                        echo(f"Warning: Skipped {skipped.first[-1]}", err=True)
+                    continue
                 seen += 1
                 if as_json:
                     echo_json(
                         {
                             "override_id": key,
-                            "version": version,
+                            "version": version_of(published),
                             "override": None if record is None else msgspec.to_builtins(record),
                         }
                     )
@@ -275,10 +291,12 @@ def list_lessons(
       faust -A app lessons list --pattern 'pm.rsi2*' --json
     """
 
+    skipped = Skipped()
+
     async def read() -> tuple[list[Lesson], dict[str, LessonVerdict]]:
         settings = Settings.from_environment()
-        records = await current(settings, kinds.LESSONS)
-        verdicts = await current(settings, kinds.VERDICTS)
+        records = await current(settings, kinds.LESSONS, skipped)
+        verdicts = await current(settings, kinds.VERDICTS, skipped)
         return [
             r
             for r in matching(records, module=module, pattern=pattern, category=category)
@@ -286,6 +304,7 @@ def list_lessons(
         ], verdicts
 
     found, verdicts = asyncio.run(read())
+    warn_skipped(skipped)
     found.sort(key=lambda lesson: (-lesson.n, lesson.lesson_id))
     if as_json:
         shown = [
@@ -297,7 +316,7 @@ def list_lessons(
             }
             for x in found[:limit]
         ]
-        echo_json({"total": len(found), "lessons": shown})
+        echo_json({"total": len(found), "lessons": shown, "unreadable": skipped.document()})
         return
     table = Table(
         "lesson", "pattern", "category", "scope", "trades", "mean", "decay", "decision", "reason"

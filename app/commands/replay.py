@@ -25,11 +25,19 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from app.audit.differences import Difference, differences
-from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option
+from app.commands.base import (
+    cli,
+    console,
+    echo,
+    echo_json,
+    handle_errors,
+    json_option,
+    warn_skipped,
+)
 from app.errors import ConfigurationError
 from app.replay import promote as promotion
 from app.replay.digest import bare, digest
-from app.replay.live import read_live
+from app.replay.live import Live, read_live
 from app.replay.pool import POLL_S
 from app.replay.run import Report, Result, described, run, source_of_files, work_folder
 from app.replay.shadow import Source, State, names, opened
@@ -327,13 +335,14 @@ def replay_diff(name: str, limit: int, exit_code: bool, as_json: bool) -> None:
     """
     settings = Settings.from_environment()
 
-    async def ask() -> tuple[State, dict[str, dict[str, bytes]], Any]:
+    async def ask() -> tuple[dict[str, dict[str, bytes]], Live]:
         async with opened(settings, name) as shadow:
             state = await shadow.state()
             promotion.require_finished(state)
-            return state, await shadow.records(), await read_live(settings)
+            return await shadow.records(), await read_live(settings)
 
-    _, records, live = asyncio.run(ask())
+    records, live = asyncio.run(ask())
+    warn_skipped(live.skipped)
     digests = {"live": digest(live.records), "shadow": digest(records)}
     same = digests["live"] == digests["shadow"]
     counts = {topic: _counts(live.records[topic], shadowed) for topic, shadowed in records.items()}
@@ -357,10 +366,13 @@ def replay_diff(name: str, limit: int, exit_code: bool, as_json: bool) -> None:
                 "equal": same,
                 "topics": counts,
                 "overrides": {"total": len(found), "shown": shown},
+                "unreadable": live.skipped.document(),
             }
         )
     else:
         _print_diff(digests, same, counts, found, limit)
+        if live.skipped.count:
+            echo("Published records that cannot be read were not compared.")
     if exit_code and not same:
         sys.exit(1)
 
@@ -463,6 +475,7 @@ def replay_promote(
     settings = Settings.from_environment()
 
     def agreed(plan: promotion.Promotion) -> bool:
+        warn_skipped(plan.skipped)
         if not as_json:
             for topic, (put, retired) in plan.counts.items():
                 echo(f"{topic}: {put:,} to publish, {retired:,} to retire")
@@ -489,6 +502,7 @@ def replay_promote(
                 "records": len(plan.records),
                 "id": plan.id,
                 "refusals": refused,
+                "unreadable": plan.skipped.document(),
                 "topics": {
                     topic: {"publish": put, "retire": retired}
                     for topic, (put, retired) in plan.counts.items()

@@ -10,8 +10,9 @@ import asyncio
 
 import click
 
-from app.commands.base import cli, echo, echo_json, handle_errors, json_option
+from app.commands.base import cli, echo, echo_json, handle_errors, json_option, warn_skipped
 from app.errors import UsageError
+from app.log.skipped import Skipped
 from app.log.snapshot import current
 from app.moment import parse_time
 from app.settings import Settings
@@ -59,7 +60,9 @@ def resolve(
       faust -A app resolve --pattern uptrend.S1.entry --category add --scope chain=sol --json
     """
     scope, at = parse_scope(scope_text), parse_time(at_text)
-    overrides = asyncio.run(current(Settings.from_environment(), kinds.OVERRIDES))
+    skipped = Skipped()
+    overrides = asyncio.run(current(Settings.from_environment(), kinds.OVERRIDES, skipped))
+    warn_skipped(skipped)
     found = resolve_records(overrides.values(), pattern, category, scope, at, module=module)
     if as_json:
         matches = [
@@ -72,6 +75,7 @@ def resolve(
                 "detail": found.detail,
                 "at": at,
                 "matches": matches,
+                "unreadable": skipped.document(),
             }
         )
         return

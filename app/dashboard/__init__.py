@@ -3,10 +3,11 @@
 May touch: the broker, PostgreSQL and workers' `/metrics` (all read only), one listening socket, and
 the processes of its own pool.
 
-* `feed` holds the last known state of each source, with its age and its trouble;
+* `feed` holds the last known state of each source, with its age and its current error;
 * `broker`, `database` and `metrics` read the sources repeatedly;
 * `background` has the work that takes seconds (explanations, the learners' record, attribution,
   shadows), done in processes of its own so that pages stay quick;
 * `table`, `heat`, `charts`, `summary` and `words` turn records into what pages show;
-* `guard` is who may ask; `web` the pages, `api` the answers for programs, `server` the process.
+* `guard` decides who may ask; `web` serves the pages, `api` answers programs, `server` runs the
+  process.
 """

@@ -1,6 +1,6 @@
 """`GET /api/resolve` and its OpenAPI document: sizes for bots in any language.
 
-May touch: nothing but the state that it is given.
+May touch: nothing but the dashboard's state, an argument.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DIMENSION = re.compile(r"scope\[([^\]]+)\]")
 
 
 class ResolvedMatch(msgspec.Struct, frozen=True):
-    """An override that took part, and what it adds to 1."""
+    """An override that matched, and what it adds to 1."""
 
     override_id: str
     contribution: float
@@ -34,8 +34,8 @@ class ResolvedMatch(msgspec.Struct, frozen=True):
 
 class Resolved(msgspec.Struct, frozen=True):
     """The answer to `GET /api/resolve`.  `multiplier` is what to size by, always from 0.3 to 3.0;
-    `reason` is matched, no_match, emergency, not_ready, stale or error, and everything but
-    `matched` is 1.0.  `age_s`: seconds since the overrides were last known to be current."""
+    `reason` is matched, no_match, emergency, not_ready, stale or error; unless it is `matched`, the
+    multiplier is 1.0.  `age_s`: seconds since the overrides were last known to be current."""
 
     multiplier: float
     reason: str
@@ -52,7 +52,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Question(NamedTuple):
-    """What is asked for."""
+    """The decision to be sized."""
 
     pattern: str
     category: str
@@ -66,7 +66,7 @@ def question(query: QueryParams) -> Question:
     """The question in a query string: `scope[dimension]=value`, as OpenAPI's deepObject has it;
     empty values are left out.  Raises `UsageError`."""
     if sum(len(name) + len(value) for name, value in query.multi_items()) > MOST_CHARACTERS * 4:
-        raise UsageError("The question is too long.", "Leave out what the size does not depend on.")
+        raise UsageError("The request is too long.", "Leave out what does not affect the size.")
     pattern, category = query.get("pattern", "").strip(), query.get("category", "").strip()
     if not pattern:
         raise UsageError("`pattern` is missing.", "Such as pattern=uptrend.S1.entry")
@@ -106,7 +106,7 @@ def scope_of(items: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def resolve(dashboard: Dashboard, asked: Question) -> Resolution:
-    """What the position manager would get."""
+    """The answer that the position manager would get."""
     return dashboard.book.resolve(
         asked.pattern,
         asked.category,
@@ -118,7 +118,7 @@ def resolve(dashboard: Dashboard, asked: Question) -> Resolution:
 
 
 def resolved(dashboard: Dashboard, asked: Question) -> Resolved:
-    """The same for a program."""
+    """The answer, in the form that programs get."""
     found, age_s = resolve(dashboard, asked), dashboard.book.status.age_s
     return Resolved(
         found.multiplier,

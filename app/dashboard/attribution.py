@@ -1,11 +1,11 @@
-"""What the applied overrides have earned: in all, by month, and one by one.
+"""What the applied overrides have earned: in total, by month, and one by one.
 
 May touch: the broker and, for older changes, PostgreSQL (both read only).
 
-A closed trade counts if one of its actions names overrides in `applied_overrides`.  Its size is
-what these determined by the changes in force when each action was taken (the mean over such
-actions); what that added against the neutral size is (size − 1) · uplift, in units of the outcome.
-Uplift is the outcome beyond the baseline of the trade's segment.
+A closed trade counts if one of its actions names overrides in `applied_overrides`.  Its size
+follows from the versions of these overrides that were in force when each action was taken (the mean
+over such actions).  What sizing added, compared with the neutral size, is (size − 1) · uplift, in
+units of the outcome.  Uplift is the outcome minus the baseline of the trade's segment.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from app.explain.effect import mean_interval, part_of
 from app.explain.known import Known
 from app.explain.reading import read_changes
 from app.learning.common.event_time import DAY_US, text_from_micros
-from app.learning.common.trade import Rank, SegmentKey, trade_from_fact
+from app.learning.common.trade import Rank, SegmentKey, Trade, trade_from_fact
 from app.log.bulk_reader import scan
-from app.log.snapshot import current, decoder
+from app.log.skipped import Skipped
+from app.log.snapshot import current, decoder, read_fact
 from app.settings import Settings
 from schemas import kinds
 from schemas.facts import FactAction, PatternTradeEvent
@@ -32,8 +33,8 @@ from schemas.lessons import GroupSummary
 
 
 class Sum(msgspec.Struct, frozen=True):
-    """Of `trades`: the outcome that sizing `added`, with its 90 % interval (None with fewer than
-    two days); `name` is a month or an override id, `""` for all."""
+    """The outcome that sizing `added` over `trades`, with its 90 % interval (None with fewer than
+    two days); `name` is a month or an override id, `""` for the total."""
 
     name: str
     trades: int
@@ -43,10 +44,12 @@ class Sum(msgspec.Struct, frozen=True):
 
 
 class Helped(msgspec.Struct, frozen=True):
-    """What applied overrides have made; `first` and `last` are the exits, None without trades.
+    """What applied overrides have earned; `first` and `last` are the times of the first and the
+    last exit, None without trades.
 
-    `assumed` trades name an override of which no change before the action is known; the earliest
-    that is known stands in for it.
+    `assumed` trades name an override whose version at the time of the action is not known; the
+    earliest known version is used instead.  `note` says what may be missing, `skipped` what cannot
+    be read.
     """
 
     outcome: str
@@ -58,11 +61,12 @@ class Helped(msgspec.Struct, frozen=True):
     overrides: tuple[Sum, ...]
     assumed: int
     note: str
+    skipped: str
 
 
 class Sized(NamedTuple):
     """A closed trade that was sized: what each override that it names added to its size, and
-    whether a later change had to stand in for one of them."""
+    whether a later version had to be used for one of them."""
 
     exit_us: int
     uplift: float
@@ -71,7 +75,7 @@ class Sized(NamedTuple):
 
 
 def helped(settings: Settings) -> Helped:
-    """Of the whole log.  Raises `UnreachableError`, `BadDataError`."""
+    """The earnings over the whole log.  Raises `UnreachableError`, `BadDataError`."""
     return asyncio.run(_read(settings))
 
 
@@ -80,30 +84,35 @@ async def _read(settings: Settings) -> Helped:
     by_id: dict[str, list[OverrideChange]] = {}
     for change in held.changes:
         by_id.setdefault(change.override_id, []).append(change)
-    facts = await _naming(settings)
+    facts = await _naming(settings, held.skipped)
     modules: dict[str, dict[str, Any]] = {}
     if facts:
-        for key, record in (await current(settings, kinds.LESSONS)).items():
+        for key, record in (await current(settings, kinds.LESSONS, held.skipped)).items():
             if isinstance(record, GroupSummary) and record.learning == settings.learning:
                 modules.setdefault(record.module, {})[key] = record
     known = {
         module: Known(settings.learning_config, module, summaries=summaries)
         for module, summaries in modules.items()
     }
-    return summed(sized(facts, by_id, known, settings), settings.outcome, held.note)
+    trades = sized(facts, by_id, known, settings)
+    return summed(trades, settings.outcome, held.note, held.skipped.sentence())
 
 
-async def _naming(settings: Settings) -> list[PatternTradeEvent]:
-    """The facts with an action that names an override, of each trade and group the close that
+async def _naming(settings: Settings, skipped: Skipped) -> list[PatternTradeEvent]:
+    """The facts with an action that names an override, for each trade and group from the close that
     counts."""
-    decode = decoder(settings, kinds.FACTS)
+    decode = decoder(kinds.FACTS)
+
+    def read(value: bytes) -> tuple[PatternTradeEvent, Trade | None]:
+        fact: PatternTradeEvent = decode(value)
+        return fact, trade_from_fact(fact, settings.outcome)
+
     best: dict[tuple[str, str, str, str], tuple[Rank, PatternTradeEvent]] = {}
     async for records in scan(settings, kinds.FACTS):
         for record in records:
-            if record.value is None:
+            if (found := read_fact(read, record, skipped)) is None:
                 continue
-            fact: PatternTradeEvent = decode(record.value)
-            trade = trade_from_fact(fact, settings.outcome)
+            fact, trade = found
             if trade is None:
                 continue
             key = (fact.module, fact.trade_id, fact.pattern_key, fact.action_category)
@@ -118,7 +127,7 @@ def sized(
     known: Mapping[str, Known],
     settings: Settings,
 ) -> list[Sized]:
-    """The trades, each once, whichever groups its actions are in."""
+    """The trades, each of them once, even if its actions are in several groups."""
     trades: dict[tuple[str, str], tuple[int, float, SegmentKey, list[FactAction]]] = {}
     for fact in facts:
         trade = trade_from_fact(fact, settings.outcome)
@@ -142,8 +151,8 @@ def sized(
     return sorted(made, key=lambda trade: trade.exit_us)
 
 
-def summed(trades: Sequence[Sized], outcome: str, note: str) -> Helped:
-    """All of it added up."""
+def summed(trades: Sequence[Sized], outcome: str, note: str, skipped: str = "") -> Helped:
+    """The totals of these trades."""
     added = [(t, sum(t.parts.values()) * t.uplift) for t in trades]
     months: dict[str, list[tuple[int, float]]] = {}
     overrides: dict[str, list[tuple[int, float]]] = {}
@@ -163,6 +172,7 @@ def summed(trades: Sequence[Sized], outcome: str, note: str) -> Helped:
         tuple(sorted(by_override, key=lambda s: (-abs(s.added), s.name))),
         sum(t.assumed for t in trades),
         note,
+        skipped,
     )
 
 

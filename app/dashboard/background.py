@@ -1,9 +1,9 @@
-"""The work that takes seconds: explanations, the learners' record, attribution, shadows.
+"""Work that takes seconds: explanations, the learners' record, attribution, comparison of shadows.
 
 May touch: the broker and PostgreSQL (read only), from processes of its own pool.
 
-Everything here runs in a child process (`Pool`), takes and returns plain records, and reads what it
-needs by itself: the process that serves pages never waits for it on its own loop.
+Everything here runs in a child process (`Pool`), takes and returns plain records, and does its own
+reading, so it never blocks the event loop of the process that serves pages.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from app.explain.known import Known
 from app.explain.override import explain_override
 from app.explain.reading import find_override, read_changes, read_known
 from app.learning.common.event_time import micros_from_text, text_from_micros
+from app.log.skipped import Skipped
 from app.log.snapshot import current
 from app.replay.digest import digest
 from app.replay.live import read_live
@@ -45,13 +46,13 @@ from schemas.lessons import GroupSummary, Lesson, LessonVerdict
 T = TypeVar("T")
 
 TRADES = 50
-"""Trades that an override's page lists: behind it, and touched by it."""
+"""Most trades that an override's page lists, both of those behind it and of those that it sized."""
 MOST_DIFFERENCES = 100
 
 
 class Touched(msgspec.Struct, frozen=True):
-    """A closed trade that names the override: its outcome, and what it was sized by (1: neutral) by
-    this override alone."""
+    """A closed trade that names the override: its outcome, and the size that this override alone
+    gave it (1: neutral)."""
 
     trade_id: str
     exit_ts: str
@@ -68,7 +69,7 @@ class Behind(msgspec.Struct, frozen=True):
 
 
 class ShadowDifference(msgspec.Struct, frozen=True):
-    """A context in which a shadow and what is live differ."""
+    """A context in which a shadow and the published records differ."""
 
     live: Override | None
     shadow: Override | None
@@ -76,7 +77,7 @@ class ShadowDifference(msgspec.Struct, frozen=True):
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """A shadow against what is live."""
+    """A shadow compared with the published records."""
 
     name: str
     settings: dict[str, Any]
@@ -160,10 +161,10 @@ def context(
 
 
 def learners(settings: Settings) -> tuple[Weighed, ...]:
-    """How far each learner counts, and counted.  Raises `EdgeloopError`s."""
+    """How much each learner counts now, and counted before.  Raises `EdgeloopError`s."""
 
     async def read() -> dict[str, Any]:
-        return await current(settings, kinds.LESSONS)
+        return await current(settings, kinds.LESSONS, Skipped())
 
     records: list[Lesson | GroupSummary] = [
         r for r in asyncio.run(read()).values() if r.learning == settings.learning
@@ -172,12 +173,12 @@ def learners(settings: Settings) -> tuple[Weighed, ...]:
 
 
 def attribution(settings: Settings) -> Helped:
-    """What applied overrides have made.  Raises `EdgeloopError`s."""
+    """What applied overrides have earned.  Raises `EdgeloopError`s."""
     return helped(settings)
 
 
 def compared(settings: Settings, name: str) -> Compared:
-    """A finished shadow against what is live.  Raises `EdgeloopError`s."""
+    """A finished shadow compared with the published records.  Raises `EdgeloopError`s."""
 
     async def read() -> tuple[Any, dict[str, dict[str, bytes]], Any]:
         async with opened(settings, name) as shadow:
@@ -216,8 +217,8 @@ def compared(settings: Settings, name: str) -> Compared:
 
 
 def _begin() -> None:
-    """What a child does first."""
-    # Ctrl-C goes to the whole group; the process that serves ends its children itself.
+    """Runs first in each child."""
+    # Ctrl-C reaches the whole process group, but the serving process ends its children itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -230,7 +231,7 @@ def _end_with_parent() -> None:
 
 
 class Pool:
-    """Child processes, restarted when one dies.  `within_s` bounds each piece of work."""
+    """Child processes, replaced when one dies.  Each piece of work may take `within_s` seconds."""
 
     def __init__(self, settings: Settings, processes: int = 1, within_s: float = 120.0) -> None:
         self._settings = settings
@@ -246,8 +247,8 @@ class Pool:
         return self._executor
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """`work(settings, *arguments)` in a child.  Raises what it raises, `UnreachableError` when
-        the child dies or takes too long."""
+        """The result of `work(settings, *arguments)` in a child.  Raises what it raises, and
+        `UnreachableError` when the child dies or takes too long."""
         loop, executor = asyncio.get_running_loop(), self._started()
         future = loop.run_in_executor(executor, _done, work, self._settings, arguments)
         try:
@@ -260,7 +261,8 @@ class Pool:
         except BrokenProcessPool as error:
             self._end(executor)
             raise UnreachableError(
-                "The process that did it has ended.", "Try it again; is there enough memory?"
+                "The process that did the work has ended.",
+                "Try it again, and check that there is enough memory.",
             ) from error
         if failure is not None:
             kind, what, remedy = failure
@@ -278,13 +280,13 @@ class Pool:
         children = list((executor._processes or {}).values())
         for child in children:
             child.terminate()
-        executor.shutdown(wait=True, cancel_futures=True)  # soon, as its children have ended
+        executor.shutdown(wait=True, cancel_futures=True)  # returns soon: the children have ended
 
 
 def _done(
     work: Callable[..., Any], settings: Settings, arguments: tuple[Any, ...]
 ) -> tuple[Any, tuple[type[EdgeloopError], str, str] | None]:
-    """The result, or what went wrong: errors with several arguments do not travel."""
+    """The result, or the error in parts: exceptions with several arguments cannot be pickled."""
     try:
         return work(settings, *arguments), None
     except EdgeloopError as error:

@@ -1,5 +1,5 @@
-"""Readings from the broker: how far each role is, which workers run, what was refused, when each
-stage last published.
+"""Readings from the broker: how far behind each role is, which workers run, which closes were
+refused, when each stage last published.
 
 May touch: the broker (read only: no group is joined, nothing is committed).
 """
@@ -23,9 +23,9 @@ from app.settings import Settings
 from schemas.kinds import CLOSES, DEAD_LETTERS, FACTS, LESSONS, OVERRIDES, VERDICTS
 
 MOST_LETTERS = 20
-"""Dead letters that are shown: the newest."""
+"""Dead letters shown, the newest ones."""
 MOST_LINES = 60
-"""Lines of one of them, those around the culprit."""
+"""Lines shown of each: those around the invalid value."""
 READ_WITHIN_S = 5.0
 STAGES = (
     ("closes received", CLOSES),
@@ -34,12 +34,12 @@ STAGES = (
     ("verdicts judged by override_materializer", VERDICTS),
     ("overrides published", OVERRIDES),
 )
-"""What the newest record of a topic is evidence of."""
+"""What the newest record of each topic shows to be done."""
 
 
 class RoleLag(msgspec.Struct, frozen=True):
     """One topic that a role works on: how many records it is behind, and the age in seconds of the
-    oldest of them (None without any)."""
+    oldest of them (None if there is none)."""
 
     role: str
     topic: str
@@ -65,7 +65,7 @@ class Membership(msgspec.Struct, frozen=True):
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A refused close; `lines` are its value with the culprit marked."""
+    """A refused close; `lines` are its value, with the invalid part marked."""
 
     place: str
     reason: str
@@ -76,15 +76,15 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class DeadLetters(msgspec.Struct, frozen=True):
-    """How many there are in the log, and the newest."""
+    """The number of dead letters in the log, and the newest of them."""
 
     total: int
     newest: tuple[DeadLetter, ...]
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """The newest record of a stage's output; `at_ms` is None where there is none, `end` is the sum
-    of the offsets behind the last records."""
+    """The time of the newest record of a stage's output (`at_ms`, None if there is none), and
+    `end`, the sum of the end offsets of its partitions."""
 
     what: str
     topic: str
@@ -93,7 +93,7 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 class Broker:
-    """Keeps its connections open from question to question, and reopens them after trouble."""
+    """Keeps its connections open between readings, and reopens them after an error."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -102,7 +102,7 @@ class Broker:
         self._consumer: AIOKafkaConsumer
 
     async def lags(self) -> tuple[RoleLag, ...]:
-        """Of each role and topic."""
+        """The lag of each role and topic."""
         try:
             if self._open is None:
                 opened = AsyncExitStack()
@@ -141,9 +141,8 @@ class Broker:
 async def _records_from(
     consumer: AIOKafkaConsumer, places: Mapping[TopicPartition, int], *, most: int
 ) -> dict[TopicPartition, list[ConsumerRecord]]:
-    """Of each place the records from there on, up to `most`, fewer where the log ends before.
-
-    What compaction or a transaction's end left without a record is passed over.
+    """For each place, up to `most` records from there on; fewer if the log ends before.  Offsets
+    without a record (compaction, the end of a transaction) are skipped.
     """
     found: dict[TopicPartition, list[ConsumerRecord]] = {tp: [] for tp in places}
     if not places:
@@ -176,7 +175,7 @@ async def memberships(settings: Settings) -> tuple[Membership, ...]:
 
 
 async def dead_letters(settings: Settings) -> DeadLetters:
-    """How many, and the newest `MOST_LETTERS`."""
+    """The number of dead letters, and the newest `MOST_LETTERS` of them."""
     await require_existence(settings, [DEAD_LETTERS])
     tps = partitions_of(settings, DEAD_LETTERS)
     async with started_reader(settings, settings.topic(DEAD_LETTERS)) as consumer:
@@ -217,7 +216,7 @@ async def stages(settings: Settings) -> tuple[Stage, ...]:
                 tps = partitions_of(settings, topic)
                 begins = await consumer.beginning_offsets(tps)
                 ends = await consumer.end_offsets(tps)
-                # The last offsets may be those of a transaction's end.
+                # The last offsets may be the marker of a transaction's end.
                 places = {tp: max(begins[tp], ends[tp] - 3) for tp in tps}
                 records = await _records_from(consumer, places, most=3)
                 times = [r.timestamp for held in records.values() for r in held]

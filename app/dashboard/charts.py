@@ -1,4 +1,4 @@
-"""Charts as SVG: shapes and class names only, since the page allows no inline style.
+"""Charts as SVG: shapes and class names only, since the page's policy forbids inline styles.
 
 May touch: nothing but its arguments.  Every chart has a label that says what it shows; the figures
 are in a table beside it or in the label.
@@ -25,13 +25,13 @@ from edgeloop.overrides import Override
 from edgeloop.resolution import Match
 
 WIDE, HALF, NARROW, SMALL = 1120, 560, 360, 260
-"""Widths of drawings, in their own units, so that text is as large as the page's in each place."""
+"""Widths of drawings, in their own units, chosen so that their text is as large as the page's."""
 MOST_PARTS = 10
-"""Parts of a size that are drawn one by one."""
+"""Most parts of a size that are drawn one by one."""
 
 
 def _both(wide: Callable[[int], Markup], width: int) -> Markup:
-    """A drawing for wide screens and one for narrow ones, of which the style shows one."""
+    """A drawing for wide screens and one for narrow screens; the style sheet shows one of them."""
     return Markup('<div class="on-wide">{}</div><div class="on-narrow">{}</div>').format(
         wide(width), wide(NARROW)
     )
@@ -69,7 +69,8 @@ class Frame:
         )
 
     def levels(self, *, counts: bool = False) -> None:
-        """A line at zero and at round values, at most five; `counts` are whole and have no sign."""
+        """Lines at zero and at round values, at most five; with `counts` the labels are whole
+        numbers without a sign."""
         step = round_step((self.high - self.low) / 4)
         step = max(step, 1.0) if counts else step
         digits = max(0, -floor(log10(step) + 1e-9))
@@ -116,8 +117,8 @@ def round_step(least: float) -> float:
 
 
 def waterfall(parts: Sequence[tuple[Match, Override | None]], size: float) -> Markup:
-    """From the neutral size to the answer, part by part, the strongest first; the weakest of many
-    are put together."""
+    """From the neutral size to the answer, part by part, the strongest first; beyond a number of
+    parts, the weakest are combined into one."""
     return _both(lambda width: _waterfall(parts, size, width), WIDE)
 
 
@@ -192,7 +193,8 @@ def _closes(days: Sequence[Day], width: int) -> Markup:
 
 
 def promised_and_made(months: Sequence[Month], outcome: str) -> Markup:
-    """What effects in force promised a trade and what was made in that direction, by month."""
+    """By month: what the effects in force predicted per trade, and what the trades made in the
+    predicted direction."""
     return _both(lambda width: _promised_and_made(months, outcome, width), WIDE)
 
 
@@ -220,7 +222,7 @@ def _promised_and_made(months: Sequence[Month], outcome: str, width: int) -> Mar
 
 
 def added(months: Sequence[Sum], outcome: str) -> Markup:
-    """What sizing added against neutral, by month, with 90 % intervals."""
+    """What sizing added compared with the neutral size, by month, with 90 % intervals."""
     return _both(lambda width: _added(months, outcome, width), HALF)
 
 
@@ -280,7 +282,7 @@ def _walked(
 
 
 def weights(line: Weighed) -> Markup:
-    """How far the learners of one category counted as their record grew."""
+    """How much the learners of one category counted as their record grew."""
     return _both(lambda width: _weights(line, width), SMALL)
 
 
@@ -310,8 +312,8 @@ def _day(at: float) -> str:
 
 
 def decay(document: OverrideDocument) -> Markup:
-    """How an effect moved: what trades made, what had been promised, and the fitted curve, which
-    goes on into the future as the half-life draws it."""
+    """How an effect moved: what trades made, what had been predicted, and the fitted curve,
+    continued into the future by the half-life."""
     return _both(lambda width: _decay(document, width), WIDE)
 
 

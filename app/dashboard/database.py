@@ -20,7 +20,7 @@ DAYS = 60
 MONTHS = 24
 MOST_CHANGES = 12
 MOST_VALUES = 200
-"""Values of one dimension, and pattern keys, that the form suggests."""
+"""Most values of a dimension, and most pattern keys, that the form suggests."""
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class Day(msgspec.Struct, frozen=True):
 
 
 class Activity(msgspec.Struct, frozen=True):
-    """All trades, and those of the last days up to the newest exit."""
+    """All trades, and the trades of each of the last days up to the newest exit."""
 
     trades: int
     newest: str | None
@@ -39,7 +39,7 @@ class Activity(msgspec.Struct, frozen=True):
 
 
 class Learned(msgspec.Struct, frozen=True):
-    """Lessons by what was decided on them (`""`: not yet)."""
+    """Numbers of lessons by decision (`""`: not judged yet)."""
 
     lessons: int
     decisions: dict[str, int]
@@ -57,8 +57,8 @@ class PastChange(msgspec.Struct, frozen=True):
 
 
 class Month(msgspec.Struct, frozen=True):
-    """What the effects in force had promised for the trades of a month, day by day before each day,
-    and what these made in the promised direction; per trade, in units of the outcome."""
+    """What the effects in force predicted for the trades of a month, before each of its days, and
+    what these trades made in the predicted direction; per trade, in units of the outcome."""
 
     month: str
     trades: int
@@ -67,7 +67,7 @@ class Month(msgspec.Struct, frozen=True):
 
 
 class Values(msgspec.Struct, frozen=True):
-    """What a form can suggest."""
+    """Suggestions for the form."""
 
     patterns: tuple[str, ...]
     scopes: dict[str, tuple[str, ...]]
@@ -85,14 +85,14 @@ class ShadowLine(msgspec.Struct, frozen=True):
 
 
 class Database:
-    """Keeps one connection open, and opens another after trouble."""
+    """Keeps one connection open, and replaces it after an error."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._connection: asyncpg.Connection | None = None
 
     async def ask(self, question: Callable[[asyncpg.Connection], Awaitable[object]]) -> object:
-        """The answer.  Raises what `connect` and asyncpg raise."""
+        """The rows of a query.  Raises what `connect` and asyncpg raise."""
         if self._connection is None or self._connection.is_closed():
             self._connection = await connect(
                 self._settings.database_url, self._settings.database_schema
@@ -112,12 +112,12 @@ class Database:
 
 
 async def answers(connection: asyncpg.Connection) -> bool:
-    """Whether the server is there."""
+    """Check that the server answers."""
     return bool(await connection.fetchval("SELECT 1"))
 
 
 async def activity(connection: asyncpg.Connection) -> Activity:
-    """Trades in all, and by day."""
+    """The number of trades, in total and by day."""
     total, newest = await connection.fetchrow(
         "SELECT count(*), max(exit_ts) FROM"
         " (SELECT module, trade_id, max(exit_ts) AS exit_ts FROM pattern_trade_events"
@@ -174,7 +174,7 @@ async def changes(connection: asyncpg.Connection) -> tuple[PastChange, ...]:
 
 
 async def months(connection: asyncpg.Connection) -> tuple[Month, ...]:
-    """What the effects of slices in force promised and made, by month."""
+    """What the effects of slices in force predicted, and what the trades made, by month."""
     rows = await connection.fetch(
         "SELECT to_char(d.day, 'YYYY-MM') AS month, sum(d.n) AS n,"
         " sum(d.n * abs(d.predicted)) / sum(d.n) AS promised,"
@@ -189,7 +189,7 @@ async def months(connection: asyncpg.Connection) -> tuple[Month, ...]:
 
 
 async def since(connection: asyncpg.Connection) -> dict[str, str]:
-    """Override id → since when it is in force without a break, of those that are."""
+    """Override id → since when it has been in force without a break, for those in force."""
     rows = await connection.fetch(
         "SELECT h.override_id, min(h.published_at) AS at FROM pm_overrides AS o"
         " JOIN pm_overrides_history AS h USING (override_id)"
@@ -201,7 +201,7 @@ async def since(connection: asyncpg.Connection) -> dict[str, str]:
 
 
 async def values(connection: asyncpg.Connection) -> Values:
-    """Pattern keys and scope values that lessons know, each alphabetically."""
+    """Pattern keys and scope values of the lessons, each in alphabetical order."""
     patterns = await connection.fetch(
         "SELECT DISTINCT pattern_key FROM learning_lessons ORDER BY 1 LIMIT $1", MOST_VALUES
     )
@@ -220,7 +220,7 @@ async def values(connection: asyncpg.Connection) -> Values:
 
 
 async def shadows(settings: Settings) -> tuple[ShadowLine, ...]:
-    """The replays that there are, the newest first."""
+    """The existing replays, the newest first."""
     found = []
     for name in await names(settings):
         async with opened(settings, name) as shadow:

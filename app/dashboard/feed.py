@@ -1,9 +1,9 @@
-"""The last known state of each source: its answer, when it came, and what is wrong now.
+"""The last known state of each source: its answer, when it came, and the current error.
 
 May touch: nothing; the clock.
 
-A source that is away keeps its last value.  Pages show it with its age; a new value or a change of
-its error wakes those who wait (`Feed.changed`).
+A source that is away keeps its last value.  Pages show it with its age; a new value or a changed
+error wakes those waiting in `Feed.changed`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ T = TypeVar("T")
 class Reading(Generic[T]):
     """The last answer of one source.
 
-    `value` is None until it has answered once, or where there is nothing; `at` is when it did (Unix
-    seconds); `error` is what is wrong now, or `""`; `every_s` is how often it is asked.
+    `value` is None until the source has answered once, or if it has nothing; `at` is the time of
+    the answer (Unix seconds); `error` is the current error, or `""`; `every_s` is how often the
+    source is asked.
     """
 
     title: str
@@ -33,8 +34,8 @@ class Reading(Generic[T]):
 
     @property
     def state(self) -> str:
-        """`loading` (no answer yet), `live`, `stale` (last known, now in trouble) or `away` (in
-        trouble since the start)."""
+        """`loading` (no answer yet), `live`, `stale` (answered before, fails now) or `away` (has
+        never answered)."""
         if self.error:
             return "away" if self.value is None else "stale"
         return "loading" if self.at is None else "live"
@@ -50,14 +51,14 @@ class Feed:
         self._changed = asyncio.Event()
 
     def add(self, name: str, title: str, every_s: float) -> None:
-        """Make room for a source."""
+        """Register a source."""
         self.readings[name] = Reading(title, every_s)
 
     def __getitem__(self, name: str) -> Reading[Any]:
         return self.readings[name]
 
     def value(self, name: str) -> Any:
-        """The last value of a source, None without any."""
+        """The last value of a source, None if there is none."""
         return self.readings[name].value
 
     def put(self, name: str, value: Any) -> None:
@@ -78,7 +79,7 @@ class Feed:
             self._wake()
 
     def close(self) -> None:
-        """The process is about to end: let everyone go."""
+        """The process is about to end: wake everyone who waits."""
         self.closed = True
         self._wake()
 
@@ -88,7 +89,7 @@ class Feed:
         self._changed = asyncio.Event()
 
     async def changed(self, since: int, within_s: float) -> int:
-        """The revision, as soon as it is not `since` any more, or after `within_s`."""
+        """Return the revision as soon as it differs from `since`, or after `within_s` seconds."""
         if self.revision == since and not self.closed:
             try:
                 await asyncio.wait_for(self._changed.wait(), within_s)

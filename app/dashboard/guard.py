@@ -1,10 +1,11 @@
-"""Who may ask, and what every answer carries.
+"""Access control, and the headers of every answer.
 
 May touch: nothing but the requests.
 
-On loopback everyone on the machine may ask, as with the worker's health pages; the `Host` header
-has to name loopback, so that no web page elsewhere can reach it by a name of its own.  On any other
-address a token is needed: once as `?token=`, which becomes a cookie, or as a Bearer token.
+On loopback, everyone on the machine may ask, as with the worker's health pages.  The `Host` header
+must name loopback, so that a web page elsewhere cannot reach the dashboard through DNS rebinding.
+On any other address a token is needed: as a Bearer token, or once as `?token=`, which then becomes
+a cookie.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ HEADERS = {
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens on `host`.
+    """Whether a socket on `host` can be reached from this machine only.
 
     >>> [is_loopback(h) for h in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "10.0.0.1", "x")]
     [True, True, True, False, False, False]
@@ -59,7 +60,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """ASGI middleware.  `token` None: only for those who name loopback."""
+    """ASGI middleware.  Without a `token`, only requests whose `Host` is loopback are answered."""
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self._app = app
@@ -87,7 +88,8 @@ class Guard:
         given = [value for name, value in query if name == "token"]
         if given and _same(given[-1], self._token):
             rest = urlencode([pair for pair in query if pair[0] != "token"])
-            # The path is the server's own: one that begins with two slashes would name a host.
+            # Redirect within this server only: a path with two leading slashes would name another
+            # host.
             path = "/" + scope["path"].lstrip("/")
             answer = RedirectResponse(path + ("?" + rest if rest else ""), 303)
             answer.set_cookie(

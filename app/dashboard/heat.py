@@ -1,9 +1,9 @@
-"""The heat map: patterns by the values of one dimension, most of all the market's regime.
+"""The heat map: patterns by the values of one dimension, by default the market's regime.
 
 May touch: nothing but its arguments.
 
-A cell is the size of a context of which only this value is known: what the position manager would
-get, with regime gains, decay and clamp.
+A cell is the size of a context in which only this value is known: the position manager's answer,
+with regime gains, decay and clamp.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STEPS = 5
 
 
 class Cell(NamedTuple):
-    """`size`, its shade `step` (−5 to 5), and how many overrides (`made_by`) make it."""
+    """`size`, its shade `step` (−5 to 5), and the number of overrides behind it (`made_by`)."""
 
     size: float
     step: int
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 class Heat(NamedTuple):
-    """Rows are those of groups; `hidden` groups differ less from neutral than those."""
+    """Each row is a group; the `hidden` groups are left out, as they differ less from neutral."""
 
     dimension: str
     dimensions: list[str]
@@ -53,8 +53,8 @@ class Heat(NamedTuple):
 def heat(
     overrides: Sequence[Override], signature: Sequence[str], at: datetime, wanted: str = ""
 ) -> Heat:
-    """The map over the dimension `wanted`, or if there is no such, over the first of the regime's
-    `signature` that overrides know, or the most used one."""
+    """The map over the dimension `wanted`.  If no override has it: over the first dimension of the
+    regime `signature` that overrides have, else over the most used dimension."""
     used = Counter(d for o in overrides for d in o.scope)
     used.update(d for o in overrides for text in o.regime_gains for d, _ in pairs_of(text))
     dimensions = sorted(used, key=lambda d: (-used[d], d))

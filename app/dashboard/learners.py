@@ -1,9 +1,9 @@
-"""The record of each learner: how far it counts now, and how far it counted as its record grew.
+"""The record of each learner: how much it counts now, and how much it counted as its record grew.
 
 May touch: nothing but its arguments.
 
 Group summaries hold what each learner would have predicted at past times, and the outcomes.  The
-weight at a past time is that of today's lessons with the record up to then.
+weight at a past time is computed from today's lessons and the record up to that time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from schemas.lessons import GroupSummary, Lesson
 
 
 class Point(msgspec.Struct, frozen=True):
-    """Weights as the record stood at a time (Unix seconds), each 0 to 1."""
+    """Weights by the record up to a time (Unix seconds), each 0 to 1."""
 
     at: float
     half_life: float
@@ -29,8 +29,8 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Weighed(msgspec.Struct, frozen=True):
-    """The learners of one module and category; the last point is now.  `opened` is how far there is
-    anything to size by."""
+    """The learners of one module and category; the last point is now.  `opened` is the degree to
+    which the module is open (docs/glossary.md)."""
 
     module: str
     category: str
@@ -41,7 +41,7 @@ class Weighed(msgspec.Struct, frozen=True):
 def weighed(
     records: Iterable[Lesson | GroupSummary], config: LearningConfig
 ) -> tuple[Weighed, ...]:
-    """Of every module and category; nothing with `classic`."""
+    """The learners of every module and category; empty with `classic`."""
     if config.learning != "integrated":
         return ()
     modules: dict[str, list[Lesson | GroupSummary]] = {}

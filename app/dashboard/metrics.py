@@ -1,8 +1,8 @@
-"""What workers report at `/metrics`: how long refits take, and how far learners count.
+"""What workers report at `/metrics`: how long refits take, and how much learners count.
 
-May touch: the addresses that it is given (read only).
+May touch: the addresses that are passed to it (read only).
 
-Workers listen on free ports by default, so these addresses have to be named: `--metrics`.
+By default workers listen on any free port, so `--metrics` must name the addresses.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_BYTES = 4_000_000
 
 
 def address(text: str) -> str:
-    """The URL of a worker's metrics, from that or from its host and port.
+    """The URL of a worker's metrics; `text` is that URL, or its host and port.
 
     >>> address("worker:9464"), address("http://127.0.0.1:1/metrics")
     ('http://worker:9464/metrics', 'http://127.0.0.1:1/metrics')
@@ -38,7 +38,8 @@ class Refits(msgspec.Struct, frozen=True):
     count: int
     mean_s: float
     within_s: float | None
-    """Nine of ten refits took at most so long: the bucket's bound, None beyond the last."""
+    """90 % of refits took at most this long: the upper bound of the histogram's bucket, None for
+    the last bucket."""
 
 
 class Metrics(msgspec.Struct, frozen=True):
@@ -50,7 +51,7 @@ class Metrics(msgspec.Struct, frozen=True):
 
 
 async def ask(urls: Sequence[str]) -> Metrics:
-    """Of all workers.  Raises `UnreachableError` when none of them answers."""
+    """The metrics of all workers.  Raises `UnreachableError` if none of them answers."""
     texts = await asyncio.gather(*(asyncio.to_thread(_text, url) for url in urls))
     silent = tuple(url for url, text in zip(urls, texts, strict=True) if text is None)
     if urls and len(silent) == len(urls):
@@ -67,7 +68,7 @@ async def ask(urls: Sequence[str]) -> Metrics:
 
 
 def _text(url: str) -> str | None:
-    # No proxy: these addresses are of the installation.
+    # No proxy: these addresses belong to the installation.
     opener = build_opener(ProxyHandler({}))
     try:
         with opener.open(url, timeout=WITHIN_S) as response:
@@ -77,7 +78,7 @@ def _text(url: str) -> str | None:
 
 
 def refits_of(worker: str, text: str) -> list[Refits]:
-    """The refits in an exposition."""
+    """The refits in a worker's metrics text."""
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     buckets: dict[str, list[tuple[float, float]]] = {}

@@ -1,6 +1,6 @@
-"""Ask a source repeatedly, as long as the dashboard runs.
+"""Ask a source repeatedly while the dashboard runs.
 
-May touch: what the question touches.
+May touch: what `ask` touches.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ TROUBLE = (
     OSError,
     TimeoutError,
 )
-"""What a source that is away raises."""
+"""Errors of a source that is unreachable."""
 
 
 async def poll(
     feed: Feed, name: str, ask: Callable[[], Awaitable[Any]], *, within_s: float = 30.0
 ) -> None:
-    """Put what `ask` returns into `feed`, as often as the feed says; trouble goes there, too,
-    whatever it is: a source that is not asked again would seem to be loading for ever."""
+    """Store the result of `ask` in `feed`, as often as the feed says.  Every exception is stored
+    there too: if the loop ended, the source would seem to load forever."""
     reading = feed[name]
     while True:
         try:
@@ -46,7 +46,7 @@ async def poll(
             feed.fail(name, sentence(error))
             await asyncio.sleep(min(MIN_RETRY_S, reading.every_s))
         except Exception as error:
-            # A fault of ours: it is shown and logged, and the other sources go on.
+            # A bug: show and log it, and go on with the other sources.
             if not reading.error:
                 log.exception("dashboard.source_failed", source=name)
             feed.fail(name, sentence(error))
@@ -59,7 +59,7 @@ async def poll(
 
 
 def sentence(error: BaseException) -> str:
-    """An error as one sentence for a person."""
+    """An error as one readable sentence."""
     if isinstance(error, EdgeloopError):
         return error.what
     if isinstance(error, TimeoutError):

@@ -22,12 +22,12 @@ from app.errors import ConfigurationError, UnreachableError, UsageError
 from app.settings import Settings
 
 LEAST_TOKEN = 16
-"""Characters that a token needs."""
+"""Least length of a token."""
 STOP_WITHIN_S = 3
 
 
 class _Server(uvicorn.Server):
-    """Lets the event streams end when a signal comes: uvicorn waits for open answers."""
+    """Ends the event streams when a signal comes, because uvicorn waits for open responses."""
 
     def __init__(self, config: uvicorn.Config, closing: Callable[[], None]) -> None:
         super().__init__(config)
@@ -39,8 +39,8 @@ class _Server(uvicorn.Server):
 
 
 def token_for(host: str, path: Path | None) -> str | None:
-    """The token: that of the file, a new one where others reach `host`, None on loopback.  Raises
-    `UsageError`."""
+    """The token: from the file; else a new one if other machines can reach `host`; None on
+    loopback.  Raises `UsageError`."""
     if path is None:
         return None if is_loopback(host) else secrets.token_urlsafe(24)
     try:
@@ -78,7 +78,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def link(host: str, port: int, token: str | None) -> str:
-    """What to open."""
+    """The URL to open."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
 
@@ -96,8 +96,8 @@ def serve(settings: Settings, options: Options, sock: socket.socket, token: str 
         lifespan="on",
     )
     server = _Server(config, dashboard.feed.close)
-    # uvicorn raises the signal again when it has stopped, for whoever handled it before: a stop
-    # that was asked for ends well, with exit code 0.
+    # After it has stopped, uvicorn raises the signal again for the previous handler. A requested
+    # stop must end with exit code 0.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     asyncio.run(server.serve(sockets=[sock]))

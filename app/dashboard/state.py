@@ -1,4 +1,5 @@
-"""All that a running dashboard holds: the feed, the book, the pools, and the tasks that fill them.
+"""The state of a running dashboard: the feed, the book, the process pools, and the tasks that fill
+them.
 
 May touch: what `broker`, `database`, `metrics`, `background` and `edgeloop.OverrideBook` touch, and
 the file of `--audit`.
@@ -27,14 +28,14 @@ from edgeloop.book import OverrideBook
 from edgeloop.overrides import Override
 
 KNOWN_FOR_S = 15.0
-"""The book asks every five seconds; after so long without an answer the broker is away."""
+"""Seconds without an answer after which the broker counts as away; the book asks every five."""
 KEPT = 64
-"""Explanations that are kept until something changes."""
+"""Most explanations that are kept until something changes."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says beside the settings."""
+    """Options of the command line."""
 
     metrics: tuple[str, ...] = ()
     audit: Path | None = None
@@ -144,7 +145,7 @@ class Dashboard:
 
     def _ask(self, question: Callable[[Any], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
         async def ask() -> Any:
-            async with self._one_at_a_time:  # the questions share one connection
+            async with self._one_at_a_time:  # the queries share one connection
                 return await self._database.ask(question)
 
         return ask
@@ -152,7 +153,8 @@ class Dashboard:
     def _ask_anew(
         self, name: str, question: Callable[[Any], Awaitable[Any]]
     ) -> Callable[[], Awaitable[Any]]:
-        """As `_ask`, for what is dear: only when something was published or projected since."""
+        """As `_ask`, for expensive queries: only if something was published or projected since the
+        last one."""
         ask, look = self._ask(question), self._ask(database.answers)
 
         async def ask_anew() -> Any:
@@ -166,8 +168,8 @@ class Dashboard:
         work: Callable[[], Awaitable[Any]],
         look: Callable[[], Awaitable[Any]] | None = None,
     ) -> Any:
-        """The result of `work`, or the last one while the log is as it was; then `look` still asks
-        whether the server is there."""
+        """The result of `work`, or the previous one if the log has not changed; then `look` still
+        checks that the server answers."""
         stages, lags = self.feed.value("stages"), self.feed.value("lags")
         now = None
         if stages is not None and lags is not None:
@@ -180,7 +182,7 @@ class Dashboard:
                 await look()
             return self.feed.value(name)
         result = await work()
-        # What could not be read whole is read again.
+        # An incomplete result is computed again next time.
         self._of[name] = None if getattr(result, "note", "") else now
         return result
 
@@ -191,17 +193,17 @@ class Dashboard:
     # -- what pages ask for
 
     def overrides(self) -> list[Override]:
-        """Those in force, as far as they are known."""
+        """The overrides in force, as last known."""
         now_us = time.time_ns() // 1000
         return [o for o in self.feed.value("overrides") or () if not expired(o, now_us)]
 
     def override(self, override_id: str) -> Override | None:
-        """One in force, by its whole id."""
+        """An override in force, by its full id."""
         held: Sequence[Override] = self.feed.value("overrides") or ()
         return next((o for o in held if o.override_id == override_id), None)
 
     async def behind(self, override_id: str) -> background.Behind:
-        """Everything behind an override, in force or not; kept until it changes.  Raises
+        """Everything behind an override, in force or not; cached until the log changes.  Raises
         `EdgeloopError`s."""
         override = self.override(override_id)
         version = None if override is None else override.version
@@ -217,7 +219,7 @@ class Dashboard:
         return await self._once(key, background.context, pattern, category, scope, module, at)
 
     async def compared(self, name: str) -> background.Compared:
-        """A shadow against live.  Raises `EdgeloopError`s."""
+        """A shadow compared with the published records.  Raises `EdgeloopError`s."""
         held = self.feed.value("overrides") or ()
         newest = max((o.version for o in held), default=0)
         key = ("compared", name, newest, len(held), self._finished(name))
@@ -229,14 +231,14 @@ class Dashboard:
         return next((s.finished_at for s in lines if s.name == name), None)
 
     async def _once(self, key: tuple[Any, ...], work: Callable[..., Any], *arguments: Any) -> Any:
-        """The result of `work`, done once however many ask for it."""
+        """The result of `work`, which runs once even if several requests ask for it."""
         if key in self._kept:
             return self._kept[key]
         if key not in self._asking:
             task = asyncio.create_task(self._pages.run(work, *arguments))
             task.add_done_callback(lambda done: self._keep(key, done))
             self._asking[key] = task
-        # Whoever asked may leave: the work goes on for the next one.
+        # If the requester disconnects, the work continues for the next request.
         return await asyncio.shield(self._asking[key])
 
     def _keep(self, key: tuple[Any, ...], done: asyncio.Task[Any]) -> None:

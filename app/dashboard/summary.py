@@ -1,5 +1,5 @@
 """The three answers at the top of the overview: what was learned, whether it helps, whether it is
-alive.
+running.
 
 May touch: the clock.
 """
@@ -31,7 +31,7 @@ class Answer(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """A server that is away: since when, and when what is shown is from (Unix seconds)."""
+    """A server that is away: since when, and the time of the data shown (Unix seconds)."""
 
     server: str
     since: float
@@ -40,8 +40,8 @@ class Trouble(NamedTuple):
 
 
 def helping(helped: Helped | None, audit: Reading[Audit] | None) -> Answer:
-    """Whether it helps: by what applied overrides have made, else by the audit, if one was
-    given."""
+    """Whether it helps: by what applied overrides have earned, else by the audit, if there is
+    one."""
     if helped is not None and helped.total.trades:
         t = helped.total
         text = (
@@ -65,7 +65,7 @@ def helping(helped: Helped | None, audit: Reading[Audit] | None) -> Answer:
 
 
 def _walked(audit: Audit) -> Answer:
-    """By the audit: what sizing of past decisions would have been worth."""
+    """Whether it helps, by the audit: what sizing past decisions would have been worth."""
     value = next((s.score.value for s in audit.settings if s.name == "integrated"), None)
     if value is None or not audit.data.judged:
         return Answer("unsure", "Not shown", audit.headline)
@@ -80,7 +80,7 @@ def _walked(audit: Audit) -> Answer:
 
 
 def alive(feed: Feed) -> Answer:
-    """Whether the chain works now."""
+    """Whether everything runs now."""
     away = [t.server for t in troubles(feed)]
     lags, workers = feed.value("lags"), feed.value("workers")
     if "loading" in (feed["lags"].state, feed["workers"].state):
@@ -120,8 +120,8 @@ def troubles(feed: Feed) -> list[Trouble]:
 
 
 def strongest(overrides: Sequence[Override], n: int) -> tuple[list[Override], list[Override]]:
-    """The overrides that size up most, and those that size down most: of each group one, those that
-    are sure by themselves first."""
+    """The overrides that size up most, and those that size down most: one of each group, those that
+    pass alone first."""
     best: dict[tuple[bool, str, str, str], Override] = {}
     for o in sorted(overrides, key=_weight):
         if abs(o.multiplier - 1.0) >= 0.005:
@@ -135,7 +135,7 @@ def strongest(overrides: Sequence[Override], n: int) -> tuple[list[Override], li
 
 
 def _mixed(groups: list[Override], overrides: Sequence[Override], n: int) -> list[Override]:
-    """Half of them as they come, half of them contexts inside a pattern."""
+    """Half of them in the given order, half of them for a context within a pattern."""
     if not groups:
         return []
     up = groups[0].multiplier > 1.0

@@ -32,7 +32,7 @@ HALF_LIVES = {"some": "fading", "none": "steady"}
 
 
 class Asked(NamedTuple):
-    """What of the table is to be shown; `page` counts from 1."""
+    """Which part of the table to show; `page` counts from 1."""
 
     q: str = ""
     category: str = ""
@@ -45,7 +45,7 @@ class Asked(NamedTuple):
     page: int = 1
 
     def link(self, **changed: str | int) -> str:
-        """The query string of this with changes, without what is as by default."""
+        """The query string of this view with changes; defaults are left out."""
         wanted = self._replace(**{"page": 1, **changed})  # type: ignore[arg-type]
         plain = Asked()
         return "?" + urlencode(
@@ -54,7 +54,7 @@ class Asked(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A page of the table: `found` fit, of `total`."""
+    """A page of the table: `found` of `total` overrides match."""
 
     rows: list[Override]
     found: int
@@ -64,7 +64,7 @@ class Shown(NamedTuple):
 
 
 def asked(query: Mapping[str, str]) -> Asked:
-    """What a query string asks for; what makes no sense is as by default.
+    """The view that a query string asks for; invalid values count as the default.
 
     >>> asked({"q": " dip ", "sort": "nonsense", "page": "-3"}) == Asked(q="dip")
     True
@@ -96,7 +96,7 @@ def asked(query: Mapping[str, str]) -> Asked:
 def shown(
     overrides: Sequence[Override], wanted: Asked, since: Mapping[str, str], now_us: int
 ) -> Shown:
-    """The page that is wanted of the overrides in force; `since` is when each came into force."""
+    """The requested page of the overrides in force; `since` is when each came into force."""
     words = wanted.q.lower().split()
     found = [
         o
@@ -131,7 +131,7 @@ def _fits(o: Override, wanted: Asked, since: Mapping[str, str], now_us: int) -> 
 
 
 def text_of(o: Override) -> str:
-    """What a search looks at."""
+    """The text that a search looks at."""
     scope = context_text(o.scope)
     return f"{o.pattern_key} {o.action_category} {scope} {o.override_id}".lower()
 

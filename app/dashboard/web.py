@@ -1,9 +1,9 @@
 """The pages: routes, what each page needs, and how it is rendered.
 
-May touch: the state that it is given, templates and static files of this package.
+May touch: the dashboard's state, an argument; templates and static files of this package.
 
-Pages are rendered from the last known state and never wait for a server.  What takes seconds is a
-fragment that the page's script fetches (without a script: a link).  Templates escape everything.
+Pages are rendered from the last known state and never wait for a server.  Parts that take seconds
+are fragments that the page's script fetches (without scripts: links).  Templates escape everything.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ STATIC = Path(__file__).parent / "static"
 BEAT_S = 5.0
 """Seconds after which an open page gets an update, whether or not something changed."""
 LEAST_S = 1.0
-"""Least seconds between two updates of a page."""
+"""Shortest time between two updates of a page, in seconds."""
 SHOWN_APART = ("Evidence", "Over time", "History", "Realised effect")
-"""Sections of an explanation that the page of an override has places of their own for."""
+"""Sections of an explanation that have a place of their own on an override's page."""
 PAGES = (
     ("/", "Overview"),
     ("/overrides", "Overrides"),
@@ -54,12 +54,14 @@ PAGES = (
     ("/health", "Health"),
 )
 _STATUSES: dict[type[EdgeloopError], int] = {MissingError: 404, UsageError: 422}
-"""What there is nothing to show for, and what is no question; all else is trouble."""
+"""Errors that mean that there is nothing to show, or that the request is invalid; all others are
+failures."""
 View = Callable[[Request], Awaitable[Response]]
 
 
 class _Static(StaticFiles):
-    """Files whose address names their contents, which never change."""
+    """Static files whose URL includes a hash of their contents, so that they can be cached
+    forever."""
 
     async def get_response(self, path: str, scope: AsgiScope) -> Response:
         answer = await super().get_response(path, scope)
@@ -162,7 +164,7 @@ class Site:
         return HTMLResponse(text, status)
 
     async def failed(self, request: Request, error: Exception) -> Response:
-        """A page that is not there, or that cannot be made."""
+        """The page for an unknown address, or for one that cannot be rendered."""
         status = error.status_code if isinstance(error, HTTPException) else 500
         what = (
             "There is no such page."
@@ -174,8 +176,8 @@ class Site:
         return self._shown(request, status, what)
 
     def _trouble(self, request: Request, error: EdgeloopError) -> Response:
-        """What a question came to; one that asks for nothing that there is will not be asked
-        again."""
+        """The fragment with the result of a request; one for something that does not exist is not
+        repeated."""
         return self._shown(request, _STATUSES.get(type(error), 503), error.what, error.remedy)
 
     def _shown(self, request: Request, status: int, what: str, remedy: str = "") -> Response:
@@ -192,7 +194,7 @@ class Site:
     # -- pages
 
     async def overview(self, request: Request) -> Response:
-        """What was learned, whether it helps, whether it is alive."""
+        """What was learned, whether it helps, whether it is running."""
         held, feed = self._dashboard.overrides(), self._dashboard.feed
         asked = feed["audit"] if self._dashboard.has("audit") else None
         audit = asked.value if asked else None
@@ -234,7 +236,7 @@ class Site:
         )
 
     async def override(self, request: Request) -> Response:
-        """One override: what it says at once, what is behind it as a fragment."""
+        """One override: its record at once, the evidence behind it as a fragment."""
         asked = request.path_params["override_id"]
         found = self._dashboard.override(asked)
         loading = self._dashboard.feed["overrides"].value is None
@@ -270,7 +272,7 @@ class Site:
             d=found.document,
             touched=found.touched,
             parts={s.title: s for s in parts},
-            # The first is the head of the page, and the newest trades have a table of their own.
+            # The page shows the first in its header, and the newest trades in a table of their own.
             rest=[
                 s
                 for s in parts[1:]
@@ -336,11 +338,12 @@ class Site:
         )
 
     async def what_if(self, request: Request) -> Response:
-        """The replays that there are."""
+        """The existing replays."""
         return self._page(request, "what_if.html", title="What if")
 
     async def compared(self, request: Request) -> Response:
-        """One replay against live: the page, and as a fragment the comparison."""
+        """One replay compared with the published records: the page, and the comparison as a
+        fragment."""
         name = request.path_params["name"]
         if request.query_params.get("part") != "differences":
             lines = self._dashboard.feed.value("shadows")
@@ -381,7 +384,7 @@ class Site:
         return JSONResponse(api.openapi())
 
     async def healthz(self, request: Request) -> Response:
-        """The process answers."""
+        """Liveness: the process answers."""
         return JSONResponse({"ok": True})
 
     async def events(self, request: Request) -> Response:
@@ -437,7 +440,7 @@ def _same_group(o: Any, found: Any, asked: str) -> bool:
 
 
 def _dimensions(held: list[Any], values: Any) -> list[str]:
-    """The dimensions that a form asks for, those of most overrides first."""
+    """The dimensions in the form, the most used ones first."""
     used: dict[str, int] = {}
     for o in held:
         for dimension in o.scope:

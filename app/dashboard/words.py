@@ -31,7 +31,7 @@ def prose(text: str) -> Markup:
 
 
 def signed(value: float | None, digits: int = 3) -> str:
-    """A number with its sign; a dash for none."""
+    """A number with its sign; a dash for None."""
     return "–" if value is None else f"{value:+,.{digits}f}"
 
 

@@ -1,5 +1,7 @@
 """Dead letters: show rejected closes, and resend those that have become valid.
 
+`app/stages/dead_letter.py` writes them.
+
 May touch: `letters` reads the broker; `redrive` reads it and writes `position_closed`; `marking`
 nothing.
 """

@@ -1,7 +1,7 @@
-"""Why an override is what it is, and why a context resolves as it does: one document,
-three ways to show it.
+"""Why an override is what it is, and why a context resolves as it does: one document, shown in
+three ways.
 
-May touch: nothing but their arguments, save `reading` (the broker and PostgreSQL, read only).
+May touch: nothing but their arguments, except `reading` (the broker and PostgreSQL, read only).
 
 `known.Known` is what is known of a module; `override.explain_override` and
 `context.explain_context` turn it into the structs of `document`; `sections` puts them into words,

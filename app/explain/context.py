@@ -37,7 +37,7 @@ MOST_SIMILAR = 5
 
 
 def canonical_or_none(asked: str, module: str) -> str | None:
-    """The canonical pattern key, None where `asked` has none."""
+    """The canonical pattern key, None if `asked` has none."""
     try:
         return canonical_pattern_key(asked, module)
     except CanonicalError:
@@ -58,14 +58,14 @@ def explain_context(
     `at_us`.
 
     `known` is of the module and has the facts and changes of that group; `dimensions` are those of
-    the settings, `groups` all (pattern key, category) that there are, of any module, so that a
+    the settings, `groups` are all existing (pattern key, category) pairs of any module, so that a
     mistyped one can be distinguished from one without trades.
     """
     key = canonical_or_none(asked, known.module)
     counted, ignored = _counts(scope, dimensions)
     group = (key or "", category)
-    # Of a time before anything was published the answer is what is known now, as `resolve` gives
-    # it.
+    # For a time before the first publication, the answer uses the current overrides, as `resolve`
+    # does.
     early = all(change.published_us > at_us for change in known.changes)
     records = held(
         known.changes,
@@ -144,8 +144,7 @@ def _counts(
 def _has(scope: Mapping[str, str], override: Override) -> bool:
     try:
         return contained(prepare(override).items, scope)
-    # an override that makes no sense, or a value without a canonical form: the reader ignores it,
-    # too
+    # an invalid override, or a value without a canonical form: the reader ignores it, too
     except ValueError:
         return False
 

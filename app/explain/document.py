@@ -35,9 +35,9 @@ class EvidenceLines(msgspec.Struct, frozen=True, kw_only=True):
 
     `n` trades were counted by its lesson, with exits from `from_ts` to `to_ts`; `n_now` match in
     the window of the current facts, and the rest is about these: their mean outcome, the mean
-    `uplift` beyond the baselines of their segments, and and the mean `beyond` the group's trades
-    without its effects, which an effect measures.  `trades`: the newest first, as many as
-    requested.
+    `uplift` beyond the baselines of their segments, and the mean `beyond` the level of the group's
+    trades without its effects, which is what an effect measures.  `trades` are the newest first, as
+    many as requested.
     """
 
     from_ts: str
@@ -188,16 +188,16 @@ class ChangeLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attribution(msgspec.Struct, frozen=True, kw_only=True):
-    """The closed trades whose actions name the override among their `applied_overrides`, and what
-    they earned.
+    """The closed trades whose actions name the override in `applied_overrides`, and what they
+    earned.
 
     `n` trades with `n_actions` such actions; `mean_uplift` is the mean outcome beyond the segments'
     baselines, with its 90 % interval `low` to `high` (null with fewer than two days).  `promised`
-    is the override's prediction for them, `promised_by_all` that of all overrides that their
+    is what the override predicted for them, `promised_by_all` that of all overrides that their
     actions name, each as of the action's time; `made` is the realised outcome relative to the group
     without its effects, with its 90 % interval.  `added` is the outcome that its sizing added: the
-    sum of (its part of the size − 1) · uplift.  For `n_assumed` trades no change before the action
-    is known; the earliest known one is used.
+    sum of (its part of the size − 1) · uplift.  For `n_assumed` trades, no version of the override
+    before the action is known; the earliest known one is used.
     """
 
     n: int
@@ -222,9 +222,8 @@ class OverrideDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="kin
     """Everything behind one override.
 
     `in_force` is false if it is retired, or expired at `at`; then `override` is the last that was
-    published.  `slices` are the strongest of `n_slices` related ones.  `attribution` is
-    null where no closed trade names it; parts that a learning method does not have are null or
-    empty.
+    published.  `slices` are the strongest of `n_slices` related ones.  `attribution` is null if no
+    closed trade names it.  Parts that a learning method does not have are null or empty.
     """
 
     override_id: str
@@ -318,7 +317,7 @@ class ContextDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
 
     `pattern_key` is canonical, null where `asked` has no such form.  `scope` is what counts of the
     scope that was given.  `n_group` trades are in the group's window (null: there is no such
-    group), `n_context` of them have all of the scope.
+    group); `n_context` of them match the whole scope.
     """
 
     asked: str

@@ -1,13 +1,13 @@
-"""What an override has done: the trades that name it among their `applied_overrides`, and what they
+"""What an override has achieved: the trades that name it in `applied_overrides`, and what they
 earned.
 
 May touch: nothing but its arguments.
 
-A trade counts once, whichever of its actions name the override.  What the override predicted for it
-is its contribution to the size when the action was taken (effect · regime gain · what had not
-faded), as the reader's own function works it out from the change that was in force then; what its
-sizing added is its part of the size that was in fact taken, after the clamp to 0.3 … 3.0 or as the
-reader drew it where it explored, times the trade's uplift.
+A trade counts once, whichever of its actions name the override.  What the override predicted is its
+contribution to the size when the action was taken (effect · regime gain · the part that had not
+decayed), computed by the reader's own function from the version in force at that time.  What its
+sizing added is its part of the size actually taken (after the clamp to 0.3 … 3.0, or as drawn by a
+reader that explored), times the trade's uplift.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LEVEL = 0.90
 class Part(NamedTuple):
     """The part of one override in one action: its contribution, that of all overrides that the
     action names, its part of the size that was taken (1 + part is its factor of the size), and
-    whether a later change is used instead of the one in force."""
+    whether a later version is used instead of the one in force."""
 
     promised: float
     promised_by_all: float
@@ -98,8 +98,8 @@ def attribution(known: Known, override_id: str) -> Attribution | None:
 def part_of(
     override_id: str, action: FactAction, changes: Mapping[str, Sequence[OverrideChange]]
 ) -> Part:
-    """The part of one override in an action that names it.  `changes` are those of each override,
-    oldest first."""
+    """The part of one override in an action that names it.  `changes` has the changes of each
+    override, oldest first."""
     at_us = micros_from_text(action.ts)
     records: list[Override] = []
     assumed = False
@@ -123,11 +123,9 @@ def part_of(
 
 
 def _held_at(changes: Iterable[OverrideChange], at_us: int) -> tuple[Override | None, bool]:
-    """The override by the last change before `at_us`, and whether the earliest that is known stands
-    in for it.
-
-    An action may name a retired override if it was read before its retirement arrived: then its
-    last content counts.
+    """The override by the last change before `at_us`; and whether the earliest known change was
+    used instead.  An action may name an override that was just being retired: then its last content
+    counts.
     """
     before: Override | None = None
     for change in changes:
@@ -146,7 +144,7 @@ def mean_interval(
 
     The variance of the mean is G/(G − 1) · Σ over clusters of (the sum of their residuals)² / n²,
     with Student's t of G − 1 degrees of freedom (Liang & Zeger 1986; Cameron & Miller 2015).  With
-    a cluster a value it is the ordinary interval.
+    one value per cluster it is the ordinary interval.
 
     >>> low, high = mean_interval([1.0, 2.0, 3.0], [0, 1, 2])
     >>> round(low, 4), round(high, 4)

@@ -41,7 +41,7 @@ class Known:
     """All of one module, by id where there are ids; `days`, `facts` and `changes` at least of the
     group in question.
 
-    `facts` may hold several closes of a trade, in any order.  `notes` are sentences of what may be
+    `facts` may hold several closes of a trade, in any order.  `notes` are sentences on what may be
     missing.
     """
 
@@ -59,7 +59,7 @@ class Known:
 
     @cached_property
     def trades(self) -> dict[str, Counted]:
-        """Trade id → the close that counts, of all in the facts that have the outcome."""
+        """Trade id → the close that counts, of all trades in the facts that have the outcome."""
         found: dict[str, Counted] = {}
         for fact in self.facts:
             trade = trade_from_fact(fact, self.config.outcome)
@@ -87,7 +87,7 @@ class Known:
         return self._segments.on_grid(self.unit)
 
     def baseline(self, segment: SegmentKey, *, judged: bool = True) -> float:
-        """What a trade of the segment earns on average: on the grid that the judgement uses, or as
+        """The mean outcome of a trade of the segment: on the grid that the judgement uses, or as
         published."""
         if self.config.learning == "integrated":
             segments = self._on_grid if judged else self._segments
@@ -109,13 +109,11 @@ class Known:
         )
 
     def level(self, pattern_key: str, category: str) -> float:
-        """How far a trade of the group is expected to be from its segment's baseline without any of
-        the effects in it that pass.
-
-        Baselines are means over all trades, those that effects have moved among them; effects are
-        relative to the group's level without them (`GroupSummary.path.fits`).  The level of the
-        whole group, if it passes, is an effect too; it counts at its mean over the window, as does
-        the level that it is part of.
+        """The expected difference of a trade of the group from its segment's baseline, without the
+        group's passing effects.  Baselines are means over all trades, including those that effects
+        have moved; effects are relative to the group's level without them
+        (`GroupSummary.path.fits`).  The level of the whole group, if it passes, is an effect too;
+        it counts with its mean over the window, like the level that contains it.
         """
         standings, summary = self.standings, self.summary(pattern_key, category)
         if standings is None or summary is None or summary.path is None:
@@ -144,7 +142,7 @@ class Known:
 
     @cached_property
     def standings(self) -> Standings | None:
-        """How clearly the effects of the module pass; None with `classic`."""
+        """How clearly the module's effects pass; None with `classic`."""
         if self.config.learning != "integrated":
             return None
         judge = IntegratedMaterializer(self.module, self.config)

@@ -1,5 +1,5 @@
 """The document of one override: the evidence behind it, what else was considered, how it moves, and
-what it has done since.
+what it has achieved.
 
 May touch: nothing but its arguments.
 """
@@ -31,7 +31,7 @@ from app.learning.common.event_time import text_from_micros
 from app.learning.common.segments import segment_order
 from app.learning.integrated.netting import weight_of_movement
 from app.learning.integrated.prior_share import between
-from app.learning.integrated.regimes import METRICS
+from app.learning.integrated.quality_metrics import METRICS
 from edgeloop.identity import group_id, slice_id
 from edgeloop.overrides import Override
 from edgeloop.scope import canonical_text

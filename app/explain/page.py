@@ -1,5 +1,5 @@
-"""An explanation as a fragment of a page: sections, tables, and the decay drawn as SVG.  Class
-names only; the page brings the style.
+"""An explanation as a fragment of a page: sections, tables, and the decay drawn as SVG.  It has
+class names only; the page provides the style.
 
 May touch: nothing but its arguments.
 """
@@ -13,15 +13,14 @@ from app.explain.document import ContextDocument, DecayLine, DecayLines, Overrid
 from app.explain.sections import Section, Table, sections
 
 WIDTH, HEIGHT, MARGIN = 640, 220, 44
-"""Of the drawing, in its own units; it is as wide as the page lets it be."""
+"""Size of the drawing in its own units; on the page it takes the available width."""
 FITTED_STEPS = 3.0
-"""The fitted curve is drawn up to this many times the greatest of the rest: a short half-life goes
-far up on the left."""
+"""The fitted curve is cut at this multiple of the greatest other value: a short half-life rises
+steeply to the left."""
 
 
 def html(document: OverrideDocument | ContextDocument) -> str:
-    """A `<section class="explain">` that holds all that the text says.  Everything from outside is
-    escaped."""
+    """A `<section class="explain">` with the same content as the text.  All values are escaped."""
     parts = "".join(
         _section(section, number == 0) for number, section in enumerate(sections(document))
     )

@@ -1,4 +1,4 @@
-"""What is known of a module, read from the topics; PostgreSQL only adds the changes that compaction
+"""Read everything about a module from the topics; PostgreSQL only adds the changes that compaction
 has removed.
 
 May touch: the broker and PostgreSQL (read only).
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from app import changes
 from app.changes import OverrideChange
-from app.errors import BadDataError, MissingError
+from app.errors import MissingError
 from app.explain.known import Known
-from app.learning.common.trade import Rank, trade_from_fact
+from app.learning.common.trade import Rank, Trade, trade_from_fact
 from app.log import topics
 from app.log.bulk_reader import scan
 from app.log.records import partition_of
+from app.log.skipped import Skipped
 from app.log.snapshot import current, decoder, read_fact
 from app.settings import Settings
 from schemas import kinds
@@ -33,7 +34,7 @@ READ = (
     kinds.FACTS,
 )
 Progress = Callable[[str], None]
-"""Called with what is read next."""
+"""Called with the name of what is read next."""
 
 
 def _quiet(what: str) -> None: ...
@@ -41,7 +42,7 @@ def _quiet(what: str) -> None: ...
 
 @dataclass(frozen=True)
 class Found:
-    """The override that an id's first characters name: the whole id and the group."""
+    """The override whose id begins with the given characters: its full id, and its group."""
 
     override_id: str
     module: str
@@ -53,7 +54,7 @@ async def read_changes(settings: Settings) -> changes.KnownChanges:
     """Every change of any override.  Raises as `app.changes.read` does, and `ConfigurationError`
     without the topics of `READ`."""
     await topics.require_existence(settings, READ)
-    return await changes.read(settings)
+    return await changes.read(settings, Skipped())
 
 
 def find_override(held: changes.KnownChanges, prefix: str) -> Found:
@@ -88,25 +89,26 @@ async def read_known(
     *,
     progress: Progress = _quiet,
 ) -> tuple[Known, set[tuple[str, str]]]:
-    """(what is known of `module`, every (pattern key, category) that has trades, of all modules).
+    """(everything about `module`, every (pattern key, category) with trades, of all modules).
 
-    The facts, days and changes are those of the group.  Raises `UnreachableError` without a broker
-    and `BadDataError` for a record that cannot be read.
+    The facts, days and changes are those of the group.  A note names the records that cannot be
+    read.  Raises `UnreachableError` without a broker.
     """
     groups: set[tuple[str, str]] = set()
     lessons: dict[str, Lesson] = {}
     summaries: dict[str, GroupSummary] = {}
+    skipped = held.skipped
     progress("lessons")
-    for key, record in (await current(settings, kinds.LESSONS)).items():
+    for key, record in (await current(settings, kinds.LESSONS, skipped)).items():
         if isinstance(record, GroupSummary):
             groups.add((record.pattern_key, record.action_category))
         if record.module == module and record.learning == settings.learning:
             (lessons if isinstance(record, Lesson) else summaries)[key] = record
     own = partition_of(module, settings.partitions)
     progress("their verdicts")
-    verdicts = await current(settings, kinds.VERDICTS, partition=own)
-    weights = await current(settings, kinds.REGIME_WEIGHTS, partition=own)
-    factors = await current(settings, kinds.FACTORS, partition=own)
+    verdicts = await current(settings, kinds.VERDICTS, skipped, partition=own)
+    weights = await current(settings, kinds.REGIME_WEIGHTS, skipped, partition=own)
+    factors = await current(settings, kinds.FACTORS, skipped, partition=own)
     in_group = {
         i
         for i, x in lessons.items()
@@ -114,10 +116,14 @@ async def read_known(
     }
     progress("edge history")
     days = await current(
-        settings, kinds.HISTORY, partition=own, wanted=lambda key: key.partition("|")[0] in in_group
+        settings,
+        kinds.HISTORY,
+        skipped,
+        partition=own,
+        wanted=lambda key: key.partition("|")[0] in in_group,
     )
     progress("trades")
-    facts = await _facts(settings, pattern_key, category)
+    facts = await _facts(settings, pattern_key, category, skipped)
     if facts:
         groups.add((pattern_key, category))
     known = Known(
@@ -135,13 +141,13 @@ async def read_known(
         days=list(days.values()),
         facts=facts,
         changes=of_group(held.changes, pattern_key, category),
-        notes=(held.note,) if held.note else (),
+        notes=tuple(note for note in (held.note, skipped.sentence()) if note),
     )
     return known, groups
 
 
 def of_group(held: list[OverrideChange], pattern_key: str, category: str) -> list[OverrideChange]:
-    """The changes of the overrides of one group, their retirements too."""
+    """The changes of the overrides of one group, including retirements."""
     ids = {
         c.override_id
         for c in held
@@ -151,25 +157,26 @@ def of_group(held: list[OverrideChange], pattern_key: str, category: str) -> lis
     return [change for change in held if change.override_id in ids]
 
 
-async def _facts(settings: Settings, pattern_key: str, category: str) -> list[PatternTradeEvent]:
-    """The facts of one group that have the outcome, of each trade that of the close that counts."""
+async def _facts(
+    settings: Settings, pattern_key: str, category: str, skipped: Skipped
+) -> list[PatternTradeEvent]:
+    """The facts of one group that have the outcome: for each trade, the fact of the close that
+    counts."""
     key = group_key(pattern_key, category).encode()
-    decode = decoder(settings, kinds.FACTS)
+    decode = decoder(kinds.FACTS)
+
+    def read(value: bytes) -> tuple[PatternTradeEvent, Trade | None]:
+        fact: PatternTradeEvent = decode(value)
+        return fact, trade_from_fact(fact, settings.outcome)
+
     best: dict[str, tuple[Rank, PatternTradeEvent]] = {}
     async for records in scan(
         settings, kinds.FACTS, partition=partition_of(key.decode(), settings.partitions)
     ):
         for record in records:
-            fact: PatternTradeEvent | None = (
-                read_fact(decode, record) if record.key == key else None
-            )
-            if fact is None:
+            if record.key != key or (found := read_fact(read, record, skipped)) is None:
                 continue
-            try:
-                trade = trade_from_fact(fact, settings.outcome)
-            except ValueError as error:
-                where = f"{record.topic}/{record.partition}/{record.offset}"
-                raise BadDataError(f"The fact at {where} cannot be read: {error}.") from error
+            fact, trade = found
             known = best.get(fact.trade_id)
             if trade is not None and (known is None or known[0] < trade.rank):
                 best[fact.trade_id] = trade.rank, fact

@@ -19,7 +19,7 @@ from app.explain.document import (
 from app.words import context_text
 
 BAR_CELLS = 20
-"""Characters of a bar of the full length."""
+"""Characters of the longest bar."""
 SHOWN_STEP = 1e-3
 """Effects are shown with three decimals; smaller differences are not mentioned."""
 
@@ -33,7 +33,7 @@ class Table(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A title, sentences, a table; `plot` where a page may draw the decay instead of the table's
+    """A title, sentences, a table; with `plot`, a page may draw the decay instead of the table's
     bars."""
 
     title: str

@@ -16,11 +16,11 @@ from edgeloop.overrides import Override
 
 STEPS = 48
 LEVEL_DAYS = 30
-"""Days that are drawn of an override that never expires."""
+"""Days drawn for an override that never expires."""
 
 
 def curve(override: Override, at_us: int) -> list[str]:
-    """The effect from its time to its end, and where it is at `at_us`, a line each."""
+    """Lines: the effect from its time to its expiry, and where it stands at `at_us`."""
     start_us = micros_from_text(override.as_of)
     end_us = (
         start_us + LEVEL_DAYS * DAY_US
@@ -33,7 +33,7 @@ def curve(override: Override, at_us: int) -> list[str]:
     ended = at_us >= end_us and override.expires_at is not None
     left = "expired" if ended else f"{effect_at(override, max(at_us, start_us)):+.3f} now"
     half_life = override.decay.half_life_hours
-    fades = "it does not fade" if half_life is None else f"half-life {half_life / 24:.1f} d"
+    fades = "it does not decay" if half_life is None else f"half-life {half_life / 24:.1f} d"
     return [
         *spark(values, 2),
         f"{' ' * now}^ {left}",

@@ -1,6 +1,6 @@
 """An explanation in a terminal.
 
-May touch: the console that it is given.
+May touch: the console that is passed to it.
 """
 
 from __future__ import annotations

@@ -6,9 +6,11 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from app.export.columns import Column, column
+from app.log.skipped import Skipped
 from app.matching import matching
 from app.settings import Settings
 
@@ -35,18 +37,25 @@ class Filters(NamedTuple):
         return bool(self.of({"": record}))
 
 
-Notes = list[str]
 Rows = AsyncIterator[Any]
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """What a table may lack: `notes` are sentences, `skipped` the records that cannot be read."""
+
+    notes: list[str] = field(default_factory=list)
+    skipped: Skipped = field(default_factory=Skipped)
 
 
 class Exported(NamedTuple):
     """One table.  `rows` yields the records that its columns read, in a fixed order, and may add
-    sentences to the notes; `grouped`: its records have a pattern key and a category; `scope` gives
+    to the remarks; `grouped`: its records have a pattern key and a category; `scope` gives
     a record's scope where it has one."""
 
     meaning: str
     columns: tuple[Column, ...]
-    rows: Callable[[Settings, Filters, Notes], Rows]
+    rows: Callable[[Settings, Filters, Remarks], Rows]
     grouped: bool = True
     scope: Callable[[Any], Mapping[str, str] | None] | None = None
 

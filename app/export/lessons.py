@@ -12,12 +12,12 @@ from app.export.exported import (
     GROUP_COLUMNS,
     Exported,
     Filters,
-    Notes,
+    Remarks,
     Rows,
     decay_columns,
     prefixed,
 )
-from app.learning.integrated.regimes import METRICS
+from app.learning.integrated.quality_metrics import METRICS
 from app.log.snapshot import current
 from app.settings import Settings
 from schemas import kinds
@@ -103,9 +103,9 @@ _VERDICT = (
 )
 
 
-async def _lessons(settings: Settings, filters: Filters, notes: Notes) -> Rows:
-    records = await current(settings, kinds.LESSONS)
-    verdicts = await current(settings, kinds.VERDICTS)
+async def _lessons(settings: Settings, filters: Filters, remarks: Remarks) -> Rows:
+    records = await current(settings, kinds.LESSONS, remarks.skipped)
+    verdicts = await current(settings, kinds.VERDICTS, remarks.skipped)
     for record in sorted(filters.of(records), key=lambda r: r.lesson_id):
         if isinstance(record, Lesson):
             yield LessonAndVerdict(record, verdicts.get(record.lesson_id))

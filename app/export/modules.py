@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from app.export.columns import Column, column, json_column, json_text
-from app.export.exported import GROUP_COLUMNS, Exported, Filters, Notes, Rows
-from app.learning.integrated.regimes import METRICS
+from app.export.exported import GROUP_COLUMNS, Exported, Filters, Remarks, Rows
+from app.learning.integrated.quality_metrics import METRICS
 from app.log.snapshot import current
 from app.settings import Settings
 from schemas import kinds
@@ -39,9 +39,10 @@ _DAY = (
 )
 
 
-async def _days(settings: Settings, filters: Filters, notes: Notes) -> Rows:
+async def _days(settings: Settings, filters: Filters, remarks: Remarks) -> Rows:
     for record in sorted(
-        filters.of(await current(settings, kinds.HISTORY)), key=lambda d: (d.lesson_id, d.day)
+        filters.of(await current(settings, kinds.HISTORY, remarks.skipped)),
+        key=lambda d: (d.lesson_id, d.day),
     ):
         yield record
 
@@ -81,8 +82,8 @@ _WEIGHT = (
 )
 
 
-async def _weights(settings: Settings, filters: Filters, notes: Notes) -> Rows:
-    records = await current(settings, kinds.REGIME_WEIGHTS)
+async def _weights(settings: Settings, filters: Filters, remarks: Remarks) -> Rows:
+    records = await current(settings, kinds.REGIME_WEIGHTS, remarks.skipped)
     for record in sorted(records.values(), key=lambda w: (w.module, w.regime)):
         if filters.module in (None, record.module):
             yield record
@@ -116,9 +117,9 @@ _MEMBER = (
 )
 
 
-async def _members(settings: Settings, filters: Filters, notes: Notes) -> Rows:
-    factors = await current(settings, kinds.FACTORS)
-    lessons = await current(settings, kinds.LESSONS)
+async def _members(settings: Settings, filters: Filters, remarks: Remarks) -> Rows:
+    factors = await current(settings, kinds.FACTORS, remarks.skipped)
+    lessons = await current(settings, kinds.LESSONS, remarks.skipped)
     everything = filters == Filters(module=filters.module)
     for factor in sorted(factors.values(), key=lambda f: f.factor_id):
         if filters.module not in (None, factor.module):
@@ -143,8 +144,8 @@ _BASELINE = (
 )
 
 
-async def _baselines(settings: Settings, filters: Filters, notes: Notes) -> Rows:
-    records = await current(settings, kinds.BASELINES)
+async def _baselines(settings: Settings, filters: Filters, remarks: Remarks) -> Rows:
+    records = await current(settings, kinds.BASELINES, remarks.skipped)
     for record in sorted(
         records.values(), key=lambda b: (b.module, b.bucket or "", b.timeframe or "")
     ):

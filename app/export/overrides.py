@@ -12,7 +12,7 @@ from app.export.exported import (
     GROUP_COLUMNS,
     Exported,
     Filters,
-    Notes,
+    Remarks,
     Rows,
     decay_columns,
     prefixed,
@@ -53,23 +53,23 @@ _OVERRIDE = (
 )
 
 
-async def overrides_at(settings: Settings, as_of_us: int, notes: Notes) -> dict[str, Override]:
-    """The overrides that were in force at `as_of_us`, by id; a note says if compaction may have
-    removed some changes.
+async def overrides_at(settings: Settings, as_of_us: int, remarks: Remarks) -> dict[str, Override]:
+    """The overrides that were in force at `as_of_us`, by id; `remarks` says if changes are missing,
+    and which cannot be read.
 
     Raises `UnreachableError` without a broker.
     """
-    known = await changes.read(settings)
+    known = await changes.read(settings, remarks.skipped)
     if known.note:
-        notes.append(known.note)
+        remarks.notes.append(known.note)
     return in_force(known.changes, as_of_us)
 
 
-async def _overrides(settings: Settings, filters: Filters, notes: Notes) -> Rows:
+async def _overrides(settings: Settings, filters: Filters, remarks: Remarks) -> Rows:
     if filters.as_of_us is None:
-        records = await current(settings, kinds.OVERRIDES)
+        records = await current(settings, kinds.OVERRIDES, remarks.skipped)
     else:
-        records = await overrides_at(settings, filters.as_of_us, notes)
+        records = await overrides_at(settings, filters.as_of_us, remarks)
     for record in sorted(filters.of(records), key=lambda o: o.override_id):
         yield record
 
@@ -93,10 +93,10 @@ _CHANGE = (
 )
 
 
-async def _changes(settings: Settings, filters: Filters, notes: Notes) -> Rows:
-    known = await changes.read(settings)
+async def _changes(settings: Settings, filters: Filters, remarks: Remarks) -> Rows:
+    known = await changes.read(settings, remarks.skipped)
     if known.note:
-        notes.append(known.note)
+        remarks.notes.append(known.note)
     wanted = {
         c.override_id for c in known.changes if c.record is not None and filters.fit(c.record)
     }

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from app.export.columns import Column, column, json_column, json_text
-from app.export.exported import Exported, Filters, Notes, Rows
+from app.export.exported import Exported, Filters, Remarks, Rows
 from app.learning.common.event_time import micros_from_text
 from app.learning.common.trade import Rank
 from app.log import topics
@@ -89,38 +89,28 @@ _ACTION = (
 )
 
 
-class _Head(msgspec.Struct):
-    """The rank of a fact, and what identifies its trade: all that the first reading needs."""
-
-    trade_id: str
-    revision: int
-    n_actions: int
-    exit_ts: str
-    event_id: str
-    value_sha256: str
-
-
-async def _actions(settings: Settings, filters: Filters, notes: Notes) -> Rows:
+async def _actions(settings: Settings, filters: Filters, remarks: Remarks) -> Rows:
     """Partition by partition, each read twice: for which close of each trade counts, then for the
     rows; so memory holds ranks only."""
     await topics.require_existence(settings, [kinds.FACTS])
-    head, whole = decoder(settings, kinds.FACTS, _Head), decoder(settings, kinds.FACTS)
+    decode = decoder(kinds.FACTS)
+
+    def ranked(value: bytes) -> tuple[str, Rank]:
+        fact = decode(value)
+        exit_us = micros_from_text(fact.exit_ts)
+        rank = (fact.revision, fact.n_actions, exit_us, fact.event_id, fact.value_sha256)
+        return fact.trade_id, rank
+
     for partition in range(settings.partitions):
         best: dict[tuple[bytes, str], tuple[Rank, int]] = {}
         async for records in scan(settings, kinds.FACTS, partition=partition):
             for record in records:
-                if (h := read_fact(head, record)) is None:
+                if (head := read_fact(ranked, record, remarks.skipped)) is None:
                     continue
-                rank = (
-                    h.revision,
-                    h.n_actions,
-                    micros_from_text(h.exit_ts),
-                    h.event_id,
-                    h.value_sha256,
-                )
-                known = best.get((record.key, h.trade_id))
+                trade_id, rank = head
+                known = best.get((record.key, trade_id))
                 if known is None or known[0] < rank:
-                    best[record.key, h.trade_id] = rank, record.offset
+                    best[record.key, trade_id] = rank, record.offset
         offsets = {offset for _, offset in best.values()}
         del best
         if not offsets:
@@ -128,7 +118,7 @@ async def _actions(settings: Settings, filters: Filters, notes: Notes) -> Rows:
         async for records in scan(settings, kinds.FACTS, starts={partition: min(offsets)}):
             for record in records:
                 if record.offset in offsets:
-                    fact = whole(record.value)
+                    fact = decode(record.value)
                     if filters.fit(fact):
                         for action in fact.actions:
                             yield Acted(fact, action)

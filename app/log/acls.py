@@ -1,6 +1,7 @@
-"""Which rights on Kafka each role needs, and no more: as data, as commands, and given to users.
+"""The rights on Kafka that each role needs, and no more: as data, as commands, and granted to
+users.
 
-May touch: `apply` the broker's access control lists, through an admin client.
+May touch: the broker's access control lists (`apply`), through an admin client.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ ROLES = {
     "worker": "runs the agents and the projector",
     "position-manager": "follows the overrides",
     "reader": "reads: status, overrides, lessons, explain, audit, export, dlq list, doctor",
-    "operator": "what a reader does, and produce, import, dlq redrive, replay promote, rebuild,"
+    "operator": "as a reader, and produce, import, dlq redrive, replay promote, rebuild,"
     " settings agree",
 }
 _RESOURCES = {"topic": 2, "group": 3, "transactional-id": 5}
@@ -53,7 +54,7 @@ class Acl(NamedTuple):
 
 
 def principals(given: Mapping[str, str]) -> dict[str, str]:
-    """Role → Kafka's name of the user; `User:edgeloop-ROLE` where none is given.
+    """Role → Kafka principal; `User:edgeloop-ROLE` for roles without one.
 
     >>> principals({"worker": "User:CN=learner"})["worker"], principals({})["reader"]
     ('User:CN=learner', 'User:edgeloop-reader')
@@ -62,7 +63,8 @@ def principals(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def rights(settings: Settings, roles: Iterable[str] = tuple(ROLES)) -> list[Acl]:
-    """What the `roles` need, literally by name: no new topic or group falls under it."""
+    """The rights of the `roles`, by literal name: they cover no topic or group that is created
+    later."""
     return [acl for role in roles for acl in dict.fromkeys(_of(settings, role))]
 
 
@@ -98,7 +100,7 @@ def _of(settings: Settings, role: str) -> list[Acl]:
         ],
         "producer": topics([kinds.CLOSES], "Write"),
         "worker": [
-            *topics(_ALL_TOPICS, "Read"),  # to commit what is noted of a topic needs it, too
+            *topics(_ALL_TOPICS, "Read"),  # committing offsets of a topic needs this right, too
             *topics([kinds.DEAD_LETTERS, kinds.CONTROL, *kinds.DERIVED], "Write"),
             *topics(_ALL_TOPICS, "DescribeConfigs"),
             *groups(own_groups, "Read"),
@@ -122,7 +124,8 @@ def promotion_id(settings: Settings) -> str:
 
 
 def commands(settings: Settings, acls: Iterable[Acl], names: Mapping[str, str]) -> list[str]:
-    """A call of Kafka's own `kafka-acls.sh` for the resources of a role that need the same."""
+    """A call of Kafka's own `kafka-acls.sh` for each set of a role's resources that need the same
+    rights."""
     operations: dict[tuple[str, str, str], list[str]] = {}
     for acl in acls:
         operations.setdefault(acl[:3], []).append(acl.operation)
@@ -144,7 +147,7 @@ def commands(settings: Settings, acls: Iterable[Acl], names: Mapping[str, str]) 
 
 
 async def apply(settings: Settings, acls: Iterable[Acl], names: Mapping[str, str]) -> int:
-    """Give the rights to the users; returns how many.  Giving one twice changes nothing.
+    """Grant the rights to the users; returns their number.  Granting a right twice changes nothing.
 
     Raises `ConfigurationError` where the broker refuses: the user needs Alter on the cluster.
     """
@@ -160,7 +163,7 @@ async def apply(settings: Settings, acls: Iterable[Acl], names: Mapping[str, str
                 _OPERATIONS[acl.operation],
                 _ALLOW,
             )
-            # aiokafka has the request, but no method for it yet.
+            # aiokafka has this request, but no method that sends it yet.
             response: Any = await client._send_request(request)
             for code, message, *_ in response.creation_responses:
                 if code:

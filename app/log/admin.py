@@ -20,7 +20,7 @@ from edgeloop.closing import close_client
 
 @asynccontextmanager
 async def admin(settings: Settings, timeout_s: float = 10.0) -> AsyncIterator[AIOKafkaAdminClient]:
-    """An admin client that is connected.  Raises what `why_unreachable` finds."""
+    """A connected admin client.  Raises the error that `why_unreachable` returns."""
     options = client_options(settings, request_timeout_ms=round(timeout_s * 1000))
     client = AIOKafkaAdminClient(**options)
     try:

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
 from app.log.client import client_id, client_options
-from app.log.records import is_strangers, version_of
+from app.log.records import is_strangers
 from app.log.retry import Stopping, client_errors
 from app.log.topics import require_existence
 from app.log.trouble import explained, why_unreachable
@@ -24,7 +24,7 @@ from edgeloop.closing import close_client
 from edgeloop.cluster import look
 
 BATCH_RECORDS = 5_000
-_GROUP_TIMEOUT_MS = 12_000  # after so long a member that is gone loses its partitions
+_GROUP_TIMEOUT_MS = 12_000  # after this time a dead member loses its partitions
 
 
 def reader(settings: Settings, **more: Any) -> AIOKafkaConsumer:
@@ -166,14 +166,14 @@ async def scan(
 ) -> AsyncIterator[list[ConsumerRecord]]:
     """Yield all records of `topic` in batches, in order within each partition, to the current end.
 
-    `partition`: of this one only; `starts`: from these offsets on (partition → offset), and of
-    those partitions only.  Raises `UnreachableError` without a broker.
+    With `partition`, of that one only; with `starts` (partition → offset), of those partitions
+    only, from these offsets on.  Raises `UnreachableError` without a broker.
     """
     wanted = None if starts is None else sorted(starts)
     if partition is not None:
         wanted = [partition]
     if wanted is not None and not wanted:
-        return  # a consumer that is stopped as soon as it has started cancels who stops it
+        return  # aiokafka: stopping a consumer right after its start cancels the calling task
     name = settings.topic(topic)
     async with started_reader(settings, name) as consumer:
         if wanted is None:
@@ -191,8 +191,8 @@ async def read_range(
     """Yield (value, timestamp in ms, offset) of the records from `start` to before `end`, in
     batches.
 
-    Each batch comes with the offset behind it; the next one is fetched meanwhile, provided that the
-    caller works in a thread.  Raises `UnreachableError`.
+    Each batch comes with the offset after it.  The next batch is fetched meanwhile if the caller
+    does its work in a thread.  Raises `UnreachableError`.
     """
     tp = TopicPartition(settings.topic(topic), partition)
     fetch: asyncio.Task[Any] | None = None
@@ -221,7 +221,7 @@ async def _fetch(consumer: AIOKafkaConsumer, tp: TopicPartition) -> dict[TopicPa
 
 
 async def log_bounds(settings: Settings, topic: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Partition → the first offset that is there, and the one behind the last.
+    """Partition → its first offset, and partition → the offset after its last record.
 
     Raises `UnreachableError`, and `ConfigurationError` where the topic is missing.
     """
@@ -234,13 +234,13 @@ async def log_bounds(settings: Settings, topic: str) -> tuple[dict[str, int], di
 
 
 async def ends_of(consumer: AIOKafkaConsumer, settings: Settings, topic: str) -> dict[str, int]:
-    """Partition → the offset behind the last record."""
+    """Partition → the offset after the last record."""
     ends = await consumer.end_offsets(await partitions_there(consumer, settings, topic))
     return {str(tp.partition): offset for tp, offset in ends.items()}
 
 
-async def follow(settings: Settings, topic: str) -> AsyncIterator[tuple[str, int, bytes | None]]:
-    """Yield `(key, version, value)` of every record published from now on, until the caller stops.
+async def follow(settings: Settings, topic: str) -> AsyncIterator[ConsumerRecord]:
+    """Yield each record that Edgeloop publishes from now on, until the caller stops.
 
     Raises `UnreachableError`, and `ConfigurationError` where the topic is missing.
     """
@@ -250,10 +250,10 @@ async def follow(settings: Settings, topic: str) -> AsyncIterator[tuple[str, int
         consumer.assign(partitions)
         await consumer.seek_to_end(*partitions)
         for tp in partitions:
-            await consumer.position(tp)  # the end is asked for lazily: fix it now
+            await consumer.position(tp)  # `seek_to_end` is lazy: this resolves it now
         async for record in consumer:
             if not is_strangers(record):
-                yield record.key.decode(), version_of(record), record.value
+                yield record
 
 
 async def offsets_at(settings: Settings, topic: str, since_ms: int) -> dict[int, int]:

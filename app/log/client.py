@@ -18,7 +18,7 @@ from edgeloop import tolerant
 from edgeloop.closing import close_client
 from edgeloop.security import SecurityError
 
-tolerant.install()  # whoever makes a client comes by here, and so does Faust's consumer
+tolerant.install()  # every client's options come from here, Faust's consumer's too
 
 T = TypeVar("T", AIOKafkaConsumer, AIOKafkaProducer)
 
@@ -44,9 +44,8 @@ def security_options(settings: Settings) -> dict[str, Any]:
 
 
 async def started(client: T) -> T:
-    """`client`, a consumer or a producer, once it has started; one that cannot start is closed.
-
-    Raises what its start raises.
+    """Start `client`, a consumer or a producer, and return it; close it if it cannot start.  Raises
+    what its start raises.
     """
     try:
         await client.start()
@@ -57,12 +56,13 @@ async def started(client: T) -> T:
 
 
 def faust_broker(settings: Settings) -> str:
-    """The broker as Faust's setting `broker` names it."""
+    """The broker in the form of Faust's setting `broker`."""
     return ";".join(f"kafka://{address}" for address in settings.broker.split(","))
 
 
 def faust_credentials(settings: Settings) -> Any:
-    """The same options as Faust's setting `broker_credentials` names them; None for neither."""
+    """The same options in the form of Faust's setting `broker_credentials`; None without TLS and
+    SASL."""
     from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 
     options, security = security_options(settings), settings.kafka

@@ -3,14 +3,14 @@
 May touch: the broker: reads and writes `edgeloop_control`.
 
 One compacted topic, of which only partition 0 is used, so that all readers see the same records in
-the same order.  No producer of closes needs to write it, and its ACL should say so.  Kinds, by the
-first word of the key:
+the same order.  No producer of closes needs the right to write to it.  The first word of the key
+names the kind:
 
-* `settings|ID`: a claim of the settings that must be equal (`app.worker.agreement`).  Of the claims
-  of the highest epoch the first in the log counts.  Each has an id of its own, so compaction
-  removes none, and the order stays.
-* `group|KEY|ID`: a group that was admitted at the door, with its module (`app.stages.admission`);
-  the id, too, keeps the order whatever compaction does.
+* `settings|ID`: a claim of the settings that must be equal (`app.worker.agreement`).  Among the
+  claims of the highest epoch, the first in the log counts.  Each has its own id, so compaction
+  removes none of them and their order stays.
+* `group|KEY|ID`: a group that was admitted, with its module (`app.stages.admission`); here, too,
+  the id keeps the order under compaction.
 * `approval|SHA-256`: a held close that a person approved, by the hash of its value.
 * `rewrites|MODULE`: the newest alert of trades rewritten in bulk; null once acknowledged.
 """
@@ -30,7 +30,7 @@ from aiokafka.errors import KafkaError
 from app.log.bulk_reader import read_to_end, reader
 from app.log.client import started
 from app.log.producer import Producer
-from app.log.records import Outgoing
+from app.log.records import UNREADABLE, Outgoing
 from app.log.retry import client_errors
 from app.settings import Settings
 from edgeloop.closing import close_client
@@ -49,13 +49,13 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """A group that facts may be written for."""
+    """A group for which facts may be written."""
 
     module: str
 
 
 class Approval(msgspec.Struct, frozen=True):
-    """A held close may pass."""
+    """The approval of a close that was held."""
 
     by: str
     at: str
@@ -82,8 +82,8 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 @dataclass
 class ControlState:
-    """What the log says: by kind, what is in force by the rest of its key, in the order of the
-    log; `changes` counts records."""
+    """What the log says.  For each kind: the records in force by the rest of their key, in the
+    order of the log.  `changes` counts records."""
 
     settings: dict[str, Claim] = field(default_factory=dict)
     group: dict[str, Admitted] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class ControlState:
     changes: int = 0
 
     def take(self, key: bytes | None, value: bytes | None) -> bool:
-        """Take in a record; False if it is none of ours."""
+        """Take in a record; returns False if it is unknown or unreadable."""
         kind, _, name = (key or b"").decode(errors="replace").partition("|")
         if kind == "group":
             name = name.rpartition("|")[0]
@@ -109,7 +109,7 @@ class ControlState:
                 held.setdefault(name, decoded)
             else:
                 held[name] = decoded
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return False
         return True
 
@@ -128,7 +128,7 @@ class ControlState:
 
 
 class ControlLog:
-    """The control log as read so far; over one connection, opened when it is needed.
+    """The control log as read so far, over one connection that is opened when needed.
 
     Every method raises `KafkaError` or `OSError` when the broker is away, and may be called again.
     """
@@ -163,7 +163,7 @@ class ControlLog:
     async def _read_on(self) -> None:
         if self._consumer is None:
             self._consumer = await started(reader(self._settings))
-        consumer = self._consumer  # a stop may take it away
+        consumer = self._consumer  # `stop` may clear it meanwhile
         ends = await consumer.end_offsets([self._tp])
         if ends[self._tp] == self._next:
             return
@@ -176,7 +176,7 @@ class ControlLog:
             self._next = next_offset
 
     async def write(self, records: Iterable[tuple[str, msgspec.Struct | None]]) -> ControlState:
-        """Send (key, value) and read on: the log then says who was first.
+        """Send (key, value) pairs and read on: the log then shows which claim came first.
 
         Raises `Stopping` when asked to stop.
         """

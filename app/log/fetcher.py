@@ -31,7 +31,7 @@ class Fetcher:
             await close_client(self._consumer)
 
     async def fetch(self, topic: str, partition: int, offset: int) -> ConsumerRecord | None:
-        """The record at a position of `topic` (full name); None if it does not exist (any more).
+        """The record at a position of `topic` (full name); None if it does not exist, or no longer.
 
         Raises `UnreachableError`.
         """

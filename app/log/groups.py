@@ -78,7 +78,7 @@ async def group_of(settings: Settings, name: str) -> Group:
                 (response,) = await client.describe_consumer_groups([name])
                 break
             except KafkaError as error:
-                # A new cluster has no coordinator yet, and one that moves none for a moment.
+                # A new cluster has no coordinator at first, and none while the coordinator moves.
                 if not error.retriable or time.monotonic() > give_up:
                     raise UnreachableError(
                         f"The broker cannot describe the group {name}: {error!r}.",

@@ -1,15 +1,16 @@
-"""Which log this installation has read: noted, and compared with the log that is there.
+"""The identity of the log that this installation has read: noted, and compared with the current
+log.
 
-Versions are offsets.  Where a topic was deleted and created again, or the broker was set back,
-offsets begin again below what was published, and the highest version would win for ever.  So which
-log it was is noted in three places, and compared by every worker as it starts and every few seconds
-while it runs, and by `doctor`:
+Versions are offsets.  If a topic is deleted and created again, or the broker is restored to an
+older state, offsets begin again below the published versions, and the old records would win
+forever.  So the identity of the log is noted in three places.  Every worker compares it at its
+start and every few seconds while it runs, and so does `doctor`:
 
-* in Kafka, as the committed offsets of the group `….log`: an offset is where a partition ended, its
-  metadata the leader's epoch then, and the ids of the cluster and of all topics.  (Kafka forgets
-  the offsets of a topic that is deleted, so each topic knows the ids of all.)
+* in Kafka, as the committed offsets of the group `….log`: each offset is the end of a partition,
+  and its metadata has the leader's epoch at that time and the ids of the cluster and of all topics.
+  (Kafka forgets the offsets of a deleted topic, so the ids of all topics are kept with each topic.)
 * in PostgreSQL, by the projector: for each partition, the log of its rows (`app.storage.marks`).
-* in what is published: no version is beyond the end of the log that it is an offset of
+* in the published records: no version is beyond the end of the log of which it is an offset
   (`app.ownership.hydration`).
 
 May touch: the broker: reads offsets and ids, commits offsets of the groups `….log` and `….lost`.
@@ -35,6 +36,7 @@ from app.log.admin import admin
 from app.log.bulk_reader import unreachable
 from app.log.client import client_options
 from app.log.groups import progress_group, projector_group
+from app.log.records import UNREADABLE
 from app.log.topics import ACCEPT
 from app.settings import Settings
 from edgeloop.closing import close_client
@@ -47,7 +49,7 @@ _LOOK_AGAIN_S = 0.5
 
 
 class End(NamedTuple):
-    """Where a partition ended, and in which epoch of its leader."""
+    """The end of a partition, and the leader epoch at the time."""
 
     offset: int
     epoch: int
@@ -55,8 +57,8 @@ class End(NamedTuple):
 
 @dataclass(frozen=True)
 class Log:
-    """A log as it was or is: ids of the cluster and, by full name, of the topics; ends and begins
-    by (topic, partition)."""
+    """The state of a log: the id of the cluster, the ids of the topics by full name, and the ends
+    and beginnings by (topic, partition)."""
 
     cluster: str = ""
     topics: Mapping[str, str] = field(default_factory=dict)
@@ -69,15 +71,15 @@ class Log:
 
 
 class Difference(NamedTuple):
-    """What is another log than before: the topic's full name, and a sentence."""
+    """How a topic differs from the log that was read before: its full name, and a sentence."""
 
     topic: str
     what: str
 
 
 class Lost(NamedTuple):
-    """Records that Kafka deleted before they were read: how many, up to which offset, and when that
-    was noticed (ms since 1970)."""
+    """Records that Kafka deleted before they were read: their number, the offset up to which, and
+    when it was noticed (ms since 1970)."""
 
     topic: str
     partition: int
@@ -99,18 +101,20 @@ def log_group(settings: Settings) -> str:
 
 
 def lost_group(settings: Settings) -> str:
-    """The group whose committed offsets note what was deleted unread.  It has no members."""
+    """The group whose committed offsets note the records that were deleted unread.  It has no
+    members."""
     return f"{settings.consumer_group}.lost"
 
 
 class Identity:
-    """Looks at the log, and notes it: an async context manager that keeps its connections."""
+    """Reads the identity of the log, and notes it: an async context manager that keeps its
+    connections open."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._names = [settings.topic(name) for name in KINDS]
         self._open = AsyncExitStack()
-        self._consumer: AIOKafkaConsumer  # sees to the end, also what is not committed
+        self._consumer: AIOKafkaConsumer  # to the high watermark
         self._admin: AIOKafkaAdminClient
         self.cluster: Cluster | None = None
 
@@ -133,7 +137,7 @@ class Identity:
         await self._open.aclose()
 
     async def now(self) -> Log:
-        """The log as it is.  Raises `KafkaError`, `OSError`."""
+        """The current state of the log.  Raises `KafkaError`, `OSError`."""
         self.cluster = await look(self._consumer._client, self._names)
         if self.cluster is None:
             return Log()
@@ -146,7 +150,7 @@ class Identity:
             return Log(self.cluster.id)
         ends = await self._consumer.end_offsets(tps)
         begins = await self._consumer.beginning_offsets(tps)
-        # Once more: no record before an end is of a later epoch than is noted with it.
+        # Read again, so that no record before an end has a later epoch than the one noted with it.
         again = await look(self._consumer._client, self._names)
         if again is None or again.topics.keys() != self.cluster.topics.keys():
             raise UnknownTopicOrPartitionError("Topics are being created or deleted.")
@@ -164,7 +168,7 @@ class Identity:
         )
 
     async def bounds(self, name: str) -> dict[TopicPartition, tuple[int, int]]:
-        """Of each partition of a topic (full name) that there is, where it begins and ends."""
+        """The beginning and the end of each existing partition of a topic (full name)."""
         seen = await look(self._consumer._client, [name])
         numbers = list(range(self._settings.partitions))
         if seen is not None:
@@ -175,14 +179,14 @@ class Identity:
         return {tp: (begins[tp], ends[tp]) for tp in tps}
 
     async def noted(self) -> Log:
-        """The log as it was noted in Kafka; empty where nothing is."""
+        """The state of the log that was noted in Kafka; empty if there is none."""
         cluster, topics, ends = "", {}, {}
         for tp, committed in (await self.committed(log_group(self._settings))).items():
             if tp.topic not in self._names:
                 continue
             try:
                 note = msgspec.json.decode(committed.metadata or "", type=_Note)
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 continue
             cluster = note.cluster or cluster
             topics.update(note.topics)
@@ -199,10 +203,10 @@ class Identity:
         await self._commit(log_group(self._settings), offsets)
 
     async def lost(self) -> list[Lost]:
-        """What was deleted unread, until it is accepted."""
+        """The records that were deleted unread and have not been acknowledged."""
         found = []
         for tp, committed in (await self.committed(lost_group(self._settings))).items():
-            with suppress(msgspec.MsgspecError):
+            with suppress(*UNREADABLE):
                 note = msgspec.json.decode(committed.metadata or "", type=_Lost)
                 found.append(
                     Lost(tp.topic, tp.partition, note.records, committed.offset, note.at_ms)
@@ -210,14 +214,14 @@ class Identity:
         return sorted(found)
 
     async def note_lost(self, lost: Lost) -> None:
-        """Note it, beside what was lost of the partition before."""
+        """Note lost records, in addition to those of the partition that were noted before."""
         tp = TopicPartition(lost.topic, lost.partition)
         before = sum(o.records for o in await self.lost() if o[:2] == (tp.topic, tp.partition))
         text = msgspec.json.encode(_Lost(before + lost.records, lost.at_ms)).decode()
         await self._commit(lost_group(self._settings), {tp: OffsetAndMetadata(lost.before, text)})
 
     async def forget_lost(self) -> None:
-        """Acknowledge what was lost: it is not reported again."""
+        """Acknowledge the lost records: they are not reported again."""
         noted = await self.committed(lost_group(self._settings))
         await self._commit(
             lost_group(self._settings),
@@ -225,7 +229,8 @@ class Identity:
         )
 
     async def committed(self, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
-        """The committed offsets of a group; none where it never committed.  Raises `KafkaError`."""
+        """The committed offsets of a group; empty if it has never committed any.  Raises
+        `KafkaError`."""
         give_up = time.monotonic() + COORDINATOR_WITHIN_S
         while True:
             try:
@@ -252,9 +257,8 @@ class Identity:
             await close_client(consumer)
 
     async def differences(self, was: Log, now: Log) -> list[Difference]:
-        """In what the log that `was` is another one `now`; of each topic the first that is seen.
-
-        `now` is what this object has looked at last.
+        """How the log `now` differs from the one that it `was`: the first difference found in each
+        topic.  `now` is the last state that this object has read.
         """
         found: dict[str, Difference] = {}
 
@@ -289,9 +293,8 @@ class Identity:
         return list(found.values())
 
     async def changed_since(self, was: Log) -> list[Difference]:
-        """The differences between `was` and the log as it is, if they stay.
-
-        A leader that has just become one may not know its own epoch for a moment.
+        """The differences between `was` and the current log, if they persist.  A new leader may not
+        know its own epoch for a moment.
         """
 
         async def look() -> list[Difference]:
@@ -300,11 +303,11 @@ class Identity:
         return await _if_they_stay(look)
 
     async def beyond(self) -> list[Difference]:
-        """Topics of which more was read than there is, if that stays so."""
+        """Topics of which more was read than exists, if that persists."""
         return await _if_they_stay(self._beyond)
 
     async def _beyond(self) -> list[Difference]:
-        # Others read on meanwhile: what they have read is asked for before the ends are.
+        # Other workers read on meanwhile, so committed offsets are requested before the ends.
         read = {group: await self.committed(group) for group in readers(self._settings)}
         now = await self.now()
         found: dict[str, Difference] = {}
@@ -315,14 +318,14 @@ class Identity:
                 if tp.topic in names and end is not None and at.offset > end.offset:
                     what = (
                         f"partition {tp.partition} ends at {end.offset:,}, but the group {group}"
-                        f" has read up to {at.offset:,}: it is another log than the one it read"
+                        f" has read up to {at.offset:,}: it is not the log that the group has read"
                     )
                     found.setdefault(tp.topic, Difference(tp.topic, what))
         return list(found.values())
 
 
 def on_another_cluster(was: Log, now: Log) -> bool:
-    """Whether both are known, and differ: that never changes by itself."""
+    """Whether both ids are known and differ.  No retry changes that."""
     return bool(was.cluster and now.cluster and was.cluster != now.cluster)
 
 
@@ -361,7 +364,7 @@ async def examine(settings: Settings) -> tuple[list[Difference], list[Lost]]:
 
 
 def refusal(differences: list[Difference]) -> ConfigurationError:
-    """The sentence for people: what has changed, and what mends it."""
+    """The message: what has changed, and how to fix it."""
     lines = "".join(f"\n  {d.topic} {d.what}" for d in differences)
     return ConfigurationError(
         f"The log is not the one that was read before:{lines}",
@@ -371,8 +374,8 @@ def refusal(differences: list[Difference]) -> ConfigurationError:
 
 
 async def require_same_log(settings: Settings) -> Log:
-    """Raise `ConfigurationError` if the log is another one than was noted, else note it and return
-    it."""
+    """Raise `ConfigurationError` if the log is not the one that was noted; else note its state and
+    return it."""
     async with Identity(settings) as identity:
         with unreachable(settings, "The log"):
             differences = await identity.changed_since(await identity.noted())

@@ -1,8 +1,8 @@
 """How far each role is behind: its lag in records, what blocks it, and whether all is idle.
 
 Lag counts to the end of each partition that exists (the high watermark), also behind an open
-transaction.  Records that will never be delivered (aborted transactions, the marks that
-end them) are not lag; they are found by reading.
+transaction.  Records that will never be delivered (of aborted transactions, and the markers that
+end transactions) are not lag; they are found by reading.
 
 May touch: the broker (read only).
 """
@@ -25,18 +25,18 @@ from app.settings import Settings
 from edgeloop.closing import close_client
 from schemas.kinds import CLOSES, DERIVED, FACTS, LESSONS
 
-_LOOK_S = 2.0  # to find a record in what is behind; a fetch that finds one takes milliseconds
+_LOOK_S = 2.0  # for finding a record in the lag; a fetch that finds one takes milliseconds
 
 
 @dataclass(frozen=True)
 class Lag:
     """Records of one topic that a role has not done yet.
 
-    `group` is the consumer group whose committed offsets say so.  `in_transaction` of the records
-    wait behind a transaction that is open, in each partition from offset `open_at` on; `deleted`
-    more were deleted before they were read; `beyond` tells that more was read than there is: the
-    log is another one.  `next_offsets` are the places of the first records behind, of partitions
-    that have any.
+    `group` is the consumer group whose committed offsets show it.  `in_transaction` of the records
+    wait behind an open transaction, in each partition from offset `open_at` on; `deleted` more were
+    deleted before they were read; `beyond` means that more was read than exists, so the log is
+    another one.  `next_offsets` has the offset of the first pending record of each partition that
+    has one.
     """
 
     role: str
@@ -52,7 +52,7 @@ class Lag:
 
     @property
     def problems(self) -> list[str]:
-        """What blocks these records, in sentences."""
+        """What blocks these records: one sentence each."""
         found = []
         if self.in_transaction:
             found.append(
@@ -92,8 +92,8 @@ class LagReader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open = AsyncExitStack()
-        self._committed_ends: AIOKafkaConsumer  # ends where what is committed ends
-        self._nothing: dict[tuple[TopicPartition, int], int] = {}  # no record from here to there
+        self._committed_ends: AIOKafkaConsumer  # ends at the last stable offset
+        self._nothing: dict[tuple[TopicPartition, int], int] = {}  # ranges without a record
 
     async def __aenter__(self) -> LagReader:
         """Raises `UnreachableError`, and `ConfigurationError` where a topic is missing."""
@@ -121,7 +121,7 @@ class LagReader:
         ]
 
     async def lost(self) -> list[Lost]:
-        """What was deleted unread and passed over, until it is accepted."""
+        """The records that were deleted unread and have not been acknowledged."""
         return await self.identity.lost()
 
     async def _lag(self, role: str, group: str, topic: str) -> Lag:
@@ -132,23 +132,22 @@ class LagReader:
         return await lag_of(role, name, group, committed, bounds, stable, self._is_nothing)
 
     async def _is_nothing(self, tp: TopicPartition, start: int, end: int) -> bool:
-        """Whether no record that is delivered lies from `start` to `end`.
-
-        What was found is kept: aborted records stay aborted.
+        """Whether no deliverable record lies between `start` and `end`.  Results are cached, since
+        aborted records stay aborted.
         """
         if self._nothing.get((tp, start), -1) >= end:
             return True
         try:
             found = await record_between(self._committed_ends, tp, start, end, _LOOK_S)
         except KafkaError:
-            return False  # it counts as behind until the broker says otherwise
+            return False  # counts as lag until the broker says otherwise
         if found is False:
             self._nothing[tp, start] = end
         return found is False
 
 
 class SharedLags:
-    """The lags as a worker's lookout sees them: the offsets may be some seconds old."""
+    """Computes lags from a worker's `Lookout`; its offsets may be some seconds old."""
 
     def __init__(self, settings: Settings, lookout: Lookout) -> None:
         self._settings = settings
@@ -192,9 +191,9 @@ async def lag_of(
     stable: Mapping[TopicPartition, int],
     is_nothing: Callable[[TopicPartition, int, int], Awaitable[bool]],
 ) -> Lag:
-    """The lag of a role by what is committed, where the partitions of a topic (full name) begin and
-    end, and where what is committed in them ends; `is_nothing` tells whether no record that is
-    delivered lies between two offsets."""
+    """The lag of a role in a topic (full name), from its committed offsets and from the beginnings,
+    ends and last stable offsets of the partitions; `is_nothing` tells whether no deliverable record
+    lies between two offsets."""
     behind: dict[int, int] = {}
     open_at: dict[int, int] = {}
     next_offsets: dict[int, int] = {}

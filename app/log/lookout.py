@@ -1,7 +1,7 @@
-"""The offsets at which the log begins and ends, read once for all watchers of a worker.
+"""The offsets at which the log begins and ends, read once for all monitors of a worker.
 
-The guard, the watchdog and the lag's metrics need the same offsets every few seconds.  They share
-the connections, and a reading that is recent enough for each.
+The guard, the watchdog and the metrics of the lag need the same offsets every few seconds.  They
+share the connections and the results.
 
 May touch: the broker (reads).
 """
@@ -25,11 +25,12 @@ from app.settings import Settings
 from edgeloop.closing import close_client
 
 SHARED_S = 5.0
-"""So old a look, or the offsets of a group, may be for those that share it."""
+"""Greatest age of a shared result, in seconds."""
 
 
 class Seen(NamedTuple):
-    """The log at `at_s` (monotonic seconds), and where what is committed ends in each partition."""
+    """The state of the log at `at_s` (monotonic seconds), and the last stable offset of each
+    partition."""
 
     log: Log
     stable: Mapping[TopicPartition, int]
@@ -37,7 +38,7 @@ class Seen(NamedTuple):
 
 
 class Lookout:
-    """Looks over connections that are kept, and reopened after an error.
+    """Reads over connections that stay open, and are reopened after an error.
 
     Every method raises `KafkaError`, `OSError` and `UnreachableError` while the broker is away.
     """
@@ -49,15 +50,15 @@ class Lookout:
         self._seen: Seen | None = None
         self._committed: dict[str, tuple[dict[TopicPartition, int], float]] = {}
         self._stopped = False
-        self._lock = asyncio.Lock()  # the consumer reads for one at a time
+        self._lock = asyncio.Lock()  # the consumer can serve one caller at a time
 
     async def identity(self) -> Identity:
-        """What looked last."""
+        """The object that read last."""
         async with self._lock:
             return (await self._connect())[0]
 
     async def look(self, max_age_s: float = SHARED_S) -> Seen:
-        """The log, at most so many seconds ago."""
+        """The state of the log, at most this many seconds old."""
         async with self._lock:
             if self._seen is None or time.monotonic() - self._seen.at_s > max_age_s:
                 identity, consumer = await self._connect()
@@ -70,7 +71,7 @@ class Lookout:
             return self._seen
 
     async def committed(self, group: str) -> Mapping[TopicPartition, int]:
-        """The committed offsets of a group, at most `SHARED_S` ago."""
+        """The committed offsets of a group, at most `SHARED_S` old."""
         async with self._lock:
             held, at_s = self._committed.get(group, ({}, -SHARED_S))
             if time.monotonic() - at_s <= SHARED_S:
@@ -92,7 +93,7 @@ class Lookout:
                 return await record_between(consumer, tp, start, end, within_s)
 
     async def drop(self) -> None:
-        """Close the connections; the next question opens new ones."""
+        """Close the connections; the next call opens new ones."""
         async with self._lock:
             await self._close()
 
@@ -103,7 +104,7 @@ class Lookout:
 
     async def _connect(self) -> tuple[Identity, AIOKafkaConsumer]:
         if self._stopped:
-            # the worker ends, and those that share a lookout do not stop at once
+            # when a worker ends, those that share a lookout do not all stop at the same time
             raise KafkaError("The lookout was stopped.")
         if self._connected is None:
             try:
@@ -136,8 +137,8 @@ class Lookout:
 async def record_between(
     consumer: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int, within_s: float
 ) -> bool | None:
-    """Whether a record that is delivered lies from `start` to `end`; None where that could not be
-    seen in time.  Raises `KafkaError`."""
+    """Whether a deliverable record lies between `start` and `end`; None if that was not found out
+    in time.  Raises `KafkaError`."""
     consumer.assign([tp])
     consumer.seek(tp, start)
     give_up = time.monotonic() + within_s

@@ -1,4 +1,4 @@
-"""Send, and return when every record is on the broker: in order, or as one transaction.
+"""Send records, and return when all of them are on the broker: in order, or as one transaction.
 
 May touch: the broker.
 """
@@ -190,8 +190,8 @@ async def _send_in_batches(
     return records[at:]
 
 
-# An idempotent producer reports each loss of its sequence as an error that is not to be retried; a
-# new one mends those.
+# An idempotent producer that has lost its sequence reports it as an error that cannot be retried. A
+# new producer solves it.
 _LOST_SEQUENCE = (
     ProducerFenced,
     OutOfOrderSequenceNumber,
@@ -204,7 +204,7 @@ _LOST_SEQUENCE = (
 
 def _raise_if_fatal(error: BaseException) -> None:
     """Raise permanent failures."""
-    # a delivery that was cancelled is one that the client gave up
+    # the client cancels a delivery that it gives up
     transient = isinstance(error, (OSError, asyncio.CancelledError, *_LOST_SEQUENCE))
     if not transient and not (isinstance(error, KafkaError) and error.retriable):
         raise error

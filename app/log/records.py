@@ -20,7 +20,8 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 """Largest record: room for all facts of a close, or for a rejected close as a dead letter."""
 
 MAX_VERSION = 2**53 - 1
-"""Beyond it, other languages round: no log is that long."""
+"""The largest integer that a double holds exactly, so that readers in any language agree; no log is
+that long."""
 
 encode = msgspec.json.Encoder(order="deterministic").encode
 """The bytes of a record's value."""
@@ -46,7 +47,8 @@ def partition_of(key: str, partitions: int) -> int:
 
 
 def letter_partition(settings: Settings, source: int) -> int:
-    """The partition of the dead letters of one of `position_closed`, which may have more."""
+    """The partition for dead letters of the `source` partition of `position_closed`, which may have
+    more partitions."""
     return source % settings.partitions
 
 
@@ -88,7 +90,7 @@ def header(record: ConsumerRecord, name: str) -> bytes | None:
 
 
 def version_of(record: ConsumerRecord) -> int:
-    """The `version` header of a derived record; -1 where there is none or it is no offset."""
+    """The `version` header of a derived record; -1 if it is missing or not an offset."""
     try:
         version = int(header(record, "version") or b"-1")
     except ValueError:
@@ -96,12 +98,17 @@ def version_of(record: ConsumerRecord) -> int:
     return version if 0 <= version <= MAX_VERSION else -1
 
 
+UNREADABLE = (ValueError, TypeError, RecursionError)
+"""What decoding may raise if another program wrote the value: it may be malformed or of another
+form (`msgspec.DecodeError`, a `ValueError`), not UTF-8, missing, or nested too deeply.
+`msgspec.MsgspecError` covers the first two only."""
+
 KEY_CHARACTERS = 200
-"""Of a key that people are shown: a stranger's may be megabytes long."""
+"""Most characters of a key in messages: a key that another program wrote may have megabytes."""
 
 
 def is_strangers(record: ConsumerRecord) -> bool:
-    """Whether something else than Edgeloop wrote this record of a derived topic: each of ours has a
+    """Whether another program wrote this record of a derived topic: all records of Edgeloop have a
     version, and a key that is text."""
     if record.key is None or version_of(record) < 0:
         return True

@@ -15,7 +15,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError
 
 
 class Stopping(Exception):
-    """The caller is being stopped: the next start reads unfinished work from the log."""
+    """The caller is being stopped; the next start reads unfinished work from the log."""
 
 
 async def back_off(attempt: int, should_stop: Callable[[], bool]) -> None:
@@ -34,8 +34,8 @@ async def back_off(attempt: int, should_stop: Callable[[], bool]) -> None:
 def was_cancelled() -> bool:
     """Whether somebody has cancelled the current task.
 
-    Without that a `CancelledError` is a client's own: of a request that it has given up, as its
-    broker is away.
+    If not, a `CancelledError` comes from a Kafka client that has given up a request, as its broker
+    is away.
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
@@ -43,10 +43,9 @@ def was_cancelled() -> bool:
 
 @contextmanager
 def client_errors() -> Iterator[None]:
-    """Turn the `CancelledError` of a client that gave a request up, and the error of one that was
-    closed under it, into a `KafkaConnectionError`.
-
-    Whoever waits for the client would end by it without a word; this way it tries again.
+    """Turn a client's own errors into a `KafkaConnectionError`: the `CancelledError` of a request
+    that it gave up, and the error of a consumer that was closed meanwhile.  Uncaught, a
+    `CancelledError` would silently end the calling task; this way the caller retries.
     """
     try:
         yield
@@ -59,10 +58,8 @@ def client_errors() -> Iterator[None]:
 
 
 def later(should_stop: Callable[[], bool], seconds: float) -> Callable[[], bool]:
-    """`should_stop`, so many seconds later: what is nearly done, by a broker that is slow, is done
-    before the stop.
-
-    The seconds count from the first time that anybody asks after the stop.
+    """`should_stop`, delayed by `seconds`, so that work in flight can finish despite a slow broker.
+    The delay counts from the first call after the stop.
     """
     since: list[float] = []
 

@@ -1,7 +1,8 @@
 """What is published: the latest version of each key of a compacted topic.
 
-Records that another program wrote (without a version, or with a key that is not text) are skipped,
-as by every reader of a derived topic.
+Records that cannot be read are skipped, and reported to the caller: those without a version or with
+a key that is not text (Edgeloop writes none), and values that are not in the form that this version
+writes.
 
 May touch: the broker (read only).
 """
@@ -14,48 +15,52 @@ from typing import Any, NamedTuple
 import msgspec
 from aiokafka import ConsumerRecord
 
-from app.errors import BadDataError
 from app.log.bulk_reader import scan
-from app.log.records import is_strangers, version_of
+from app.log.records import UNREADABLE, is_strangers, version_of
+from app.log.skipped import Skipped
 from app.log.topics import require_existence
 from app.settings import Settings
 from edgeloop.versions import Latest
 from schemas.kinds import KINDS
 
+NOT_OURS = "it has no version, or its key is not text"
+"""Why a record of a derived topic is skipped although its value may be fine."""
+
 
 async def current(
     settings: Settings,
     topic: str,
+    skipped: Skipped,
     *,
     partition: int | None = None,
     wanted: Callable[[str], bool] = lambda key: True,
 ) -> dict[str, Any]:
     """Key → decoded record for every key that is not retired and that is `wanted`.
 
-    Of `topic`, or of one partition of it.  Raises `UnreachableError` without a broker,
-    `ConfigurationError` where the topic is missing, and `BadDataError` if a record is not in the
-    form that this version writes.
+    Of `topic`, or of one partition of it.  Records that cannot be read are added to `skipped`.
+    Raises `UnreachableError` without a broker, and `ConfigurationError` where the topic is missing.
     """
     await require_existence(settings, [topic])
-    latest = await _latest(settings, topic, partition)
-    decode = decoder(settings, topic)
-    texts = {key.decode(): value for key, value in latest.items()}
-    return {k: decode(value) for k, value in texts.items() if value is not None and wanted(k)}
+    _, records = await _readable(settings, topic, partition, skipped)
+    return {key: record for key, record in records.items() if wanted(key)}
 
 
 class Snapshot(NamedTuple):
-    """One topic: key → value in force, and key → highest version, including retired keys."""
+    """One topic: key → value in force, and key → highest version, including retired keys.  Every
+    value can be decoded."""
 
     values: dict[str, bytes]
     versions: dict[str, int]
 
 
-async def snapshots(settings: Settings, topics: Sequence[str]) -> dict[str, Snapshot]:
-    """A snapshot of each of `topics`, one after the other.  Raises as `current` does."""
+async def snapshots(
+    settings: Settings, topics: Sequence[str], skipped: Skipped
+) -> dict[str, Snapshot]:
+    """A snapshot of each of `topics`, one after the other.  Skips and raises as `current` does."""
     await require_existence(settings, topics)
     found: dict[str, Snapshot] = {}
     for topic in topics:
-        latest = await _latest(settings, topic, None)
+        latest, _ = await _readable(settings, topic, None, skipped)
         texts = {key: key.decode() for key, _ in latest.items()}
         values = {texts[key]: value for key, value in latest.items() if value is not None}
         versions = {texts[key]: version for key, version in latest.versions().items()}
@@ -63,49 +68,55 @@ async def snapshots(settings: Settings, topics: Sequence[str]) -> dict[str, Snap
     return found
 
 
-async def _latest(
-    settings: Settings, topic: str, partition: int | None
-) -> Latest[bytes, bytes | None]:
+async def _readable(
+    settings: Settings, topic: str, partition: int | None, skipped: Skipped
+) -> tuple[Latest[bytes, bytes | None], dict[str, Any]]:
+    """The latest version of each key among those that can be read, and the decoded records."""
+    decode, name = decoder(topic), settings.topic(topic)
     latest: Latest[bytes, bytes | None] = Latest()
     async for records in scan(settings, topic, partition=partition):
         for record in records:
-            if not is_strangers(record):
+            if is_strangers(record):
+                skipped.add(name, record.partition, record.offset, NOT_OURS)
+            else:
                 latest.put(record.key, version_of(record), record.value)
-    return latest
-
-
-def decoder(settings: Settings, topic: str, struct: Any = None) -> Callable[[bytes], Any]:
-    """A decoder of values of `topic`: of its struct, or of another that reads a part of it.
-
-    It raises `BadDataError` for a value that is none.
-    """
-    decode = msgspec.json.Decoder(KINDS[topic].struct if struct is None else struct).decode
-
-    def read(value: bytes) -> Any:
+    decoded: dict[bytes, Any] = {}
+    unreadable: set[bytes] = set()
+    for key, raw in latest.items():
         try:
-            return decode(value)
-        except msgspec.MsgspecError as error:
-            raise _foreign(settings, topic, error) from error
+            if raw is not None:
+                decoded[key] = decode(raw)
+        except UNREADABLE:
+            unreadable.add(key)
+    if unreadable:
+        # As for all other readers, an unreadable record does not hide an earlier version.
+        for key in unreadable:
+            latest.remove(key)
+        async for records in scan(settings, topic, partition=partition):
+            for record in records:
+                if record.key not in unreadable or is_strangers(record):
+                    continue
+                try:
+                    value = None if record.value is None else decode(record.value)
+                except UNREADABLE as error:
+                    skipped.add(name, record.partition, record.offset, error)
+                    continue
+                if latest.put(record.key, version_of(record), record.value):
+                    decoded[record.key] = value
+    return latest, {key.decode(): x for key, x in decoded.items() if x is not None}
 
-    return read
+
+def decoder(topic: str) -> Callable[[bytes], Any]:
+    """A decoder of the values of `topic`.  It raises one of `UNREADABLE`."""
+    return msgspec.json.Decoder(KINDS[topic].struct).decode
 
 
-def read_fact(decode: Callable[[bytes], Any], record: ConsumerRecord) -> Any:
-    """The decoded value of a record of facts; None where something else wrote what is no fact.
-
-    Raises as `decode` does for what is ours.
+def read_fact(take: Callable[[bytes], Any], record: ConsumerRecord, skipped: Skipped) -> Any:
+    """The result of `take` for the value of a record of facts; None if it cannot be read, for which
+    `take` raises one of `UNREADABLE`.
     """
     try:
-        return None if record.value is None else decode(record.value)
-    except (BadDataError, msgspec.MsgspecError):
-        if is_strangers(record):
-            return None
-        raise
-
-
-def _foreign(settings: Settings, topic: str, error: Exception) -> BadDataError:
-    return BadDataError(
-        f"A record of {settings.topic(topic)} is not in the form this version writes: {error}.",
-        "Was something else producing to it?  `faust -A app topics check` names the topics that "
-        "belong to Edgeloop.",
-    )
+        return None if record.value is None else take(record.value)
+    except UNREADABLE as error:
+        skipped.add(record.topic, record.partition, record.offset, error)
+        return None

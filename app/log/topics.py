@@ -1,4 +1,4 @@
-"""The topics: created, checked and corrected by one declaration.
+"""The topics: created, checked and corrected according to one declaration.
 
 May touch: the broker, through an admin client.
 """
@@ -40,13 +40,13 @@ def declaration(settings: Settings) -> tuple[Topic, ...]:
     """Every topic of this installation."""
     retention = str(round(settings.log_retention_days * DAY_MS))
     log = {"retention.ms": retention, "message.timestamp.type": "CreateTime"}
-    # Tombstones stay for a month: a reader who was away that long still sees every retirement.
+    # Tombstones stay for a month: a reader that was away that long still sees every retirement.
     table = {"delete.retention.ms": str(30 * DAY_MS), "message.timestamp.type": "CreateTime"}
-    door = {**log, "max.message.bytes": str(MAX_RECORD_BYTES + 65_536)}
+    large = {**log, "max.message.bytes": str(MAX_RECORD_BYTES + 65_536)}
 
     def config(kind: Kind) -> dict[str, str]:
         if kind.source is None:
-            return door
+            return large
         return log if "delete" in kind.cleanup else table
 
     control = Topic(
@@ -112,10 +112,9 @@ async def _visible(client: AIOKafkaAdminClient, names: list[str]) -> None:
 
 AHEAD = "message.timestamp.after.max.ms"
 AHEAD_MS = DAY_MS
-"""How far ahead of its clock a broker may let closes be stamped (its default is an hour).
-
-An exit is refused that is more than a day after its record's stamp.  Stamps of any future, such as
-microseconds taken for milliseconds, would void that check.
+"""How far in the future a broker may accept the timestamps of closes (its default is an hour).
+Input validation refuses an exit more than a day after its record's timestamp; arbitrary timestamps,
+such as microseconds taken for milliseconds, would void that check.
 """
 MEND = "faust -A app topics mend"
 ALLOW = "faust -A app topics acls (it shows the rights that each role needs)"
@@ -161,10 +160,8 @@ async def check(settings: Settings) -> list[Mismatch]:
 
 
 def partitions_wrong(settings: Settings, counts: Mapping[str, int]) -> list[Mismatch]:
-    """The topics (full name → number of partitions) that have another number than declared.
-
-    `position_closed` and its dead letters may have more: closes have no place of their own, and
-    all are read.
+    """Mismatches in the number of partitions (`counts`: full name → number).  `position_closed` and
+    its dead letters may have more than declared: closes may be in any partition, and all are read.
     """
     free = (settings.topic(CLOSES), settings.topic(DEAD_LETTERS))
     found = []
@@ -187,7 +184,7 @@ _SET_ON_TOPIC = 1  # Kafka's DYNAMIC_TOPIC_CONFIG: set for this topic, not inher
 async def _configs(
     client: AIOKafkaAdminClient, names: list[str], *, own_only: bool = False
 ) -> dict[str, dict[str, str]]:
-    """Configuration of topics by name; `own_only`: what is set for the topic itself."""
+    """Configuration of topics by name; with `own_only`, only what is set for the topic itself."""
     if not names:
         return {}
     found: dict[str, dict[str, str]] = {}
@@ -204,11 +201,9 @@ async def _configs(
 
 
 async def mend(settings: Settings, *, dry_run: bool = False) -> list[Mismatch]:
-    """Give existing topics the configuration that is declared; returns what differed.
-
-    Whatever else is set for them stays.  Partition counts stay, too: changing one would move keys
-    to other partitions.  Raises `UnreachableError`, and `ConfigurationError` where the broker
-    refuses.
+    """Give existing topics the declared configuration; returns what differed.  Other configuration
+    stays, and so do partition counts: changing one would move keys to other partitions.  Raises
+    `UnreachableError`, and `ConfigurationError` where the broker refuses.
     """
     wanted = {topic.name: topic for topic in declaration(settings)}
     differing = [m for m in await check(settings) if m.remedy == MEND]
@@ -239,7 +234,7 @@ async def mend(settings: Settings, *, dry_run: bool = False) -> list[Mismatch]:
 
 
 async def _mended(settings: Settings) -> None:
-    """Return once the broker shows the change, which it accepts before it is visible."""
+    """Return once the change is visible: the broker accepts it before that."""
     deadline = time.monotonic() + VISIBLE_WITHIN_S
     while any(m.remedy == MEND for m in await check(settings)):
         if time.monotonic() > deadline:

@@ -12,7 +12,7 @@ import re
 from typing import Any, TypeAlias
 
 Context: TypeAlias = tuple[tuple[str, bytes], ...]
-"""Headers: none where the record is of no trace."""
+"""Headers; empty if the record belongs to no trace."""
 
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 _STATE_BYTES = 512
@@ -20,7 +20,7 @@ _VALID = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]
 
 
 def context_of(record: Any) -> Context:
-    """The trace context of a record; nothing where it is not valid."""
+    """The trace context of a record; empty if it has none that is valid."""
     parent = state = None
     for name, value in record.headers or ():
         if name == TRACEPARENT:
@@ -41,7 +41,8 @@ class Newest:
         self._contexts: dict[str | bytes, Context] = {}
 
     def note(self, key: str | bytes, record: Any) -> None:
-        """A record of `key` came; one that is of no trace ends the one before it."""
+        """Take in a record of `key`; one without a trace replaces the previous context with
+        none."""
         if context := context_of(record):
             self._contexts[key] = context
         elif self._contexts:

@@ -30,7 +30,7 @@ from edgeloop.security import SecurityError
 _NOT_ALLOWED = {
     TopicAuthorizationFailedError: "use a topic",
     GroupAuthorizationFailedError: "use a consumer group",
-    # What an idempotent producer hears that may write to no topic at all.
+    # The error of an idempotent producer that may not write to any topic.
     ClusterAuthorizationFailedError: "write to any topic, or administer the cluster",
     TransactionalIdAuthorizationFailed: "use a transactional id",
 }
@@ -39,7 +39,7 @@ _TIMEOUT_MS = 5_000
 
 
 def explained(error: BaseException) -> EdgeloopError | None:
-    """A refusal by the broker in words; None for any other error."""
+    """A refusal by the broker as a readable error; None for any other error."""
     for kind, what in _NOT_ALLOWED.items():
         if isinstance(error, kind):
             return ConfigurationError(
@@ -66,10 +66,9 @@ def _flat(value: object) -> list[object]:
 
 
 async def why_unreachable(settings: Settings, error: BaseException) -> EdgeloopError:
-    """What keeps us from the brokers: clients only say that they cannot connect.
-
-    Tries each address once.  What no waiting mends (a password, a certificate, TLS where there is
-    none) is a `ConfigurationError`.
+    """Why the brokers cannot be reached; clients only say that they cannot connect.  Tries each
+    address once.  Causes that waiting does not fix (a wrong password, a certificate, TLS on a plain
+    port) give a `ConfigurationError`.
     """
     if known := explained(error):
         return known
@@ -79,9 +78,9 @@ async def why_unreachable(settings: Settings, error: BaseException) -> EdgeloopE
         connection = None
         try:
             connection = await create_conn(host.strip("[]"), int(port), **options)
-            # A broker that wants SASL ends a connection without it at the first question.
+            # A broker that requires SASL closes a connection without it at the first request.
             answer = await connection.send(MetadataRequest([]))
-            # What aiokafka takes for an answer is the broker's word on a token that it refuses.
+            # aiokafka takes the broker's error message about a refused token for a response.
             if settings.kafka.mechanism == "OAUTHBEARER" and not answer.brokers:
                 return _not_accepted(address, "the token")
         except (KafkaError, OSError, SecurityError, ValueError, TimeoutError) as cause:

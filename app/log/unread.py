@@ -1,7 +1,7 @@
 """Notice closes that Kafka deleted before they were read, and committed offsets that are gone.
 
-A consumer whose offset is gone silently continues at the beginning of what is left.  So the reader
-reports which offset should have come next, and which came.
+A consumer whose offset no longer exists silently continues at the earliest record left.  So the
+reader compares the offset that should have come next with the one that came.
 
 May touch: the broker: reads offsets, commits offsets of the group `….lost`.
 """
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 class Unread:
-    """What of one topic (full name) was deleted before this worker read it."""
+    """Finds the records of one topic (full name) that were deleted before this worker read them."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self._settings = settings
@@ -38,8 +38,7 @@ class Unread:
         self._identity: Identity | None = None
 
     async def assigned(self, partitions: Collection[int]) -> None:
-        """These partitions are this worker's from now on: compare where it goes on with where they
-        begin."""
+        """Take over these partitions: compare the committed offsets with their beginnings."""
         for number in self._next.keys() - set(partitions):
             del self._next[number]
         fresh = sorted(set(partitions) - self._next.keys())
@@ -47,7 +46,7 @@ class Unread:
             await self._attempt(self._compare(fresh))
 
     async def passed(self, messages: Iterable[Any]) -> None:
-        """These messages came, in the order of their offsets."""
+        """Check these messages, which came in the order of their offsets, for gaps."""
         gaps: list[tuple[int, int, int]] = []
         for message in messages:
             expected = self._next.get(message.partition)
@@ -63,7 +62,7 @@ class Unread:
         await self._open.aclose()
 
     async def _attempt(self, looking: Any) -> None:
-        """The broker may be away: then what was looked for is left unsaid, not undone."""
+        """While the broker is away, the check is skipped; reading continues."""
         try:
             with client_errors():
                 await looking
@@ -106,7 +105,7 @@ class Unread:
             self._next[number] = max(begin, known.offset if known is not None else begin)
 
     async def _look_into(self, gaps: Iterable[tuple[int, int, int]]) -> None:
-        """Marks of transactions are gaps, too: only what lies before the beginning was deleted."""
+        """Transaction markers leave gaps, too: only what lies before the beginning was deleted."""
         identity = await self._looked()
         bounds = await identity.bounds(self._topic)
         for number, expected, came in gaps:

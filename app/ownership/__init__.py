@@ -1,5 +1,5 @@
-"""Ownership of partitions: state is read from the log, folded once, and published until the log has
-it.
+"""Ownership of partitions: state is read from the log, each record is folded once, and outputs are
+published until the log has them.
 
 May touch: the broker.  A stage defines the state; this package handles records, offsets and
 rebalances, and knows nothing about learning.

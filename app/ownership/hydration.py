@@ -1,6 +1,6 @@
 """Hydration: bring partitions to the end of the log, and compare them with what is published.
 
-May touch: the broker (read only), except that `Publication` resends records hidden by a late one.
+May touch: the broker (read only), except that `Publication` resends records that a late one hides.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ class Hydration:
     ) -> None:
         """Bring partitions to the end of the log and compare them with what is published (step 1).
 
-        `fresh` ones are read from the beginning, `kept` ones, of which nothing is pending, from
-        where they are; `others` are only compared with what is published.  Raises `Stopping` when
-        aborted, and `KafkaError` or `OSError`; then discard the fresh ones.
+        `fresh` ones are read from the beginning; `kept` ones, which have nothing pending, from
+        their next offset; `others` are only compared with the published records.  Raises `Stopping`
+        when aborted, and `KafkaError` or `OSError`; then discard the fresh ones.
         """
         consumer = reader(self._settings)
         try:
             await consumer.start()
             await self.catch_up(consumer, [*kept, *fresh], aborted)
-            # Now that the store knows every trade, the same records once more fill in those that it
-            # had let go too early.
+            # Now that the store knows every trade, folding the same records again restores those
+            # that it had dropped too early.
             rebuild = [p for p in fresh if await self._run(_needs_rebuild, p)]
             await self.catch_up(consumer, rebuild, aborted)
             await self.adopt(consumer, [*kept, *others, *fresh], aborted)
@@ -102,7 +102,7 @@ class Hydration:
             start = starts[tp]
             first = begins[tp]
             if start is not None and first > start and tp not in reported:
-                # Only what was never folded is lost: what was is in the state.
+                # Only records that were never folded are lost; the others are part of the state.
                 reported.add(tp)
                 LOST.labels(self._topic).inc(first - start)
                 log.error(
@@ -124,13 +124,11 @@ class Hydration:
     async def _require_same_log(
         self, consumer: AIOKafkaConsumer, published: Published, partitions: Collection[Partition]
     ) -> None:
-        """Raise `ConfigurationError` if the published records come from a longer log than the
-        current one.
-
-        Their versions would win forever over what is learned from this one.
+        """Raise `ConfigurationError` if the published records were learned from a longer log than
+        the current one: their versions would win forever.
         """
         numbers = [partition.number for partition in partitions]
-        # Asked for after what is published was read: another worker may be ahead of this one.
+        # Requested after reading the published records, as another worker may be ahead of this one.
         ends = await self.ends(consumer, numbers)
         if what := await self._run(published.beyond, ends, self._stage.route):
             raise ConfigurationError(
@@ -149,7 +147,7 @@ class Hydration:
         partitions: Collection[Partition],
         aborted: Callable[[], bool],
     ) -> None:
-        """Read everything published and give each store its part."""
+        """Read all published records and give each store its part."""
         published = await self._publication.read(consumer, aborted)
         await self._require_same_log(consumer, published, partitions)
         stores = {partition.number: partition.store for partition in partitions}
@@ -164,5 +162,6 @@ class Hydration:
 
 
 def _needs_rebuild(partition: Partition) -> bool:
-    """Ask on the thread of the state, as a store may have to finish what it has read."""
+    """Asked on the thread of the state, because a store may first have to finish what it has
+    read."""
     return partition.store.needs_rebuild

@@ -45,16 +45,18 @@ from app.worker.watchdog import beat
 
 log = structlog.get_logger(__name__)
 
-# Records taken and not yet folded: beyond, the agent waits, Faust's buffers fill, the fetch pauses.
+# Records taken in but not folded yet; beyond, the agent waits, Faust's buffers fill, and fetching
+# pauses.
 MAX_PENDING = 20_000
-QUIET_S = 0.25  # nothing new for so long: publish also what changed only in its last digits
-FULL_EVERY_S = 10.0  # and at the latest after so long under a steady load
+QUIET_S = 0.25  # after this time without input, changes in the last digits are published, too
+FULL_EVERY_S = 10.0  # and under a steady load at the latest after this time
 PROGRESS_EVERY_S = 0.25
-NOTE_AGAIN_S = 30.0  # offsets that somebody has deleted or moved would show a lag that is none
+# Offsets that somebody has deleted or moved would show a lag that does not exist.
+NOTE_AGAIN_S = 30.0
 AGAIN_S = 0.01
-TURN_S = 0.05  # refits take so long, then what they say is sent and what has come is folded
-# While so many records come in so short a time, refits take one part of the time in 1 + REST: a
-# record costs the less the more of them one refit covers.
+TURN_S = 0.05  # refits of one turn; then results are sent and new records folded
+# At this rate of input, refits take one part in 1 + REST of the time: the more records one refit
+# covers, the less each of them costs.
 BUSY_RECORDS, BUSY_S = 500, 0.25
 REST = 4.0
 
@@ -77,7 +79,8 @@ class PartitionOwner:
         self._taken = asyncio.Event()
         self._stop_asked = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._lock = asyncio.Lock()  # either a rebalance is hydrating or the loop is refitting
+        # Held either by a rebalance that hydrates or by the loop that refits.
+        self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=stage.role)
         self._came: deque[tuple[float, int]] = deque()  # when, and how many records
         self._rest_until_s = self._noted_s = self._noted_again_s = self._watched_s = 0.0
@@ -93,7 +96,7 @@ class PartitionOwner:
     # -- what Faust calls --------------------------------------------------------------------------
 
     async def follow(self, stream: Any) -> AsyncIterator[None]:
-        """Take in batch after batch, and only then let Faust acknowledge."""
+        """Take in batch after batch; Faust acknowledges each only afterwards."""
         async for records in batches(stream):
             try:
                 await self._receive(records)
@@ -140,7 +143,7 @@ class PartitionOwner:
                     return
                 offsets = {TP(self._topic, p): self._partitions[p].next_offset for p in assigned}
                 if offsets:
-                    # Faust's public `commit` takes offsets from its own acknowledgements only.
+                    # Faust's public `commit` only takes offsets from its own acknowledgements.
                     await self._app.consumer._commit(offsets)  # type: ignore[attr-defined]
                 log.info("hydrated", role=self._stage.role, partitions=sorted(assigned))
         except Stopping:
@@ -234,7 +237,7 @@ class PartitionOwner:
             self._stopped.set()
 
     def _idle_s(self) -> float:
-        """How long to wait for new records: hardly, while refits are pending."""
+        """How long to wait for new records; hardly at all while refits are pending."""
         if any(partition.folded for partition in self._partitions.values()):
             return min(PROGRESS_EVERY_S, max(AGAIN_S, self._rest_until_s - time.monotonic()))
         return PROGRESS_EVERY_S
@@ -289,7 +292,7 @@ class PartitionOwner:
                 now_s - partition.last_new_s > QUIET_S
                 or now_s - partition.last_full_s > FULL_EVERY_S
             )
-            # What is left to say after a refit that was not full waits for quiet.
+            # What a partial publication has left out waits until there is no input.
             if (full or partition.folded) and partition.owes_refit:
                 with REFIT_SECONDS.labels(self._stage.role).time():
                     records += partition.store.changes(full)
@@ -298,7 +301,7 @@ class PartitionOwner:
                 if full:
                     partition.last_full_s = now_s
                 if partition.last_refit_s - began_s > TURN_S or self._stop_asked.is_set():
-                    break  # a stop waits for no more than is under way
+                    break  # a stop waits only for the current refit
         ended_s = time.monotonic()
         self._rest_until_s = ended_s + REST * (ended_s - began_s) if busy else 0.0
         return records
@@ -324,7 +327,7 @@ class PartitionOwner:
         others = [p for n, p in self._partitions.items() if n not in numbers]
         await self._hydration.hydrate(fresh, [], others, self._stop_asked.is_set)
         for partition in fresh:
-            # What Faust has delivered meanwhile went to the old one: read on from here.
+            # Records that Faust has delivered meanwhile went to the old state: read on from here.
             partition.fall_behind(partition.next_offset)
         self._own(fresh)
         self._wake.set()

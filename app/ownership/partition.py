@@ -20,7 +20,7 @@ class StateStore(Protocol):
         """Take in records in the order of their offsets; `next_offset` is the store's version."""
 
     def adopt(self, published: Iterable[Any]) -> None:
-        """Start from exactly these records as the published ones."""
+        """Take these records, and no others, as the published ones."""
 
     def changes(self, full: bool) -> list[Outgoing]:
         """The records to send, which then count as published.
@@ -34,11 +34,11 @@ class StateStore(Protocol):
 
     @property
     def unfinished(self) -> bool:
-        """True if `changes` stopped before its end, so that others had their turn."""
+        """True if `changes` stopped early to let other partitions have their turn."""
 
     @property
     def progress(self) -> int | None:
-        """While the store is not settled, the offset before which everything is; None if that is
+        """While the store is not settled: the offset before which everything is settled; None if
         not known."""
 
     @property
@@ -72,9 +72,9 @@ class PartitionState(Enum):
     """The state of a partition in the protocol."""
 
     HYDRATING = auto()
-    """Being read from the beginning; it takes nothing from Faust."""
+    """It is being read from the beginning, and takes no records from Faust."""
     CURRENT = auto()
-    """Everything before its next offset is folded or pending."""
+    """Every record before its next offset is folded or pending."""
     BEHIND = auto()
     """The log must be read from its next offset on, at least up to `known_end`."""
 
@@ -84,8 +84,8 @@ class Partition:
     """One partition that this worker owns.
 
     `next_offset` is the next offset to accept, `pending` the accepted records not yet folded.
-    `folded`: something was folded since the last refit.  Times are of the monotonic
-    clock.  `done_offset` is the progress to note, `noted_offset` the one that was noted.
+    `folded` is true if something was folded since the last refit.  Times are of the monotonic
+    clock.  `done_offset` is the progress to note, `noted_offset` the progress noted last.
     """
 
     number: int
@@ -147,12 +147,12 @@ class Partition:
 
     @property
     def owes_refit(self) -> bool:
-        """Whether there may be something to publish and the state is right."""
+        """Whether there may be something to publish, and the state is valid."""
         return not self.store.settled and not self.store.needs_rebuild
 
     def note_done(self) -> None:
-        """Note progress (step 4): nothing is left to fold or to send, or nothing from before an
-        offset."""
+        """Update the progress (step 4) if nothing is left to fold or send, or nothing from before
+        an offset."""
         if self.store.needs_rebuild:
             return
         if self.store.settled and not self.pending:

@@ -32,7 +32,7 @@ class Published:
         self._last: dict[Key, Any] = {}
 
     def beyond(self, ends: Mapping[int, int], route: Callable[[Any], int | None]) -> str:
-        """A sentence about a record whose version is beyond the end of its source partition; empty
+        """A message about a record whose version is beyond the end of its source partition; empty
         if there is none."""
         for (topic, _), record in self.latest.items():
             version = version_of(record)
@@ -85,8 +85,10 @@ class Publication:
         self._outputs = [tp for topic in stage.outputs for tp in partitions_of(settings, topic)]
         self._should_stop = should_stop
         self._producer = Producer(settings, should_stop)
-        self._positions: dict[TopicPartition, int] = {}  # up to where the outputs were looked at
-        self._sent: Counter[TopicPartition] = Counter()  # records sent to each since
+        self._positions: dict[
+            TopicPartition, int
+        ] = {}  # offsets up to which the outputs were checked
+        self._sent: Counter[TopicPartition] = Counter()  # records sent to each since then
 
     async def send(self, records: Sequence[Outgoing]) -> None:
         """Send and await every delivery.  Raises `Stopping`."""
@@ -106,9 +108,8 @@ class Publication:
         return published
 
     async def overwritten(self, consumer: AIOKafkaConsumer, owned: Collection[int]) -> bool:
-        """Whether another worker has published something of the partitions `owned` (step 5).
-
-        Since the last check; records that may belong to them count as well.  Raises `Stopping` and
+        """Whether another worker has published a record of the partitions `owned` since the last
+        check (step 5).  Records that may belong to them count as well.  Raises `Stopping` and
         `KafkaError`.
         """
         found = False
@@ -118,8 +119,8 @@ class Publication:
             self._positions[tp] = next_offset
             for record in records:
                 if header(record, "writer") != self.writer:
-                    # A tombstone, or what is no record of ours at all, does not say whose it is:
-                    # better one look too many.
+                    # A tombstone or a foreign record does not say which partition it belongs to; an
+                    # unnecessary check does no harm.
                     partition = None if record.value is None else self._route(record)
                     found = found or partition is None or partition in owned
         return found
@@ -129,7 +130,8 @@ class Publication:
         ends = await consumer.end_offsets(self._outputs)
         starts: dict[TopicPartition, int | None] = {}
         for tp in self._outputs:
-            # As many new offsets as we have sent records: they are ours, and need not be read.
+            # As many new offsets as this worker has sent records: they are its own, and need not be
+            # read.
             if ends[tp] - self._positions[tp] == self._sent[tp]:
                 self._positions[tp] = ends[tp]
             else:

@@ -1,7 +1,7 @@
-"""Step 5 of the protocol: look for records that Faust never delivers and records that others
+"""Step 5 of the protocol: look for offsets that Faust never delivers, and for records that others
 published.
 
-May touch: the broker (read only), except that `Hydration` has records hidden by a late one resent.
+May touch: the broker (read only), except that `Hydration` resends records that a late one hides.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Watch:
     async def look(
         self, partitions: Mapping[int, Partition], should_stop: Callable[[], bool]
     ) -> bool:
-        """Whether there is something new.  Raises `Stopping`, `KafkaError` and `OSError`."""
+        """Whether there are new offsets or foreign records.  Raises `Stopping`, `KafkaError` and
+        `OSError`."""
         if self._consumer is None:
             self._consumer = await started(reader(self._settings))
         try:
@@ -95,8 +96,8 @@ class Watch:
     ) -> None:
         """Read everything published again: the next refit corrects the differences."""
         log.warning("output.overwritten", role=self._hydration.role)
-        # If it is we who were frozen, the other knows more than we do: catch up before judging what
-        # it wrote.
+        # If this worker was the one that was frozen, the other one has read more: catch up before
+        # comparing with its records.
         for partition in partitions.values():
             partition.fall_behind(partition.next_offset)
         await self._read_on()

@@ -12,6 +12,7 @@ import msgspec
 from app.errors import BadDataError
 from app.log.bulk_reader import ends_of, started_reader
 from app.log.records import KEY_CHARACTERS
+from app.log.skipped import Skipped
 from app.log.snapshot import snapshots
 from app.log.topics import require_existence
 from app.replay.digest import Records
@@ -23,29 +24,30 @@ _decoders = {topic: msgspec.json.Decoder(KINDS[topic].struct).decode for topic i
 
 class Live(NamedTuple):
     """The records in force, by topic and key; the highest version of each key, including retired
-    ones; and the offset after the last record, by topic and partition."""
+    ones; the offset after the last record, by topic and partition; and the records that cannot be
+    read."""
 
     records: Records
     versions: dict[str, dict[str, int]]
     ends: dict[str, dict[str, int]]
+    skipped: Skipped
 
 
 async def read_live(settings: Settings) -> Live:
     """Read all published records.  Raises `UnreachableError`, `ConfigurationError` where a topic is
-    missing, `BadDataError`."""
+    missing."""
     await require_existence(settings, [*LEARNED, FACTS, CLOSES])
     async with started_reader(settings, "The log") as consumer:
         ends = {
             topic: await ends_of(consumer, settings, topic) for topic in (CLOSES, FACTS, LESSONS)
         }
-    found = await snapshots(settings, LEARNED)
-    for topic, snapshot in found.items():
-        for key, value in snapshot.values.items():
-            decoded(topic, key, value)
+    skipped = Skipped()
+    found = await snapshots(settings, LEARNED, skipped)
     return Live(
         {topic: snapshot.values for topic, snapshot in found.items()},
         {topic: snapshot.versions for topic, snapshot in found.items()},
         ends,
+        skipped,
     )
 
 
@@ -57,6 +59,5 @@ def decoded(topic: str, key: str, value: bytes) -> Any:
         raise BadDataError(
             f"The record {key[:KEY_CHARACTERS]} of {topic} is not in the form this version writes:"
             f" {error}.",
-            "Start the workers, which replace records of other versions, wait until they are idle,"
-            " then try again.",
+            "Run the replay again with --restart.",
         ) from error

@@ -36,6 +36,7 @@ from app.log.acls import promotion_id
 from app.log.groups import group_of
 from app.log.producer import send_transaction
 from app.log.records import Outgoing, derived_headers, encode, partition_of
+from app.log.skipped import Skipped
 from app.log.trouble import explained
 from app.replay.digest import Records, bare
 from app.replay.live import Live, decoded, read_live
@@ -53,12 +54,14 @@ REFUSALS = ("settings", "range", "age", "workers")
 
 class Promotion(NamedTuple):
     """What a promotion would publish.  `counts`: (records, tombstones) by topic; `refusals`:
-    (sentence, remedy) by the word that accepts it."""
+    (sentence, remedy) by the word that accepts it; `skipped`: published records that cannot be
+    read, which stay as they are unless the shadow has their key."""
 
     id: str
     records: list[Outgoing]
     counts: dict[str, tuple[int, int]]
     refusals: dict[str, tuple[str, str]]
+    skipped: Skipped
 
 
 def require_finished(state: State) -> None:
@@ -101,6 +104,7 @@ async def promote(
                 live,
                 len((await group_of(settings, settings.consumer_group)).members),
             ),
+            live.skipped,
         )
         for word, (what, remedy) in plan.refusals.items():
             if word not in accept and not dry_run:

@@ -1,1 +1,1 @@
-"""The audit for people: tables on the terminal, and one page for a browser."""
+"""The audit's report: tables for a terminal, and one page for a browser."""

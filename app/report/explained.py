@@ -31,7 +31,7 @@ def group_of(override: Override) -> tuple[str, str, str]:
 
 
 def groups(found: Audit) -> dict[tuple[str, str, str], list[PatternTradeEvent]]:
-    """The groups whose facts the explanations need, each with none yet."""
+    """The groups whose facts the explanations need, each with an empty list of facts."""
     return {group_of(audited.override): [] for audited in found.overrides[:EXPLAINED]}
 
 

@@ -1,5 +1,5 @@
 """The audit as one page for a browser: answers first, then the evidence for them.  The page loads
-nothing.
+no other files.
 
 May touch: nothing but its arguments.
 """
@@ -72,6 +72,11 @@ def _header(found: Audit, title: str) -> str:
         f" first: {escape(r.first)})</p>"
         for r in data.refused
     )
+    if data.unreadable:
+        refused += (
+            f'<p class="small">Records that cannot be read were skipped: {data.unreadable:,} (the'
+            f" first: {escape(data.first_unreadable)})</p>"
+        )
     return (
         f'<header><h1>{escape(title)}</h1><p class="soft">{escape(intro)}</p>{refused}'
         f'<p class="headline{"" if found.edge else " none"}">{prose(found.headline)}</p></header>'

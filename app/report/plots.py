@@ -1,6 +1,6 @@
 """The audit's plots, as SVG that takes its colours from the page: light, dark, or print.
 
-May touch: nothing but its arguments; matplotlib (extra `report`) draws, without a display.
+May touch: nothing but its arguments.  Drawn by matplotlib (extra `report`), without a display.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ except ImportError as error:
 
 WIDTH_PT, HEIGHT_PT = 400.0, 230.0
 NARROW_PT = 300.0
-"""Of plots that stand in threes."""
+"""Size of plots in rows of three."""
 INK, PAPER, FAINT = "#010203", "#fafbfc", "#a0a1a2"
 COLOURS = {
     "integrated": "#111213",
@@ -40,7 +40,7 @@ COLOURS = {
     "no latent factors": "#515253",
     "no shared effects": "#616263",
 }
-"""Marks that the page's own colours take the place of, see `CSS`."""
+"""Placeholder colours, which the page's own colours replace; see `CSS`."""
 CSS = {
     INK: "var(--ink)",
     PAPER: "var(--paper)",
@@ -75,8 +75,8 @@ Draw = Callable[[Any], None]
 def svg(
     name: str, label: str, draw: Draw, height_pt: float = HEIGHT_PT, width_pt: float = WIDTH_PT
 ) -> str:
-    """The drawing of `draw`, on the axes that it is given, as an element of a page; `name` makes
-    its ids unique, `label` describes it."""
+    """What `draw` draws on the axes it gets, as an element of a page; `name` makes its ids unique,
+    `label` describes it."""
     style: Any = {**STYLE, "svg.hashsalt": name}
     with mpl.rc_context(style):
         figure = Figure(figsize=(width_pt / 72, height_pt / 72), layout="constrained")
@@ -155,7 +155,7 @@ def forest(
     zero: float = 0.0,
     width_pt: float = WIDTH_PT,
 ) -> str:
-    """Figures with their intervals, one under the other: (name, figure, colour)."""
+    """Figures with their intervals, one below the other: (name, figure, colour)."""
 
     def draw(axes: Any) -> None:
         axes.axvline(zero, color=FAINT, linewidth=1.2)

@@ -1,4 +1,4 @@
-"""The look of the page: one style sheet, for phones and wide screens, light, dark and print.
+"""The page's style sheet, for phones and wide screens, light, dark and print.
 
 May touch: nothing.
 """

@@ -1,6 +1,6 @@
 """The audit on the terminal: tables, then the answers and what to set.
 
-May touch: nothing but the console it is given.
+May touch: nothing but the console that is passed to it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,13 @@ def show(found: Audit, console: Console) -> None:
             Text.assemble(
                 (f"{refusal.count:,} closes were refused: {refusal.reason}", "yellow"),
                 f"  (the first: {refusal.first})",
+            )
+        )
+    if data.unreadable:
+        console.print(
+            Text.assemble(
+                (f"Records that cannot be read were skipped: {data.unreadable:,}", "yellow"),
+                f"  (the first: {data.first_unreadable})",
             )
         )
     if data.judged:

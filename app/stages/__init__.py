@@ -1,11 +1,13 @@
 """The work of the agents, stage by stage, without Faust: settings and records in, records out.
 
-May touch: nothing but their arguments, except the projector, which reads the derived topics and
-writes PostgreSQL.
+May touch: nothing but their arguments, except `intake`, which sends and reads the control log, and
+the projector, which reads the derived topics and writes PostgreSQL.
 
 | file | from | to |
 |---|---|---|
+| `intake.py` | closes | sends what `ingest.py` makes of them, and retries |
 | `ingest.py` | closes | facts, or a dead letter |
+| `dead_letter.py` | a rejected close | its record in `position_closed.dlq` |
 | `lesson_builder.py` | facts | lessons |
 | `edge_history.py` | lessons | the days of their histories |
 | `override_materializer.py` | lessons | overrides, verdicts, what was learned |

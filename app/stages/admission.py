@@ -1,9 +1,9 @@
-"""Admission: how many groups and modules there may be, and which closes wait for approval.
+"""Admission: limits on the numbers of groups and modules, and closes that wait for approval.
 
 May touch: nothing but its arguments.
 
-A group, once admitted, stays.  The control log holds the admissions in one order for all workers,
-and the first `max_groups_per_module` groups of each of the first `max_modules` modules count, up to
+A group stays admitted.  The control log holds the admissions in one order for all workers, and the
+first `max_groups_per_module` groups of each of the first `max_modules` modules count, up to
 `max_groups` in all.  A close that would open another group becomes a dead letter as a whole: it can
 be sent again once there is room.  So a flood of new groups causes dead letters, and earlier groups
 continue to learn.
@@ -21,7 +21,7 @@ from app.settings import Settings
 from schemas.facts import PatternTradeEvent, group_key
 
 DOOR_REASONS = ("too_many_actions", "too_many_groups", "too_many_modules", "held_revision")
-"""Reasons of letters that say nothing of the close itself, but of what may come in."""
+"""Reasons of dead letters that are not about the close itself, but about the limits."""
 
 Facts = Sequence[PatternTradeEvent]
 
@@ -38,13 +38,13 @@ class Admission:
 
     @property
     def groups(self) -> int:
-        """Groups that are admitted."""
+        """The number of admitted groups."""
         self._look()
         return len(self._admitted)
 
     @property
     def modules(self) -> int:
-        """Modules that have one."""
+        """The number of modules that have one."""
         self._look()
         return len(self._by_module)
 

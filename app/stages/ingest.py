@@ -1,5 +1,5 @@
-"""ingest: a closed position becomes its facts, one per group, or a dead letter.  Its only
-state is the control log's: groups and approvals.
+"""ingest: a closed position becomes its facts, one per group, or a dead letter.  Its only state is
+that of the control log: admitted groups and approvals.
 
 May touch: the control log, through its arguments.
 """
@@ -7,7 +7,6 @@ May touch: the control log, through its arguments.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -18,11 +17,9 @@ import structlog
 from app.closes import DeadLetterError, explode
 from app.log.control import ControlLog
 from app.log.records import (
-    MAX_RECORD_BYTES,
     Outgoing,
     derived_headers,
     encode,
-    letter_partition,
     partition_of,
 )
 from app.log.trace import context_of
@@ -30,16 +27,13 @@ from app.metrics import ADMITTED, DEAD_LETTERS_TOTAL, DOOR_REFUSALS
 from app.metrics import CLOSES as CLOSES_TOTAL
 from app.settings import Settings
 from app.stages.admission import DOOR_REASONS, Admission
+from app.stages.dead_letter import PATH_CHARACTERS, dead_letter, timestamp_ms
 from schemas.facts import PatternTradeEvent, group_key
-from schemas.kinds import DEAD_LETTERS, FACTS
+from schemas.kinds import FACTS
 
 log = structlog.get_logger(__name__)
 
-CUT_BYTES = 1024 * 1024
-"""What is kept of a key or a value where no record can hold both beside the headers."""
-_HEADER_BYTES = 16_384
 _EXPLODED = CLOSES_TOTAL.labels("facts")
-_PATH_CHARACTERS = 2_000
 ASK_EVERY_S = 5.0
 
 
@@ -60,7 +54,7 @@ def _read(settings: Settings, message: Any) -> Read:
     try:
         facts = explode(
             message.value,
-            _timestamp_ms(message),
+            timestamp_ms(message),
             dimensions=settings.dimensions,
             outcome=settings.outcome,
             max_actions=settings.max_actions,
@@ -71,9 +65,8 @@ def _read(settings: Settings, message: Any) -> Read:
 
 
 def outgoing(settings: Settings, read: Sequence[Read], admission: Admission) -> list[Outgoing]:
-    """Their facts, or a dead letter for each.
-
-    One line is logged for each reason, however many records of a batch have it.
+    """The facts of each, or its dead letter.  One line is logged for each reason, however many
+    records of the batch have it.
     """
     refused: dict[str, tuple[Read, DeadLetterError]] = {}
     sent: list[Outgoing] = []
@@ -92,7 +85,7 @@ def outgoing(settings: Settings, read: Sequence[Read], admission: Admission) -> 
             offset=one.message.offset,
             event_id=one.facts[0].event_id if one.facts else None,
             reason=reason,
-            path=problem.path[:_PATH_CHARACTERS],
+            path=problem.path[:PATH_CHARACTERS],
             records=counts[reason],
         )
     return sent
@@ -119,7 +112,7 @@ def _outgoing(settings: Settings, read: Read, problem: DeadLetterError | None) -
     return records
 
 
-class Door:
+class Ingest:
     """Accepts or refuses records of `position_closed`, and asks the control log where necessary."""
 
     def __init__(self, settings: Settings, control: ControlLog) -> None:
@@ -128,7 +121,7 @@ class Door:
         self._admission = Admission(settings, control.state)
         self._asked_s: float | None = None
 
-    async def through(self, messages: Sequence[Any]) -> list[Outgoing]:
+    async def process(self, messages: Sequence[Any]) -> list[Outgoing]:
         """Facts and dead letters of `messages`.
 
         Raises `KafkaError` or `OSError` while the control log cannot be read, and `Stopping`; it
@@ -156,45 +149,3 @@ class Door:
             self._asked_s = now_s
             if wanted := self._admission.wanted(valid):
                 await self._control.write(wanted)
-
-
-def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Outgoing:
-    """The record with key and value unchanged; the headers give the reason and the origin.  If both
-    are too large for a record, each is cut to its first MiB, with its length and hash in headers.
-    Of the record's own headers only the trace context is kept.
-    """
-    key, value = message.key, message.value
-    cut: tuple[tuple[str, bytes], ...] = ()
-    if len(key or b"") + len(value or b"") > MAX_RECORD_BYTES - _HEADER_BYTES:
-        key, cut_key = _cut("key", key)
-        value, cut_value = _cut("value", value)
-        cut = (*cut_value, *cut_key)
-    headers = (
-        ("reason", error.reason.encode()),
-        ("path", error.path[:_PATH_CHARACTERS].encode()),
-        ("exception", error.exception.encode()),
-        ("source.topic", message.topic.encode()),
-        ("source.partition", str(message.partition).encode()),
-        ("source.offset", str(message.offset).encode()),
-        ("source.timestamp", str(_timestamp_ms(message)).encode()),
-        *cut,
-        *context_of(message),
-    )
-    partition = letter_partition(settings, message.partition)
-    return Outgoing(settings.topic(DEAD_LETTERS), partition, key, value, headers)
-
-
-def _cut(name: str, content: bytes | None) -> tuple[bytes | None, tuple[tuple[str, bytes], ...]]:
-    """The beginning of a key or value, and the headers that describe the whole if it was longer."""
-    if content is None or len(content) <= CUT_BYTES:
-        return content, ()
-    digest = hashlib.sha256(content).hexdigest()
-    return content[:CUT_BYTES], (
-        (f"{name}.length", str(len(content)).encode()),
-        (f"{name}.sha256", digest.encode()),
-    )
-
-
-def _timestamp_ms(message: Any) -> int:
-    milliseconds: int = message.timestamp
-    return milliseconds

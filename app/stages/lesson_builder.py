@@ -19,13 +19,13 @@ from app.learning.common.refit import Refit
 from app.learning.common.sieve import Sieve
 from app.learning.common.trade import Trade
 from app.learning.engine import Learner, group_learner
-from app.log.records import Outgoing, partition_of, published, tombstone
+from app.log.records import UNREADABLE, Outgoing, partition_of, published, tombstone
 from app.log.trace import Newest
 from app.metrics import (
     GROUPS,
     HELD_GROUPS,
     SEARCHES_CUT,
-    UNREADABLE,
+    UNREADABLE_RECORDS,
     WAITING_GROUPS,
     WINDOW_BYTES,
     WITHOUT_OUTCOME,
@@ -41,7 +41,7 @@ from schemas.lessons import GroupSummary, Lesson
 log = structlog.get_logger(__name__)
 
 SIFTED_TRADES = 50_000
-"""Of one partition, while the log is read for the first time: some 50 MB."""
+"""Most sifted trades of one partition while its log is read for the first time: some 50 MB."""
 PRUNE_EVERY = 200_000
 """Facts.  Until then the ranks of trades outside every window take some 50 MB."""
 
@@ -68,7 +68,7 @@ class LessonBuilder:
         """The partition of facts whose owner publishes this lesson; None if it cannot be read."""
         try:
             lesson = _decode_lesson(record.value)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None
         group = group_key(lesson.pattern_key, lesson.action_category)
         return partition_of(group, self._settings.partitions)
@@ -90,7 +90,7 @@ class GroupStore:
         self._line = RefitLine(self._groups, self._least)
         self._rewrites = RewriteWatch(settings, partition)
         self._show_next_s = 0.0
-        self._sieves: dict[str, Sieve] | None = {}  # None once the log was read to its end
+        self._sieves: dict[str, Sieve] | None = {}  # None once the log has been read to its end
         self._sifted = 0
         self._gaps = False  # whether a window may lack trades
         self._version = 0
@@ -102,8 +102,8 @@ class GroupStore:
         """Decode and fold facts, group by group."""
 
         def unreadable(place: int, error: Exception) -> None:
-            # Only another program can have written this; ingest's facts can be read.
-            UNREADABLE.labels(LessonBuilder.role).inc()
+            # Only another program can have written this: ingest's facts are readable.
+            UNREADABLE_RECORDS.labels(LessonBuilder.role).inc()
             log.error(
                 "fact.unreadable",
                 topic=self._settings.topic(FACTS),
@@ -152,11 +152,14 @@ class GroupStore:
         self._sifted += len(trades)
         if self._sifted > SIFTED_TRADES:
             self._sifted = sum(sieve.let_go() for sieve in sieves.values())
-            if self._sifted > SIFTED_TRADES // 2:  # most are inside: arrays hold them better
+            if (
+                self._sifted > SIFTED_TRADES // 2
+            ):  # most are inside a window, whose arrays need less memory
                 self._end_sifting()
 
     def _end_sifting(self) -> None:
-        """Put the sifted trades into windows, which from here on are right after every batch."""
+        """Put the sifted trades into windows, which from then on are up to date after every
+        batch."""
         if self._sieves is None:
             return
         sieves, self._sieves = self._sieves, None
@@ -169,7 +172,8 @@ class GroupStore:
             self._line.touch(key, 0)
 
     def _prune(self) -> None:
-        """Forget the ranks of trades that the log no longer holds: no record of them can come."""
+        """Forget the ranks of trades that the log no longer has, since no record of them can
+        come."""
         for group in self._groups.values():
             if len(group.window):
                 group.window.prune(group.window.newest_us - self._retention_us)
@@ -196,9 +200,7 @@ class GroupStore:
 
     def changes(self, full: bool) -> list[Outgoing]:
         """Lessons, tombstones and summaries that differ from what is published, of the groups whose
-        turn it is (`refit_line`).
-
-        In a full call also the days of edge histories.
+        turn it is (`refit_line`); in a full call, also the days of edge histories.
         """
         self._end_sifting()
         records: list[Outgoing] = []
@@ -211,7 +213,7 @@ class GroupStore:
         return records
 
     def _show(self) -> None:
-        """Sizes as metrics."""
+        """Set the metrics of sizes."""
         partition, groups = str(self._partition), self._groups.values()
         for size, waiting in zip(("large", "small"), self._line.owing, strict=True):
             WAITING_GROUPS.labels(partition, size).set(waiting)
@@ -234,15 +236,15 @@ class GroupStore:
 
     @property
     def progress(self) -> int | None:
-        """The offset before which no group owes a refit; there may always be one that does, as
-        facts never end."""
+        """The offset before which no group owes a refit.  While facts keep coming, there may always
+        be a group that does."""
         return self._line.exact_to(self._version) if self._histories.settled else None
 
     @property
     def needs_rebuild(self) -> bool:
         """Whether a correction moved a window back over trades that had left it."""
         self._end_sifting()
-        # Trades that came since may have moved a window on again: then it lacks nothing.
+        # Later trades may have moved the window forward again; then nothing is missing.
         self._gaps = self._gaps and any(g.needs_rebuild for g in self._groups.values())
         return self._gaps
 

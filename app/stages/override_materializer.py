@@ -15,9 +15,9 @@ import structlog
 
 from app.learning.common.changes import Changes
 from app.learning.engine import Judge, materializer
-from app.log.records import Outgoing, partition_of, published, tombstone, version_of
+from app.log.records import UNREADABLE, Outgoing, partition_of, published, tombstone, version_of
 from app.log.trace import Newest
-from app.metrics import UNREADABLE, WEIGHT
+from app.metrics import UNREADABLE_RECORDS, WEIGHT
 from app.settings import Settings
 from app.stages.standing import Standing
 from edgeloop.overrides import Override
@@ -28,8 +28,8 @@ from schemas.lessons import GroupSummary, Lesson
 log = structlog.get_logger(__name__)
 
 SHOWN_MODULES = 100
-"""Modules of a partition whose weights are metrics: modules' names come from events, and events
-must not create an unlimited number of metrics."""
+"""Most modules of a partition whose weights are published as metrics: names of modules come from
+events, which must not create an unlimited number of metrics."""
 
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
@@ -53,14 +53,14 @@ class OverrideMaterializer:
         return ModuleStore(self._settings, partition, self.decode)
 
     def decode(self, record: Any) -> Any:
-        """The struct of a published record.  Raises `msgspec.MsgspecError`."""
+        """The struct of a published record.  Raises one of `UNREADABLE`."""
         return self._decoders[record.topic](record.value)
 
     def route(self, record: Any) -> int | None:
         """The partition of lessons whose owner publishes this record; None if it cannot be read."""
         try:
             return partition_of(self.decode(record).module, self._settings.partitions)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None
 
 
@@ -91,8 +91,8 @@ class ModuleStore:
                 continue
             try:
                 lesson = None if record.value is None else _decode_lesson(record.value)
-            except msgspec.MsgspecError as error:
-                UNREADABLE.labels(OverrideMaterializer.role).inc()
+            except UNREADABLE as error:
+                UNREADABLE_RECORDS.labels(OverrideMaterializer.role).inc()
                 log.error(
                     "lesson.unreadable",
                     topic=record.topic,

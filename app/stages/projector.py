@@ -10,7 +10,7 @@ It may stop, run twice or lag at any time: the newest version of a row wins.
 3. While PostgreSQL is unreachable, keep the batch and retry; heartbeats continue in the background,
    so the consumer stays in its group.
 4. A record that is invalid for its topic, or that PostgreSQL refuses, is logged, counted and
-   skipped: only our own programs write the derived topics.
+   skipped: Edgeloop itself writes none.
 """
 
 from __future__ import annotations
@@ -46,13 +46,12 @@ from schemas.times import DAY_MS
 log = structlog.get_logger(__name__)
 
 BATCH_RECORDS = 2_000  # 6 000 rows take 0.3 s to write
-# Under a light load: a write of ten rows costs what one of a thousand does, and the agents need the
-# time more.
+# Pause under a light load: writing ten rows costs as much as writing a thousand, and the agents
+# need the time.
 PAUSE_S = 0.25
 LOG_EVERY_S = 30.0
-# The client leaves the group when nothing was asked for that long.  We ask for nothing while
-# PostgreSQL is away, and no other member would fare better; a dead process is noticed by its
-# missing heartbeats.
+# The client leaves the group after this time without a poll. There is no poll while PostgreSQL is
+# away, and no other member would do better; missing heartbeats reveal a dead process.
 MAX_POLL_INTERVAL_MS = 7 * DAY_MS
 
 _REFUSED = (
@@ -60,14 +59,14 @@ _REFUSED = (
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.CardinalityViolationError,
     asyncpg.ProgramLimitExceededError,
-    OverflowError,  # the client's own, of COPY
+    OverflowError,  # raised by asyncpg itself, in COPY
     UnicodeError,
 )
 """Errors that retrying cannot fix: the data is at fault."""
 
 
 class Projector(mode.Service):
-    """The service: a Faust app runs it, or any other program with `async with`."""
+    """The projector as a service: a Faust app runs it, or any program with `async with`."""
 
     def __init__(self, settings: Settings, **options: Any) -> None:
         super().__init__(**options)
@@ -77,10 +76,10 @@ class Projector(mode.Service):
         }
         self._connection: asyncpg.Connection | None = None
         self._written: dict[TopicPartition, int] = {}  # offsets to commit
-        self._positions: dict[TopicPartition, int] = {}  # up to where everything is written
+        self._positions: dict[TopicPartition, int] = {}  # offsets up to which everything is written
         self._last_log = -LOG_EVERY_S
-        self._cluster: Cluster | None = None  # as it was when this consumer began
-        self._marked: dict[TopicPartition, int] = {}  # up to where PostgreSQL knows that it is so
+        self._cluster: Cluster | None = None  # its ids when this consumer started
+        self._marked: dict[TopicPartition, int] = {}  # offsets noted in PostgreSQL
 
     async def on_start(self) -> None:
         """Start; neither broker nor database needs to be reachable yet."""
@@ -142,9 +141,8 @@ class Projector(mode.Service):
             await close_client(consumer)
 
     async def _note_positions(self, consumer: AIOKafkaConsumer) -> None:
-        """Everything up to the consumer's position is written.
-
-        The marker that ends a transaction is not a record, but has an offset.
+        """Note that everything up to the consumer's position is written.  The marker that ends a
+        transaction is not a record, but has an offset.
         """
         for tp in consumer.assignment():
             try:
@@ -155,9 +153,9 @@ class Projector(mode.Service):
                 self._positions[tp] = self._written[tp] = position
 
     async def _mark(self, consumer: AIOKafkaConsumer) -> bool:
-        """Note in PostgreSQL, before the offsets are committed, up to where it has which log.
-
-        False where a topic has become another one meanwhile: then nothing is noted, nor committed.
+        """Note in PostgreSQL, before the offsets are committed, which log it has up to which
+        offsets.  Returns False if a topic was replaced meanwhile: then nothing is noted or
+        committed.
         """
         changed = {tp: o for tp, o in self._written.items() if self._marked.get(tp) != o}
         if not changed:
@@ -189,7 +187,8 @@ class Projector(mode.Service):
             await consumer.commit(self._written)
             self._written = {}
         except KafkaError as error:
-            # A rebalance, or the broker is away: what is not committed is tried or read again.
+            # A rebalance, or the broker is away: the commit is retried, or the records are read
+            # again.
             self._log_trouble("projector.commit_failed", error)
 
     async def _write(self, got: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
@@ -210,7 +209,8 @@ class Projector(mode.Service):
         )
 
     async def _connected(self) -> asyncpg.Connection:
-        """A connection to tables that are of the log as it is; with others the worker ends."""
+        """A connection to a database whose tables belong to the current log; otherwise the worker
+        ends."""
         if self._connection is not None and not self._connection.is_closed():
             return self._connection
         settings = self._settings
@@ -237,8 +237,8 @@ class Projector(mode.Service):
                 PROJECTION_WAITING.set(0)
                 return
             except Exception as error:
-                # Everything: a server that goes away midway shows as errors of the client, the
-                # server, asyncio and parsing.
+                # Any exception: a server that goes away can cause errors of the client, the server,
+                # asyncio and parsing.
                 PROJECTION_WAITING.set(1)
                 self._log_trouble("projector.database_away", error, topic=topic, **context)
                 await self._disconnect()
@@ -281,7 +281,7 @@ class Projector(mode.Service):
 
 
 def decode_all(projection: Projection, records: Sequence[ConsumerRecord]) -> list[Record]:
-    """The records that have rows; bad ones are logged, counted and left out."""
+    """The rows of the records; bad records are logged, counted and left out."""
     decoded = []
     for record in records:
         try:

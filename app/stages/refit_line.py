@@ -1,12 +1,13 @@
 """When each group of a partition publishes what it has learned: provisionally, after a refit, or
 not yet.
 
-May touch: the monotonic clock, and one thread for refits.  The clock decides when, never what: once
-nothing is owed, what was published is a function of the facts.
+May touch: the monotonic clock, and one thread for refits.  The clock affects when something is
+published, never what: once no group owes a refit, the published records are a function of the
+facts.
 
 New trades of a group are published provisionally at once.  The group is refitted when the outcome
-can have changed (`Learner.due`), when nothing came for half a second, or when it has waited for
-ten.  Refits of large groups run on another thread, while folding goes on.
+can have changed (`Learner.due`), when nothing has come for half a second, or when it has waited for
+ten seconds.  Refits of large groups run on another thread while folding continues.
 """
 
 from __future__ import annotations
@@ -28,22 +29,22 @@ from app.stages.turns import Turns
 log = structlog.get_logger(__name__)
 
 REFIT_S = 1.0
-"""Refits of one turn, while nothing comes."""
+"""Time for the refits of one turn while no facts come, in seconds."""
 BUSY_S = 0.1
-"""Refits of one turn, while facts come: nothing else is published in the meantime."""
+"""The same while facts come: nothing else is published in the meantime."""
 REST = 3.0
 """While facts arrive, refits pause for this many times as long as they took."""
 QUIET_S = 0.5
 LATEST_S = 10.0
 HOLD_S = 60.0
-"""How long a group waits whose refit found no memory."""
+"""How long a group waits after a refit that ran out of memory."""
 LARGE_TRADES = 1_000
 """A group of this many trades is refitted on the other thread, once it has published something."""
 
 
 class Wait(NamedTuple):
-    """When the first and the last trade came that a group was not refitted with, and the offset of
-    the first."""
+    """When the first and the last trade came that no refit of the group has covered, and the offset
+    of the first."""
 
     first_s: float
     last_s: float
@@ -64,7 +65,7 @@ class Beside(NamedTuple):
 
 
 class RefitLine:
-    """The turns of the groups of one partition; with `least` trades a group may have lessons."""
+    """The line of the groups of one partition; a group with `least` trades may have lessons."""
 
     def __init__(self, groups: Mapping[str, Learner], least: int = 1) -> None:
         self._groups = groups
@@ -80,7 +81,7 @@ class RefitLine:
         self._rest_until_s = 0.0
 
     def note(self, key: str) -> None:
-        """Look whether a group owes a refit: it is new, or what it knows has changed."""
+        """Check whether a group owes a refit: it is new, or its trades have changed."""
         group = self._groups[key]
         self._large -= self._owing.pop(key, False)
         if group.dirty:
@@ -93,10 +94,11 @@ class RefitLine:
         return self._large, len(self._owing) - self._large
 
     def touch(self, key: str, since: int) -> None:
-        """Trades were folded into a group, of records from the offset `since` on."""
+        """Note that trades were folded into a group, from records with the offset `since` or
+        later."""
         self.note(key)
         if key not in self._owing:
-            return  # nothing that it did not know
+            return  # nothing new to the group
         now_s = time.monotonic()
         self._touched[key] = None
         known = self._waiting.get(key, Wait(now_s, now_s, since))
@@ -104,12 +106,12 @@ class RefitLine:
 
     @property
     def held(self) -> int:
-        """Groups that wait for memory."""
+        """The number of groups that wait for memory."""
         return len(self._held)
 
     @property
     def unfinished(self) -> bool:
-        """The last turn ended before its line did, or a refit runs beside."""
+        """Whether the last turn left groups waiting, or a refit runs on the other thread."""
         return self._cut or self._beside is not None or bool(self._touched)
 
     def exact_to(self, version: int) -> int:
@@ -160,7 +162,7 @@ class RefitLine:
                 break
 
     def _hold(self, key: str) -> None:
-        """Let a group wait whose refit found no memory."""
+        """Let a group wait after a refit that ran out of memory."""
         self._held[key] = time.monotonic() + HOLD_S
         log.error(
             "group.held_back",
@@ -207,7 +209,7 @@ class RefitLine:
         return True
 
     def _from_beside(self, version: int, patience_s: float) -> Iterator[tuple[Learner, Refit]]:
-        """What the refit on the other thread says, if it has run by then."""
+        """The result of the refit on the other thread, if it has finished by then."""
         beside = self._beside
         if beside is None:
             return
@@ -215,7 +217,7 @@ class RefitLine:
         if done:
             self._beside = None
             try:
-                beside.done.result()  # raises what it raised
+                beside.done.result()  # raises the refit's exception
             except MemoryError:
                 self._hold(beside.key)
                 return
@@ -229,6 +231,6 @@ class RefitLine:
 
 @cache
 def _thread() -> ThreadPoolExecutor:
-    """One for all partitions of a process: two refits at once would take the interpreter from what
-    folds and tells."""
+    """One thread for all partitions of a process: two refits at once would leave folding and
+    publishing too little of the interpreter."""
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="refit")

@@ -2,9 +2,9 @@
 
 May touch: nothing but its arguments.
 
-A correction replaces a close that counted before.  A few are everyday; very many within minutes are
-a mistake or an attack, since whoever writes them decides what was learned.  The alert is a metric,
-a line in the log, and a record in the control log, which `doctor` shows until it is acknowledged.
+A correction replaces a close that counted before.  A few are normal; very many within minutes are a
+mistake or an attack, since their author determines what is learned.  The alert is a metric, a line
+in the log, and a record in the control log, which `doctor` shows until it is acknowledged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from schemas.kinds import CONTROL
 log = structlog.get_logger(__name__)
 
 WITHIN_MS = 600_000
-"""Rewrites within ten minutes are looked at together, by the time that their facts were written."""
+"""Rewrites within ten minutes count together, by the times at which their facts were written."""
 
 
 class RewriteWatch:
@@ -39,9 +39,8 @@ class RewriteWatch:
         self._alerts: dict[str, Rewrites] = {}
 
     def note(self, module: str, trades: int, at_ms: int, now_ms: int, offset: int) -> None:
-        """`trades` of `module` were rewritten by facts that were written at `at_ms`.
-
-        What was written long ago, and is read again at a start, says nothing new.
+        """Note that `trades` of `module` were rewritten by facts written at `at_ms`.  Old facts,
+        which a start reads again, are ignored.
         """
         if not trades or at_ms < now_ms - WITHIN_MS:
             return
@@ -68,7 +67,7 @@ class RewriteWatch:
 
     @property
     def settled(self) -> bool:
-        """No alert is pending."""
+        """Whether no alert is pending."""
         return not self._alerts
 
     def alerts(self) -> list[Outgoing]:
@@ -88,6 +87,6 @@ class RewriteWatch:
 
 
 def written_ms(record: Any) -> int:
-    """When a record was written, in ms since 1970: Faust tells seconds, the client milliseconds."""
+    """When a record was written, in ms since 1970; Faust gives seconds, the client milliseconds."""
     at = record.timestamp or 0
     return round(at if at > 100_000_000_000 else at * 1000)

@@ -71,7 +71,7 @@ class Standing:
         self._newest = newest
 
     def _count(self, action: str, start_s: float, end_s: float) -> Callable[[], float]:
-        """Count when asked, as ages grow even if nothing changes."""
+        """Count when asked, since ages grow even if nothing changes."""
 
         def count() -> float:
             newest, now_s = self._newest.get(action, []), time.time()

@@ -1,12 +1,12 @@
-"""Whose turn it is to be refitted, when more groups wait than there is time for.
+"""Which group is refitted next when more groups wait than there is time for.
 
 May touch: nothing but its arguments, and the monotonic clock.
 
 The order has no effect on what is learned, only on when: a refit depends on the trades of its group
 alone.  Groups with enough trades to have lessons come first, but a quarter of the time is kept for
 the others.  Within both, modules take turns by the seconds that they have used (start-time fair
-queueing), and so do the groups of a module: neither many small groups nor one that takes long holds
-up the rest.
+queueing), and so do the groups of a module.  Neither many small groups nor a slow one delays the
+rest.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from heapq import heapify, heappop, heappush
 from typing import Protocol
 
 SHARE_OF_SMALL = 0.25
-"""Of the time, while groups of both kinds wait."""
+"""The part of the time that is kept for small groups while both kinds wait."""
 
 
 class Waiting(Protocol):
@@ -30,7 +30,7 @@ class Waiting(Protocol):
 
 
 class Sized(Protocol):
-    """A window."""
+    """Something with a number of trades, such as a window."""
 
     def __len__(self) -> int: ...
 
@@ -96,8 +96,8 @@ class Turns:
         self._large, self._small = _Line(), _Line()
 
     def order(self, waiting: Mapping[str, Waiting]) -> Iterator[str]:
-        """The keys of the groups, one after the other; the time until the caller asks for the next
-        is charged to the group."""
+        """The keys of the groups, one after the other; each group is charged with the time until
+        the caller asks for the next one."""
         large: list[tuple[str, str]] = []
         small: list[tuple[str, str]] = []
         for key, group in waiting.items():
@@ -113,7 +113,7 @@ class Turns:
                 yield key
             finally:
                 line_.served(module, key, self._clock() - began)
-        # Nobody waits: what was used before counts no more.
+        # Nothing waits: past use no longer counts.
         self._large, self._small = _Line(), _Line()
 
     def _next_line(self) -> _Line:

@@ -1,5 +1,5 @@
-"""PostgreSQL as a projection of the derived topics: migrations, how records become rows, and how to
-start over.
+"""PostgreSQL as a projection of the derived topics: migrations, the mapping of records to rows, and
+rebuilding.
 
 May touch: PostgreSQL; `rebuild` also the broker.
 """

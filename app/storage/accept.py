@@ -1,17 +1,17 @@
-"""Accept the log as it is, after it was replaced: `faust -A app topics accept`.
+"""Accept the current log after it was replaced: `faust -A app topics accept`.
 
-A version is an offset of the topic that a record was derived from.  Where that topic was created
-again or set back, versions begin again below what was published; so the published records are
-deleted, and workers publish them again from the closes.  Only `position_closed` cannot be derived
-again, and it is never deleted.
+A version is an offset of the topic that a record was derived from.  If that topic was created again
+or set back, versions begin again below the published ones.  So the published records are deleted,
+and workers publish them again from the closes.  Only `position_closed` cannot be derived again, and
+it is never deleted.
 
-1. See what has changed: noted ids and ends, numbers of partitions, and versions that are beyond the
-   end of what they are offsets of.
+1. Find out what has changed: ids and ends, numbers of partitions, and versions beyond the end of
+   the topic of which they are offsets.
 2. Delete and create each topic whose versions would go back, or that has partitions of the wrong
-   number.  Where facts are gone, all closes are to be read again.
-3. Set the committed offsets of what changed back to the beginning.
+   number.  If facts are gone, all closes are read again.
+3. Reset the committed offsets of the changed topics to the beginning.
 4. Refill PostgreSQL (`rebuild`), if there is one.
-5. Note the log as it is now, and forget what was deleted unread.
+5. Note the current state of the log, and acknowledge records that were deleted unread.
 
 May touch: topics and committed offsets; PostgreSQL.
 """
@@ -31,7 +31,7 @@ from app.log.bulk_reader import log_bounds, scan, unreachable
 from app.log.groups import groups
 from app.log.identity import Difference, Identity, Lost, examine, readers
 from app.log.progress import rewind
-from app.log.records import is_strangers, partition_of, version_of
+from app.log.records import UNREADABLE, is_strangers, partition_of, version_of
 from app.settings import Settings
 from app.storage import marks
 from app.storage.rebuild import rebuild
@@ -44,8 +44,8 @@ _GONE_WITHIN_S = 15.0
 
 @dataclass
 class Plan:
-    """What has changed, and what is to be done: topics (without prefix) to create again, and by
-    group those to read from the beginning; whether PostgreSQL is to be filled again."""
+    """What has changed, and what to do: topics (without prefix) to create again; topics to read
+    from the beginning, by group; whether to refill PostgreSQL."""
 
     differences: list[Difference] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
@@ -117,7 +117,7 @@ async def _beyond(settings: Settings) -> list[Difference]:
                     continue
                 try:
                     head = decode(record.value)
-                except msgspec.MsgspecError:
+                except UNREADABLE:
                     continue
                 text = (
                     group_key(head.pattern_key, head.action_category)
@@ -133,8 +133,8 @@ async def _beyond(settings: Settings) -> list[Difference]:
 
 
 async def _refuse_while_running(settings: Settings) -> None:
-    """Raise while workers run.  Wait for killed ones, which count as members for another 12
-    seconds."""
+    """Raise an error while workers run.  Wait for killed ones, which count as members for another
+    12 seconds."""
     give_up = time.monotonic() + _GONE_WITHIN_S
     while running := [group for group in await groups(settings) if group.members]:
         if time.monotonic() > give_up:

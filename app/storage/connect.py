@@ -44,7 +44,7 @@ async def connect(
     except (asyncpg.PostgresError, OSError, TimeoutError) as error:
         if isinstance(error, asyncpg.PostgresError) and "startup parameter" in str(error):
             raise _pooled(database_url) from error
-        # The server's words name user or database, never the password.
+        # The server's message names the user or the database, never the password.
         raise UnreachableError(
             f"PostgreSQL at {redact_url(database_url)} is not usable:"
             f" {str(error) or type(error).__name__}.",
@@ -63,8 +63,8 @@ async def connect(
 
 
 def passes(error: asyncpg.PostgresError) -> bool:
-    """Whether waiting may mend it: a lost connection, a server that stops or starts, that has no
-    room, or that accepts no writes for now.
+    """Whether waiting may help: the connection was lost, or the server stops, starts, is out of
+    resources, or accepts no writes at the moment.
 
     >>> passes(asyncpg.AdminShutdownError()), passes(asyncpg.InsufficientPrivilegeError())
     (True, False)
@@ -87,8 +87,8 @@ def _remedy(error: BaseException) -> str:
 
 
 def _pooled(database_url: str) -> ConfigurationError:
-    """Whether a pooler is in between, which the server's process id shows.  Migrations hold a lock
-    and the projector a temporary table in their session, which a pooler may give to another
+    """Whether there is a pooler in between, which the server's process id reveals.  Migrations hold
+    a lock and the projector a temporary table in their session, which a pooler may give to another
     client."""
     return ConfigurationError(
         f"A connection pooler such as PgBouncer is in front of PostgreSQL at"

@@ -1,7 +1,7 @@
 """Whether the tables hold everything up to the projector's committed offsets.
 
-They do not after the schema was dropped and migrated again, or came from an old backup: the
-projector continues from its offsets, and records before them are never written.
+They do not if the schema was dropped and migrated again, or came from an old backup: the projector
+continues from its offsets, and would never write the records before them.
 
 May touch: the broker and PostgreSQL (read only).
 """
@@ -16,12 +16,13 @@ from aiokafka.errors import KafkaError
 from app.log.admin import admin
 from app.log.bulk_reader import log_bounds, read_range
 from app.log.groups import projector_group
+from app.log.records import UNREADABLE
 from app.settings import Settings
 from app.storage.connect import close, connect
 from schemas import kinds
 
 SAMPLE = 50
-"""Facts at either end of what was read, of each partition."""
+"""Sampled facts at either end of the projected range of each partition."""
 
 
 class _Trade(msgspec.Struct):
@@ -38,8 +39,8 @@ SELECT count(*) FROM unnest($1::text[], $2::text[]) AS f (module, trade_id)
 
 
 async def read_so_far(settings: Settings) -> dict[int, tuple[int, int]]:
-    """Partition → first offset of the facts, and the one up to which the projector has written;
-    partitions of which nothing was written are left out.  Raises `UnreachableError`."""
+    """Partition → the first offset of its facts, and the offset up to which the projector has
+    written; without partitions of which nothing was written.  Raises `UnreachableError`."""
     begins, ends = await log_bounds(settings, kinds.FACTS)
     async with admin(settings) as client:
         try:
@@ -56,7 +57,7 @@ async def read_so_far(settings: Settings) -> dict[int, tuple[int, int]]:
 
 
 async def missing_trades(settings: Settings) -> tuple[int, int]:
-    """(how many of the sampled trades are not in the tables, how many were sampled).
+    """(number of sampled trades that are not in the tables, number of sampled trades).
 
     Raises `UnreachableError` and `ConfigurationError`.
     """
@@ -88,6 +89,6 @@ def _trades(values: Iterable[bytes]) -> list[_Trade]:
     for value in values:
         try:
             found.append(_decode(value))
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             continue  # has no row: the projector skips and counts it
     return found

@@ -1,9 +1,9 @@
-"""Which log the tables were filled from, and up to where: `projected_log`, written by the
-projector.
+"""The log from which the tables were filled, and the offsets up to which: `projected_log`, written
+by the projector.
 
-Kafka may be replaced, set back, or lose a topic while PostgreSQL is kept, and the other way round.
-Then rows of the old log have higher versions than all new records, and stay forever; or rows are
-missing that should be there by the committed offsets.  So every writer compares first.
+Kafka may be replaced, be set back, or lose a topic while PostgreSQL is kept, or the other way
+round.  Then rows of the old log would have higher versions than all new records and stay forever,
+or rows would be missing although the offsets are committed.  So every writer compares first.
 
 May touch: PostgreSQL.
 """
@@ -39,7 +39,7 @@ class Mark(NamedTuple):
 
 
 async def read(connection: asyncpg.Connection) -> list[Mark]:
-    """All marks; none where the schema is not migrated."""
+    """All marks; empty if the schema is not migrated."""
     try:
         rows = await connection.fetch(f"SELECT {', '.join(Mark._fields)} FROM projected_log")
     except asyncpg.UndefinedTableError:
@@ -48,7 +48,7 @@ async def read(connection: asyncpg.Connection) -> list[Mark]:
 
 
 async def write(connection: asyncpg.Connection, marks: Iterable[Mark]) -> None:
-    """Put marks in place of those of the same partitions, unless these are further.
+    """Replace the marks of these partitions, unless the stored ones are further ahead.
 
     Another projector may have continued while this one was suspended.
     """
@@ -90,7 +90,7 @@ async def differences(
 
 
 def ahead(marks: Iterable[Mark], committed: Mapping[tuple[str, int], int]) -> list[Difference]:
-    """Topics whose committed offsets are beyond what the tables have."""
+    """Topics whose committed offsets are ahead of the tables."""
     found: dict[str, Difference] = {}
     for mark in sorted(marks):
         offset = committed.get((mark.topic, mark.partition), -1)
@@ -137,7 +137,7 @@ async def require_same_log(settings: Settings) -> None:
 
 
 def marks_of(cluster: Cluster, positions: Mapping[TopicPartition, int]) -> list[Mark]:
-    """The marks of positions up to which everything is written; the cluster was looked at later."""
+    """The marks of positions up to which everything is written; `cluster` was read after that."""
     found = []
     for tp, offset in positions.items():
         topic = cluster.topics.get(tp.topic)

@@ -76,7 +76,7 @@ async def migrate(
     applied, or with `dry_run` to be applied.
 
     Safe to run twice at once: the second waits for the first.  A migration that fails is rolled
-    back. Raises `ConfigurationError` when the database was migrated with files that differ from
+    back.  Raises `ConfigurationError` when the database was migrated with files that differ from
     these, `UnreachableError`.
     """
     known = migrations(folder)
@@ -99,20 +99,21 @@ async def migrate(
     except (asyncpg.PostgresError, OSError, TimeoutError, asyncpg.InterfaceError) as error:
         raise _explained(error, schema, dry_run=dry_run) from error
     finally:
-        await close(connection)  # gives the advisory lock back
+        await close(connection)  # releases the advisory lock
 
 
 def _explained(error: Exception, schema: str, *, dry_run: bool) -> EdgeloopError:
-    """What PostgreSQL, or the way to it, has against a migration, or against looking at one."""
+    """The error for a migration, or a check of one, that failed because of PostgreSQL or the
+    connection."""
     if not isinstance(error, asyncpg.PostgresError) or passes(error):
         return UnreachableError(
-            f"PostgreSQL broke off a look at the schema {schema}, or its migration:"
+            f"PostgreSQL interrupted the check or the migration of the schema {schema}:"
             f" {str(error) or type(error).__name__}.",
-            "Nothing was left half done: try again when PostgreSQL accepts writes.",
+            "Nothing is left incomplete: try again when PostgreSQL accepts writes.",
         )
     if dry_run:
         return ConfigurationError(
-            f"PostgreSQL does not let this user look at the schema {schema}: {error}.",
+            f"PostgreSQL does not let this user read the schema {schema}: {error}.",
             "As the owner run `faust -A app migrate`, then: GRANT edgeloop_writer TO this user.",
         )
     return ConfigurationError(

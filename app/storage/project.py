@@ -1,4 +1,4 @@
-"""The table of each derived topic: its columns, and what of a record goes into them.
+"""The table of each derived topic: its columns, and the parts of a record that go into them.
 
 May touch: nothing but its arguments; its projections write to PostgreSQL.
 """

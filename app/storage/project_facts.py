@@ -1,6 +1,6 @@
 """The facts as rows, one for each action of a trade, from the close that counts.
 
-May touch: PostgreSQL, through the connection it is given.
+May touch: PostgreSQL, through a connection that is passed to it.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Facts:
         rank = (fact.revision, fact.n_actions, fact.exit_ts, fact.event_id, fact.value_sha256)
         try:
             return Record(key, rank, fact_rows(fact, version))
-        except ValueError as error:  # a time that is none
+        except ValueError as error:  # not a valid time
             raise BadRecord(str(error)) from error
 
     async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:

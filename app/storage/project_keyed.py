@@ -1,6 +1,6 @@
 """A topic whose key has one row of a table, or one half of a row.
 
-May touch: PostgreSQL, through the connection it is given.
+May touch: PostgreSQL, through a connection that is passed to it.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class Keyed:
                 if value is None
                 else tuple(c.read(value) for c in self._columns)
             )
-        except ValueError as error:  # a time that is none
+        except ValueError as error:  # not a valid time
             raise BadRecord(str(error)) from error
         return Record(key, version, [(*head, *cells)], value is None, change)
 

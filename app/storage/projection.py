@@ -1,7 +1,7 @@
 """What a projection is: records as rows, and batches of them, written so that the newest version
 of a key wins.
 
-May touch: PostgreSQL, through the connection it is given.
+May touch: PostgreSQL, through a connection that is passed to it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 import orjson
 from aiokafka import ConsumerRecord
 
-from app.log.records import version_of
+from app.log.records import UNREADABLE, version_of
 from edgeloop.versions import Latest
 
 
@@ -27,8 +27,8 @@ Row = tuple[Any, ...]
 
 
 class Record(NamedTuple):
-    """One record as rows.  Of the records with the same `key` the one with the greatest `rank`
-    counts; if ranks are equal, the later one.  `place`: its partition and offset."""
+    """One record as rows.  Among records with the same `key`, the one with the greatest `rank`
+    counts; if ranks are equal, the later one.  `place` is its partition and offset."""
 
     key: Hashable
     rank: Any
@@ -45,7 +45,7 @@ class Projection(Protocol):
     def topic(self) -> str: ...
 
     def decode(self, record: ConsumerRecord) -> Record | None:
-        """The record as rows, or None where it has none.  Pure.  Raises `BadRecord`."""
+        """The record as rows, or None if it has none.  Pure.  Raises `BadRecord`."""
 
     async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
         """Write a batch, in log order, in one transaction; returns the number of rows.  Writing it
@@ -83,7 +83,7 @@ def parsed(record: ConsumerRecord, decoder: msgspec.json.Decoder[Any]) -> tuple[
             version,
             None if record.value is None else decoder.decode(record.value),
         )
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise BadRecord(str(error)) from error
 
 

@@ -1,4 +1,4 @@
-"""What the projector has to be allowed to do in PostgreSQL, and whether it is.
+"""The rights that the projector needs in PostgreSQL, and whether it has them.
 
 May touch: PostgreSQL (read only).
 """
@@ -32,8 +32,8 @@ async def missing_rights(connection: asyncpg.Connection, schema: str) -> list[st
 
 
 async def require_rights(settings: Settings) -> None:
-    """Raise `ConfigurationError` where the projector would be refused, and wait forever;
-    `UnreachableError` where PostgreSQL accepts no writes from anybody."""
+    """Raise `ConfigurationError` if PostgreSQL would refuse the projector's writes, which would
+    wait forever; `UnreachableError` if it accepts no writes from anybody."""
     connection = await connect(settings.database_url, settings.database_schema)
     try:
         missing = await missing_rights(connection, settings.database_schema)

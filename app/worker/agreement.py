@@ -3,11 +3,11 @@
 May touch: the broker, through `app.log.control`; the process of a worker that no longer agrees,
 which it ends.
 
-The first worker of an installation claims its settings; of two that claim at once the first in the
-log counts.  A worker that starts later with other settings is refused, with the differences.  A
-change is a claim of the next epoch, which only `faust -A app settings agree` makes, while no worker
-runs.  A worker looks again before it takes partitions and every few seconds, so that one
-that started during such a change ends too.
+The first worker of an installation claims its settings; if two claim at once, the first claim in
+the log counts.  A worker that starts later with other settings is refused, and told the
+differences.  To change settings, `faust -A app settings agree` claims the next epoch while no
+worker runs.  Workers compare again before they take partitions and every few seconds, so that one
+that started during such a change ends, too.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ MUST_BE_EQUAL = (
     "max_modules",
     "max_revision",
 )
-"""What is learned, what the door lets in, and where it is kept."""
+"""Settings that determine what is learned, which closes are accepted, and where records are
+kept."""
 
 MAY_DIFFER = (
     "broker",
@@ -84,8 +85,9 @@ MAY_DIFFER = (
     "metrics_port",
     "log_format",
 )
-"""How a worker gets there, and what it does of the work.  The prefix names the control log itself;
-a group by another name reads the same topics from the beginning."""
+"""Settings that may differ: how a worker connects, and which part of the work it does.  The topic
+prefix names the control log itself, and a consumer group of another name reads the same topics from
+the beginning."""
 
 
 def fingerprint(settings: Settings) -> dict[str, Any]:
@@ -99,9 +101,8 @@ def fingerprint(settings: Settings) -> dict[str, Any]:
 
 
 def differences(agreed: Mapping[str, Any], mine: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """(variable, agreed value, ours) of each setting that differs.
-
-    A setting that an older version did not know has its default there.
+    """(variable, agreed value, our value) of each setting that differs.  A setting that an older
+    version did not know counts as its default.
 
     >>> differences({"n_min": 33}, {**fingerprint(Settings()), "n_min": 5})
     [('EDGELOOP_N_MIN', 33, 5)]
@@ -115,7 +116,7 @@ def differences(agreed: Mapping[str, Any], mine: Mapping[str, Any]) -> list[tupl
 
 
 def shown(value: Any) -> str:
-    """A value as its variable has it."""
+    """A value as its environment variable is written."""
     if value is None:
         return "auto"
     if isinstance(value, bool):
@@ -124,7 +125,7 @@ def shown(value: Any) -> str:
 
 
 def refusal(agreed: Claim, mine: Mapping[str, Any]) -> str:
-    """In one sentence what differs; empty where nothing does."""
+    """The differences in one sentence; empty if there are none."""
     found = [
         f"{name} is {shown(ours)} here, but this installation has agreed on {shown(theirs)}"
         for name, theirs, ours in differences(agreed.settings, mine)
@@ -133,8 +134,8 @@ def refusal(agreed: Claim, mine: Mapping[str, Any]) -> str:
 
 
 async def require_agreement(settings: Settings) -> None:
-    """Claim our settings if nobody has; raise `ConfigurationError` where others were agreed on,
-    `UnreachableError` without a broker."""
+    """Claim our settings if there is no claim yet; raise `ConfigurationError` if other settings
+    were agreed on, `UnreachableError` without a broker."""
     mine = fingerprint(settings)
     async with ControlLog(settings) as control:
         try:
@@ -209,7 +210,7 @@ def _unreachable(settings: Settings, error: BaseException) -> UnreachableError:
 
 
 class AgreementGuard:
-    """Looks again while the worker runs, and ends it when other settings are in force."""
+    """Compares again while the worker runs, and ends it when other settings are in force."""
 
     def __init__(self, app: EdgeloopApp, settings: Settings) -> None:
         self._app = app
@@ -220,11 +221,12 @@ class AgreementGuard:
         app.task(self.run)
 
     async def look(self) -> None:
-        """End the process unless we agree.  While the broker is away there is nothing to say."""
+        """End the process unless the settings agree.  While the broker is away, this cannot be
+        decided."""
         try:
             with client_errors():
                 agreed = (await asyncio.wait_for(self._control.read(), LOOK_WITHIN_S)).agreed
-        except (KafkaError, OSError):  # also that it took too long
+        except (KafkaError, OSError):  # a time-out, too
             return
         except Exception as error:
             fatal_exit("agreement", error)
@@ -232,7 +234,7 @@ class AgreementGuard:
             refuse(ConfigurationError(what, REMEDY))
 
     async def run(self) -> None:
-        """Look every few seconds until the worker stops."""
+        """Compare every few seconds until the worker stops."""
         while not self._app.should_stop:
             await asyncio.sleep(LOOK_EVERY_S)
             await self.look()

@@ -1,8 +1,7 @@
 """Ends a worker whose broker has been away for too long.
 
-Everything in a worker waits for its broker and tries again, which is right for minutes.  A broker
-that has gone for good would leave a process that tries forever: its supervisor sees it alive, or
-nobody notices it.
+Everything in a worker waits for its broker and retries, which is right for minutes.  If the broker
+never comes back, the process would retry forever, and its supervisor would take it for healthy.
 
 May touch: the broker (asks which brokers there are), the process.
 """
@@ -31,10 +30,8 @@ ANSWER_WITHIN_S = 10.0
 
 
 class Away:
-    """Since when the broker has not answered, look by look.
-
-    The seconds count from the first look that failed, so that a process that was frozen does not
-    take the time for which it slept for the broker's.
+    """How long the broker has not answered, check by check.  The time counts from the first failed
+    check, so that a process that was frozen does not count its own sleep as the broker's absence.
 
     >>> away = Away(60.0)
     >>> away.failed(1_000.0), away.failed(1_059.0), away.failed(1_061.0)
@@ -49,18 +46,18 @@ class Away:
         self._since_s: float | None = None
 
     def answered(self) -> None:
-        """The broker is there."""
+        """The broker has answered."""
         self._since_s = None
 
     def failed(self, now_s: float) -> bool:
-        """It is not: whether that has lasted for too long."""
+        """The broker has not answered; returns whether that has lasted too long."""
         if self._since_s is None:
             self._since_s = now_s
         return now_s - self._since_s > self._limit_s
 
 
 class BrokerWatch:
-    """Looks while the worker runs; with a limit of 0, not at all."""
+    """Checks while the worker runs; with a limit of 0, never."""
 
     def __init__(self, app: faust.App, settings: Settings) -> None:
         self._settings = settings
@@ -71,11 +68,11 @@ class BrokerWatch:
             app.task(self.run)
 
     async def stop(self, *_: Any, **__: Any) -> None:
-        """End the looking."""
+        """Stop checking."""
         self._stop.set()
 
     async def run(self) -> None:
-        """Look every few seconds, until stopped."""
+        """Check every few seconds, until stopped."""
         while not self._stop.is_set():
             try:
                 with client_errors():
@@ -88,7 +85,7 @@ class BrokerWatch:
                 fatal_exit("broker watch", error)
 
     async def _watch(self) -> None:
-        """Ask over one connection, which is kept; raises when it is lost."""
+        """Ask over one connection, which stays open; raises when it is lost."""
         async with admin(self._settings, ANSWER_WITHIN_S) as client:
             while not self._stop.is_set():
                 await client.describe_cluster()
@@ -103,7 +100,7 @@ class BrokerWatch:
 
     def _refusal(self, error: Exception) -> EdgeloopError:
         limit_s = self._settings.broker_away_s
-        if isinstance(error, ConfigurationError):  # it is there, and does not let us in any more
+        if isinstance(error, ConfigurationError):  # it answers, but no longer accepts this user
             return error
         return UnreachableError(
             f"No Kafka broker has answered at {self._settings.broker} for {limit_s:g} s"

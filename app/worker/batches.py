@@ -2,17 +2,16 @@
 
 May touch: the broker, as Faust's consumer does.
 
-An event costs Faust 100 to 190 µs however small it is: a task and a future on its way to the
-stream, a reference count, an acknowledgement.  Here an event is a `Batch` of consecutive records,
-and everything else stays Faust's: who owns a partition, when a stream pauses, when an offset is
-committed.
+An event costs Faust 100 to 190 µs, however small it is: a task, a future, a reference count and an
+acknowledgement.  Here an event is a `Batch` of consecutive records.  Everything else stays as in
+Faust: the assignment of partitions, the pausing of streams, the commits of offsets.
 
-1. What one fetch brought is cut into batches, and batches of all partitions take turns.
-2. A batch covers the offsets from the record before it to its own last one, so it covers gaps, too
-   (records that compaction took, marks that end a transaction).  Its acknowledgement is that of all
-   these offsets.
-3. An agent reads all that waits with `batches(stream)`; it is acknowledged once the agent asks for
-   more.
+1. The records of one fetch are cut into batches, and the batches of all partitions take turns.
+2. A batch covers all offsets after the previous record up to its own last one, including gaps
+   (records removed by compaction, markers that end a transaction).  Acknowledging it acknowledges
+   all these offsets.
+3. `batches(stream)` gives an agent everything that waits, and acknowledges it once the agent asks
+   for more.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ from faust.types.tuples import ConsumerMessage, Message, ack_lock
 from mode.utils.futures import notify
 
 MAX_BATCH = 1_000
-"""Records."""
+"""Most records of a batch."""
 MAX_BATCHES = 16
-"""Batches that wait before a stream; beyond, no more is fetched of their partitions."""
+"""Batches that may wait before a stream; beyond, fetching of their partitions pauses."""
 MAX_TAKEN = 4_000
-"""Records that an agent takes at a time, save for the rest of a batch."""
+"""Most records that an agent takes at a time, plus the rest of the last batch."""
 
 
 class Batch(ConsumerMessage):
     """Consecutive records of a partition, as one message of Faust.
 
-    Its offset is that of the first record, `covers` all offsets that it acknowledges.
+    Its offset is that of the first record; `covers` are all offsets that it acknowledges.
     """
 
     __slots__ = ("covers", "records")
@@ -84,7 +83,7 @@ class BatchingConsumer(Consumer):
         """As Faust's own, for batches; Faust's `Fetcher` runs it and cancels it on a rebalance."""
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):
-                # Before anything else: fetches that return at once would starve the loop.
+                # Yield to the event loop first: fetches that return at once would starve it.
                 await self.sleep(0)
                 await self._hand_over_a_fetch()
         except (ConsumerStoppedError, asyncio.CancelledError):
@@ -116,10 +115,9 @@ class BatchingConsumer(Consumer):
         await self._go_back(left)
 
     async def _go_back(self, left: Sequence[tuple[TP, Sequence[Any]]]) -> None:
-        """Set the position back to records that were fetched and not handed over: they are fetched
-        again.
-
-        A rebalance seeks only where something was committed, which of a new partition nothing is.
+        """Set the position back to records that were fetched and not handed over, so that they are
+        fetched again.  A rebalance seeks only to committed offsets, which a new partition does not
+        have.
         """
         first: dict[TP, int] = {}
         for tp, records in left:
@@ -130,12 +128,12 @@ class BatchingConsumer(Consumer):
             try:
                 await self.seek(tp, offset)
             except Exception as error:
-                # As Faust does: the rebalance itself seeks once more.
+                # As in Faust: the rebalance itself seeks once more.
                 self.log.warning("The position was not set back before a rebalance: %r", error)
 
     def _new_batch(self, tp: TP, records: Sequence[Any], generation: int) -> Batch | None:
-        """The batch of those records that were not handed over before."""
-        read = self._read_offset[tp]  # the last one handed over, or after a seek the next one
+        """The batch of those of the records that were not handed over before."""
+        read = self._read_offset[tp]  # the last offset handed over; after a seek, the next one
         if read is not None and records[0].offset < read:
             records = [record for record in records if record.offset >= read]
         if not records:
@@ -169,10 +167,9 @@ class BatchingConsumer(Consumer):
 
 
 async def batches(stream: StreamT[Any]) -> AsyncIterator[list[Any]]:
-    """The records of the batches that wait, as one list; of each partition they are in order.
-
-    They are acknowledged once the caller asks for the next list.  Nothing waits for more to come:
-    under a light load a list is one record, under a heavy one thousands.
+    """The records of all waiting batches as one list, in order within each partition.  They are
+    acknowledged once the caller asks for the next list.  It does not wait for more records: a list
+    has one record under a light load, and thousands under a heavy one.
     """
     stream.enable_acks = False  # acknowledged below
     waiting: list[EventT[Any]] = []

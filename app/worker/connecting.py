@@ -1,10 +1,9 @@
-"""Faust's own clients, connected: each waits for a broker that goes away as the worker starts.
+"""Connect Faust's own clients, and wait if the broker goes away while the worker starts.  Faust
+connects its producer and its consumer once; if the broker goes away after the preflight checks
+(`app.worker.preflight`), the worker would end with a traceback.  `app.worker.away`, which watches
+the broker later, does not run yet at that time.
 
-Faust connects its producer and its consumer once, and a worker whose broker has gone since it
-looked (`app.worker.preflight`) would end with a traceback.  Who watches the broker while the worker
-runs (`app.worker.away`) is not there yet.
-
-May touch: the broker; the process, which it ends where no waiting helps.
+May touch: the broker; the process, which it ends if waiting does not help.
 """
 
 from __future__ import annotations
@@ -35,10 +34,9 @@ async def connected(
     should_stop: Callable[[], bool],
     within_s: float = CONNECT_WITHIN_S,
 ) -> Any:
-    """What `make` makes, a consumer or a producer, started; a new one for each attempt.
-
-    The process ends with a sentence where the broker refuses, or does not answer for `within_s`,
-    and at once when it is asked to stop: nothing has been taken yet.
+    """Start the consumer or producer that `make` makes, a new one for each attempt, and return it.
+    The process ends with a message if the broker refuses the connection or does not answer for
+    `within_s`, and at once when it is asked to stop, since it has taken no input yet.
     """
     give_up = time.monotonic() + within_s
     attempt = 0

@@ -36,7 +36,7 @@ def fatal_exit(where: str, error: BaseException) -> NoReturn:
 
 
 def refuse(error: EdgeloopError) -> NoReturn:
-    """Say what is wrong and what mends it, and end the process as a command would: nothing in
+    """Print the error and its remedy, and end the process with the error's exit code.  Nothing in
     flight is acknowledged, and a restart would not help."""
     log.critical("worker.refused", error=error.what, remedy=error.remedy)
     sys.stderr.write(f"Error: {error.what}\n       {error.remedy}\n")
@@ -45,7 +45,7 @@ def refuse(error: EdgeloopError) -> NoReturn:
 
 
 def stop_early() -> NoReturn:
-    """End the process as a stop does, before it has taken anything."""
+    """End the process as a stop does, before it has taken any input."""
     log.warning("worker.stopped", what="before it had joined")
     sys.stderr.flush()
     os._exit(0)

@@ -1,10 +1,11 @@
-"""Looks at the log while the worker runs: whether it is the same one, and can be read to its end.
+"""Checks while the worker runs that the log is still the same one, and can be read to its end.
 
-* A topic that was created again, a broker that was set back, another cluster, or partitions that
-  were added where keys would move: the worker ends with code 3 and the command that mends it.  What
-  it has read and published belongs to another log than what it would read next.
-* A producer's transaction that stays open, and records that were deleted before they were read: the
-  worker goes on, is not ready, and gives the reason.
+* If a topic was created again, the broker was set back, the cluster is another one, or partitions
+  were added to a topic whose keys would move, the worker ends with code 3 and names the command
+  that fixes it.  What it has read and published belongs to another log than what it would read
+  next.
+* If a producer's transaction stays open, or records were deleted before they were read, the worker
+  continues, is not ready, and gives the reason.
 
 May touch: the broker (reads; commits offsets of the group `….log`), the process.
 """
@@ -37,10 +38,10 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY_S = 5.0
 NOTE_EVERY_S = 60.0
 OPEN_FOR_S = 60.0
-"""A transaction that is open for so long blocks readers."""
+"""Seconds for which a transaction must be open to be reported as blocking readers."""
 _SURE_AFTER = 3
-"""Looks in a row: a broker that starts may show less than it has, for a moment.  Another cluster is
-sure at the first."""
+"""Consecutive checks that must find another log, since a broker that starts may show too little for
+a moment.  Another cluster is certain at the first."""
 
 
 class Guard:
@@ -53,7 +54,7 @@ class Guard:
         self._lookout = lookout or Lookout(settings)
         self._sources = [settings.topic(name) for name in (CLOSES, FACTS, LESSONS)]
         self._was = Log()
-        self._seen = 0  # looks in a row that found another log
+        self._seen = 0  # consecutive checks that found another log
         self._noted_s = time.monotonic()
         self._open: dict[TopicPartition, tuple[int, float]] = {}  # stable end, and since when
         self._stop = asyncio.Event()
@@ -64,27 +65,27 @@ class Guard:
         app.task(self.run)
 
     def begin_with(self, seen: Log) -> None:
-        """Compare with this log, which was looked at before the worker started."""
+        """Compare with this log, as it was read before the worker started."""
         self._was = seen
 
     @property
     def reasons(self) -> list[tuple[str, str]]:
-        """What blocks reading."""
+        """The reasons that block reading."""
         return list(self._in_the_way)
 
     async def stop(self, *_: Any, **__: Any) -> None:
-        """End the looking."""
+        """Stop checking."""
         self._stop.set()
         await self._lookout.stop()
 
     async def run(self) -> None:
-        """Look every few seconds, until stopped."""
+        """Check every few seconds, until stopped."""
         while not self._stop.is_set():
             await self.look()
             await self._pause()
 
     async def look(self) -> None:
-        """End the process where the log is another one; a broker that is away is no finding."""
+        """End the process if the log is another one.  A broker that is away decides nothing."""
         async with self._looking:
             try:
                 with client_errors():
@@ -124,7 +125,7 @@ class Guard:
     def _transactions(
         self, stable: Mapping[TopicPartition, int], now: Log
     ) -> list[tuple[str, str]]:
-        """Transactions that have been open for long."""
+        """Transactions that have been open for too long."""
         tps = [TopicPartition(*at) for at in now.ends if at[0] in self._sources]
         waiting = {tp: now.ends[tp.topic, tp.partition].offset - stable[tp] for tp in tps}
         moment = time.monotonic()
@@ -152,7 +153,7 @@ class Guard:
 
 
 def _furthest(was: Log, now: Log) -> Log:
-    """`now`, but no end before one that was seen: two brokers may differ for a moment."""
+    """`now`, with no end below one that was seen before: brokers may differ for a moment."""
     ends = {
         at: End(max(end.offset, was.ends[at].offset), max(end.epoch, was.ends[at].epoch))
         if at in was.ends

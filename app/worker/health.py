@@ -26,9 +26,8 @@ log = structlog.get_logger(__name__)
 
 
 def degraded() -> list[dict[str, str]]:
-    """What does not work though the worker is ready: a word and a sentence each.
-
-    Without PostgreSQL learning goes on, so it is no reason to send the worker nothing.
+    """What does not work although the worker is ready: a word and a sentence each.  Learning
+    continues without PostgreSQL, so its absence does not make the worker unready.
     """
     (metric,) = metrics.PROJECTION_WAITING.collect()
     if not any(sample.value for sample in metric.samples):
@@ -38,9 +37,9 @@ def degraded() -> list[dict[str, str]]:
 
 
 class Health:
-    """Serves the worker's state while it runs: healthy = the loop answers, ready = joined the
-    group, hydrated, not rebalancing, nothing blocks its input, and nothing
-    has stalled."""
+    """Serves the worker's state while it runs.  Healthy: the event loop answers.  Ready: it has
+    joined the group and is hydrated, no rebalance is in progress, its input is not blocked, and
+    nothing has stalled."""
 
     def __init__(
         self, app: faust.App, settings: Settings, guard: Guard, watchdog: Watchdog
@@ -91,7 +90,7 @@ class Health:
 
     def _refusal(self, error: OSError) -> ConfigurationError:
         place = f"{self._settings.metrics_host}:{self._port}"
-        # asyncio's own text names the place again
+        # asyncio's own text repeats the address
         number = error.errno or 0
         why = os.strerror(number) if number > 0 else error.strerror
         return ConfigurationError(
@@ -109,14 +108,13 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """No reason not to be."""
+        """Whether there is no reason against it."""
         return not self.reasons
 
     @property
     def reasons(self) -> list[dict[str, str]]:
-        """Why the worker is not ready: a word and a sentence each.
-
-        Hydrated it is as soon as the rebalance is complete.
+        """Why the worker is not ready: a word and a sentence each.  It is hydrated once the
+        rebalance is complete.
         """
         found = []
         if self._app.should_stop:

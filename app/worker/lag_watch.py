@@ -1,7 +1,8 @@
-"""Shows how far each role is behind as metrics: in records, and for how long the oldest has waited.
+"""Publishes the lag of each role as metrics: in records, and the seconds for which the oldest has
+waited.
 
-The lag is that of the whole installation, from committed offsets, as `status` shows it: every
-worker shows the same, and one that is left shows that the others are gone.
+The lag is that of the whole installation, from committed offsets, as in `status`.  Every worker
+shows the same, so the lag is visible as long as one worker is left.
 
 May touch: the broker (read only).
 """
@@ -31,25 +32,25 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 15.0
 _SEEN = 1_000
-"""Ends of a partition that are remembered; beyond, every second one is forgotten."""
+"""Remembered ends of a partition; beyond, every second one is dropped."""
 
 Place = tuple[str, int]
 """A topic and a partition."""
 
 
 class Waiting:
-    """For how long a record has been in the log, to the time between two looks.
-
-    Times of records are their producers', so the ends of the log are remembered with the time at
-    which they were seen.  What was there at the first look counts from then on.
+    """How long records have been in the log, to the precision of the interval between checks.  The
+    timestamps of records are set by producers, so the ends of the log are remembered with the time
+    at which they were seen.  Records that exist at the first check count from then.
     """
 
     def __init__(self) -> None:
         self._ends: dict[Place, deque[tuple[float, int]]] = {}
 
     def look(self, now_s: float, ends: Mapping[Place, int], firsts: Mapping[Place, int]) -> float:
-        """The seconds that the oldest record waits: `firsts` are the offsets of the first record
-        behind of each partition that has one, `ends` where these partitions end."""
+        """The seconds for which the oldest pending record has waited.  `firsts` has the offset of
+        the first pending record of each partition that has one, `ends` the ends of these
+        partitions."""
         longest = 0.0
         for place in self._ends.keys() - firsts.keys():
             del self._ends[place]
@@ -66,7 +67,7 @@ class Waiting:
 
 
 class LagWatch:
-    """Looks while the worker runs."""
+    """Measures the lag while the worker runs."""
 
     def __init__(self, app: faust.App, settings: Settings, lookout: Lookout | None = None) -> None:
         self._lags = SharedLags(settings, lookout or Lookout(settings))
@@ -76,11 +77,12 @@ class LagWatch:
         app.task(self.run)
 
     async def stop(self, *_: Any, **__: Any) -> None:
-        """End the looking."""
+        """Stop measuring."""
         self._stop.set()
 
     async def run(self) -> None:
-        """Look every few seconds, until stopped; while the broker is away nothing changes."""
+        """Measure every few seconds, until stopped; while the broker is away, the metrics stay as
+        they are."""
         while not self._stop.is_set():
             try:
                 with client_errors():

@@ -84,7 +84,7 @@ def handler(log_format: str) -> logging.Handler:
 def _without_controls(
     _logger: Any, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """What records and names held reaches the terminal without escape sequences."""
+    """Remove escape sequences that come from records and names."""
     return {
         name: terminal.plain(value) if isinstance(value, str) else value
         for name, value in event.items()

@@ -1,10 +1,10 @@
-"""How much memory this process may use, and waiting while it has no more.
+"""How much memory this process may use, and waiting until there is room.
 
 May touch: /proc and /sys of this process (read only).
 
-Under a limit a worker that takes in more than fits is killed, reads the same again at its next
-start, and is killed again.  So near the limit it takes in nothing and refits nothing: it reports
-this, and is not ready; what is published stays.
+A worker that takes in more than its limit allows is killed, reads the same again at its next start,
+and is killed again.  So near the limit it takes no input and refits nothing.  It reports this and
+is not ready; its published records stay.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from app.metrics import MEMORY_FULL
 log = structlog.get_logger(__name__)
 
 FULL = 0.9
-"""Part of the limit of what is resident from which on nothing more is taken in: beyond, the system
-kills."""
+"""The part of the limit on resident memory at which input stops: beyond the limit, the system kills
+the process."""
 FULL_SPACE = 0.97
-"""The same of the address space, most of which is never touched: beyond, only allocations fail."""
+"""The same for the address space, most of which is never touched: beyond the limit, only
+allocations fail."""
 LOG_EVERY_S = 30.0
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _NO_LIMIT = 1 << 60
@@ -48,7 +49,7 @@ def limits(root: Path = Path("/")) -> tuple[int | None, int | None]:
             continue
         base = root / ("sys/fs/cgroup/memory" if controllers else "sys/fs/cgroup")
         name = "memory.limit_in_bytes" if controllers else "memory.max"
-        # In a container its own group is mounted as the root.
+        # In a container, its own control group is mounted as the root.
         for folder in (base / path.lstrip("/"), base):
             with suppress(OSError, ValueError):
                 found.append(int((folder / name).read_text()))
@@ -61,8 +62,7 @@ _LIMITS = limits()
 
 
 def part_used() -> float:
-    """The part of the nearest limit that is used, 1 when nothing more should be taken in; 0 without
-    a limit."""
+    """The used part of the nearest limit: 1 when input should stop, 0 without a limit."""
     if _LIMITS == (None, None):
         return 0.0
     size, resident = (
@@ -73,7 +73,7 @@ def part_used() -> float:
 
 
 def is_full() -> bool:
-    """Whether nothing more should be taken in."""
+    """Whether input should stop."""
     return part_used() > 1.0
 
 

@@ -2,8 +2,8 @@
 is migrated.
 
 May touch: the broker, the database (read only, save that the first worker claims its settings).
-Faust calls itself ready without a missing topic, and exits at once without a broker; this waits for
-the broker and refuses to start without a topic, naming the command that fixes it.
+Faust reports itself ready even if a topic is missing, and exits at once without a broker.  This
+waits for the broker, and refuses to start without a topic, naming the command that fixes it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,8 @@ log = structlog.get_logger(__name__)
 
 
 async def _require_log(settings: Settings) -> Log:
-    """The log as it is.
-
-    Raises `UnreachableError` without a broker, `ConfigurationError` where it is not as it has to
-    be.
+    """The current state of the log.  Raises `UnreachableError` without a broker,
+    `ConfigurationError` if the log or the topics are not as required.
     """
     async with admin(settings, timeout_s=5.0) as client:
         await client.list_topics()
@@ -43,8 +41,8 @@ async def _require_log(settings: Settings) -> Log:
 
 
 async def _require_log_within(settings: Settings, timeout_s: float) -> Log:
-    """As `_require_log`, again and again while the broker does not answer: it may go away at any
-    step of it."""
+    """As `_require_log`, repeated while the broker does not answer, which may happen at any
+    step."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:
@@ -58,7 +56,7 @@ async def _require_log_within(settings: Settings, timeout_s: float) -> Log:
 
 
 async def preflight(settings: Settings, timeout_s: float = CONNECT_WITHIN_S) -> Log:
-    """The log with which a worker can start.  Raises unless it can.
+    """The state of the log, if a worker can start with it; raises otherwise.
 
     `UnreachableError` without a broker for `timeout_s` seconds; `ConfigurationError` on any topic
     that is not as declared, where the installation has agreed on other settings (the first worker's

@@ -28,17 +28,17 @@ from app.worker.connecting import connected
 from app.worker.fatal import fatal_exit, guard_stop
 from app.worker.logs import logging_config
 
-# Prints of a library would become torn log lines; the setting `worker_redirect_stdouts` is not
-# looked at.
+# Lines that a library prints would be split in the log, and Faust ignores the setting
+# `worker_redirect_stdouts`.
 worker_command.redirect_stdouts = False
 
 FETCH_WAIT_MS = 50
-"""So long a broker holds a fetch while nothing is new.  Faust's 1.5 s would be the delay of a
-record whose partition is not in the fetch under way."""
+"""How long a broker holds a fetch while there is nothing new.  A record whose partition is not in
+the current fetch waits that long, with Faust's default 1.5 s."""
 
 
 SESSION_TIMEOUT_S = 12.0
-"""So long a killed worker's partitions lie idle; Faust's default is 60 s."""
+"""How long a killed worker's partitions stay idle; Faust's default is 60 s."""
 LOOK_WITHIN_S = SESSION_TIMEOUT_S * 2 / 3
 
 
@@ -51,7 +51,7 @@ class CommittedThread(AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
-        # A fetch that waits for records of some partitions keeps those of the others waiting.
+        # While a fetch waits for records of some partitions, those of the others wait too.
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
@@ -65,10 +65,9 @@ class CommittedThread(AIOKafkaConsumerThread):
         self.time_started = time.monotonic()
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Look for stalls only where there is a position.
-
-        There is none while an offset that is gone is looked up again (closes that were deleted, a
-        broker that was set back), and Faust asserts that there is: the worker would end.
+        """Check for stalls only if there is a position.  There is none while a lost offset is
+        looked up again (deleted closes, a broker that was set back), but Faust asserts that there
+        is one, and the worker would end.
         """
         subscription = self._ensure_consumer()._fetcher._subscriptions.subscription
         assignment = None if subscription is None else subscription.assignment
@@ -87,7 +86,7 @@ class CommittedConsumer(BatchingConsumer):
 
 
 class WaitingProducer(Producer):
-    """Faust's producer, which nothing of ours sends by; Faust does not start without it."""
+    """Faust's producer.  Edgeloop sends nothing through it, but Faust does not start without it."""
 
     async def on_start(self) -> None:
         """Connect, and wait for a broker that is away."""
@@ -115,16 +114,16 @@ class EdgeloopApp(faust.App):
     _looks: tuple[Callable[[], Awaitable[None]], ...] = ()
 
     def look_before_assignment(self, look: Callable[[], Awaitable[None]]) -> None:
-        """Have `look` called before the worker takes partitions: it may end the process.
-
-        Signals of Faust have no order, so its `on_rebalance_complete` would be too late for that.
+        """Register `look`, which is called before the worker takes partitions and may end the
+        process.  Handlers of Faust's signals run in no order, so `on_rebalance_complete` would be
+        too late for that.
         """
         self._looks = (*self._looks, look)
 
     async def _on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         if self._looks and not self.should_stop:
-            # No heartbeat is sent meanwhile.  A look that takes too long is left to itself: one at
-            # a broker that goes away may not even let itself be cancelled.
+            # No heartbeat is sent meanwhile, so a check that takes too long is abandoned: with a
+            # broker that goes away, it may not even react to cancellation.
             looks = {asyncio.ensure_future(look()) for look in self._looks}
             done, late = await asyncio.wait(looks, timeout=LOOK_WITHIN_S)
             for looked in done:
@@ -140,20 +139,19 @@ class EdgeloopApp(faust.App):
         return CommittedTransport(self.conf.broker_consumer, self)
 
     async def on_start(self) -> None:
-        """Start the tasks before the consumer: who watches, and who tells how it is, is there
-        while the worker connects, joins and hydrates."""
+        """Start the tasks before the consumer, so that health and the guards work while the worker
+        connects, joins and hydrates."""
         await super().on_start()
         await super().on_started_init_extra_tasks()
 
     async def on_started_init_extra_tasks(self) -> None:
-        """They run already.  Faust starts them when the first rebalance is complete: a broker that
-        goes away before would not be noticed."""
+        """Do nothing: the tasks run already.  Faust would start them after the first rebalance, and
+        would not notice a broker that goes away before."""
 
     async def _execute_task(self, task: Awaitable[Any]) -> None:
-        """Run one of the app's tasks, as mode does; none ends unnoticed.
-
-        A `CancelledError` that nobody asked for is a Kafka client's own, of a request that it has
-        given up.  mode would take it for the end of the task, and the worker would go on without.
+        """Run one of the app's tasks as mode does, but let none end unnoticed.  A `CancelledError`
+        without a cancellation comes from a Kafka client that has given up a request; mode would
+        take it for the end of the task, and the worker would continue without the task.
         """
 
         async def noticed() -> None:
@@ -167,10 +165,8 @@ class EdgeloopApp(faust.App):
         await super()._execute_task(noticed())
 
     def load_agents(self) -> None:
-        """Attach the agents, for the commands that need them; once.
-
-        Faust's own `autodiscover` runs at every command and imports all modules of `app`, including
-        scipy and the plots.
+        """Attach the agents, once, for the commands that need them.  Faust's own `autodiscover`
+        runs with every command and imports all modules of `app`, including scipy and the plots.
         """
         modules, self.agent_modules = self.agent_modules, ()
         for module in modules:
@@ -178,7 +174,7 @@ class EdgeloopApp(faust.App):
 
 
 class LeanMonitor(faust.Monitor):
-    """Faust's monitor without its cost per event; `app.metrics` has the metrics."""
+    """Faust's monitor without its cost per event; the metrics are in `app.metrics`."""
 
     def on_stream_event_in(
         self, tp: TP, offset: int, stream: StreamT[Any], event: EventT[Any]
@@ -194,7 +190,7 @@ class LeanMonitor(faust.Monitor):
         event: EventT[Any],
         state: dict[Any, Any] | None = None,
     ) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class EdgeloopWorker(faust.Worker):
@@ -202,8 +198,8 @@ class EdgeloopWorker(faust.Worker):
     start."""
 
     def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
-        """Leave the root logger at its level: Faust's spinner sets it to DEBUG, and every record
-        sent would then cost a log record."""
+        """Keep the level of the root logger: Faust's spinner sets it to DEBUG, and each record sent
+        would create a log record."""
         self.spinner = None
 
     async def stop(self) -> None:
@@ -213,8 +209,8 @@ class EdgeloopWorker(faust.Worker):
 
     async def on_first_start(self) -> None:
         """Called before the app starts."""
-        # The window's objects live long: looking through them for garbage as often as Python does
-        # costs a tenth of a hydration.
+        # The objects of windows live long; scanning them for garbage at Python's default rate costs
+        # a tenth of a hydration.
         gc.set_threshold(50_000, 20, 100)
         await super().on_first_start()
 
@@ -248,13 +244,13 @@ def make_app(
         topic_disable_leader=True,
         processing_guarantee="at_least_once",
         consumer_auto_offset_reset="earliest",
-        # partitions that are added to `position_closed` are read after so long
+        # new partitions of `position_closed` are read after this time
         consumer_metadata_max_age_ms=30_000,
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=3.0,
         broker_commit_interval=0.25,
         broker_request_timeout=40.0,
-        stream_wait_empty=True,  # otherwise a stop acknowledges what it did not do
+        stream_wait_empty=True,  # otherwise a stop acknowledges unfinished work
         stream_buffer_maxsize=MAX_BATCHES,  # bounds a backlog's memory; more is not faster
         consumer_max_fetch_size=4_194_304,
         worker_redirect_stdouts=False,
@@ -275,3 +271,8 @@ def raw_topic(app: faust.App, settings: Settings, name: str) -> Any:
         key_serializer="raw",
         value_serializer="raw",
     )
+
+
+def assigned_to(app: faust.App, topic: str) -> set[int]:
+    """The partitions of `topic` (full name) that this worker has."""
+    return {tp.partition for tp in app.consumer.assignment() if tp.topic == topic}

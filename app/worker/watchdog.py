@@ -1,15 +1,16 @@
-"""A watchdog for silent stalls: a worker that is alive and joined, and whose input waits.
+"""A watchdog for silent stalls: the worker is alive and has joined, but makes no progress.
 
 May touch: the broker (read only), the process.
 
-* ingest: closes lie unread behind what was acknowledged, and that has not moved for two minutes.
-  Not ready, and after five minutes the process ends (code 70): a new one reconnects.
-* The learners: no round of their loop has ended for two minutes.  Not ready; the process goes on,
-  as a new one would do the same work again.
-* The event loop: it has not run for two minutes, as seen by a thread that has.  The process ends.
+* ingest: closes wait after the last acknowledged one, and that has not moved for two minutes.  The
+  worker is not ready, and after five minutes the process ends (code 70) so that a new one
+  reconnects.
+* The learners: no round of their loop has ended for two minutes.  The worker is not ready, but
+  continues, since a new process would have to do the same work again.
+* The event loop: it has not run for two minutes, measured by a thread.  The process ends.
 
-Before the worker has joined, and while a rebalance is under way, nothing is judged, and no closes
-while the broker is away.
+Nothing is reported before the worker has joined or during a rebalance, and no waiting closes while
+the broker is away.
 """
 
 from __future__ import annotations
@@ -46,12 +47,12 @@ _beats: dict[str, float] = {}
 
 
 def beat(role: str) -> None:
-    """A round of this role's loop begins, so the one before has ended."""
+    """Note that a round of this role's loop begins, so that the previous one has ended."""
     _beats[role] = time.monotonic()
 
 
 class Unmoved:
-    """Since when each partition has stood at an offset with something behind it."""
+    """Since when each partition has stayed at an offset although records wait after it."""
 
     def __init__(self) -> None:
         self._since: dict[TopicPartition, tuple[int, float]] = {}
@@ -59,7 +60,7 @@ class Unmoved:
     def look(
         self, done: dict[TopicPartition, int], ends: dict[TopicPartition, int], now_s: float
     ) -> dict[TopicPartition, float]:
-        """The partitions that have not moved since the last look, and for how many seconds."""
+        """The partitions that have not moved since the last check, and for how many seconds."""
         behind = {tp: at for tp, at in done.items() if ends.get(tp, 0) > at}
         before = self._since
         self._since = {
@@ -69,7 +70,7 @@ class Unmoved:
         return {tp: now_s - since for tp, (_, since) in self._since.items()}
 
     def passed(self, tp: TopicPartition) -> None:
-        """Nothing that could be delivered lies there."""
+        """There is no deliverable record after the offset: the partition does not wait."""
         del self._since[tp]
 
 
@@ -91,7 +92,7 @@ class Watchdog:
 
     @property
     def reasons(self) -> list[tuple[str, str]]:
-        """What has stalled, and whether memory is full."""
+        """The stalls, and whether memory is full."""
         found = [("stalled", text) for text in self._stalled.values()]
         if memory.is_full():
             found.append(("memory_full", f"The memory limit is nearly reached. {memory.REMEDY}"))
@@ -101,12 +102,12 @@ class Watchdog:
         self._joined = True
 
     async def stop(self, *_: Any, **__: Any) -> None:
-        """End the looking."""
+        """Stop checking."""
         self._stop.set()
         await self._lookout.stop()
 
     async def run(self) -> None:
-        """Look every few seconds, until stopped."""
+        """Check every few seconds, until stopped."""
         threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
         looked_s = time.monotonic()
         while not self._stop.is_set():
@@ -124,9 +125,8 @@ class Watchdog:
                 fatal_exit("watchdog", error)
 
     def _watch_loop(self) -> None:
-        """On a thread: end the process if the event loop turns no more.
-
-        Rounds are counted, not seconds: after a freeze this thread, too, has missed them.
+        """On a thread: end the process if the event loop no longer runs.  It counts its own rounds
+        instead of seconds, because a freeze stops this thread, too.
         """
         seen, rounds = self._turns, 0
         while not self._stop.is_set():
@@ -164,7 +164,8 @@ class Watchdog:
             fatal_exit("watchdog", RuntimeError(self._stalled["ingest"]))
 
     async def _unread(self, now_s: float) -> dict[TopicPartition, float]:
-        """Of ingest's partitions with closes that wait, the seconds since one was acknowledged."""
+        """For each of ingest's partitions with waiting closes, the seconds since a close was
+        acknowledged."""
         topic = self._settings.topic(CLOSES)
         owned = [tp for tp in self._app.consumer.assignment() if tp.topic == topic]
         if not owned or "ingest" not in self._settings.agents:

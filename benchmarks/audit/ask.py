@@ -13,6 +13,7 @@ from app.audit.answers import NO, UNSURE, YES
 from app.audit.assess import audit
 from app.audit.document import Audit
 from app.audit.work import AuditPlan, run
+from app.log.skipped import Skipped
 from benchmarks.audit.worlds import QUESTIONS, Log, make
 
 OUTCOMES = ("right", "wrong", "withheld")
@@ -29,7 +30,7 @@ def audited(log: Log, cuts: int | None = None) -> Audit:
         seed=1,
         jobs=1,
     )
-    return audit(plan, run(plan), log.name, (), 0.0)
+    return audit(plan, run(plan), log.name, (), Skipped(), 0.0)
 
 
 def audited_log(name: str, seed: int, cuts: int | None = None) -> Audit:

@@ -1,8 +1,7 @@
-"""Bots, connected: sizes from the overrides, and closes to Kafka.
-
-`Connection` is for your own bot; `edgeloop.integrations.freqtrade` and
-`edgeloop.integrations.nautilus` are for those two programs.  All of them put closes on disk before
-they are sent, so that none is lost while the broker is away.
+"""Connect bots: sizes from the overrides, closes to Kafka.  `Connection` is for your own bot;
+`edgeloop.integrations.freqtrade` and `edgeloop.integrations.nautilus` are for freqtrade and
+nautilus_trader.  All of them write closes to disk before sending them, so that none is lost while
+the broker is away.
 
 May touch: the broker, the spool's folder.
 """

@@ -33,11 +33,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Connection:
     """One bot's connection.
 
-    `spool`: a folder of its own, in which closes wait while the broker is away.  `book`: what
-    answers instead of a book on `broker`, such as an `OverrideHistory`.  `module` names the bot's
+    `spool`: a folder of its own, in which closes wait while the broker is away.  `book` answers
+    instead of a book on `broker`, for instance an `OverrideHistory`.  `module` names the bot's
     patterns.  `security` is TLS and SASL; its user reads `pm_overrides` and writes
-    `position_closed`.  `client_options` go to aiokafka's clients, `book_options` to the book.
-    Starting needs no broker: sizes are neutral until it is there.
+    `position_closed`.  `client_options` go to aiokafka's clients, `book_options` to the book.  It
+    starts without a broker: sizes are neutral until one answers.
     """
 
     def __init__(
@@ -107,7 +107,8 @@ class Connection:
         self.sender.start()
 
     def stop(self, timeout: float = 10.0) -> bool:
-        """Send what can be sent within `timeout` seconds, and end.  Whether nothing is left."""
+        """Send what can be sent within `timeout` seconds, and stop; returns whether nothing is
+        left."""
         done = self.sender.stop(timeout)
         if self._own_book is not None and self._started:
             self._own_book.__exit__(None, None, None)
@@ -130,10 +131,10 @@ class Connection:
         return self.sender.status
 
     def trade(self, trade_id: str, **about: Any) -> Trade:
-        """The open trade `trade_id`, new or as this or an earlier process has left it.
+        """The open trade `trade_id`: a new one, or the one that this or an earlier process has
+        begun.
 
-        `about`: `symbol`, `timeframe`, `bucket`, `chain`, `context` (scope at entry), as far as
-        they are known.
+        `about`: `symbol`, `timeframe`, `bucket`, `chain`, `context` (scope at entry), if known.
         """
         return Trade(self.book, self.spool, self.sender.send, self.module, trade_id, about)
 
@@ -148,7 +149,7 @@ class Connection:
             buy(trade, size=100, scope={"btc_macro": "S2"})     # size arrives as 100 × multiplier
 
         The function's argument `trade` is the `Trade`.  The action is recorded once the function
-        has returned; if it raises, there was no action.  Coroutines work the same.
+        has returned; if it raises, no action is recorded.  Coroutines work in the same way.
         """
 
         def decorate(function: F) -> F:

@@ -1,4 +1,4 @@
-"""A decision that was asked about: who answers, the answer, and what goes into the close.
+"""A decision: the interface that sizes it, the answer, and its part of the close.
 
 May touch: nothing.
 """
@@ -15,7 +15,7 @@ from edgeloop.resolution import Resolution
 
 
 class Book(Protocol):
-    """What answers: an `OverrideBook`, a `ThreadedOverrideBook` or an `OverrideHistory`."""
+    """An `OverrideBook`, a `ThreadedOverrideBook` or an `OverrideHistory`."""
 
     def resolve(
         self,
@@ -32,8 +32,8 @@ class Book(Protocol):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """One action that a size was asked for; kept with the open trade, on disk or in the bot's own
-    database."""
+    """One action for which a size was requested; kept with the open trade, on disk or in the bot's
+    own database."""
 
     pattern_key: str
     action_category: str
@@ -46,13 +46,13 @@ class Decision(msgspec.Struct, frozen=True):
     def of(
         cls, pattern_key: str, category: str, scope: Mapping[str, Any], found: Resolution
     ) -> Decision:
-        """The decision that `found` answers."""
+        """The decision with the answer `found`."""
         return cls(
             pattern_key, category, dict(scope), found.multiplier, found.reason, found.applied
         )
 
     def fields(self, scope: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The fields of an action of `position_closed`; `scope` is what else is known of it."""
+        """The fields of an action of `position_closed`; `scope` adds to its scope."""
         return {
             "pattern_key": self.pattern_key,
             "action_category": self.action_category,

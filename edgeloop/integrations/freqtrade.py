@@ -1,4 +1,4 @@
-"""freqtrade, connected: a mixin for strategies.
+"""Connect freqtrade: a mixin for strategies.
 
 May touch: what `Connection` touches, and the custom data of the bot's trades.
 
@@ -6,11 +6,11 @@ May touch: what `Connection` touches, and the custom data of the bot's trades.
 
     class MineSized(EdgeloopMixin, Mine): ...    # the one that freqtrade runs
 
-Entries and additions are sized by the book, partial exits too.  An exit that the book would make
-smaller becomes a partial exit, where `position_adjustment_enable` is set; the rest leaves with the
-next exit.  Stops, liquidations and forced exits always happen whole.  Closed trades are sent with
-their actions and the ids of the overrides.  Nothing here raises into the bot: what goes wrong is
-logged, and the size stays what the strategy made it.
+The book sizes entries, additions and partial exits.  If it makes a full exit smaller and
+`position_adjustment_enable` is set, the exit becomes a partial one, and the next exit sells the
+rest.  Stops, liquidations and forced exits are never resized.  Closed trades are sent with their
+actions and the ids of the overrides.  No exception reaches the bot: errors are logged, and the
+strategy's own size is used.
 
 The bot's configuration has a section `edgeloop`; docs/integrations/freqtrade.md lists its keys.
 """
@@ -39,12 +39,12 @@ EMERGENCIES = frozenset(
         "force_exit",
     }
 )
-"""Reasons for which a position leaves whole."""
+"""Exit reasons that always close the whole position."""
 
 
 class EdgeloopMixin:
-    """Put it before the strategy's own class.  `edgeloop_scope` may be overridden to say more about
-    the market; `edgeloop_emergencies` names the exit reasons that are never resized."""
+    """Put it before the strategy's own class.  Override `edgeloop_scope` to add dimensions of the
+    market; `edgeloop_emergencies` names the exit reasons that are never resized."""
 
     edgeloop_emergencies: frozenset[str] = EMERGENCIES
     _edgeloop: Link | None = None
@@ -62,7 +62,7 @@ class EdgeloopMixin:
         self._edgeloop = self._safely(lambda: Link.of(self), None)
 
     def bot_loop_start(self, current_time: datetime, **kwargs: Any) -> None:
-        """Send what has been closed."""
+        """Send closed trades."""
         super().bot_loop_start(current_time=current_time, **kwargs)  # type: ignore[misc]
         if self._edgeloop is not None:
             self._safely(self._edgeloop.report, None)
@@ -116,7 +116,8 @@ class EdgeloopMixin:
         current_exit_profit: float,
         **kwargs: Any,
     ) -> float | tuple[float | None, str | None] | None:
-        """An exit that was made smaller, or the strategy's own adjustment, times its multiplier."""
+        """A full exit that was made smaller, or the strategy's own adjustment, times its
+        multiplier."""
         exiting = self._safely(
             lambda: (
                 self._edgeloop.smaller_exit(trade, current_rate, min_stake)
@@ -162,7 +163,7 @@ class EdgeloopMixin:
         current_time: datetime,
         **kwargs: Any,
     ) -> bool:
-        """False where the strategy says so, or where a part of the position is to leave instead."""
+        """False if the strategy says so, or if only part of the position is to be sold."""
         confirmed: bool = super().confirm_trade_exit(  # type: ignore[misc]
             pair=pair,
             trade=trade,
@@ -192,9 +193,9 @@ class EdgeloopMixin:
             self._safely(lambda: link.filled(trade, order), None)
 
     def _safely(self, work: Callable[[], T], otherwise: T) -> T:
-        """What `work` gives; `otherwise` where it fails, for the bot must go on."""
+        """The result of `work`, or `otherwise` if it fails, so that the bot continues."""
         try:
             return work()
         except Exception:
-            log.exception("Edgeloop: something went wrong; the bot goes on without it here.")
+            log.exception("Edgeloop: an unexpected error; the bot continues with its own size.")
             return otherwise

@@ -1,14 +1,14 @@
-"""freqtrade's trades as closes: what its database, its backtest results and a connected bot have in
-common.
+"""freqtrade's trades as closes: shared by the readers of its database and backtest results and by
+connected bots.
 
 May touch: nothing.
 
 A trade's fills become actions: the first filled entry order is the `entry`, later ones are `add`s,
 the last exit order is the `exit`, those before it are `trim`s.  A pattern key is
 `<module>.<strategy>.<tag>`: the enter tag for entries and adds, the exit's own tag or reason for
-trims and exits.  In scope is what was known at the action: pair, timeframe, exchange, side,
-leverage; for adds and exits also the tag with which the trade was entered, for adds which entry it
-is.  An order of a connected bot brings its decision along, which then says what the action was.
+trims and exits.  The scope has what was known at the action: pair, timeframe, exchange, side and
+leverage; for adds and exits also the enter tag of the trade, for adds also the number of the entry.
+An order of a connected bot comes with its decision, which defines the action.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from edgeloop.integrations.decision import Decision
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A filled order.  `placed` and `filled` are made times (or what stood there), `amount` is in
-    units of the pair's base."""
+    """A filled order.  `placed` and `filled` are times made by `making` (or the original text if it
+    is not a time), `amount` is in units of the pair's base."""
 
     is_entry: bool
     amount: float | None
@@ -37,8 +37,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """A closed trade, whatever release wrote it.  Rates, fees and profits are as freqtrade has
-    them: fees and profits are fractions."""
+    """A closed trade, whatever release wrote it.  Rates, fees and profits are in freqtrade's units:
+    fees and profits are fractions."""
 
     trade_id: str
     strategy: Any
@@ -67,7 +67,7 @@ class Trade:
 
 
 def ignore(phrase: str) -> None:
-    """For those who need no notes."""
+    """A `note` that ignores its argument."""
 
 
 def close(trade: Trade, module: str, note: Callable[[str], None] = ignore) -> dict[str, Any]:
@@ -212,11 +212,9 @@ def _summary(trade: Trade, note: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _excursions(trade: Trade) -> tuple[float | None, float | None]:
-    """(greatest loss, greatest gain) that the trade has been at, as positive fractions of the
-    stake: fees and leverage are in it.
-
-    Both are against the average open rate, so they are approximate where a trade was added to.
-    freqtrade stores 0 where it knew nothing.
+    """(greatest loss, greatest gain) of the open trade, as positive fractions of the stake,
+    including fees and leverage.  Both refer to the average open rate, so they are approximate for
+    trades with additions. freqtrade stores 0 if it has no data.
     """
     rates = making.real(trade.open_rate), making.real(trade.min_rate), making.real(trade.max_rate)
     opened, low, high = (rate if rate is not None and rate > 0 else None for rate in rates)
@@ -228,8 +226,8 @@ def _excursions(trade: Trade) -> tuple[float | None, float | None]:
 
 
 def _profit(trade: Trade, opened_at: float, rate: float) -> float:
-    """The profit of a close at `rate`, a fraction of the stake, as freqtrade counts it: fees on
-    both sides, times leverage."""
+    """The profit of a close at `rate`, as a fraction of the stake, by freqtrade's definition: fees
+    on both sides, times leverage."""
     fee_open, fee_close = making.real(trade.fee_open) or 0.0, making.real(trade.fee_close) or 0.0
     leverage = making.real(trade.leverage) or 1.0
     if trade.is_short:

@@ -1,11 +1,11 @@
-"""What connects one freqtrade strategy: questions to the book, decisions kept with the trades, and
-their closes.
+"""The connection of one freqtrade strategy: queries to the book, decisions kept with the trades,
+and their closes.
 
 May touch: what `Connection` touches, and the custom data of the bot's trades.
 
-Live and in dry runs a book on the broker answers.  In a back-test an `OverrideHistory` answers as
-of the simulated time, from a file or from what the topic holds, so that it sees no future; its
-closes are sent only where the configuration says so.  Hyperopt and all else stay unconnected.
+In live and dry runs, a book on the broker answers.  In a back-test, an `OverrideHistory` answers as
+of the simulated time, from a file or from the topic, so that it never sees the future; its closes
+are sent only if the configuration asks for it.  Hyperopt and all other modes stay unconnected.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from edgeloop.security import KafkaSecurity
 log = logging.getLogger(__name__)
 
 REVISION = 1
-"""Above an import of the same trade, which knows no overrides."""
+"""Higher than the revision of an import of the same trade, which has no overrides."""
 RECOVER = timedelta(days=30)
-"""Trades that closed within this time before a start, and were not sent, are sent then."""
+"""At a start, trades that closed within this time before it and were not sent are sent."""
 
 
 class Part(NamedTuple):
-    """An adjustment that the strategy wants: a stake (negative: to sell) and its tag, and between
-    what it may be."""
+    """An adjustment that the strategy requests: a stake (negative: to sell), its tag, and the
+    bounds of the stake."""
 
     stake: float
     tag: str
@@ -63,7 +63,7 @@ class Asked(NamedTuple):
 
 
 class Link:
-    """The connection of one strategy; it must not outlive the process."""
+    """The connection of one strategy, for the lifetime of the process."""
 
     def __init__(self, strategy: Any, connection: Connection, book: Book, backtest: bool) -> None:
         self._strategy, self._connection, self._book = strategy, connection, book
@@ -75,7 +75,7 @@ class Link:
 
     @classmethod
     def of(cls, strategy: Any) -> Link | None:
-        """Connect `strategy`; None where the bot neither trades nor back-tests."""
+        """Connect `strategy`; None if the bot neither trades nor back-tests."""
         mode = getattr(strategy.config.get("runmode"), "value", "")
         if mode not in ("live", "dry_run", "backtest"):
             return None
@@ -84,7 +84,7 @@ class Link:
         prefix = own.get("topic_prefix", os.environ.get("EDGELOOP_TOPIC_PREFIX", ""))
         spool = own.get("spool") or Path(strategy.config["user_data_dir"]) / "edgeloop" / mode
         if (before := _LINKS.pop(str(spool), None)) is not None:
-            before.finish()  # the bot has been reloaded, or back-tests one strategy after another
+            before.finish()  # the bot was reloaded, or back-tests several strategies in turn
         security = KafkaSecurity.from_environment()
         past = history(own, broker, prefix, security) if backtest else None
         connection = Connection(
@@ -109,7 +109,7 @@ class Link:
         return link
 
     def finish(self) -> None:
-        """At the end of the process: send what is left, as far as the broker takes it."""
+        """At the end of the process, send what is left if the broker is available."""
         atexit.unregister(self.finish)
         try:
             self.report()
@@ -148,7 +148,8 @@ class Link:
         return -sold(trade, -stake, part.rate, part.min_stake)
 
     def whole_exit(self, trade: Any, at: datetime, reason: str, emergency: bool) -> bool:
-        """Whether the exit happens whole; if not, `smaller_exit` says how much leaves."""
+        """Whether the exit closes the whole position; if not, `smaller_exit` gives the stake to
+        sell."""
         known = data(trade)
         tag = making.segment(reason, "exit")
         own = {"enter_tag": making.segment(trade.enter_tag, "entry")}
@@ -165,8 +166,8 @@ class Link:
     def smaller_exit(
         self, trade: Any, rate: float, min_stake: float | None
     ) -> tuple[float, str] | None:
-        """(stake to sell, reason) of an exit that was made smaller; all of it where a part cannot
-        be sold."""
+        """(stake to sell, reason) of an exit that was made smaller; the whole position if a part
+        cannot be sold."""
         known = data(trade)
         waiting = known.pop("exit", None)
         if waiting is None:
@@ -192,7 +193,7 @@ class Link:
             self.report()
 
     def report(self) -> None:
-        """Send the trades that have closed since."""
+        """Send the trades that have closed since the last call."""
         if self._backtest and self._closing:
             # Callbacks get copies, and a back-test closes a trade after its last order.
             from freqtrade.persistence import LocalTrade
@@ -206,7 +207,7 @@ class Link:
                 del self._closing[name]
 
     def recover(self) -> None:
-        """Send what had been closed and was not sent when the bot was stopped."""
+        """Send trades that had closed but were not sent when the bot stopped."""
         from freqtrade.persistence import Trade as Stored
 
         since = datetime.now(UTC) - RECOVER
@@ -291,7 +292,7 @@ class Link:
         name: str,
         emergency: bool = False,
     ) -> Decision:
-        """The answer for one decision.  Asked again within a candle, it is the same decision."""
+        """The answer for one decision.  A repeated request within a candle is the same decision."""
         strategy = self._strategy.get_strategy_name()
         key = f"{self._connection.module}.{making.segment(strategy)}.{tag}"
         scope: dict[str, Any] = dict(own)
@@ -314,4 +315,4 @@ class Link:
 
 
 _LINKS: dict[str, Link] = {}
-"""The links of this process by their spool, which can have one only."""
+"""The links of this process by spool; each spool can have only one."""

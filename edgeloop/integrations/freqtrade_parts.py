@@ -1,5 +1,5 @@
-"""What a connected freqtrade strategy needs of the program's objects: its configuration, candles,
-orders, and how much can be sold.
+"""What a connected strategy reads from freqtrade's objects: configuration, candles, orders, and how
+much can be sold.
 
 May touch: nothing but its arguments; `history` a file or the broker (read only).
 """
@@ -22,7 +22,7 @@ from edgeloop.security import KafkaSecurity
 log = logging.getLogger(__name__)
 
 KEY = "edgeloop"
-"""Where the section of the configuration and a trade's custom data are."""
+"""The name of the section of the configuration, and of a trade's custom data."""
 KEYS = frozenset(
     {"broker", "topic_prefix", "spool", "module", "overrides", "by", "send_backtests", "ready_s"}
 )
@@ -30,7 +30,7 @@ _SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 def section(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The section of the configuration.  Raises `ValueError` for a key that it does not have."""
+    """The section of the configuration.  Raises `ValueError` for an unknown key."""
     own: Mapping[str, Any] = config.get(KEY) or {}
     if unknown := sorted(own.keys() - KEYS):
         raise ValueError(
@@ -41,12 +41,12 @@ def section(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def data(trade: Any) -> dict[str, Any]:
-    """What is kept with a trade."""
+    """The data kept with a trade."""
     return dict(trade.get_custom_data(KEY) or {})
 
 
 def candle(at: datetime, timeframe: str) -> int:
-    """The candle in which `at` is, by its start in Unix seconds.
+    """The start of the candle that contains `at`, in Unix seconds.
 
     >>> from datetime import UTC, datetime
     >>> candle(datetime(2026, 1, 31, 9, 37, tzinfo=UTC), "1h") % 86_400 / 3_600
@@ -59,7 +59,8 @@ def candle(at: datetime, timeframe: str) -> int:
 def history(
     own: Mapping[str, Any], broker: str, prefix: str, security: KafkaSecurity
 ) -> OverrideHistory:
-    """The overrides of a back-test; nothing, and so neutral sizes, where they cannot be read."""
+    """The overrides of a back-test; an empty history, and so neutral sizes, if they cannot be
+    read."""
     by = own.get("by", "published_at")
     try:
         if own.get("overrides"):
@@ -71,8 +72,8 @@ def history(
 
 
 def sold(trade: Any, stake: float, rate: float, min_stake: float) -> float:
-    """How much of `trade` to sell: no more than there is, and all of it where what is sold or what
-    is left would be less than the exchange takes."""
+    """How much of `trade` to sell: at most all of it, and all of it if the part sold or the part
+    left would be below the exchange's minimum."""
     held: float = trade.stake_amount
     worth = trade.amount * rate / (trade.leverage or 1.0)
     share = min(1.0, stake / held) if held > 0 else 1.0
@@ -81,7 +82,7 @@ def sold(trade: Any, stake: float, rate: float, min_stake: float) -> float:
 
 
 def order_of(trade: Any, order: Any, decisions: Mapping[str, Any]) -> Order | None:
-    """None for an order of which nothing was filled."""
+    """None for an order that was not filled at all."""
     filled = order.order_filled_utc
     amount = making.real(order.filled or order.safe_filled)
     if filled is None or not amount:

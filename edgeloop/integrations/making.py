@@ -1,9 +1,9 @@
-"""The parts of a close: times, numbers, segments of pattern keys, ids, and `rr` where it is
-not given.  Importers of files and connected bots use the same functions, so that both give the same
-close for a trade.
+"""The parts of a close: times, numbers, segments of pattern keys, ids, and a computed `rr`.
+Importers of files and connected bots use the same functions, so that both give the same close for a
+trade.
 
-May touch: nothing.  A value that cannot be read is handed on as text where a number or a time was
-expected, so that it is refused with a path; nothing here raises for bad data.
+May touch: nothing.  A value that is not the expected number or time is passed on as text, so that
+input validation refuses it with a path; nothing here raises for invalid data.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from functools import lru_cache
 from typing import Any
 
 DRAWDOWN_FLOOR = 0.001
-"""Least drawdown by which a return is divided, a fraction: a trade that never looked back has no
-endless `rr`."""
+"""Least drawdown by which a return is divided, as a fraction, so that a trade without a drawdown
+has a finite `rr`."""
 
 US_DOLLARS = frozenset(
     {
@@ -59,7 +59,7 @@ def segment(value: Any, otherwise: str = "") -> str:
     characters is one `_`.
 
     What is longer than 60 code points is cut to 51 and gets `-` and eight hex digits of its
-    BLAKE2b, so that two long names stay two. Nothing (None or blank) is `otherwise`.
+    BLAKE2b, so that two long names stay distinct.  None or blank text becomes `otherwise`.
 
     >>> segment("rsi < 30"), segment("a.b|c"), segment("  ", "entry"), segment(None, "entry")
     ('rsi_<_30', 'a_b_c', 'entry', 'entry')
@@ -76,15 +76,15 @@ def _segment(text: str) -> str:
 
 
 def digest(*parts: str) -> str:
-    """32 hex digits of BLAKE2b-128 over the parts, one a line."""
+    """32 hex digits of BLAKE2b-128 over the parts, one per line."""
     return hashlib.blake2b(
         "\n".join(parts).encode(errors="surrogatepass"), digest_size=16
     ).hexdigest()
 
 
 def number(value: Any) -> Any:
-    """`value` if it is a finite number, None if it is nothing, else its text (which no door takes
-    for a number).
+    """`value` if it is a finite number, None if it is empty, else its text (which input validation
+    does not take for a number).
 
     >>> (
     ...     number(1.5), number(None), number(float("nan")), number("abc"), number(Decimal("0.5")),
@@ -100,7 +100,7 @@ def number(value: Any) -> Any:
 
 
 def real(value: Any) -> float | None:
-    """`value` as a float to compute with, None where it is none.
+    """`value` as a float, None if it is not a number.
 
     >>> real(2), real("2"), real(None)
     (2.0, None, None)
@@ -110,7 +110,7 @@ def real(value: Any) -> float | None:
 
 
 def rfc3339(moment: datetime) -> str:
-    """`moment` (aware) in UTC, as events have it.
+    """`moment` (aware) in UTC, in the form that events use.
 
     >>> rfc3339(datetime(2026, 1, 31, 9, 30, tzinfo=UTC))
     '2026-01-31T09:30:00Z'
@@ -142,8 +142,8 @@ def from_epoch(value: Any, unit: str = "ms") -> Any:
 
 
 def from_utc(value: Any) -> Any:
-    """A time as text, `datetime` or `date`; without an offset it is UTC.  None stays None, what
-    cannot be read its text.
+    """A time as text, `datetime` or `date`; without an offset it is UTC. None stays None; a text
+    that is not a time stays as it is.
 
     >>> (
     ...     from_utc("2018-01-10 07:15:00+00:00"), from_utc("2022-10-18 09:12:42.684000"),
@@ -161,12 +161,12 @@ def from_utc(value: Any) -> Any:
 
 
 def is_time(text: Any) -> bool:
-    """Whether `text` is a time that the functions here have made."""
+    """Whether `text` is a time in the form that the functions here make."""
     return isinstance(text, str) and _MADE.fullmatch(text) is not None
 
 
 def days_between(start: Any, end: Any) -> float | None:
-    """Days from one made time to another; None where one could not be read or they are in the wrong
+    """Days from one such time to another; None if either is not a time or they are in the wrong
     order.
 
     >>> (
@@ -184,8 +184,7 @@ def days_between(start: Any, end: Any) -> float | None:
 def return_to_drawdown(
     roi: float | None, drawdown: float | None, floor: float = DRAWDOWN_FLOOR
 ) -> float | None:
-    """`rr` = roi / max(drawdown, -roi, floor): a trade's drawdown is at least what it has lost in
-    the end.
+    """`rr` = roi / max(drawdown, -roi, floor): a trade's drawdown is at least its final loss.
 
     >>> (
     ...     return_to_drawdown(0.06, 0.02), return_to_drawdown(-0.05, 0.02),
@@ -199,7 +198,7 @@ def return_to_drawdown(
 
 
 def without_nothing(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that hold something."""
+    """The fields that are not empty."""
     return {name: value for name, value in fields.items() if value is not None}
 
 

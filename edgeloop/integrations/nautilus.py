@@ -1,4 +1,4 @@
-"""nautilus_trader, connected: sizes for a strategy's orders, and its positions as closes.
+"""Connect nautilus_trader: sizes for a strategy's orders, and its positions as closes.
 
 May touch: what `Connection` touches, and the strategy's message bus.
 
@@ -14,8 +14,8 @@ May touch: what `Connection` touches, and the strategy's message bus.
 
 The sizer listens to the strategy's own orders and positions and sends a close for every
 `PositionClosed`.  Its only clock is the strategy's: a back-test with an `OverrideHistory` gives the
-same sizes and closes every time.  What is known of an open position is on disk, so a live strategy
-that is restarted loses nothing.  What goes wrong here is logged and leaves the size as it was.
+same sizes and closes every time.  The decisions of open positions are on disk, so a restarted live
+strategy loses nothing.  Errors are logged, and the strategy's own size is used.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from edgeloop.integrations.nautilus_close import Live, close, kind_of, position_
 log = logging.getLogger(__name__)
 
 REVISION = 1
-"""Above an import of the same position, which knows no overrides."""
+"""Higher than the revision of an import of the same position, which has no overrides."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Sized(NamedTuple):
-    """The answer: a `Quantity` of the instrument, and the decision that made it."""
+    """The answer: a `Quantity` of the instrument, and the decision behind it."""
 
     quantity: Any
     decision: Decision
 
     @property
     def multiplier(self) -> float:
-        """What the quantity was multiplied by."""
+        """The multiplier of the quantity."""
         return self.decision.multiplier
 
 
@@ -55,8 +55,8 @@ class Sizer:
     """The connection of one strategy.
 
     `scope`: dimensions that hold for all decisions of this strategy.  Pattern keys are
-    `<module>.<strategy id>.<pattern>`.  `keep`: whether open positions are kept on disk; by default
-    where the strategy runs on a live clock.
+    `<module>.<strategy id>.<pattern>`.  `keep`: whether open positions are kept on disk; by
+    default, if the strategy runs on a live clock.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Sizer:
             self._strategy.msgbus.subscribe(topic=topic, handler=handler)
 
     def stop(self) -> None:
-        """Listen no more.  Call it in `on_stop`, unless positions are closed there."""
+        """Stop listening.  Call it in `on_stop`, unless positions are closed there."""
         for topic, handler in self._topics():
             self._strategy.msgbus.unsubscribe(topic=topic, handler=handler)
 
@@ -105,9 +105,9 @@ class Sizer:
     ) -> Sized:
         """`quantity` times the multiplier, as a `Quantity` that the instrument takes.
 
-        `category` is entry, add, trim or exit.  `at_most`: for exits the quantity held, of which no
-        more can be sold.  Never raises for the multiplier; what is smaller than the instrument
-        takes stays as it was.
+        `category` is entry, add, trim or exit.  `at_most` is the quantity held, the most that an
+        exit can sell.  It never raises because of the multiplier; a result below the instrument's
+        minimum leaves the quantity as it was.
         """
         decision = self._decide(instrument, pattern, category, scope, emergency)
         wanted = float(quantity) * decision.multiplier
@@ -152,7 +152,7 @@ class Sizer:
         return Decision.of(key, category, own, found)
 
     def _order_event(self, event: Any) -> None:
-        """Published before the position event that a fill makes."""
+        """Handles a fill, which is published before the position event that it causes."""
         order_id, kind = str(getattr(event, "client_order_id", "")), type(event).__name__
         if kind == "OrderFilled":
             self._last_fill[str(event.position_id)] = order_id
@@ -204,11 +204,13 @@ class Sizer:
             self._spool.forget(name)
 
     def _safely(self, work: Callable[[], None]) -> None:
-        """Do `work`; where it fails, the strategy must go on."""
+        """Run `work`; if it fails, the strategy continues."""
         try:
             work()
         except Exception:
-            log.exception("Edgeloop: something went wrong; the strategy goes on without it here.")
+            log.exception(
+                "Edgeloop: an unexpected error; the strategy continues with its own size."
+            )
 
 
 _NEVER_FILLED = frozenset({"OrderDenied", "OrderRejected", "OrderCanceled", "OrderExpired"})

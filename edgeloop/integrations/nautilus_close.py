@@ -1,4 +1,4 @@
-"""nautilus_trader's position events as closes: what its files and connected strategies share.
+"""nautilus_trader's position events as closes, for its files and for connected strategies.
 
 May touch: nothing.
 """
@@ -17,7 +17,8 @@ COLUMNS = frozenset({"position_id", "instrument_id", "opening_order_id", "strate
 
 
 def kind_of(event: Any) -> str | None:
-    """The kind of position event: from its `type`, or for Parquet, which has none, its columns."""
+    """The kind of position event: from its `type`, or, for Parquet, which has none, from its
+    columns."""
     if not isinstance(event, dict):
         return None
     if "type" in event:
@@ -30,8 +31,8 @@ def kind_of(event: Any) -> str | None:
 
 
 def position_of(event: Mapping[str, Any]) -> tuple[str, ...]:
-    """What tells positions apart.  With netting one id is used again and again, so the moment of
-    opening belongs to it."""
+    """What identifies a position.  With netting, one id is reused, so the time of opening is part
+    of it."""
     opened = event.get("ts_opened")
     return (
         str(event.get("trader_id")),

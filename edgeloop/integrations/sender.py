@@ -3,7 +3,7 @@
 May touch: the broker (writes `position_closed`), a daemon thread.
 
 One close is sent at a time and confirmed by all replicas before it leaves the spool.  The broker
-may be away for any time: the thread tries again, and meanwhile the closes wait on disk.
+may be away for any length of time: the thread retries, and the closes wait on disk.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class CloseSender:
         client_options: Mapping[str, Any] | None = None,
     ) -> None:
         self._security = security or KafkaSecurity()
-        self._security.client_options()  # what cannot work is said now, not at each attempt
+        self._security.client_options()  # report invalid options now, not at each attempt
         self._options = {"bootstrap_servers": broker, **(client_options or {})}
         self._topic = topic_prefix + TOPIC
         self._spool = spool
@@ -69,13 +69,12 @@ class CloseSender:
         self._thread = threading.Thread(target=self._run, name="close-sender", daemon=True)
 
     def start(self) -> None:
-        """Begin to send what waits."""
+        """Start sending the closes that wait."""
         self._thread.start()
 
     def send(self, event: Mapping[str, Any]) -> bool:
-        """Spool a close: on disk when this returns.  False if the same one waits already.
-
-        Raises `SpoolError` for what is no close, and `OSError` where the disk fails.
+        """Spool a close: on disk when this returns.  False if the same one waits already.  Raises
+        `SpoolError` if it is not a close, and `OSError` if the disk fails.
         """
         with self._guard:
             new = self._spool.put(event)
@@ -84,12 +83,13 @@ class CloseSender:
         return new
 
     def flush(self, timeout: float) -> bool:
-        """Wait until nothing waits; False after `timeout` seconds."""
+        """Wait until every close is sent; False after `timeout` seconds."""
         with self._guard:
             return self._guard.wait_for(lambda: not self._spool.count(), timeout)
 
     def stop(self, timeout: float = 10.0) -> bool:
-        """Send what can be sent within `timeout` seconds, and end.  Whether nothing is left."""
+        """Send what can be sent within `timeout` seconds, and stop; returns whether nothing is
+        left."""
         if not self._thread.is_alive():
             self._loop.close()
             return not self._spool.count()
@@ -120,10 +120,10 @@ class CloseSender:
                 await self._drain()
                 attempt = 0
             except (Exception, asyncio.CancelledError) as error:
-                # Whatever it was: what waits is on disk, and a new client may do better.  Nobody
-                # cancels this loop: a cancellation is a client's own, of what it gave up.
+                # Any error: the closes are on disk, and a new client may succeed. Nothing cancels
+                # this loop, so a `CancelledError` comes from a client that has given up a request.
                 if repr(error) != self._last_error:
-                    log.warning("Closes wait on disk, since Kafka does not take them: %r", error)
+                    log.warning("Closes wait on disk, since Kafka does not accept them: %r", error)
                 self._last_error = repr(error)
                 attempt += 1
             back_off_s = min(_MAX_BACK_OFF_S, 0.1 * 2**attempt)
@@ -136,7 +136,7 @@ class CloseSender:
         except TimeoutError:
             return
         if timeout_s is not None and not self._stopping:
-            await asyncio.sleep(timeout_s)  # a new close is no reason to call a broken broker again
+            await asyncio.sleep(timeout_s)  # whatever closes come: the broker needs time
         self._wake.clear()
 
     async def _drain(self) -> None:

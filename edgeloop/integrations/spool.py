@@ -3,14 +3,14 @@
 May touch: its folder.
 
     queue/00000000000000000042-<digest>.json    a close that waits, in the order of the numbers
-    refused/…                                   closes that the broker never takes, and why
-    open/<digest>.json                          what is known of an open trade
+    refused/…                                   closes that the broker never accepts, and why
+    open/<digest>.json                          the data of an open trade
 
-Every file appears whole: it is written beside its place, flushed to the disk (fsync) and renamed,
-and the folder is flushed too.  So a crash at any moment leaves a close either not accepted (the
-call did not return) or on disk.  A close leaves the queue only after the broker has
-confirmed it.  A crash in between sends it once more, with the same bytes: its `event_id`, trade and
-revision are the same, so the trade counts once.  One process at a time may use a spool.
+Every file appears complete: it is written under a temporary name, flushed to the disk (fsync) and
+renamed, and the folder is flushed too.  So a crash at any moment leaves a close either not accepted
+(the call did not return) or on disk.  A close leaves the queue only after the broker has confirmed
+it.  A crash in between sends it once more, with the same bytes: its `event_id`, trade and revision
+are the same, so the trade counts once.  One process at a time may use a spool.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Waiting(NamedTuple):
 
 
 class Spool:
-    """The files of one bot.  Raises `SpoolError` where another process uses the folder."""
+    """The files of one bot.  Raises `SpoolError` if another process uses the folder."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -61,20 +61,20 @@ class Spool:
                 f"Another process uses the spool {self.folder}. Give each bot a folder of its own."
             ) from error
         for left in self.folder.glob("*/*.part"):
-            left.unlink()  # interrupted before it was accepted
+            left.unlink()  # left from a write that was interrupted
         names = (*os.listdir(self._queue), *os.listdir(self._refused))
         self._next = 1 + max((int(name[:20]) for name in names if name[:20].isdigit()), default=0)
         self._guard = threading.Lock()
         self._waiting = {name[21:]: name for name in sorted(os.listdir(self._queue))}
 
     def close(self) -> None:
-        """Let another process use it."""
+        """Release the folder for other processes."""
         self._lock.close()
 
     def put(self, event: Mapping[str, Any]) -> bool:
         """Queue a close.  It is on disk when this returns; False if the same one waits already.
 
-        Raises `SpoolError` for what is no close or too long, and `OSError` where the disk fails.
+        Raises `SpoolError` if it is not a close or too long, and `OSError` if the disk fails.
         """
         value = encode(event)
         name = f"{digest(value)}.json"
@@ -88,7 +88,7 @@ class Spool:
         return True
 
     def first(self) -> Waiting | None:
-        """The close that is next to be sent."""
+        """The next close to send."""
         with self._guard:
             name = next(iter(self._waiting.values()), None)
         if name is None:
@@ -96,13 +96,13 @@ class Spool:
         return Waiting(self._queue / name, (self._queue / name).read_bytes())
 
     def sent(self, waiting: Waiting) -> None:
-        """The broker has it."""
+        """Remove a close that the broker has confirmed."""
         waiting.path.unlink(missing_ok=True)
         _flush(self._queue)
         self._taken(waiting)
 
     def refuse(self, waiting: Waiting, reason: str) -> Path:
-        """Put aside what the broker will never take, with the reason beside it."""
+        """Move a close that the broker will never accept to `refused/`, with the reason."""
         target = self._refused / waiting.path.name
         _write(target.with_suffix(".reason"), reason.encode())
         os.replace(waiting.path, target)
@@ -125,11 +125,11 @@ class Spool:
 
     # open trades
     def remember(self, name: str, state: Mapping[str, Any]) -> None:
-        """Keep what is known of the open trade `name`."""
+        """Store the data of the open trade `name`."""
         _write(self._open / f"{digest(name.encode())}.json", json.dumps(state).encode())
 
     def recall(self, name: str) -> dict[str, Any] | None:
-        """What was remembered of an open trade."""
+        """The stored data of an open trade."""
         try:
             found: dict[str, Any] = json.loads(
                 (self._open / f"{digest(name.encode())}.json").read_bytes()
@@ -139,17 +139,17 @@ class Spool:
         return found
 
     def forget(self, name: str) -> None:
-        """The trade is closed, and its close is queued."""
+        """Remove the data of a trade whose close is queued."""
         (self._open / f"{digest(name.encode())}.json").unlink(missing_ok=True)
         _flush(self._open)
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
-    """The close as Kafka gets it.  Raises `SpoolError` for what no worker could read at all."""
+    """The bytes of the close for Kafka.  Raises `SpoolError` if no worker could read it."""
     try:
         value = json.dumps(event, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, UnicodeError) as error:
-        raise SpoolError(f"The close is no JSON: {error}.") from error
+        raise SpoolError(f"The close is not JSON: {error}.") from error
     if not isinstance(event.get("trade_id"), str) or not isinstance(event.get("event_id"), str):
         raise SpoolError("The close has no trade_id or no event_id; both are texts.")
     if len(value) > MAX_BYTES:
@@ -158,7 +158,7 @@ def encode(event: Mapping[str, Any]) -> bytes:
 
 
 def digest(value: bytes) -> str:
-    """32 hex digits that stand for `value`."""
+    """32 hex digits that identify `value`."""
     return hashlib.blake2b(value, digest_size=16).hexdigest()
 
 

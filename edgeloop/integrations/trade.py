@@ -24,11 +24,11 @@ class TradeClosedError(RuntimeError):
 
 
 class Trade:
-    """One trade that is open.  Every recorded action is on disk when the call returns, so a bot
-    that is restarted goes on with the trade that it left (`connection.trade` with the same id).
+    """One trade that is open.  Every recorded action is on disk when the call returns, so a
+    restarted bot continues with the same trade (`connection.trade` with the same id).
 
-    As a context manager it closes nothing by itself: leaving the block, with or without an error,
-    leaves the trade open unless `close` was called.
+    As a context manager it does not close the trade: after the block, with or without an error, the
+    trade stays open unless `close` was called.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Trade:
         """Keep an action that was taken; it is on disk when this returns."""
         if self.is_closed:
             raise TradeClosedError(
-                f"The trade {self.trade_id} is closed; it takes no more actions."
+                f"The trade {self.trade_id} is closed and accepts no more actions."
             )
         action = {
             "ts": rfc3339(ts or datetime.now(UTC)),
@@ -123,7 +123,8 @@ class Trade:
     def exit(
         self, pattern_key: str, scope: Mapping[str, Any] | None = None, **how: Any
     ) -> Decision:
-        """Ask for the size of an exit, and record it; `emergency=True` where it must be whole."""
+        """Ask for the size of an exit, and record it; `emergency=True` if it must close the whole
+        position."""
         return self._act(pattern_key, "exit", scope, **how)
 
     def _act(

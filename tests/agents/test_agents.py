@@ -16,6 +16,7 @@ from app.log.control import ControlState
 from app.log.records import Outgoing, encode
 from app.log.retry import Stopping
 from app.settings import AGENTS
+from app.stages import intake
 from app.worker.process import EdgeloopApp, make_app
 from schemas import kinds
 from tests.stages.making import SETTINGS, Message, close
@@ -117,8 +118,8 @@ async def test_ingest_acknowledges_a_batch_after_it_is_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     producer = FakeProducer()
-    monkeypatch.setattr(agents.ingest, "Producer", lambda *_: producer)
-    monkeypatch.setattr(agents.ingest, "ControlLog", FakeControl)
+    monkeypatch.setattr(intake, "Producer", lambda *_: producer)
+    monkeypatch.setattr(intake, "ControlLog", FakeControl)
     (agent,) = app_of("ingest").agents.values()
     bad = Message(b"not JSON", offset=2)
     sent_by_then = [
@@ -135,8 +136,8 @@ async def test_ingest_acknowledges_nothing_that_was_not_sent(
     def end(where: str, reason: BaseException) -> None:
         raise SystemExit(where) from reason
 
-    monkeypatch.setattr(agents.ingest, "Producer", lambda *_: FakeProducer(error))
-    monkeypatch.setattr(agents.ingest, "ControlLog", FakeControl)
+    monkeypatch.setattr(intake, "Producer", lambda *_: FakeProducer(error))
+    monkeypatch.setattr(intake, "ControlLog", FakeControl)
     monkeypatch.setattr(agents.ingest, "fatal_exit", end)
     (agent,) = app_of("ingest").agents.values()
     with pytest.raises(SystemExit, match=r"^ingest"):

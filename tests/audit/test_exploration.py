@@ -20,6 +20,7 @@ from app.closes import explode
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US, text_from_micros
 from app.learning.common.size_unit import unit_of_size
+from app.log.skipped import Skipped
 from app.report.page import page
 from app.report.text import figure, show
 from edgeloop.explore import explored, propensities, scaled
@@ -156,7 +157,7 @@ def test_an_audit_of_closes_says_what_sizing_is_worth(outcome: str) -> None:
     config = LearningConfig(outcome=outcome, regime_signature=())
     plan = AuditPlan(closes(6_000, 0.4, outcome), config, SIZED, cuts=3, placebos=0, seed=1, jobs=1)
     done = run(plan)
-    whole = audit(plan, done, "a test", [], 0.0)
+    whole = audit(plan, done, "a test", [], Skipped(), 0.0)
     found = whole.exploration
     assert found is not None
     out = Console(file=StringIO(), width=160)

@@ -190,7 +190,7 @@ def test_an_error_of_ours_stays_ours(
         strategy.order_filled(pair="BTC/USDT", trade=Trade(), order=None, current_time=AT)
         strategy.bot_loop_start(current_time=AT)
     assert {"order_filled", "bot_loop_start"} <= set(strategy.called)
-    assert "something went wrong" in caplog.text
+    assert "an unexpected error" in caplog.text
 
 
 def test_an_error_in_the_scope_is_neutral(strategy: MineSized, caplog: Any) -> None:

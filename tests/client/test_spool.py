@@ -101,8 +101,8 @@ def test_a_disk_that_fails_is_said_and_accepts_nothing(
     [
         ({"event_id": "e"}, "no trade_id"),
         ({"trade_id": "t"}, "no event_id"),
-        (close(1, rr=float("nan")), "no JSON"),
-        (close(1, at=object()), "no JSON"),
+        (close(1, rr=float("nan")), "not JSON"),
+        (close(1, at=object()), "not JSON"),
         (close(1, text="x" * 1_100_000), "at most"),
     ],
     ids=["no trade", "no id", "nan", "object", "too long"],

@@ -48,7 +48,7 @@ def test_the_curve_falls_as_the_reader_has_it() -> None:
 def test_a_level_curve_and_one_below_zero() -> None:
     level = curve(fading(None), 0)
     assert set(heights(level[:2])) == {16}
-    assert "does not fade" in level[3]
+    assert "does not decay" in level[3]
     below = heights(curve(fading(240.0, -0.4), 0)[:2])
     assert below == sorted(below)
 

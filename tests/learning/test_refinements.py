@@ -9,8 +9,9 @@ import pytest
 from app.learning.common.config import LearningConfig
 from app.learning.engine import materializer
 from app.learning.integrated.netting import Effect
+from app.learning.integrated.quality_metrics import METRICS
 from app.learning.integrated.refinements import coarser, refined, refinements_of
-from app.learning.integrated.regimes import METRICS, RegimeWeights
+from app.learning.integrated.regimes import RegimeWeights
 from benchmarks.quality.run import Stream
 from benchmarks.quality.worlds import make
 from edgeloop.overrides import Override

@@ -14,19 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.learning.integrated import regimes
-from app.learning.integrated.regimes import (
+from app.learning.integrated.quality_metrics import (
     METRICS,
-    Cell,
-    History,
-    RegimeWeights,
     edge_sign,
     field_coherence,
-    fit,
-    gains,
-    history,
     recurrence,
 )
+from app.learning.integrated.regime_cells import Cell, History, history
+from app.learning.integrated.regime_contrast import spending
+from app.learning.integrated.regimes import RegimeWeights, fit, gains
 
 Floats = NDArray[np.float64]
 STATES = ("S1", "S2", "S3")
@@ -464,7 +460,7 @@ def test_regimes_fit_the_signature() -> None:
 
 def test_there_are_six_metrics() -> None:
     assert len(METRICS) == 6
-    assert regimes.spending(6).sum() == pytest.approx(1.0)
+    assert spending(6).sum() == pytest.approx(1.0)
 
 
 # --- the metrics that come from here ---

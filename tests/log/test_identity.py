@@ -68,7 +68,7 @@ async def test_what_others_read_meanwhile_is_no_other_log(
         await require_same_log(stack_settings)
         monkeypatch.undo()
         await others.have_read(3)
-        with pytest.raises(ConfigurationError, match=r"has read up to \d+: it is another log"):
+        with pytest.raises(ConfigurationError, match=r"has read up to \d+: it is not the log"):
             await require_same_log(stack_settings)
 
 

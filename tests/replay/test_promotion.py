@@ -19,6 +19,7 @@ import pytest
 from app.log import producer, topics
 from app.log.producer import Producer
 from app.log.records import Outgoing, partition_of
+from app.log.skipped import Skipped
 from app.log.snapshot import current
 from app.replay import promote
 from app.settings import Settings
@@ -200,5 +201,6 @@ def test_of_a_promotion_that_is_killed_nothing_is_seen_and_the_next_one_works(
 
 def effects(settings: Settings) -> set[float]:
     return {
-        override.effect for override in asyncio.run(current(settings, kinds.OVERRIDES)).values()
+        override.effect
+        for override in asyncio.run(current(settings, kinds.OVERRIDES, Skipped())).values()
     }

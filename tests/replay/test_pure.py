@@ -13,6 +13,7 @@ import pytest
 
 from app.errors import BadDataError, UsageError
 from app.learning.common.trade import Trade
+from app.log.skipped import Skipped
 from app.replay import digest as digests
 from app.replay import spool
 from app.replay.live import Live, decoded
@@ -162,7 +163,7 @@ def test_what_a_promotion_is_refused_for() -> None:
         "pattern_trade_events": {"0": 30},
         "learning_lessons": {"0": 3},
     }
-    live = Live({}, {}, ends)
+    live = Live({}, {}, ends, Skipped())
 
     def of(source: Source, mine: dict[str, Any], members: int = 0) -> dict[str, str]:
         state = State("x", {"alpha": 0.03, "n_min": 33}, source, {}, {}, {}, NOW, NOW, "d")

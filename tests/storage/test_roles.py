@@ -144,7 +144,7 @@ def test_every_projection_writes_a_table_that_the_roles_know() -> None:
 
 async def test_a_stranger_is_told_about_rights_and_not_to_rebuild(log_ins: LogIns) -> None:
     stranger = await log_ins.add()
-    with pytest.raises(ConfigurationError, match="does not let this user look") as caught:
+    with pytest.raises(ConfigurationError, match="does not let this user read") as caught:
         await require_migrated(stranger.database_url, stranger.database_schema)
     assert "edgeloop_writer" in caught.value.remedy
     assert not isinstance(caught.value, NotMigratedError)
@@ -184,5 +184,5 @@ async def test_a_server_that_stops_meanwhile_is_away_and_not_misused(
         return []
 
     monkeypatch.setattr(migrations, "_pending", stops)
-    with pytest.raises(UnreachableError, match="broke off"):
+    with pytest.raises(UnreachableError, match="interrupted"):
         await migrate(stack_settings.database_url, stack_settings.database_schema, dry_run=dry_run)

@@ -83,7 +83,7 @@ def trades_by_group(
         try:
             fact = _decode(value)  # type: ignore[arg-type]  # None raises TypeError
             trade = trade_from_fact(fact, outcome)  # type: ignore[arg-type]  # has what it reads
-        except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             unreadable(place, error)
             continue
         group = (fact.module, fact.pattern_key, fact.action_category)

@@ -13,21 +13,32 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from app.learning.integrated.jaccards import ROUNDING, KnownPairs, among, jaccards
+from app.learning.integrated.jaccards import (
+    ROUNDING,
+    KnownPairs,
+    among,
+    jaccards,
+    pair_codes,
+    pairs_of_codes,
+)
 from app.learning.integrated.points import BANDS, MINIMA, OWNER, Points
 from app.learning.integrated.sketches import Hashes, Ints
 
 AGREE_SD = 5.0
-"""Pairs that agree in fewer minima than a pair at the bar does, less this many standard deviations,
-are not looked at either."""
+"""A pair is examined only if its minima agree in at least as many places as those of a pair at the
+bar do on average, less this many standard deviations."""
 TURNS = (0, 1, 2, 4, 8, 16, 32, BANDS)
-"""Bands between these are looked at together: few at first, since what they join needs no second
-look."""
+"""Bands between these are searched together: few at first, since pairs whose components they join
+need no second look."""
 ALONE = 1 << 32
-"""Labels below are those of single points."""
+"""Lower labels are those of single points."""
 CHUNK_LISTED = 1 << 20
 CHUNK_COMPARED = 1 << 14
-"""Pairs that are listed, and whose minima are compared, at a time."""
+"""Pairs that are listed, and whose minima are compared, at a time: they bound the memory."""
+_GROWTH = 5, 4
+"""Room for labels grows by a quarter at a time, so that adding points one by one stays linear."""
+_EACH_BYTE, _TOP_BYTE = np.uint64(0x0101010101010101), np.uint64(56)
+"""The product of a word with the first has the sum of the word's bytes in its highest byte."""
 
 
 class Labels:
@@ -65,7 +76,8 @@ class Labels:
         """
         self.free(points)
         if len(points) and (most := int(points.max())) >= len(self.of):
-            room = max(most + 1, len(self.of) * 5 // 4) - len(self.of)
+            more, of = _GROWTH
+            room = max(most + 1, len(self.of) * more // of) - len(self.of)
             self.of = np.concatenate([self.of, np.full(room, -1, np.int64)])
         self.of[points] = points
 
@@ -150,12 +162,12 @@ def connect(points: Points, labels: Labels, active: Ints, bar: float) -> KnownPa
                 code = code[~among(code, known.code)]
                 if not len(code):
                     continue
-                a, b = code >> 24, code & int(OWNER)
+                a, b = pairs_of_codes(code)
                 found = jaccards(points, a, b)
                 codes = np.concatenate([known.code, code])
                 order = np.argsort(codes, kind="stable")
                 known = KnownPairs(codes[order], np.concatenate([known.jaccard, found])[order])
-                linked = found >= bar - 2 * ROUNDING
+                linked = found >= bar - 2 * ROUNDING  # more than the linkage allows: it decides
                 labels.join(a[linked], b[linked])
     return known
 
@@ -213,8 +225,8 @@ def _bucket_pairs(
 
 
 def _candidates(points: Points, label: Ints, left: Ints, right: Ints, bar: float) -> Ints:
-    """Of these pairs of entries those that may link two components, ascending: smaller point · 2^24
-    + larger point."""
+    """The codes of the pairs of points, of these pairs of entries, that may link two components;
+    ascending."""
     a, b = left >> 1, right >> 1
     open_ = label[a] != label[b]
     left, right, a, b = left[open_], right[open_], a[open_], b[open_]
@@ -222,7 +234,7 @@ def _candidates(points: Points, label: Ints, left: Ints, right: Ints, bar: float
         points.n[a], points.n[b]
     )
     left, right = left[near], right[near]
-    entries = np.unique((np.minimum(left, right) << 24) | np.maximum(left, right))
+    entries = np.unique(pair_codes(left, right))
     least = MINIMA * bar - AGREE_SD * (MINIMA * bar * (1 - bar)) ** 0.5
     step = CHUNK_COMPARED
     alike = [
@@ -231,13 +243,14 @@ def _candidates(points: Points, label: Ints, left: Ints, right: Ints, bar: float
     ]
     if alike:
         entries = entries[np.concatenate(alike)]
-    a, b = entries >> 25, (entries & int(OWNER)) >> 1
-    return np.unique((np.minimum(a, b) << 24) | np.maximum(a, b))
+    left, right = pairs_of_codes(entries)
+    return np.unique(pair_codes(left >> 1, right >> 1))
 
 
 def _agreement(minima: NDArray[np.uint8], entries: Ints) -> Ints:
     """In how many minima each pair of entries agrees."""
-    equal = minima[entries >> 24] == minima[entries & int(OWNER)]
+    left, right = pairs_of_codes(entries)
+    equal = minima[left] == minima[right]
     bytes_ = equal.view(np.uint64).sum(axis=1)  # at most 16 in each of eight bytes
-    agreed: Ints = ((bytes_ * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.int64)
+    agreed: Ints = ((bytes_ * _EACH_BYTE) >> _TOP_BYTE).astype(np.int64)
     return agreed

@@ -7,7 +7,7 @@ The grid is of event time (24 hours UTC), so the history does not depend on when
 Quality metrics, each from 0 to 1:
 
 * time efficiency: mean of the trades' 1/(1 + days to payback, else held); 0.5 where none is known;
-* field coherence and recurrence: see `app.learning.integrated.regimes`;
+* field coherence and recurrence: see `app.learning.integrated.quality_metrics`;
 * support: 1 − exp(−n/50); stability: 1/(1 + variance / noise variance), 0.5 for a slice as noisy as
   its group's residuals;
 * magnitude: Φ(|mean uplift| / noise).
@@ -24,7 +24,7 @@ from scipy.special import ndtr
 from app.learning.common.digits import shortened
 from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
 from app.learning.integrated.half_life import EdgeState
-from app.learning.integrated.regimes import edge_sign, field_coherence, recurrence
+from app.learning.integrated.quality_metrics import edge_sign, field_coherence, recurrence
 from schemas.lessons import (
     CourseCell,
     EdgeHistory,

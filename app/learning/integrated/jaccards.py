@@ -25,6 +25,46 @@ CHUNK_COLUMNS = 1 << 10
 """Pairs, and hashes of a large block, that are counted at a time."""
 
 
+OWNER_BITS = int(OWNER).bit_length()
+"""Bits of the number of a point or an entry: room for 16 million."""
+
+
+def pair_codes(a: Ints, b: Ints) -> Ints:
+    """One number for each pair.
+
+    Parameters
+    ----------
+    a, b
+        Points, or entries (N,).
+
+    Returns
+    -------
+    Codes (N,): the smaller one in the high bits, the larger one in the low ones.
+
+    >>> pair_codes(np.array([7, 2]), np.array([3, 5])).tolist() == [(3 << 24) + 7, (2 << 24) + 5]
+    True
+    """
+    return (np.minimum(a, b) << OWNER_BITS) | np.maximum(a, b)
+
+
+def pairs_of_codes(codes: Ints) -> tuple[Ints, Ints]:
+    """The pairs that `pair_codes` has numbered.
+
+    Parameters
+    ----------
+    codes
+        Codes (N,).
+
+    Returns
+    -------
+    The smaller and the larger one of each pair (N,), (N,).
+
+    >>> [side.tolist() for side in pairs_of_codes(np.array([(3 << 24) + 7]))]
+    [[3], [7]]
+    """
+    return codes >> OWNER_BITS, codes & int(OWNER)
+
+
 class KnownPairs(NamedTuple):
     """Jaccard indices of pairs of points.
 
@@ -111,13 +151,13 @@ def similarities(points: Points, blocks: list[list[int]], known: KnownPairs) -> 
     )
     first = np.repeat(np.cumsum(size) - size, area)
     left, right = point[first + place // size_of], point[first + place % size_of]
-    code = (np.minimum(left, right) << 24) | np.maximum(left, right)
+    code = pair_codes(left, right)
     wanted, at = np.unique(code[left != right], return_inverse=True)
     unknown = ~among(wanted, known.code)
     found = np.zeros(len(wanted), np.float64)
     if len(known.code):
         found[~unknown] = known.jaccard[np.searchsorted(known.code, wanted[~unknown])]
-    found[unknown] = jaccards(points, wanted[unknown] >> 24, wanted[unknown] & int(OWNER))
+    found[unknown] = jaccards(points, *pairs_of_codes(wanted[unknown]))
     flat = np.ones(len(code), np.float64)
     flat[left != right] = found[at]
     start = 0

@@ -202,7 +202,9 @@ class Selection:
         alpha
             Error rate over this group's candidates alone.
 
-        Returns ------- The chosen slices from the most to the least certain, with their fits.
+        Returns
+        -------
+        The chosen slices from the most to the least certain, with their fits.
 
         References
         ----------

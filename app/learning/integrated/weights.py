@@ -245,8 +245,14 @@ def _evidence(n: int, products: Floats, predicted: Floats, outcome: Floats) -> W
 def opened(log_p: float, alpha: float, sure: float) -> float:
     """How far a module has shown that there is anything to size by.
 
-    Parameters ---------- log_p ln of the p-value of the module's test. alpha Error rate of the
-    module. sure How far the most certain of its effects has come in by itself, from 0 to 1.
+    Parameters
+    ----------
+    log_p
+        Natural logarithm of the p-value of the module's test.
+    alpha
+        Error rate of the module.
+    sure
+        How far the most certain of its effects has come in by itself, from 0 to 1.
 
     Returns
     -------
