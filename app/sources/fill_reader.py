@@ -6,7 +6,6 @@ May touch: nothing.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -14,11 +13,11 @@ from typing import Any, NamedTuple
 from app.sources import making
 from app.sources.amounts import contract_value, from_net, is_cent_rounding
 from app.sources.books import SPLITS, ZERO, Fill
-from app.sources.cells import Cells
 from app.sources.mapping import BASE, TRADED, TableMapping
 from app.sources.notes import Notes
-from app.sources.pairs import future_of, is_option, pair_of
+from app.sources.pairs import pair_of
 from app.sources.positions import ClosedTrade, row_id
+from app.sources.row_reader import RowReader
 from app.sources.sides import Event, Side, opens_or_closes
 from app.sources.tables import Row
 
@@ -38,15 +37,12 @@ class Closing(NamedTuple):
     told: ClosedTrade | None = None
 
 
-class FillReader:
+class FillReader(RowReader):
     """Reads rows as `mapping` says; it remembers the ids of fills, to leave out repeated ones."""
 
     def __init__(self, mapping: TableMapping, module: str, notes: Notes) -> None:
-        self._cells = Cells(mapping)
-        self._mapping = mapping
-        self._module = module
-        self._notes = notes
-        self._twins = making.Occurrences()
+        super().__init__(mapping, module, notes)
+        self._by_amount = self._cells.has("gross") or self._cells.has("net")
         self._per_unit = mapping.columns["price"].per_unit
         self._seen: set[bytes] = set()
 
@@ -91,7 +87,12 @@ class FillReader:
             wrong = "The side is a purchase, but the quantity is negative."
         elif readable and told is None:
             wrong = "The amount is not price × quantity for any usual contract value and fee."
-        elif told is not None and told[3] is None and self._lacks_value(str(symbol)):
+        elif (
+            told is not None
+            and told[3] is None
+            and not self._by_amount
+            and self._lacks_value(symbol)
+        ):
             wrong = f"[multipliers] lacks {symbol}, which looks like an option or a future."
         if (
             wrong
@@ -174,9 +175,9 @@ class FillReader:
 
     def _multiplier(self, row: Mapping[str, Any], symbol: Any) -> tuple[Decimal | None, bool]:
         """(the contract's value by its column or the mapping, whether nothing says one)."""
-        for pattern, value in self._mapping.multipliers.items():
-            if fnmatch.fnmatchcase(str(symbol), pattern):
-                return Decimal(repr(value)), False
+        named = self._value_by_name(symbol)
+        if named is not None:
+            return Decimal(repr(named)), False
         found = self._cells.exact(row, "multiplier")
         return (found or None), self._cells.is_empty(row, "multiplier")
 
@@ -249,16 +250,6 @@ class FillReader:
             return moved, price * signed / moved, ZERO
         self._notes.add(f"fees in {coin}, which is not the trade's currency, left out")
         return signed, price, ZERO
-
-    def _lacks_value(self, symbol: str) -> bool:
-        """Whether the mapping tells contract values of others, and by amounts none, of what looks
-        like a contract."""
-        by_amount = self._cells.has("gross") or self._cells.has("net")
-        return (
-            bool(self._mapping.multipliers)
-            and not by_amount
-            and (is_option(symbol) or future_of(symbol) is not None)
-        )
 
     def unreadable(self, row: Row, no_side: bool, wrong: str = "") -> dict[str, Any]:
         """An event with the row's values: input validation rejects it at the unreadable cell."""

@@ -5,16 +5,15 @@ May touch: nothing.
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from app.sources import making
-from app.sources.cells import Cells, as_text
+from app.sources.cells import as_text
 from app.sources.mapping import SUMMARY_NUMBERS, TableMapping
 from app.sources.notes import Notes
-from app.sources.pairs import future_of, is_option
+from app.sources.row_reader import RowReader
 from app.sources.sides import Side
 from app.sources.tables import Row
 
@@ -46,15 +45,11 @@ class ClosedTrade(NamedTuple):
     net: bool
 
 
-class Positions:
-    """Makes an event of each row; it remembers the rows without an id, to tell equal ones apart."""
+class Positions(RowReader):
+    """Makes an event of each row."""
 
     def __init__(self, mapping: TableMapping, module: str, notes: Notes) -> None:
-        self._cells = Cells(mapping)
-        self._mapping = mapping
-        self._module = module
-        self._notes = notes
-        self._twins = making.Occurrences()
+        super().__init__(mapping, module, notes)
         self._numbers = [name for name in SUMMARY_NUMBERS if self._cells.has(name)]
         self._labels = [name for name in _LABELS if self._cells.has(name)]
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
@@ -235,7 +230,7 @@ class Positions:
         fees: Any = summary.get("fees_usd")
         pnl: Any = summary.get("pnl_usd")
         told = self._told_value(row)
-        value = told if told is not None or self._lacks_value(row) else 1.0
+        value = told if told is not None or self._lacks_value(self._cells.symbol(row)) else 1.0
         if value is None and not (_numbers(pnl) and _numbers(fees) and self._mapping.profit):
             symbol = self._cells.symbol(row)
             summary[_WRONG] = (
@@ -306,27 +301,11 @@ class Positions:
 
     def _told_value(self, row: Mapping[str, Any]) -> float | None:
         """Money per point and unit, by the mapping's pattern or the row's column."""
-        if self._mapping.multipliers:
-            symbol = str(self._cells.symbol(row))
-            found = next(
-                (
-                    v
-                    for pattern, v in self._mapping.multipliers.items()
-                    if fnmatch.fnmatchcase(symbol, pattern)
-                ),
-                None,
-            )
-            if found is not None:
-                return found
+        named = self._value_by_name(self._cells.symbol(row))
+        if named is not None:
+            return named
         own: Any = self._cells.number(row, "multiplier")
         return float(own) if _numbers(own) else None
-
-    def _lacks_value(self, row: Mapping[str, Any]) -> bool:
-        """Whether the mapping tells contract values of others, and none of this contract."""
-        symbol = str(self._cells.symbol(row))
-        return bool(self._mapping.multipliers) and (
-            is_option(symbol) or future_of(symbol) is not None
-        )
 
 
 def _numbers(*values: Any) -> bool:

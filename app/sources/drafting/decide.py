@@ -16,18 +16,18 @@ from app.sources.drafting.contents import Contents
 from app.sources.drafting.currency import settle_currency
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.directions import settle_books, settle_sides, settle_trade_ids
+from app.sources.drafting.kept import Kept
 from app.sources.drafting.position_times import find_entry
 from app.sources.drafting.row_kinds import TAKEN, fields_of
 from app.sources.drafting.rows import (
-    Kept,
     by_side,
-    by_status,
     incomplete,
     still_open,
     without_quote_legs,
     without_reversed,
 )
 from app.sources.drafting.spec import Fields, Spec
+from app.sources.drafting.statuses import by_status
 from app.sources.filters import filled_down
 from app.sources.mapping import OPEN_QUESTION
 

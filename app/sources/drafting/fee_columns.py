@@ -1,4 +1,4 @@
-"""Which columns have fees: amounts, each once, and no rates.
+"""Which columns have fees (amounts, each once, and no rates), and their sign.
 
 May touch: nothing.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from app.sources.drafting.contents import Contents
-from app.sources.drafting.spec import Names
+from app.sources.drafting.decided import Decided
+from app.sources.drafting.spec import Names, Spec
 
 _FEE = re.compile(
     r"fee|kosten|^costs$|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
@@ -72,3 +73,17 @@ def _without_rates(contents: Contents, names: Names, columns: list[str]) -> list
             rates.append(column)
     amounts = [column for column in columns if column not in rates]
     return amounts if any(re.search("comm|fee", names[c]) for c in amounts) else columns
+
+
+def are_negative(decided: Decided, spec: Spec) -> bool:
+    """Whether most fees are below 0: what was paid is negative in this table."""
+    numbers = [n for c in spec.columns for n in decided.kept.contents.read_numbers(c) if n]
+    return sum(n < 0 for n in numbers) * 2 > len(numbers)
+
+
+def say_fees(decided: Decided, spec: Spec, negative: bool) -> None:
+    """Write the sign of the fees, and which columns they are, into the draft."""
+    if negative:
+        spec.keys["scale"], spec.comment = -1, "amounts paid are negative in this table"
+    if len(spec.columns) > 1:
+        decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")

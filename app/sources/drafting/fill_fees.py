@@ -14,6 +14,7 @@ from app.sources.column_names import currency_in, known_as
 from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.fee_columns import are_negative, say_fees
 from app.sources.drafting.fill_rows import purchases, say_rates
 from app.sources.drafting.spec import Spec
 from app.sources.mapping import BASE, TRADED
@@ -29,19 +30,12 @@ SMALL = 0.03
 
 
 def settle_fees(decided: Decided) -> None:
+    """Which columns have the fees, and their sign."""
     spec = decided.fields.get("fee") or _small_costs(decided) or _fee_by_amounts(decided)
     if spec is None:
         say_rates(decided)
         return
-    numbers = [
-        n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n
-    ]
-    if sum(n < 0 for n in numbers) > len(decided.kept.contents.values(spec.column)) / 2 or (
-        numbers and sum(n < 0 for n in numbers) > len(numbers) / 2
-    ):
-        spec.keys["scale"], spec.comment = -1, "amounts paid are negative in this table"
-    if len(spec.columns) > 1:
-        decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")
+    say_fees(decided, spec, are_negative(decided, spec))
 
 
 def _small_costs(decided: Decided) -> Spec | None:
