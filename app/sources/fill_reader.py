@@ -11,11 +11,12 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.sources import making
-from app.sources.amounts import contract_value, from_net, is_cent_rounding
+from app.sources.amounts import contract_value, from_net, is_rounding
 from app.sources.books import SPLITS, ZERO, Fill
+from app.sources.fee_cells import FeeCell, fee_cell
 from app.sources.mapping import BASE, TRADED, TableMapping
 from app.sources.notes import Notes
-from app.sources.pairs import pair_of
+from app.sources.pairs import pair_in
 from app.sources.positions import ClosedTrade, row_id
 from app.sources.row_reader import RowReader
 from app.sources.sides import Event, Side, opens_or_closes
@@ -44,6 +45,8 @@ class FillReader(RowReader):
         super().__init__(mapping, module, notes)
         self._by_amount = self._cells.has("gross") or self._cells.has("net")
         self._per_unit = mapping.columns["price"].per_unit
+        self._is_money = mapping.columns["quantity"].money
+        self._is_rate = "fee" in mapping.columns and mapping.columns["fee"].rate
         self._seen: set[bytes] = set()
 
     def read(self, path: str, row: Row) -> Fill | Closing | None:
@@ -62,6 +65,10 @@ class FillReader(RowReader):
         if self._per_unit and quantity and price is not None:
             price = abs(price / quantity)
         fee, no_fee = cells.exact(row.cells, "fee"), cells.is_empty(row.cells, "fee")
+        share = None
+        if self._is_rate and not no_fee:
+            share = fee_cell(cells.field(row.cells, "fee"), self._mapping.decimal)
+            fee, no_fee = None, share is not None
         value, no_value = self._multiplier(row.cells, symbol)
         against = (
             side is not None and has_side and quantity is not None and quantity < 0 < side.fill
@@ -80,6 +87,8 @@ class FillReader(RowReader):
             if readable
             else None
         )
+        if told is not None and share is not None:
+            told = self._with_share(row.cells, share, *told)
         wrong = ""
         if row.beyond:
             wrong = f"The row has {len(row.beyond)} more cells than there are columns."
@@ -136,6 +145,7 @@ class FillReader(RowReader):
             "closing" if closing else "fill",
             opens=opens,
             has_id=fill_id is not None,
+            is_money=self._is_money,
         )
 
     def _event_of_row(
@@ -211,7 +221,7 @@ class FillReader(RowReader):
                 if fee is None and told.fee is not None:
                     fee = (
                         ZERO
-                        if is_cent_rounding(told.fee, abs(signed) * price * (value or 1))
+                        if is_rounding(told.fee, signed, price, value or Decimal(1))
                         else told.fee
                     )
         coin = self._cells.text(row, "fee_currency") or self._cells.unit(row, "fee")
@@ -219,16 +229,31 @@ class FillReader(RowReader):
             signed, price, fee = self._fee_in(str(coin).strip().upper(), row, signed, price, fee)
         return signed, price, fee or ZERO, value
 
+    def _with_share(
+        self,
+        row: Mapping[str, Any],
+        share: FeeCell,
+        signed: Decimal,
+        price: Decimal,
+        fee: Decimal,
+        value: Decimal | None,
+    ) -> tuple[Decimal, Decimal, Decimal, Decimal | None]:
+        """What `_amounts` gives, with a fee that is a share of the value and amounts in coins."""
+        size = abs(signed) if self._is_money else abs(signed * price) * (value or 1)
+        fee += share.rate * size
+        for amount, coin in share.amounts:
+            signed, price, more = self._fee_in(coin.strip().upper(), row, signed, price, amount)
+            fee += more
+        return signed, price, fee, value
+
     def _fee_in(
         self, coin: str, row: Mapping[str, Any], signed: Decimal, price: Decimal, fee: Decimal
     ) -> tuple[Decimal, Decimal, Decimal]:
         """(signed quantity, price, fee) with a fee in `coin`: in the coin that is traded it is a
         part of the quantity, in another than the quote it cannot be counted."""
         symbol = str(self._cells.symbol(row))
-        pair, currency = (
-            pair_of(symbol),
-            self._cells.unit(row, "price") or self._cells.currency(row),
-        )
+        currency = self._cells.unit(row, "price") or self._cells.currency(row)
+        pair = pair_in(symbol, currency)
         if coin == BASE.upper() and pair is not None:
             coin = pair[0] if signed > 0 else pair[1]
         if coin == TRADED.upper() and pair is not None:

@@ -52,6 +52,11 @@ class Positions(RowReader):
         super().__init__(mapping, module, notes)
         self._numbers = [name for name in SUMMARY_NUMBERS if self._cells.has(name)]
         self._labels = [name for name in _LABELS if self._cells.has(name)]
+        self._per_unit = [
+            name
+            for name in ("entry_price", "exit_price")
+            if name in mapping.columns and mapping.columns[name].per_unit
+        ]
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
 
     def event(self, row: Row) -> tuple[dict[str, Any], ClosedTrade | None] | None:
@@ -138,6 +143,8 @@ class Positions(RowReader):
         summary["exit_timestamp"] = cells.time(row, "exit_timestamp")
         if _numbers(summary.get("max_drawdown")):
             summary["max_drawdown"] = abs(summary["max_drawdown"])
+        for name in self._per_unit:
+            summary[name] = self._over_quantity(row, summary[name])
         direction = self._direction(row)
         if self._turned(summary):
             direction = -1
@@ -168,6 +175,13 @@ class Positions(RowReader):
             )
         return making.without_nothing(summary), told
 
+    def _over_quantity(self, row: Mapping[str, Any], amount: Any) -> Any:
+        """The price that an amount of money is, by the quantity."""
+        quantity = self._cells.number(row, "quantity")
+        if not _numbers(amount, quantity) or not quantity:
+            return amount
+        return round(abs(amount / quantity), 10)
+
     def _turned(self, summary: dict[str, Any]) -> bool:
         """Where the columns are those of the purchase and the sale: whether the sale came first,
         and then entry and exit change places."""
@@ -182,7 +196,10 @@ class Positions(RowReader):
 
     def _exchange_prices(self, summary: dict[str, Any]) -> None:
         """Of a short, the price of the sale is the entry's."""
-        if self._prices and BOUGHT.search(self._mapping.columns["entry_price"].name):
+        if self._prices and (
+            BOUGHT.search(self._mapping.columns["entry_price"].name)
+            or "entry_price" in self._per_unit
+        ):
             summary["entry_price"], summary["exit_price"] = (
                 summary["exit_price"],
                 summary["entry_price"],
@@ -204,8 +221,9 @@ class Positions(RowReader):
         prices, `rr` from return and drawdown."""
         if self._prices and direction is not None:
             self._from_prices(row, summary, direction)
-        if summary.get("roi") is None and _numbers(summary.get("pnl_usd")):
-            self._from_stake(row, summary)
+        by_stake = self._cells.has("stake") and not self._cells.has("roi")
+        if (summary.get("roi") is None or by_stake) and _numbers(summary.get("pnl_usd")):
+            self._from_stake(row, summary, direction)
         if summary.get("rr") is None and _numbers(summary.get("roi"), summary.get("max_drawdown")):
             summary["rr"] = making.return_to_drawdown(
                 summary["roi"], summary["max_drawdown"], self._mapping.drawdown_floor
@@ -215,9 +233,14 @@ class Positions(RowReader):
                 summary["entry_timestamp"], summary["exit_timestamp"]
             )
 
-    def _from_stake(self, row: Mapping[str, Any], summary: dict[str, Any]) -> None:
-        """The return of a profit on what was put in, where there are no prices."""
+    def _from_stake(
+        self, row: Mapping[str, Any], summary: dict[str, Any], direction: int | None
+    ) -> None:
+        """The return of a profit on what was put in, where there are no prices.  What a short was
+        bought back for is not what it was sold for: the profit is between them."""
         stake, fees = self._cells.number(row, "stake"), summary.get("fees_usd")
+        if direction == -1 and self._mapping.bought_sold and _numbers(stake):
+            stake = abs(stake) + summary["pnl_usd"]
         if _numbers(stake) and stake:
             paid = fees if self._mapping.profit == "gross" and _numbers(fees) else 0.0
             summary["roi"] = round((summary["pnl_usd"] - paid) / abs(stake), 8)

@@ -6,10 +6,11 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import re
 import statistics
-from itertools import permutations
+from itertools import combinations, permutations
 
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting.adding_up import Reading, Trade
 from app.sources.drafting.contracts import (
     ask_by_class,
@@ -25,6 +26,13 @@ from app.sources.drafting.spec import Spec
 from app.sources.making import joined
 from app.sources.pairs import may_be_inverse
 
+_SAID = re.compile(
+    r"\b(?:(?P<net>net|netto|neto|nett|after)|gross|brutto|bruto|before)\b", re.IGNORECASE
+)
+_TOTAL = re.compile(r"(^|_)(total|net)(_|$)")
+_NO_COST = re.compile(r"price|quantity|size|balance|equity|(^|_)(id|ref|no)(_|$)")
+_MOST_COSTS, _MOST_COLUMNS = 4, 10
+"""How many columns costs may be in, and among how many columns they are looked for."""
 _CENT = 0.011
 """What amounts that are rounded to cents may be off."""
 
@@ -154,35 +162,118 @@ def settle_contracts(decided: Decided) -> None:
         )
 
 
+def settle_cents(decided: Decided) -> None:
+    """Profits and fees of accounts that are kept in cents are read in dollars."""
+    spec = decided.fields.get("pnl_usd")
+    if spec is None or currency_in(spec.column) != "USC":
+        return
+    for name in ("pnl_usd", "fees_usd"):
+        if name in decided.fields:
+            own = decided.fields[name]
+            own.keys["scale"], own.comment = 0.01, "US cents"
+    decided.keys["currency"] = ("USD", "profits are in cents")
+    decided.guessed.append(f"{spec.column} is in cents: the currency is USD.")
+
+
+def fees_by_total(decided: Decided) -> None:
+    """Costs, whatever they are called, that lie between the profits and their total after costs:
+    amounts with the sign of the cash."""
+    contents, fields = decided.kept.contents, decided.fields
+    if "pnl_usd" not in fields:
+        return
+    profits = contents.numbers(fields["pnl_usd"].column)
+    used = decided.used() - set(fields["fees_usd"].columns if "fees_usd" in fields else [])
+    columns = {
+        column: numbers
+        for column in contents.columns
+        if column not in used
+        and contents.is_numeric(column)
+        and contents.time(column) is None
+        and any(numbers := contents.numbers(column))
+    }
+    totals = [c for c in columns if _TOTAL.search(known_as(c))]
+    others = [c for c in columns if c not in totals and not _NO_COST.search(known_as(c))]
+    for total in totals:
+        costs = [
+            None if a is None or b is None else a - b
+            for a, b in zip(columns[total], profits, strict=True)
+        ]
+        if not any(costs):
+            continue
+        for n in range(1, min(len(others), _MOST_COSTS) + 1):
+            for chosen in combinations(others[:_MOST_COLUMNS], n):
+                if all(
+                    cost is None
+                    or abs(cost - sum(columns[column][i] or 0.0 for column in chosen)) <= _CENT
+                    for i, cost in enumerate(costs)
+                ):
+                    fields["fees_usd"] = Spec(
+                        list(chosen), {"scale": -1}, f"they make {total} of the profit"
+                    )
+                    decided.keys["profit"] = ("gross", f"{total} is after fees")
+                    return
+
+
 def settle_fees(decided: Decided) -> None:
     """The sign of fees, by two columns of profits or by the numbers themselves."""
     spec = decided.fields.get("fees_usd")
     if spec is None:
         return
-    told = _sign_by_profits(decided, spec)
-    say_fees(decided, spec, told == -1 or (not told and are_negative(decided, spec)))
+    if float(spec.keys.get("scale", 1)) < 0:
+        say_fees(decided, spec, negative=False)
+        return
+    sign, gross, net = _by_two_profits(decided, spec)
+    say_fees(decided, spec, sign == -1 or (not sign and are_negative(decided, spec)))
+    _before_or_after(decided, spec, gross, net)
 
 
-def _sign_by_profits(decided: Decided, spec: Spec) -> int:
-    """1 where fees as they stand are what profits before are more than profits after them, -1 where
-    that is so of the opposite, and 0 where the table has not both profits."""
+def _before_or_after(decided: Decided, fees: Spec, gross: str, net: str) -> None:
+    """Whether profits are before or after fees, where prices do not tell: by the other column of
+    profits, by the name, or else by a question."""
+    contents, profit = decided.kept.contents, decided.fields.get("pnl_usd")
+    paid = any(any(contents.read_numbers(column)) for column in fees.columns)
+    if profit is None or not paid or "profit" in decided.keys:
+        return
+    if profit.column in (gross, net):
+        decided.keys["profit"] = (
+            "gross" if profit.column == gross else "net",
+            f"{gross} without fees is {net}",
+        )
+    elif said := _SAID.search(profit.column):
+        decided.keys["profit"] = ("net" if said["net"] else "gross", "by the column's name")
+        decided.guessed.append(
+            f"{profit.column} is {'after' if said['net'] else 'before'} fees, by its name."
+        )
+    else:
+        decided.ask(
+            "profit",
+            f"Whether {profit.column} is before or after fees: nothing in the file shows it.",
+            '"gross" if fees are still to be deducted, "net" if they already are',
+        )
+
+
+def _by_two_profits(decided: Decided, spec: Spec) -> tuple[int, str, str]:
+    """(1 where fees as they stand are what profits before are more than profits after them, -1
+    where that is so of the opposite, 0 where the table has not both profits; the two columns)."""
     contents = decided.kept.contents
     columns = [contents.numbers(column) for column in spec.columns]
     fees = [sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
     profits = [
-        contents.numbers(column)
+        column
         for column in contents.columns
         if known_as(column) in NAMES["pnl_usd"] and contents.is_numeric(column)
     ]
     for gross, net in permutations(profits, 2):
         less = [
             (before - after, fee)
-            for before, after, fee in zip(gross, net, fees, strict=True)
+            for before, after, fee in zip(
+                contents.numbers(gross), contents.numbers(net), fees, strict=True
+            )
             if before is not None and after is not None and fee
         ]
         if not less or sum(cost for cost, _ in less) <= 0:
             continue
         for sign in (1, -1):
             if all(abs(cost - sign * fee) <= _CENT for cost, fee in less):
-                return sign
-    return 0
+                return sign, gross, net
+    return 0, "", ""

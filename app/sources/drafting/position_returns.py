@@ -11,12 +11,82 @@ from app.sources.column_names import known_as
 from app.sources.drafting.adding_up import Reading
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.position_times import side_of
 from app.sources.drafting.spec import Spec
 from app.sources.mapping import OPEN_QUESTION
 
 _LARGEST_FRACTION = 0.3
 """What a return or an excursion that does not say percent may be, to be taken for a fraction."""
+_CENTS = 0.021
+"""What a sum of two amounts that are rounded to cents may be off."""
 _FRACTIONS = ("max_drawdown", "max_gain")
+
+
+def settle_stake(decided: Decided) -> None:
+    """Whether the return is the profit over what was put in; of shorts that is what they were sold
+    for, whatever a column of returns says."""
+    fields = decided.fields
+    if "stake" not in fields:
+        return
+    prices = {"entry_price", "exit_price"} <= fields.keys()
+    if "pnl_usd" in fields and not prices and _are_shorts_on_cost(decided):
+        decided.keys["bought_sold"] = (
+            True,
+            f"{fields['stake'].column} is that of the purchase, which closes a short",
+        )
+        if "roi" in fields:
+            decided.guessed.append(
+                f"{fields.pop('roi').column} is not read: of shorts it is the return on what they"
+                " were bought back for."
+            )
+    elif "pnl_usd" not in fields or "roi" in fields or (prices and not _is_stake(decided)):
+        del fields["stake"]
+        return
+    decided.guessed.append(
+        f"The return is {fields['pnl_usd'].column} over {fields['stake'].column}."
+    )
+
+
+def _is_stake(decided: Decided) -> bool:
+    """Whether the profits are, but for fees, the change of the price on the stake, where there is
+    no quantity."""
+    contents, fields = decided.kept.contents, decided.fields
+    if "quantity" in fields:
+        return False
+    columns = [fields[name].column for name in ("pnl_usd", "stake", "entry_price", "exit_price")]
+    rows = [
+        (profit / abs(stake), left / entered - 1)
+        for profit, stake, entered, left in zip(*map(contents.numbers, columns), strict=True)
+        if profit is not None and stake and entered and left
+    ]
+    return bool(rows) and all(
+        abs(abs(made) - abs(moved)) <= 0.01 + 0.1 * abs(moved) for made, moved in rows
+    )
+
+
+def _are_shorts_on_cost(decided: Decided) -> bool:
+    """Whether there are shorts, and another column is the stake and the profit together in all
+    rows: what was sold for, beside what was bought for."""
+    contents, fields = decided.kept.contents, decided.fields
+    quantities = (
+        contents.numbers(fields["quantity"].column)
+        if "quantity" in fields
+        else [None] * contents.n_rows
+    )
+    if not any(side_of(decided, i, quantity) == -1 for i, quantity in enumerate(quantities)):
+        return False
+    stakes, profits = (contents.numbers(fields[name].column) for name in ("stake", "pnl_usd"))
+    for column in contents.columns:
+        if column in decided.used() or not contents.is_numeric(column):
+            continue
+        rows = [
+            abs(abs(sold) - abs(stake) - profit) <= _CENTS
+            for sold, stake, profit in zip(contents.numbers(column), stakes, profits, strict=True)
+            if sold is not None and stake is not None and profit is not None
+        ]
+        if rows and all(rows):
+            return True
+    return False
 
 
 def settle_returns(decided: Decided, reading: Reading) -> None:

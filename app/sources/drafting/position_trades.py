@@ -6,6 +6,8 @@ May touch: nothing.
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
+from itertools import permutations, product
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
@@ -20,6 +22,12 @@ from app.sources.positions import BOUGHT
 _SIZES = frozenset(
     ["units", "contracts", "shares", "qty", "quantity", "lots", "size", "volume", "amount"]
 )
+_MOST_SIGNS = 4
+_RECEIVED = (
+    "proceeds", "gross_proceeds", "net_proceeds", "sales_price", "sale_price", "sales_proceeds",
+    "sale_proceeds", "sell_value", "sale_value", "sell_amount", "sold_amount",
+)  # fmt: skip
+"""Names of amounts for which something was sold."""
 _SMALL_MOVE = 0.001
 """Change of price, as a fraction, below which profits say little about prices."""
 
@@ -31,7 +39,11 @@ def trades_of(decided: Decided) -> list[Trade]:
         return []
 
     def numbers(name: str) -> list[float | None]:
-        return contents.numbers(fields[name].column) if name in fields else [None] * contents.n_rows
+        if name not in fields:
+            return [None] * contents.n_rows
+        scale = float(fields[name].keys.get("scale", 1))
+        found = contents.numbers(fields[name].column)
+        return [None if n is None else n * scale for n in found]
 
     def fees() -> list[float]:
         columns = (
@@ -39,7 +51,8 @@ def trades_of(decided: Decided) -> list[Trade]:
             if "fees_usd" in fields
             else []
         )
-        return [sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
+        scale = float(fields["fees_usd"].keys.get("scale", 1)) if "fees_usd" in fields else 1.0
+        return [scale * sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
 
     quantities = numbers("quantity")
     sides = [side_of(decided, i, quantities[i]) for i in range(contents.n_rows)]
@@ -98,6 +111,59 @@ def other_quantity(
     return trades, reading
 
 
+def with_funding(
+    decided: Decided, trades: list[Trade], reading: Reading
+) -> tuple[list[Trade], Reading]:
+    """Funding among the fees, where only with it the rows add up."""
+    contents, fees = decided.kept.contents, decided.fields["fees_usd"]
+    for column in contents.columns:
+        if (
+            "funding" in known_as(column).split("_")
+            and column not in decided.used()
+            and contents.is_numeric(column)
+        ):
+            fees.columns.append(column)
+            again = trades_of(decided)
+            found = read_positions(again)
+            if found.exact >= 0.8:
+                return again, found
+            fees.columns.remove(column)
+    return trades, reading
+
+
+def fees_of_two_signs(
+    decided: Decided, trades: list[Trade], reading: Reading
+) -> tuple[list[Trade], Reading]:
+    """Profits after fees of which some are shown as paid, and others with the sign of the cash: no
+    fees are read."""
+    contents, fees = decided.kept.contents, decided.fields["fees_usd"]
+    columns = [contents.numbers(column) for column in fees.columns]
+    if not 2 <= len(columns) <= _MOST_SIGNS:
+        return trades, reading
+    lines = {row.line: i for i, row in enumerate(contents.rows)}
+    for signs in product((1, -1), repeat=len(columns)):
+        again = [
+            replace(
+                t,
+                fees=sum(
+                    sign * (numbers[lines[t.line]] or 0.0)
+                    for sign, numbers in zip(signs, columns, strict=True)
+                ),
+            )
+            for t in trades
+        ]
+        found = read_positions(again)
+        if len(set(signs)) > 1 and found.exact >= 0.8 and found.profit == "net":
+            del decided.fields["fees_usd"]
+            decided.guessed.append(
+                f"Fees ({', '.join(fees.columns)}) are not read, as they have different signs:"
+                f" {decided.fields['pnl_usd'].column} is after them."
+            )
+            plain = [replace(t, fees=0.0) for t in trades]
+            return plain, replace(found, profit="net")
+    return trades, reading
+
+
 def _name(decided: Decided, i: int) -> str:
     spec = decided.fields.get("symbol")
     if spec is None:
@@ -118,6 +184,78 @@ def in_points(trades: list[Trade]) -> bool:
     return any(abs(t.quantity or 1) != 1 for t in known) or all(
         POINT_VALUES.get(t.name, 1) != 1 for t in known
     )
+
+
+def is_return(trades: list[Trade]) -> bool:
+    """Whether the profits are changes of the price in percent, and not what the quantities make of
+    them."""
+    known = [t for t in trades if t.profit is not None and t.entry > 0]
+    return (
+        any(t.profit for t in known)
+        and all(
+            abs((t.profit or 0.0) - 100 * t.side * (t.exit / t.entry - 1))
+            <= max(0.006, 0.005 * abs(t.profit or 0.0))
+            for t in known
+        )
+        and any(
+            t.profit
+            and abs(abs(t.quantity) * t.side * (t.exit - t.entry) - t.profit) > 0.02 * abs(t.profit)
+            for t in known
+            if t.quantity
+        )
+    )
+
+
+def prices_of_amounts(decided: Decided) -> None:
+    """Take what was paid and what was received for the prices, over the quantity, where there is
+    no profit and no price: so do statements for the tax office."""
+    contents, fields = decided.kept.contents, decided.fields
+    if {"pnl_usd", "roi", "rr", "entry_price", "exit_price"} & fields.keys():
+        return
+    if not {"stake", "quantity"} <= fields.keys():
+        return
+    received = [
+        column
+        for column in contents.columns
+        if known_as(column) in _RECEIVED
+        and column not in decided.used()
+        and contents.is_numeric(column)
+    ]
+    if len(received) != 1:
+        return
+    paid = fields.pop("stake").column
+    fields["entry_price"] = Spec([paid], {"per_unit": True}, "over the quantity")
+    fields["exit_price"] = Spec(received, {"per_unit": True}, "over the quantity")
+    decided.guessed.append(
+        f"The profit is the difference of {received[0]} and {paid}: fees are taken to be in them."
+    )
+
+
+def find_prices(decided: Decided) -> bool:
+    """Take the two prices, whatever they are called, whose change in percent the profits are."""
+    contents, fields = decided.kept.contents, decided.fields
+    if {"entry_price", "exit_price"} & fields.keys():
+        return False
+    profits = contents.numbers(fields["pnl_usd"].column)
+    prices = [
+        column
+        for column in contents.columns
+        if "price" in known_as(column)
+        and column not in decided.used()
+        and contents.is_numeric(column)
+    ]
+    for entered, left in permutations(prices, 2):
+        rows = [
+            abs(100 * (b / a - 1) - profit) <= max(0.006, 0.005 * abs(profit))
+            for a, b, profit in zip(
+                contents.numbers(entered), contents.numbers(left), profits, strict=True
+            )
+            if a and b and profit
+        ]
+        if rows and all(rows):
+            fields["entry_price"], fields["exit_price"] = Spec([entered]), Spec([left])
+            return True
+    return False
 
 
 def of_another(trades: list[Trade]) -> bool:

@@ -6,12 +6,30 @@ May touch: nothing.
 
 from __future__ import annotations
 
+from app.sources.column_names import is_in_points
 from app.sources.drafting.adding_up import Reading, read_positions
+from app.sources.drafting.binary_options import settle_bets
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.position_profits import settle_contracts, settle_fees, settle_profit
-from app.sources.drafting.position_returns import settle_fractions, settle_returns
-from app.sources.drafting.position_times import bought_and_sold, exchanged_times
-from app.sources.drafting.position_trades import in_points, of_another, other_quantity, trades_of
+from app.sources.drafting.position_profits import (
+    fees_by_total,
+    settle_cents,
+    settle_contracts,
+    settle_fees,
+    settle_profit,
+)
+from app.sources.drafting.position_returns import settle_fractions, settle_returns, settle_stake
+from app.sources.drafting.position_times import bought_and_sold, exchanged_times, not_the_term
+from app.sources.drafting.position_trades import (
+    fees_of_two_signs,
+    find_prices,
+    in_points,
+    is_return,
+    of_another,
+    other_quantity,
+    prices_of_amounts,
+    trades_of,
+    with_funding,
+)
 from app.sources.drafting.spec import Spec
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Side, read_side
@@ -20,27 +38,38 @@ from app.sources.sides import Side, read_side
 def settle(decided: Decided) -> None:
     """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
-    if "stake" in fields and (
-        "pnl_usd" not in fields or "roi" in fields or {"entry_price", "exit_price"} <= fields.keys()
-    ):
-        del fields["stake"]
-    elif "stake" in fields:
-        decided.guessed.append(
-            f"The return is {fields['pnl_usd'].column} over {fields['stake'].column}."
-        )
+    settle_cents(decided)
+    settle_bets(decided)
+    prices_of_amounts(decided)
+    not_the_term(decided)
     exchanged_times(decided)
     bought_and_sold(decided)
+    settle_stake(decided)
+    fees_by_total(decided)
     trades = trades_of(decided)
-    if "pnl_usd" in fields and in_points(trades):
+    if "pnl_usd" in fields and (in_points(trades) or is_in_points(fields["pnl_usd"].column)):
         decided.guessed.append(
-            f"{fields['pnl_usd'].column} is not read: it is in points, the difference of the"
+            f"{fields['pnl_usd'].column} is not read: it is in points, as is the difference of the"
             " prices. The profit is computed from the prices."
         )
         del fields["pnl_usd"]
         trades = trades_of(decided)
+    if "pnl_usd" in fields and (is_return(trades) or find_prices(decided)):
+        spec = fields.pop("pnl_usd")
+        fields.pop("stake", None)
+        decided.guessed.append(
+            f"{spec.column} is a return in percent: it is the change of the price, whatever the"
+            " quantity."
+        )
+        fields.setdefault("roi", Spec([spec.column], {"scale": 0.01}, "percent"))
+        trades = trades_of(decided)
     reading = read_positions(trades) if trades else Reading()
     if trades and reading.exact < 0.8 and "pnl_usd" in fields and "quantity" in fields:
         trades, reading = other_quantity(decided, trades, reading)
+    if trades and reading.exact < 0.8 and {"pnl_usd", "quantity", "fees_usd"} <= fields.keys():
+        trades, reading = with_funding(decided, trades, reading)
+    if trades and reading.exact < 0.8 and {"pnl_usd", "quantity", "fees_usd"} <= fields.keys():
+        trades, reading = fees_of_two_signs(decided, trades, reading)
     if "pnl_usd" in fields and of_another(trades):
         names = f"{fields['entry_price'].column} and {fields['exit_price'].column}"
         decided.guessed.append(
@@ -56,7 +85,11 @@ def settle(decided: Decided) -> None:
         _against(decided, reading)
     if "pnl_usd" in fields and {"entry_price", "exit_price", "quantity"} <= fields.keys():
         settle_profit(decided, reading, trades)
-    elif {"entry_price", "exit_price"} <= fields.keys() and "pnl_usd" not in fields:
+    elif (
+        {"entry_price", "exit_price"} <= fields.keys()
+        and "pnl_usd" not in fields
+        and not fields["entry_price"].keys.get("per_unit")
+    ):
         settle_contracts(decided)
     settle_fees(decided)
     settle_returns(decided, reading)

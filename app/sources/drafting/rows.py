@@ -69,7 +69,7 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
     have a quantity and a price."""
     spec = fields.get("side")
     unknown: list[str] = []
-    if spec is not None and len(spec.columns) == 1:
+    if spec is not None and len(spec.columns) == 1 and not spec.keys.keys() & {"cash", "paid"}:
         contents, column = kept.contents, spec.column
         words = contents.words(column)
         pending = (
@@ -238,7 +238,7 @@ def _complete(contents: Contents, fields: Fields, column: str, word: str, rows: 
         if (
             ("" if value is None else as_text(value)) == word
             and there
-            and (not word or symbols is None or symbols[i] is not None)
+            and (symbols is None or symbols[i] is not None)
             and sum(bool(numbers[i]) for numbers in there) >= max(1, enough)
         ):
             return True

@@ -18,7 +18,7 @@ from app.sources.sides import is_no_trade, read_side
 _COLUMN = re.compile(
     r"status|state\b|^state|^transaction$|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind"
     r"|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato"
-    r"|estado|statut"
+    r"|estado|statut|статус|состояние|狀態|状态"
 )
 _DONE = frozenset(
     [
@@ -54,6 +54,7 @@ _DONE = frozenset(
         "geschlossen",
         "已成交",
         "全部成交",
+        "部分成交",
         "ejecutada",
         "ejecutado",
         "executada",
@@ -66,9 +67,12 @@ _DONE = frozenset(
         "zrealizowane",
         "выполнен",
         "исполнена",
+        "исполнен",
+        "исполнено",
         "partially_filled_canceled",
         "closed_position",
         "closed_trade",
+        "position_closed",
         "take_profit",
         "stop_loss",
         "win",
@@ -132,9 +136,24 @@ _NOT_DONE = frozenset(
         "anulowane",
         "отменен",
         "отменена",
+        "снята",
+        "снят",
+        "отклонена",
+        "отклонен",
+        "активна",
         "已撤銷",
         "已撤销",
         "未成交",
+        "已撤單",
+        "已撤单",
+        "已失效",
+        "已拒絕",
+        "已拒绝",
+        "下單失敗",
+        "下单失败",
+        "等待成交",
+        "廢單",
+        "废单",
         "opening",
         "amended",
         "expired",
@@ -199,7 +218,7 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
         if len(words) > 1 and (done := [w for w, f in folded.items() if f in _FILL_EVENTS]):
             kept.only(column, done, "the others are orders and transfers, not fills")
             continue
-        of_fills = known_as(column).endswith("_type")
+        of_fills = known_as(column).endswith("_type") or "position_closed" in folded.values()
         undone = [
             word for word, f in folded.items() if f in _NOT_DONE or (of_fills and is_no_trade(word))
         ]
