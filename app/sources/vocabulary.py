@@ -164,6 +164,7 @@ WORDS = {
         " closed_profit_loss"
         " winst guv_betrag netto 已实现收益 kapatılan_k_z gerçekleşen_k_z 已實現收益 已实现盈亏"
         " realisierter_g_v pnl_realizado pnl_réalisé pyg_realizadas"
+        " utile_perdita utile"
     ),
     "max_drawdown": (
         "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"
@@ -247,6 +248,7 @@ WORDS = {
         " cant_ejecutada cantidad_ejecutada nº_títulos n_títulos"
         " qtde qte quantia"
         " cars"
+        " size_delta"
     ),
     "fees_usd": (
         "fees_usd fees fee commission commissions costs total_fees comm comm_fee"
@@ -334,6 +336,7 @@ WORDS = {
         " handelsdato tarih datum_obchodu bogføringsdag contract_date kauppapäivä transactiedatum"
         " 거래일자 거래일시 체결일 체결시간 дата_время дата_сделки date_opération"
         " ts_event fill_t ausgeführt_am fecha_operación fecha_de_operación fecha_contratación"
+        " schlusstag auftragsdatum"
     ),
     "fee": (
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"

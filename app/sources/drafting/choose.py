@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from app.sources.column_names import NAMES, is_in_points, known_as
+from app.sources.column_names import NAMES, currency_in, is_in_points, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.fee_columns import fee_columns
 from app.sources.drafting.side_columns import side_column, with_effect
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.symbol_columns import CURRENCIES, SymbolColumns
+from app.sources.pairs import may_be_inverse
 from app.sources.sides import Side, opens_or_closes, read_side
 
 POSITIONS = (
@@ -277,8 +278,8 @@ class Chooser:
         if name == "stake" and _PER_POINT.search(column):
             return False
         if name == "quantity" and not _PER_POINT.search(column):
-            if re.search("[$€£¥₹]", column):
-                return False  # Money, by its name.
+            if self._is_money(column):
+                return False
             signs = sum(n for unit, n in c.signs(column).items() if unit in CURRENCIES)
             if signs * 2 > len(values) or not any(c.read_numbers(column)):
                 return False  # An amount of money, or what is left of a position.
@@ -314,6 +315,18 @@ class Chooser:
         if name in ("timeframe", "chain", "bucket"):
             return not c.is_numeric(column) or name == "timeframe"
         return True
+
+    def _is_money(self, column: str) -> bool:
+        """Whether the name says that its numbers are money, and no contracts are counted in it."""
+        if re.search("[$€£¥₹]", column):
+            return True
+        if currency_in(column) in (None, "BTC", "ETH"):
+            return False
+        c = self._contents
+        return not any(
+            c.words(other) and all(may_be_inverse(word) for word in c.words(other))
+            for other in c.columns
+        )
 
     def _has_prices(self, but: str) -> bool:
         return any(
@@ -400,6 +413,8 @@ class Chooser:
             "zeit",
             "uhrzeit",
             "heure",
+            "schlusstag",
+            "schlusszeit",
             "de",
             "d",
             "of",

@@ -18,6 +18,7 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import are_negative, say_fees
 from app.sources.drafting.fill_rows import find_rates, profits_of, purchases
 from app.sources.drafting.spec import Spec
+from app.sources.drafting.symbol_columns import CURRENCIES
 from app.sources.drafting.text import spec_text
 from app.sources.mapping import BASE, TRADED
 from app.sources.pairs import future_of, is_option, may_be_inverse, pair_in
@@ -38,6 +39,7 @@ def settle_fees(decided: Decided) -> None:
         find_rates(decided)
         return
     _without_the_amount(decided, spec)
+    _own_currency(decided, spec)
     say_fees(decided, spec, are_negative(decided, spec))
 
 
@@ -55,6 +57,20 @@ def _without_the_amount(decided: Decided, spec: Spec) -> None:
         ]
         if rows and all(rows):
             spec.columns.remove(column)
+
+
+def _own_currency(decided: Decided, spec: Spec) -> None:
+    """Take the currency behind the fees for theirs, where it is another one than that of the
+    prices."""
+    contents, fields = decided.kept.contents, decided.fields
+    columns = list(contents.columns)
+    behind = columns[columns.index(spec.columns[-1]) + 1 :][:1]
+    if "fee_currency" in fields or "currency" not in fields or not behind:
+        return
+    words = {word.strip() for word in contents.words(behind[0])}
+    own = {word.strip() for word in contents.words(fields["currency"].column)}
+    if words and words <= CURRENCIES and behind[0] not in decided.used() and words != own:
+        fields["fee_currency"] = Spec(behind, comment="behind the fees")
 
 
 def _small_costs(decided: Decided) -> Spec | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 
-from app.sources.column_names import known_as
+from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.adding_up import Reading
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
@@ -26,6 +26,7 @@ def settle_stake(decided: Decided) -> None:
     """Whether the return is the profit over what was put in; of shorts that is what they were sold
     for, whatever a column of returns says."""
     fields = decided.fields
+    _size_in_money(decided)
     if "stake" not in fields:
         return
     prices = {"entry_price", "exit_price"} <= fields.keys()
@@ -45,6 +46,47 @@ def settle_stake(decided: Decided) -> None:
     decided.guessed.append(
         f"The return is {fields['pnl_usd'].column} over {fields['stake'].column}."
     )
+
+
+def _size_in_money(decided: Decided) -> None:
+    """Take a size in money for the stake, where there is no quantity: profits are the change of
+    the price on it, and the fees tell whether they are taken off."""
+    contents, fields = decided.kept.contents, decided.fields
+    if {"stake", "quantity"} & fields.keys():
+        return
+    if not {"pnl_usd", "entry_price", "exit_price"} <= fields.keys():
+        return
+    profits, entries, exits = (
+        contents.numbers(fields[name].column) for name in ("pnl_usd", "entry_price", "exit_price")
+    )
+    paid = [
+        sum(abs(contents.numbers(column)[i] or 0.0) for column in fields["fees_usd"].columns)
+        if "fees_usd" in fields
+        else 0.0
+        for i in range(contents.n_rows)
+    ]
+    for column in contents.columns:
+        if (
+            known_as(column) not in NAMES["quantity"]
+            or column in decided.used()
+            or not contents.is_numeric(column)
+        ):
+            continue
+        rows = [
+            ((side_of(decided, i, None) or 1) * abs(size) * (b / a - 1), profit, paid[i])
+            for i, (size, a, b, profit) in enumerate(
+                zip(contents.numbers(column), entries, exits, profits, strict=True)
+            )
+            if size and a and b and profit is not None
+        ]
+        for kind, factor in (("net", 1.0), ("gross", 0.0)):
+            if rows and all(
+                abs(made - factor * fee - profit) <= 0.02 + 0.001 * abs(made)
+                for made, profit, fee in rows
+            ):
+                fields["stake"] = Spec([column], comment="the size in money")
+                decided.keys["profit"] = (kind, "as the prices and the sizes show")
+                return
 
 
 def _is_stake(decided: Decided) -> bool:
