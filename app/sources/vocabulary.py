@@ -213,7 +213,7 @@ WORDS = {
         " out exit_at"
     ),
     "quantity": (
-        "lastqty last_qty lastshares last_shares filled quantity_transacted"
+        "lastqty last_qty lastshares last_shares cum_exec_qty cumexecqty filled quantity_transacted"
         " filled_qty filled_quantity fill_qty"
         " exec_qty executed_qty executed_quantity executed quantity qty size shares"
         " contracts"
@@ -249,6 +249,7 @@ WORDS = {
         " qtde qte quantia"
         " cars"
         " size_delta"
+        " amount_open buy_quantity"
     ),
     "fees_usd": (
         "fees_usd fees fee commission commissions costs total_fees comm comm_fee"
@@ -337,6 +338,7 @@ WORDS = {
         " 거래일자 거래일시 체결일 체결시간 дата_время дата_сделки date_opération"
         " ts_event fill_t ausgeführt_am fecha_operación fecha_de_operación fecha_contratación"
         " schlusstag auftragsdatum"
+        " updated_time"
     ),
     "fee": (
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"

@@ -61,7 +61,9 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
         (
             c
             for c in contents.columns
-            if re.match(r"filled|executed|exec_q|fill_q", known_as(c)) and contents.is_numeric(c)
+            if re.match(r"filled|executed|(cum_)?exec_q|fill_q", known_as(c))
+            and not re.search(r"price|value|fee|_at$", known_as(c))
+            and contents.is_numeric(c)
         ),
         None,
     )

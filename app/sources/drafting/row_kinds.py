@@ -26,6 +26,7 @@ from app.sources.sides import Side, read_side
 
 _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "update_time",
+    "updated_time",
     "trade_time",
     "settlement_time",
     "exit",

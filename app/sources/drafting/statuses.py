@@ -159,6 +159,8 @@ _NOT_DONE = frozenset(
         "expired",
         "deleted",
         "depo",
+        "settlement",
+        "funding",
         "with",
         "error",
         "active",
