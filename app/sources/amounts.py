@@ -65,6 +65,15 @@ def from_net(
     return ContractTerms(near, found if fee is None else fee)
 
 
-def is_cent_rounding(fee: Decimal, size: Decimal) -> bool:
-    """Whether a fee inferred from an amount is merely the amount's rounding."""
-    return abs(fee) <= max(Decimal("0.006"), size * Decimal("0.00002"))
+def is_rounding(fee: Decimal, quantity: Decimal, price: Decimal, value: Decimal) -> bool:
+    """Whether a fee inferred from an amount is merely its rounding to cents, and that of a price
+    with more digits than cents.
+
+    >>> is_rounding(Decimal("0.20"), Decimal(5000), Decimal("12.3457"), Decimal(1))
+    True
+    >>> is_rounding(Decimal("0.20"), Decimal(100), Decimal("185.50"), Decimal(1))
+    False
+    """
+    last = price.normalize().as_tuple().exponent
+    digit = Decimal(1).scaleb(last) if isinstance(last, int) and last < -2 else Decimal(0)
+    return abs(fee) <= Decimal("0.006") + abs(quantity) * value * digit / 2

@@ -32,7 +32,8 @@ class Fill(NamedTuple):
     (all that is held ends at 0), `assignment` (`quantity` of it does), `split` (`quantity` units
     are added to what is held), `reverse` (so that fewer are left) or `closing` (a fill against
     what is held); `opens` is whether it says to open or to close; `has_id` whether `own_id` is its
-    own, and not made of its row."""
+    own, and not made of its row; `is_money` whether `quantity` is an amount of money at the entry's
+    price."""
 
     ts: str
     quantity: Decimal
@@ -47,6 +48,7 @@ class Fill(NamedTuple):
     kind: str = "fill"
     opens: bool | None = None
     has_id: bool = True
+    is_money: bool = False
 
 
 @dataclass(slots=True)
@@ -92,6 +94,8 @@ class Position:
             if fill.multiplier is not None
             else (self.lots[0].multiplier if self.lots else Decimal(1))
         )
+        if fill.is_money and fill.price:
+            value = 1 / fill.price
         fee = fill.fee / abs(fill.quantity)
         self.steps.append(
             Step(
@@ -115,8 +119,9 @@ class Position:
         while rest > 0:
             lot = self.lots[0]
             part = min(rest, lot.quantity)
+            own = lot.multiplier if fill.is_money else value
             realized += part * (
-                self.direction * (fill.price * value - lot.price * lot.multiplier) - lot.fee - fee
+                self.direction * (fill.price * own - lot.price * lot.multiplier) - lot.fee - fee
             )
             rest -= part
             lot.quantity -= part

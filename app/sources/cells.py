@@ -18,9 +18,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.sources import making, times
-from app.sources.figures import written
+from app.sources.figures import thirty_seconds, written
 from app.sources.mapping import COMPOSED, Column, TableMapping, Template
-from app.sources.pairs import pair_of
+from app.sources.pairs import is_occ, pair_of
 from app.sources.sides import Event, Side, read_side
 from schemas.times import DAY_S
 
@@ -43,7 +43,6 @@ OWN_SIDES: dict[str, Side | Event] = {
 """What the words in `[sides]` of a mapping mean."""
 
 _FIRST_SERIAL_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 (the table's own zone comes later)
-_THIRTY_SECONDS = re.compile(r"(\d{2,3})'(\d\d)([0257]?)")
 _AT_PRICE = re.compile(r"\s+[\d.,]+\s*@\s*\D{0,3}[\d.,]+$")
 _EXPIRY_DAY = (
     r"\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})"
@@ -53,6 +52,11 @@ _OPTION = re.compile(
     rf"\b([A-Z][A-Z0-9.]{{0,5}}) ({_EXPIRY_DAY}) (Call|Put|C|P) \$?([\d.,]+)|"
     rf"\b([A-Z][A-Z0-9.]{{0,5}}) ({_EXPIRY_DAY}) \$?([\d.,]+) (Call|Put|C|P)\b",
     re.IGNORECASE,
+)
+
+
+_RIGHT_FIRST = re.compile(
+    rf"\b(Call|Put)\s+[.]?([A-Z][A-Z.]{{0,5}})\s+({_EXPIRY_DAY})\s+\$?([\d.,]+)", re.IGNORECASE
 )
 
 
@@ -152,13 +156,9 @@ class Cells:
             value in DASHES or (value[:1] in _NOTHING_BEGINS and value.lower() in NOTHING)
         ):
             return None
-        if (
-            self._in_32nds
-            and isinstance(value, str)
-            and (found := _THIRTY_SECONDS.fullmatch(value.strip()))
-        ):
-            eighths = {"": 0, "0": 0, "2": 2, "5": 4, "7": 6}[found[3] or ""]
-            return str(Decimal(found[1]) + (Decimal(found[2]) + Decimal(eighths) / 8) / 32)
+        if self._in_32nds and isinstance(value, str):
+            found = thirty_seconds(value)
+            return value if found is None else str(found)
         return value
 
     def exact(self, row: Mapping[str, Any], name: str) -> Decimal | None:
@@ -302,7 +302,14 @@ def option_contract(text: str) -> str | None:
     ('CROX 7/17/2026 Call $120.00', None, 'TSLA 07/19/24 Call $300')
     >>> option_contract("TSLA Mar 15 2024 190.00 Call")
     'TSLA Mar 15 2024 Call $190.00'
+    >>> option_contract("CALL TSLA   03/15/24   200 TESLA INC")
+    'TSLA 03/15/24 Call $200'
     """
+    if is_occ(text):
+        return text.strip().upper()
+    if first := _RIGHT_FIRST.search(text):
+        right, under, day, strike = first.groups()
+        return f"{under.upper()} {day} {right.capitalize()} ${strike}"
     found = _OPTION.search(text)
     if found is None:
         return None

@@ -6,6 +6,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from app.sources.vocabulary import WORDS
 
@@ -41,9 +42,24 @@ AFTERWARDS = re.compile(
 )
 """Words in names of columns that are probably known only after the entry."""
 
+_PARTICLES = re.compile(r"(?<=_)(de|del|d|di|do|da|des|du)_")
+_ACCENTS = re.compile("[\u0300-\u0308\u030a-\u0328]")
+"""Marks above and below Latin letters, and none of other scripts."""
 _KNOWN = frozenset(name for names in NAMES.values() for name in names)
-_SQUASHED = {name.replace("_", ""): name for name in sorted(_KNOWN) if len(name) > 3}
-"""Known names by themselves without `_`: `ENTEREDAT` is `entered_at`."""
+
+
+def _squashed(name: str) -> str:
+    """The name without `_`, accents and particles.
+
+    >>> _squashed("entered_at"), _squashed("résultat"), _squashed("precio_de_entrada")
+    ('enteredat', 'resultat', 'precioentrada')
+    """
+    letters = unicodedata.normalize("NFD", _PARTICLES.sub("", name).replace("_", ""))
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", letters))
+
+
+_SQUASHED = {_squashed(name): name for name in sorted(_KNOWN) if len(name) > 3}
+"""Known names by themselves without `_`, accents and particles: `ENTEREDAT` is `entered_at`."""
 _CODES = frozenset(
     [
         "usd",
@@ -130,7 +146,16 @@ def known_as(column: str) -> str:
     name = "_".join(parts)
     if name in ("quantity_no", "qty_no", "shares_no", "units_no"):
         name = name.removesuffix("_no")  # `Quantity #` counts, and numbers nothing.
-    return name if name in _KNOWN else _SQUASHED.get(name.replace("_", ""), name)
+    return name if name in _KNOWN else _SQUASHED.get(_squashed(name), name)
+
+
+def is_in_points(column: str) -> bool:
+    """Whether a column's name says that its numbers are ticks, pips or points.
+
+    >>> is_in_points("P&L (ticks)"), is_in_points("P&L ($)")
+    (True, False)
+    """
+    return bool(re.search(r"\b(ticks?|pips?|points|punkte|puntos)\b", column, re.IGNORECASE))
 
 
 def is_known(column: str) -> bool:
@@ -162,7 +187,7 @@ def currency_in(column: str) -> str | None:
         if sign in column:
             return code
     found = re.search(
-        r"(?:[(\[ _]|^)(USDT|USDC|BUSD|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|INR|BTC|ETH|BRL|TRY|KRW|"
+        r"(?:[(\[ _]|^)(USC|USDT|USDC|BUSD|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|INR|BTC|ETH|BRL|TRY|KRW|"
         r"TWD|CNY|HKD|SGD|PLN|SEK|NOK|DKK|ZAR)"
         r"(?:[)\]]|$)",
         column,

@@ -69,8 +69,13 @@ def csv_lines(
                 f"{path}: a quotation mark in line {begin} is never closed.",
                 "Correct the line, or export the file again.",
             )
-        yield Line(cells, begin, position())
+        if not (any(cells) and all(_RULE.fullmatch(cell.strip()) for cell in cells if cell)):
+            yield Line(cells, begin, position())
         begin = reader.line_num + above + 1
+
+
+_RULE = re.compile(r":?[-=]{3,}:?")
+"""A cell of a line that is only drawn, as below the names of columns in Markdown."""
 
 
 def _delimiter(head: list[str], wanted: Collection[str]) -> str:

@@ -116,6 +116,26 @@ def _alike(objects: list[dict[str, Any]]) -> bool:
     )
 
 
+def _moment(value: Mapping[str, Any]) -> str | None:
+    """The time of an object with its parts, as Java programs write them, None where it is none.
+
+    >>> _moment({"date": {"year": 2021, "month": 3, "day": 4}, "time": {"hour": 9, "minute": 5}})
+    '2021-03-04 09:05:00'
+    >>> _moment({"date": 1})
+    """
+    day = value.get("date", value)
+    clock = value.get("time", {})
+    if not isinstance(day, dict) or not isinstance(clock, dict):
+        return None
+    parts = [
+        *(day.get(name) for name in ("year", "month", "day")),
+        *(clock.get(name, 0) for name in ("hour", "minute", "second")),
+    ]
+    if not all(type(part) is int for part in parts):
+        return None
+    return "{:04}-{:02}-{:02} {:02}:{:02}:{:02}".format(*parts)
+
+
 def _flat(item: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     """Fields, those of objects inside with a dot; of an object with a `value` (or a `cost` and a
     `currency`) that is the field."""
@@ -123,6 +143,7 @@ def _flat(item: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
         name = f"{prefix}{key}"
         if isinstance(value, dict):
             inner = next((value[own] for own in ("value", "Value") if own in value), value)
+            inner = inner if inner is not value else _moment(value) or value
             if not isinstance(inner, (dict, list)):
                 yield name, inner
             elif prefix.count(".") < 2:

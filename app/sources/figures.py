@@ -8,6 +8,7 @@ point.
 from __future__ import annotations
 
 import re
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -49,6 +50,9 @@ _CODE_BEHIND = re.compile(
     r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs"
     r"|stk|coins?|r))"
 )
+_THIRTY_SECONDS = re.compile(r"(\d{2,3})['’](\d\d)([0257]?)")
+_THOUSANDS = re.compile(r"[+-]?\d[\d.,]*[kK]")
+_PENCE = re.compile(r"[+-]?\d[\d.,]*p")
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
 _POINT = re.compile(r"[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d{1,3}('\d{3})+|\d+)?(,\d*)?")
@@ -77,6 +81,12 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     ...     written("12-").text, written("1'234.5").text,
     ... )
     (WrittenNumber(text='0.4000', percent=False, unit='ETH'), 'EUR', '1e3', '-12', '1234.5')
+    >>> written("(0.01 BTC)")
+    WrittenNumber(text='-0.01', percent=False, unit='BTC')
+    >>> written("1,047.25p")
+    WrittenNumber(text='10.4725', percent=False, unit='GBP')
+    >>> written("1.5K").text
+    '1500.0'
     >>> written("-1.5R")
     WrittenNumber(text='-1.5', percent=False, unit='R')
     >>> [written(odd) for odd in ("1,5", "2S", "110'16", "soon", "-", "1.2.3", "")]
@@ -87,11 +97,23 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
         return WrittenNumber(found, False, None)
     percent = found.endswith(("%", "%)")) or found.startswith("%")
     found = found.replace("%", "")
+    if found.startswith("(") and found.endswith(")"):
+        found = f"-{found[1:-1]}"
     unit: str | None = None
     if sign := _SIGN.search(found):
         unit = _SIGNS.get(sign[0]) or _DOLLARS[sign[1] or ""]
         found = found[: sign.start()] + found[sign.end() :]
         found = found.removesuffix("USD") or found
+    elif _PENCE.fullmatch(found):
+        # Pence, which are told in pounds, as other cells of the column may be.
+        whole = found[:-1].replace(",", "." if decimal == "," else "")
+        try:
+            return WrittenNumber(str(Decimal(whole) / 100), False, "GBP")
+        except InvalidOperation:
+            return None
+    elif _THOUSANDS.fullmatch(found):
+        inner = written(found[:-1], decimal)
+        return None if inner is None else inner._replace(text=str(Decimal(inner.text) * 1000))
     elif before := _CODE_BEFORE.fullmatch(found):
         unit, found = before[2].replace("Rs", "INR"), before[1] + before[3]
     elif behind := _CODE_BEHIND.fullmatch(found):
@@ -109,6 +131,19 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     found = found.replace("'", "")
     plain = found.replace(".", "").replace(",", ".") if decimal == "," else found.replace(",", "")
     return WrittenNumber(plain, percent, unit)
+
+
+def thirty_seconds(text: str) -> Decimal | None:
+    """A price in 32nds of a point, and quarters of those, as bonds have.
+
+    >>> thirty_seconds("110'165"), thirty_seconds("119'08"), thirty_seconds("110.5")
+    (Decimal('110.515625'), Decimal('119.25'), None)
+    """
+    found = _THIRTY_SECONDS.fullmatch(text.strip())
+    if found is None:
+        return None
+    eighths = {"": 0, "0": 0, "2": 2, "5": 4, "7": 6}[found[3] or ""]
+    return Decimal(found[1]) + (Decimal(found[2]) + Decimal(eighths) / 8) / 32
 
 
 def marks(text: str) -> str:

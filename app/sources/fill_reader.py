@@ -6,19 +6,19 @@ May touch: nothing.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.sources import making
-from app.sources.amounts import contract_value, from_net, is_cent_rounding
+from app.sources.amounts import contract_value, from_net, is_rounding
 from app.sources.books import SPLITS, ZERO, Fill
-from app.sources.cells import Cells
+from app.sources.fee_cells import FeeCell, fee_cell
 from app.sources.mapping import BASE, TRADED, TableMapping
 from app.sources.notes import Notes
-from app.sources.pairs import future_of, is_option, pair_of
+from app.sources.pairs import pair_in
 from app.sources.positions import ClosedTrade, row_id
+from app.sources.row_reader import RowReader
 from app.sources.sides import Event, Side, opens_or_closes
 from app.sources.tables import Row
 
@@ -38,16 +38,15 @@ class Closing(NamedTuple):
     told: ClosedTrade | None = None
 
 
-class FillReader:
+class FillReader(RowReader):
     """Reads rows as `mapping` says; it remembers the ids of fills, to leave out repeated ones."""
 
     def __init__(self, mapping: TableMapping, module: str, notes: Notes) -> None:
-        self._cells = Cells(mapping)
-        self._mapping = mapping
-        self._module = module
-        self._notes = notes
-        self._twins = making.Occurrences()
+        super().__init__(mapping, module, notes)
+        self._by_amount = self._cells.has("gross") or self._cells.has("net")
         self._per_unit = mapping.columns["price"].per_unit
+        self._is_money = mapping.columns["quantity"].money
+        self._is_rate = "fee" in mapping.columns and mapping.columns["fee"].rate
         self._seen: set[bytes] = set()
 
     def read(self, path: str, row: Row) -> Fill | Closing | None:
@@ -66,6 +65,10 @@ class FillReader:
         if self._per_unit and quantity and price is not None:
             price = abs(price / quantity)
         fee, no_fee = cells.exact(row.cells, "fee"), cells.is_empty(row.cells, "fee")
+        share = None
+        if self._is_rate and not no_fee:
+            share = fee_cell(cells.field(row.cells, "fee"), self._mapping.decimal)
+            fee, no_fee = None, share is not None
         value, no_value = self._multiplier(row.cells, symbol)
         against = (
             side is not None and has_side and quantity is not None and quantity < 0 < side.fill
@@ -84,6 +87,8 @@ class FillReader:
             if readable
             else None
         )
+        if told is not None and share is not None:
+            told = self._with_share(row.cells, share, *told)
         wrong = ""
         if row.beyond:
             wrong = f"The row has {len(row.beyond)} more cells than there are columns."
@@ -91,7 +96,12 @@ class FillReader:
             wrong = "The side is a purchase, but the quantity is negative."
         elif readable and told is None:
             wrong = "The amount is not price × quantity for any usual contract value and fee."
-        elif told is not None and told[3] is None and self._lacks_value(str(symbol)):
+        elif (
+            told is not None
+            and told[3] is None
+            and not self._by_amount
+            and self._lacks_value(symbol)
+        ):
             wrong = f"[multipliers] lacks {symbol}, which looks like an option or a future."
         if (
             wrong
@@ -135,6 +145,7 @@ class FillReader:
             "closing" if closing else "fill",
             opens=opens,
             has_id=fill_id is not None,
+            is_money=self._is_money,
         )
 
     def _event_of_row(
@@ -174,9 +185,9 @@ class FillReader:
 
     def _multiplier(self, row: Mapping[str, Any], symbol: Any) -> tuple[Decimal | None, bool]:
         """(the contract's value by its column or the mapping, whether nothing says one)."""
-        for pattern, value in self._mapping.multipliers.items():
-            if fnmatch.fnmatchcase(str(symbol), pattern):
-                return Decimal(repr(value)), False
+        named = self._value_by_name(symbol)
+        if named is not None:
+            return Decimal(repr(named)), False
         found = self._cells.exact(row, "multiplier")
         return (found or None), self._cells.is_empty(row, "multiplier")
 
@@ -210,7 +221,7 @@ class FillReader:
                 if fee is None and told.fee is not None:
                     fee = (
                         ZERO
-                        if is_cent_rounding(told.fee, abs(signed) * price * (value or 1))
+                        if is_rounding(told.fee, signed, price, value or Decimal(1))
                         else told.fee
                     )
         coin = self._cells.text(row, "fee_currency") or self._cells.unit(row, "fee")
@@ -218,16 +229,31 @@ class FillReader:
             signed, price, fee = self._fee_in(str(coin).strip().upper(), row, signed, price, fee)
         return signed, price, fee or ZERO, value
 
+    def _with_share(
+        self,
+        row: Mapping[str, Any],
+        share: FeeCell,
+        signed: Decimal,
+        price: Decimal,
+        fee: Decimal,
+        value: Decimal | None,
+    ) -> tuple[Decimal, Decimal, Decimal, Decimal | None]:
+        """What `_amounts` gives, with a fee that is a share of the value and amounts in coins."""
+        size = abs(signed) if self._is_money else abs(signed * price) * (value or 1)
+        fee += share.rate * size
+        for amount, coin in share.amounts:
+            signed, price, more = self._fee_in(coin.strip().upper(), row, signed, price, amount)
+            fee += more
+        return signed, price, fee, value
+
     def _fee_in(
         self, coin: str, row: Mapping[str, Any], signed: Decimal, price: Decimal, fee: Decimal
     ) -> tuple[Decimal, Decimal, Decimal]:
         """(signed quantity, price, fee) with a fee in `coin`: in the coin that is traded it is a
         part of the quantity, in another than the quote it cannot be counted."""
         symbol = str(self._cells.symbol(row))
-        pair, currency = (
-            pair_of(symbol),
-            self._cells.unit(row, "price") or self._cells.currency(row),
-        )
+        currency = self._cells.unit(row, "price") or self._cells.currency(row)
+        pair = pair_in(symbol, currency)
         if coin == BASE.upper() and pair is not None:
             coin = pair[0] if signed > 0 else pair[1]
         if coin == TRADED.upper() and pair is not None:
@@ -249,16 +275,6 @@ class FillReader:
             return moved, price * signed / moved, ZERO
         self._notes.add(f"fees in {coin}, which is not the trade's currency, left out")
         return signed, price, ZERO
-
-    def _lacks_value(self, symbol: str) -> bool:
-        """Whether the mapping tells contract values of others, and by amounts none, of what looks
-        like a contract."""
-        by_amount = self._cells.has("gross") or self._cells.has("net")
-        return (
-            bool(self._mapping.multipliers)
-            and not by_amount
-            and (is_option(symbol) or future_of(symbol) is not None)
-        )
 
     def unreadable(self, row: Row, no_side: bool, wrong: str = "") -> dict[str, Any]:
         """An event with the row's values: input validation rejects it at the unreadable cell."""

@@ -120,7 +120,9 @@ class Column:
     option may stand, which then is the symbol; with `absolute` a number's sign does not count, with
     `coin` the symbol is the unit of an amount, with `cash` the side is the sign of an amount of
     money (below 0 where something was bought), with `paid` an amount there means that something
-    was bought, none that it was sold, and `per_unit` makes a price of an amount."""
+    was bought, none that it was sold, `per_unit` makes a price of an amount, `money` means that a
+    quantity is an amount of money at the price of the entry, and `rate` that a fee is a share of
+    the fill's value."""
 
     name: str
     scale: float | None = None
@@ -134,6 +136,8 @@ class Column:
     cash: bool = False
     paid: bool = False
     per_unit: bool = False
+    money: bool = False
+    rate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,16 @@ _TOP = (
 )
 
 
+_OWNERS = {
+    "cash": ("side",),
+    "paid": ("side",),
+    "per_unit": ("price", "entry_price", "exit_price"),
+    "money": ("quantity",),
+    "rate": ("fee",),
+}
+"""The fields that can have a key."""
+
+
 class _Reader:
     """Reads one document; every complaint goes through `_wrong`."""
 
@@ -378,6 +388,8 @@ class _Reader:
                 "cash",
                 "paid",
                 "per_unit",
+                "money",
+                "rate",
             ),
         )
         if "option" in given and (name != "symbol" or not isinstance(given["option"], str)):
@@ -387,9 +399,9 @@ class _Reader:
                 "has option, which only a symbol can have: the column with the contract of an"
                 " option.",
             )
-        for key, field_name in (("cash", "side"), ("paid", "side"), ("per_unit", "price")):
-            if key in given and name != field_name:
-                self._wrong("columns", name, f"has {key}, which only a {field_name} can have.")
+        for key, owners in _OWNERS.items():
+            if key in given and name not in owners:
+                self._wrong("columns", name, f"has {key}, which only a {owners[0]} can have.")
         if "scale" in given and (name in TIME_FIELDS or name in TEXT_FIELDS):
             self._wrong("columns", name, "has a scale, which only numbers can have.")
         if name not in TIME_FIELDS and given.keys() & {"format", "unit", "timezone"}:
@@ -425,6 +437,8 @@ class _Reader:
             cash=bool(given.get("cash", False)),
             paid=bool(given.get("paid", False)),
             per_unit=bool(given.get("per_unit", False)),
+            money=bool(given.get("money", False)),
+            rate=bool(given.get("rate", False)),
         )
 
     def _template(self, name: str, given: Any) -> Template:

@@ -62,6 +62,12 @@ _COINS = frozenset(
         "GALA",
     ]
 )
+_EAST_NAMES = (
+    ("豪ドル", "AUD"), ("NZドル", "NZD"), ("カナダドル", "CAD"), ("米ドル", "USD"), ("ドル", "USD"),
+    ("ユーロ", "EUR"), ("ポンド", "GBP"), ("スイスフラン", "CHF"), ("トルコリラ", "TRY"),
+    ("南アランド", "ZAR"), ("メキシコペソ", "MXN"), ("円", "JPY"),
+)  # fmt: skip
+"""How Japanese brokers name currencies."""
 _SEPARATED = re.compile(r"([A-Z0-9]{2,12})[/_.:-]([A-Z0-9]{3,6})(?:[:_-].*)?")
 _OCC = re.compile(r"\.?-?([A-Z]{1,6})\d?\s*(\d{6})([CP])(\d{8}|\d{1,6}(\.\d+)?)")
 _NAMED_OPTION = re.compile(
@@ -75,12 +81,18 @@ _MONTHLY = re.compile(
     r"[/@]?([A-Z0-9]{1,4}) ?(?:\d\d-\d\d|(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)"
     r" ?'?\d{2}|\(?[FGHJKMNQUVXZ]\d{1,2}\)?)"
 )
+_MONTH_FIRST = re.compile(
+    r"(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC) ?'?\d{2} ([A-Z0-9]{1,4})"
+)
+_STRIKE = re.compile(r"(?<=\d) [\d.]+ (C|P|CALL|PUT)$")
+"""What the symbol of an option on a future ends with."""
 _VENUE = re.compile(
     r"^(F\.US\.|(CME|CBOT|CBOT_MINI|NYMEX|NYMEX_MINI|COMEX|COMEX_MINI|EUREX|ICEUS|GLOBEX)"
     r":(?=.*\d\d?$))"
     r"|[-.@_: ](FUT_)?"
     r"(X?CME|CBOT|XCBT|NYMEX|XNYM|COMEX|XCEC|EUREX|XEUR|GLOBEX|ECBOT|CFE|ICE|CMEMINI|FUT)$"
 )
+_DATED = re.compile(r"([A-Z]{2,5})-\d{1,2}[A-Z]{3}\d{2}(?:-[A-Z]{3})?")
 _CONTINUOUS = re.compile(r"(?:[A-Z_]+:)?[/@#]?([A-Z0-9]{1,4})(?:1!|2!|-F|=F|_F)?")
 _COIN_IN_DOLLARS = re.compile(
     r"(XBT|BTC|ETH|XRP|SOL|ADA|DOT|LTC|LINK|BNB|DOGE|EOS|BCH|ETC)-?USD(M|_PERP|_\d{6}"
@@ -183,6 +195,10 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
     ...     pair_of("XXBTZUSD"),
     ... )
     (('SOL', 'USDT'), None, ('BTC', 'USD'), ('BTC', 'USDT'), ('XBT', 'USD'))
+    >>> pair_of("SPOT_SOL_USDT")
+    ('SOL', 'USDT')
+    >>> pair_of("ドル/円"), pair_of("ユーロ/米ドル")
+    (('USD', 'JPY'), ('EUR', 'USD'))
     >>> pair_of("EURUSDc"), pair_of("GBPJPY.raw")
     (('EUR', 'USD'), ('GBP', 'JPY'))
     >>> pair_of("USDT_BTC"), pair_of("BTC-ETH"), pair_of("USD/JPY"), pair_of("ETH-BTC")
@@ -195,6 +211,9 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
     )
     if with_suffix := re.fullmatch(r"([A-Z]{6})[a-z.#+_-][a-zA-Z]{0,4}", symbol.strip()):
         name = with_suffix[1]  # As brokers write the kind of account: `EURUSDc`.
+    for word, code in _EAST_NAMES:
+        name = name.replace(word, code)
+    name = re.sub(r"^(SPOT|PERP|MARGIN)_", "", name)
     name = re.sub(r"[._-]?(PERP(ETUAL)?|SWAP|\.P)$", "", name)
     name = re.sub(r"^([A-Z0-9]+(USDT|USDC))M$", r"\1", name)
     if found := _SEPARATED.fullmatch(name):
@@ -220,6 +239,18 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
             if known or base in ("XAU", "XAG"):
                 return base, quote
     return None
+
+
+def pair_in(symbol: str, currency: str | None) -> tuple[str, str] | None:
+    """(base, quote) of a pair, or of a well-known coin that is priced in `currency`.
+
+    >>> pair_in("btc", "mxn"), pair_in("ETHUSDT", None), pair_in("AAPL", "USD")
+    (('BTC', 'MXN'), ('ETH', 'USDT'), None)
+    """
+    found = pair_of(symbol)
+    if found is None and currency and is_coin(symbol) and symbol.upper() != currency.upper():
+        return symbol.strip().upper(), currency.strip().upper()
+    return found
 
 
 def is_crypto(symbol: str) -> bool:
@@ -282,8 +313,19 @@ def future_of(symbol: str) -> str | None:
     ...     )
     ... ]
     ['ES', 'MNQ', 'NQ', 'ES', 'ES', 'ES', None, None, 'NQ', 'MES', 'rb', 'WIN', None]
+    >>> future_of("CLK4-CLM4"), future_of("BIT-29MAR24-CDE"), future_of("JUN 24 MES")
+    ('CL', 'BIT', 'MES')
+    >>> future_of("ESM4 5000 P")
+    'ES'
     """
-    text = _VENUE.sub("", symbol.strip().upper())
+    text = _VENUE.sub("", _STRIKE.sub("", symbol.strip().upper()))
+    near, _, far = text.partition("-")
+    if far and (root := future_of(near)) is not None and root == future_of(far):
+        return root  # A spread of two months.
+    if (found := _DATED.fullmatch(text)) and not is_coin(found[1]):
+        return found[1]
+    if (turned := _MONTH_FIRST.fullmatch(text)) and turned[1] in POINT_VALUES:
+        return turned[1]
     if found := (_MONTHLY.fullmatch(text) or _FUTURE.fullmatch(text)):
         root = found[1]
         if root in POINT_VALUES or text[0] in "/@" or " " in text:

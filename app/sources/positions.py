@@ -5,16 +5,15 @@ May touch: nothing.
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from app.sources import making
-from app.sources.cells import Cells, as_text
+from app.sources.cells import as_text
 from app.sources.mapping import SUMMARY_NUMBERS, TableMapping
 from app.sources.notes import Notes
-from app.sources.pairs import future_of, is_option
+from app.sources.row_reader import RowReader
 from app.sources.sides import Side
 from app.sources.tables import Row
 
@@ -46,17 +45,18 @@ class ClosedTrade(NamedTuple):
     net: bool
 
 
-class Positions:
-    """Makes an event of each row; it remembers the rows without an id, to tell equal ones apart."""
+class Positions(RowReader):
+    """Makes an event of each row."""
 
     def __init__(self, mapping: TableMapping, module: str, notes: Notes) -> None:
-        self._cells = Cells(mapping)
-        self._mapping = mapping
-        self._module = module
-        self._notes = notes
-        self._twins = making.Occurrences()
+        super().__init__(mapping, module, notes)
         self._numbers = [name for name in SUMMARY_NUMBERS if self._cells.has(name)]
         self._labels = [name for name in _LABELS if self._cells.has(name)]
+        self._per_unit = [
+            name
+            for name in ("entry_price", "exit_price")
+            if name in mapping.columns and mapping.columns[name].per_unit
+        ]
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
 
     def event(self, row: Row) -> tuple[dict[str, Any], ClosedTrade | None] | None:
@@ -143,6 +143,8 @@ class Positions:
         summary["exit_timestamp"] = cells.time(row, "exit_timestamp")
         if _numbers(summary.get("max_drawdown")):
             summary["max_drawdown"] = abs(summary["max_drawdown"])
+        for name in self._per_unit:
+            summary[name] = self._over_quantity(row, summary[name])
         direction = self._direction(row)
         if self._turned(summary):
             direction = -1
@@ -173,6 +175,13 @@ class Positions:
             )
         return making.without_nothing(summary), told
 
+    def _over_quantity(self, row: Mapping[str, Any], amount: Any) -> Any:
+        """The price that an amount of money is, by the quantity."""
+        quantity = self._cells.number(row, "quantity")
+        if not _numbers(amount, quantity) or not quantity:
+            return amount
+        return round(abs(amount / quantity), 10)
+
     def _turned(self, summary: dict[str, Any]) -> bool:
         """Where the columns are those of the purchase and the sale: whether the sale came first,
         and then entry and exit change places."""
@@ -187,7 +196,10 @@ class Positions:
 
     def _exchange_prices(self, summary: dict[str, Any]) -> None:
         """Of a short, the price of the sale is the entry's."""
-        if self._prices and BOUGHT.search(self._mapping.columns["entry_price"].name):
+        if self._prices and (
+            BOUGHT.search(self._mapping.columns["entry_price"].name)
+            or "entry_price" in self._per_unit
+        ):
             summary["entry_price"], summary["exit_price"] = (
                 summary["exit_price"],
                 summary["entry_price"],
@@ -209,8 +221,9 @@ class Positions:
         prices, `rr` from return and drawdown."""
         if self._prices and direction is not None:
             self._from_prices(row, summary, direction)
-        if summary.get("roi") is None and _numbers(summary.get("pnl_usd")):
-            self._from_stake(row, summary)
+        by_stake = self._cells.has("stake") and not self._cells.has("roi")
+        if (summary.get("roi") is None or by_stake) and _numbers(summary.get("pnl_usd")):
+            self._from_stake(row, summary, direction)
         if summary.get("rr") is None and _numbers(summary.get("roi"), summary.get("max_drawdown")):
             summary["rr"] = making.return_to_drawdown(
                 summary["roi"], summary["max_drawdown"], self._mapping.drawdown_floor
@@ -220,9 +233,14 @@ class Positions:
                 summary["entry_timestamp"], summary["exit_timestamp"]
             )
 
-    def _from_stake(self, row: Mapping[str, Any], summary: dict[str, Any]) -> None:
-        """The return of a profit on what was put in, where there are no prices."""
+    def _from_stake(
+        self, row: Mapping[str, Any], summary: dict[str, Any], direction: int | None
+    ) -> None:
+        """The return of a profit on what was put in, where there are no prices.  What a short was
+        bought back for is not what it was sold for: the profit is between them."""
         stake, fees = self._cells.number(row, "stake"), summary.get("fees_usd")
+        if direction == -1 and self._mapping.bought_sold and _numbers(stake):
+            stake = abs(stake) + summary["pnl_usd"]
         if _numbers(stake) and stake:
             paid = fees if self._mapping.profit == "gross" and _numbers(fees) else 0.0
             summary["roi"] = round((summary["pnl_usd"] - paid) / abs(stake), 8)
@@ -235,7 +253,7 @@ class Positions:
         fees: Any = summary.get("fees_usd")
         pnl: Any = summary.get("pnl_usd")
         told = self._told_value(row)
-        value = told if told is not None or self._lacks_value(row) else 1.0
+        value = told if told is not None or self._lacks_value(self._cells.symbol(row)) else 1.0
         if value is None and not (_numbers(pnl) and _numbers(fees) and self._mapping.profit):
             symbol = self._cells.symbol(row)
             summary[_WRONG] = (
@@ -306,27 +324,11 @@ class Positions:
 
     def _told_value(self, row: Mapping[str, Any]) -> float | None:
         """Money per point and unit, by the mapping's pattern or the row's column."""
-        if self._mapping.multipliers:
-            symbol = str(self._cells.symbol(row))
-            found = next(
-                (
-                    v
-                    for pattern, v in self._mapping.multipliers.items()
-                    if fnmatch.fnmatchcase(symbol, pattern)
-                ),
-                None,
-            )
-            if found is not None:
-                return found
+        named = self._value_by_name(self._cells.symbol(row))
+        if named is not None:
+            return named
         own: Any = self._cells.number(row, "multiplier")
         return float(own) if _numbers(own) else None
-
-    def _lacks_value(self, row: Mapping[str, Any]) -> bool:
-        """Whether the mapping tells contract values of others, and none of this contract."""
-        symbol = str(self._cells.symbol(row))
-        return bool(self._mapping.multipliers) and (
-            is_option(symbol) or future_of(symbol) is not None
-        )
 
 
 def _numbers(*values: Any) -> bool:

@@ -68,6 +68,9 @@ _EXACT = {
             "vétel",
             "købt",
             "osto",
+            "買い",
+            "largo",
+            "larga",
         ],
         Side(1, 1),
     ),
@@ -111,6 +114,9 @@ _EXACT = {
             "satış",
             "prodej",
             "eladás",
+            "売り",
+            "corto",
+            "corta",
         ],
         Side(-1, -1),
     ),
@@ -150,7 +156,7 @@ _EXACT = {
         Side(1, 1),
     ),
     **dict.fromkeys(
-        ("v", "venda", "sprzedaż", "sålt", "solgt", "매도", "売付", "证券卖出"), Side(-1, -1)
+        ("v", "venda", "sprzedaż", "sålt", "solgt", "매도", "売", "売付", "证券卖出"), Side(-1, -1)
     ),
     **dict.fromkeys(
         ("買建", "買埋建", "新規買", "信用新規買", "买开", "买入开仓"), Side(1, 1, True)
@@ -159,6 +165,7 @@ _EXACT = {
     **dict.fromkeys(("返済売", "売埋", "信用返済売", "卖平", "卖出平仓"), Side(-1, 1, False)),
     **dict.fromkeys(("返済買", "買埋", "信用返済買", "买平", "买入平仓"), Side(1, -1, False)),
     **dict.fromkeys(("bto", "buy to open", "long open", "open buy", "buy open"), Side(1, 1, True)),
+    **dict.fromkeys(("csp", "cc", "covered call", "cash secured put"), Side(-1, -1)),
     **dict.fromkeys(("long > short", "long to short"), Side(-1, -1, True)),
     **dict.fromkeys(("short > long", "short to long"), Side(1, 1, True)),
     **dict.fromkeys(
@@ -205,7 +212,10 @@ _EXACT = {
 }
 LETTERS = frozenset("cakv")
 """Letters that are sides only where both sides are written with letters."""
-_EAST_BUY, _EAST_SELL = re.compile("現物買|买入|買入|買付"), re.compile("現物売|卖出|賣出|売付")
+_EAST_BUY, _EAST_SELL = (
+    re.compile("現物買|买入|買入|買付|買進|买进|現買|購入"),
+    re.compile("現物売|卖出|賣出|売付|現賣|売却"),
+)
 _EXPIRY = re.compile(r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b")
 _SPLIT = re.compile(r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b")
 _REVERSE = re.compile(r"\b(reverse|rev)\b.*\bsplit\b|^spr$|\bconsolidation\b")
@@ -232,7 +242,7 @@ _SENTENCE = re.compile(
 )
 _PAIR_AND_SIDE = re.compile(r"[A-Z0-9/_.:-]{5,}\s+(Long|Short|LONG|SHORT)\b")
 _REINVESTED = re.compile(r"(dividend )?reinvestment\b|reinvest(ed)? shares")
-_GLUE = re.compile(r"[\s_./|-]+")
+_GLUE = re.compile(r"[\s_./|·-]+")
 
 
 @lru_cache(maxsize=16_384)
@@ -286,8 +296,9 @@ def read_side(text: str) -> Side | Event | None:
         return _EXACT[named[1]]
     if of_order := re.fullmatch(r"(market|limit|stop)[ _](bid|offer|ask)", word):
         return _EXACT["buy" if of_order[2] == "bid" else "sell"]
-    verbs = set(re.findall(r"\b(buy|sell)\b", word))
-    if len(verbs) == 1 and not re.search(r"\b(long|short)\b", word):
+    glued = _GLUE.sub(" ", word)
+    verbs = set(re.findall(r"\b(buy|sell)\b", glued))
+    if len(verbs) == 1 and not re.search(r"\b(long|short)\b", glued):
         return _EXACT[verbs.pop()]
     return _of_two_words(word)
 

@@ -19,6 +19,7 @@ from app.sources.column_names import is_known
 from app.sources.files import opened, plain_name
 from app.sources.notes import Notes
 from app.sources.sheets import UTF_8, form_of, sheets
+from app.sources.unfolded import unfolded
 
 __all__ = [
     "UTF_8",
@@ -73,7 +74,7 @@ def table(
         return
     notes = Notes() if notes is None else notes
     with sheets(path, delimiter, encoding, wanted) as found:
-        every = blocks_of(found, frozenset(wanted), notes)
+        every = map(unfolded, blocks_of(found, frozenset(wanted), notes))
         nearest: Block | None = None
         number = 0
         for number, block in enumerate(every, 1):
@@ -132,7 +133,7 @@ def blocks(path: str, delimiter: str | None, encoding: str, notes: Notes) -> Ite
         yield Block("", 0, found.columns, found.rows)
         return
     with sheets(path, delimiter, encoding) as every:
-        yield from blocks_of(every, frozenset(), notes)
+        yield from map(unfolded, blocks_of(every, frozenset(), notes))
 
 
 def encoding_of(path: str) -> str:

@@ -103,6 +103,7 @@ _DAY = (
     r"(?P<mon>[a-zäûéù]{3,10})\.?(?P<s1>[ -])(?P<d>\d{1,2})(?P<s2>,? ?-?)\s*(?P<y>\d{4})",
     r"(?P<y>\d{4})(?P<s1>[- ])(?P<mon>[a-z]{3})(?P=s1)(?P<d>\d{1,2})",
     r"(?P<y>(?:19|20)\d{2})(?P<m>\d{2})(?P<d>\d{2})",
+    r"(?P<roc>1\d{2})(?P<s1>[-/.])(?P<m>\d{2})(?P=s1)(?P<d>\d{2})",
 )
 _WHOLE = tuple(
     re.compile(
@@ -118,6 +119,9 @@ _CLOCK_FIRST = re.compile(
     r"(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[ap]m)?),?\s+(\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4})",
     re.IGNORECASE,
 )
+_EAST = (("香港", "Asia/Hong_Kong"), ("美東", "US/Eastern"), ("美东", "US/Eastern"))
+"""Places whose clock a cell may name in brackets."""
+_OFFSET_AND_NAME = re.compile(r"([+-]\d{2}:?\d{2}) [A-Z]{2,5}$")
 _MARK = re.compile(r"(?<=\d) (BP|EP)$")
 """Of Sierra Chart's times of the first and the last fill of a position."""
 _AS_OF = re.compile(r".*\bas of\s+", re.IGNORECASE)
@@ -158,8 +162,14 @@ def parsed(text: str) -> Read | None:
     ...     parsed("5. März 2024").first,
     ... )
     (29, 0, 3)
+    >>> parsed("113/03/04").year, parsed("04/03/2567").year
+    (2024, 2024)
     """
     cell, place = _NAMED.sub(r"\1", _MARK.sub("", _AS_OF.sub("", text.strip()))), ""
+    cell = _OFFSET_AND_NAME.sub(r"\1", cell)
+    for word, zone in _EAST:
+        if cell.endswith((f"({word})", f"（{word}）")):
+            cell, place = cell[: -len(word) - 2].rstrip(), zone
     if (named := _ZONE.search(cell)) and named[1] in available_timezones():
         cell, place = cell[: named.start()], named[1]
     if clock_first := _CLOCK_FIRST.fullmatch(cell):
@@ -170,8 +180,7 @@ def parsed(text: str) -> Read | None:
     if match is None:
         return None
     part = match.groupdict()
-    year = int(part["y"])
-    year += 0 if year > 99 else (2000 if year < 70 else 1900)
+    year = _year(part)
     if part.get("mon"):
         name = part["mon"].lower()
         month = (
@@ -194,6 +203,16 @@ def parsed(text: str) -> Read | None:
     if not known or clock is ... or not _possible(year, first, second, order):
         return None
     return Read(year, first, second, order, clock, offset, place)  # type: ignore[arg-type]
+
+
+def _year(part: dict[str, str | None]) -> int:
+    """The year, also where it is counted as in Taiwan (from 1912 on) or in Thailand."""
+    if part.get("roc"):
+        return int(part["roc"] or 0) + 1911
+    year = int(part["y"] or 0)
+    if year > 2500:
+        return year - 543
+    return year + (0 if year > 99 else (2000 if year < 70 else 1900))
 
 
 def _clock(part: dict[str, str | None]) -> object:

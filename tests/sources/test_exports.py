@@ -313,6 +313,23 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "what was given and what was taken",
         ),
         (
+            "Date(UTC),Pair,Sell,Buy,Status\n"
+            "2024-03-04 10:00:00,USDTBTC,650 USDT,0.01 BTC,Successful\n",
+            "what was given and what was taken",
+        ),
+        (
+            "Time,Pair,Type,Quantity,QuantityRemaining,Limit,PricePerUnit\n"
+            "2024-03-04 10:00:00,ETHUSDT,LIMIT_BUY,2,0,3400,3390\n"
+            "2024-03-05 10:00:00,ETHUSDT,LIMIT_SELL,2,0.5,3500,3510\n",
+            "filled in part",
+        ),
+        (
+            "Time,Coin,Side,Rate,Amount,Currency\n"
+            "2024-03-04 10:00:00,BTC,Buy,2300000,23000,THB\n"
+            "2024-03-14 10:00:00,BTC,Sell,2600000,0.01,BTC\n",
+            "amounts in BTC in some rows and in THB in others",
+        ),
+        (
             "Time,Symbol,Side,Price,Qty\n09:31:02,AAPL,B,180.10,100\n09:41:02,AAPL,S,180.60,100\n",
             "times of day without a date",
         ),

@@ -41,6 +41,8 @@ NICE = (
 )
 _TELLING = 0.1
 """What the rounding of an amount may be of it, at most, for it to tell anything."""
+_FLAT_FEE = 25
+"""What a fee may be that is the same for small trades as for large ones."""
 _MOST = 0.8
 """Share of rows that a reading has to explain to be taken."""
 
@@ -331,7 +333,7 @@ def read_amounts(
     if best is not None:
         return best[2]
     for column, numbers in columns:
-        share, values = _nearly(numbers, names, sizes)
+        share, values = _nearly(numbers, names, sizes, buys)
         if share >= _MOST:
             return Amount(column, "net", all(v == 1 for v in values.values()), values)
     return None
@@ -374,15 +376,24 @@ def _amount_share(
 
 
 def _nearly(
-    numbers: Sequence[float | None], names: Sequence[str], sizes: Sequence[float | None]
+    numbers: Sequence[float | None],
+    names: Sequence[str],
+    sizes: Sequence[float | None],
+    buys: Sequence[bool | None],
 ) -> tuple[float, dict[str, float]]:
     """Amounts from which small fees that no column has are taken off."""
-    rows = [(abs(a), name, s) for a, name, s in zip(numbers, names, sizes, strict=True) if a and s]
+    rows = [
+        (abs(a), name, s, buy)
+        for a, name, s, buy in zip(numbers, names, sizes, buys, strict=True)
+        if a and s
+    ]
     good = 0
     values: dict[str, float] = {}
-    for paid, name, size in rows:
+    for paid, name, size, buy in rows:
         value = min((0.01, 0.1, 1, 10, 100, 1000), key=lambda v: abs(v * size - paid) / (v * size))
-        if abs(value * size - paid) <= max(0.05 * value * size, 2.5):
+        cost = (paid - value * size) * (1 if buy else -1)
+        usual = buy is not None and 0 <= cost <= min(_FLAT_FEE, 0.25 * value * size)
+        if usual or abs(cost) <= max(0.05 * value * size, 2.5):
             good += 1
             # Several of one name, as of a share and its option, are told row by row.
             values[name] = max(value, values.get(name, 0.0))

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import NAMES, currency_in, is_in_points, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.fee_columns import fee_columns
 from app.sources.drafting.side_columns import side_column, with_effect
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.symbol_columns import CURRENCIES, SymbolColumns
+from app.sources.pairs import may_be_inverse
 from app.sources.sides import Side, opens_or_closes, read_side
 
 POSITIONS = (
@@ -88,6 +89,13 @@ _OF_FEES = (
 )
 _PER_POINT = re.compile(r"/ ?(pt|point)s?\b|per point", re.IGNORECASE)
 """Of a stake: money per point, which is a quantity."""
+_TERMS = (
+    (re.compile("^short_term"), "long_term"),
+    (re.compile("^long_term"), "short_term"),
+    (re.compile("_st$"), "_lt"),
+    (re.compile("_lt$"), "_st"),
+)
+"""How the names of profits of short and of long term differ."""
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
 
 
@@ -143,9 +151,10 @@ class Chooser:
         spec = found.get("pnl_usd")
         if spec is None or len(spec.columns) > 1:
             return
-        for one, other in (("short", "long"), ("long", "short")):
-            if (own := self._names[spec.column]).startswith(f"{one}_term"):
-                twin = own.replace(one, other, 1)
+        own = self._names[spec.column]
+        for one, other in _TERMS:
+            twin = one.sub(other, own)
+            if twin != own:
                 spec.columns += [column for column, name in self._names.items() if name == twin]
                 return
 
@@ -169,17 +178,19 @@ class Chooser:
         if name == "quantity":
             yield from (column for column in c.columns if _PER_POINT.search(column))
         known = [*NAMES[name], *(NAMES["pnl_usd"] if name == "roi" else ())]
-        for word in known:
-            for column, own in self._names.items():
-                if own != word:
-                    continue
-                if (
-                    name in ("roi", "pnl_usd")
-                    and word in NAMES["pnl_usd"]
-                    and c.has_percent(column) != (name == "roi")
-                ):
-                    continue  # A profit in percent is a return.
-                yield column
+        exact = [
+            (word, column) for word in known for column, own in self._names.items() if own == word
+        ]
+        if name == "pnl_usd":
+            exact.sort(key=lambda one: is_in_points(one[1]))
+        for word, column in exact:
+            if (
+                name in ("roi", "pnl_usd")
+                and word in NAMES["pnl_usd"]
+                and c.has_percent(column) != (name == "roi")
+            ):
+                continue  # A profit in percent is a return.
+            yield column
         if name == "fee_currency":
             yield from (
                 column for column in c.columns if re.search(_OF_FEES, column, re.IGNORECASE)
@@ -267,8 +278,8 @@ class Chooser:
         if name == "stake" and _PER_POINT.search(column):
             return False
         if name == "quantity" and not _PER_POINT.search(column):
-            if re.search("[$€£¥₹]", column):
-                return False  # Money, by its name.
+            if self._is_money(column):
+                return False
             signs = sum(n for unit, n in c.signs(column).items() if unit in CURRENCIES)
             if signs * 2 > len(values) or not any(c.read_numbers(column)):
                 return False  # An amount of money, or what is left of a position.
@@ -285,6 +296,8 @@ class Chooser:
                 return False
             if name == "price" and set(c.read_numbers(column)) == {1} and self._has_prices(column):
                 return False  # A rate of exchange.
+            if name in ("price", "entry_price", "exit_price") and not any(c.read_numbers(column)):
+                return False
             return c.is_numeric(column) and (
                 name != "multiplier" or all(n > 0 for n in c.read_numbers(column))
             )
@@ -302,6 +315,18 @@ class Chooser:
         if name in ("timeframe", "chain", "bucket"):
             return not c.is_numeric(column) or name == "timeframe"
         return True
+
+    def _is_money(self, column: str) -> bool:
+        """Whether the name says that its numbers are money, and no contracts are counted in it."""
+        if re.search("[$€£¥₹]", column):
+            return True
+        if currency_in(column) in (None, "BTC", "ETH"):
+            return False
+        c = self._contents
+        return not any(
+            c.words(other) and all(may_be_inverse(word) for word in c.words(other))
+            for other in c.columns
+        )
 
     def _has_prices(self, but: str) -> bool:
         return any(
@@ -332,7 +357,7 @@ class Chooser:
             ]
             found = others if len(others) == 1 else []
         if not found:
-            return None
+            return self._clock_alone(name)
         full = [
             column
             for column in found
@@ -342,8 +367,21 @@ class Chooser:
         ]
         if full:
             return self._time_spec([full[0]])
-        day = found[0]
-        clock = self._clock_of(day, used)
+        return self.time_of(found[0], used)
+
+    def _clock_alone(self, name: str) -> Spec | None:
+        """The time of day of the field, with the only day that the table has."""
+        clocks = [c for c in self._candidates(name) if self._contents.is_clock(c)]
+        days = [
+            column
+            for column in self._contents.time_columns
+            if (t := self._contents.time(column)) is not None and not t.has_clock
+        ]
+        return self._time_spec([days[0], clocks[0]]) if clocks and len(days) == 1 else None
+
+    def time_of(self, day: str, used: Iterable[str] = ()) -> Spec | None:
+        """A day, with the time of day in another column where there is one."""
+        clock = self._clock_of(day, set(used))
         return self._time_spec([day, clock] if clock else [day])
 
     def _clock_of(self, day: str, used: set[str]) -> str | None:
@@ -356,6 +394,10 @@ class Chooser:
         same = [column for column in clocks if self._stem(column) == stem]
         if same:
             return same[0]
+        order = list(self._contents.columns)
+        behind = order[order.index(day) + 1 : order.index(day) + 2]
+        if behind and behind[0] in clocks and not self._stem(behind[0]):
+            return behind[0]
         return (
             clocks[0]
             if len(clocks) == 1 and not stem & {"entry", "exit", "open", "close"}
@@ -370,6 +412,11 @@ class Chooser:
             "datum",
             "zeit",
             "uhrzeit",
+            "heure",
+            "schlusstag",
+            "schlusszeit",
+            "de",
+            "d",
             "of",
             "hour",
             "fecha",

@@ -6,15 +6,20 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-from zoneinfo import available_timezones
+from datetime import date
+from zoneinfo import ZoneInfo, available_timezones
 
 from app.sources import times
-from app.sources.cells import as_text
+from app.sources.cells import as_text, parse_time
 from app.sources.column_names import known_as
 from app.sources.drafting.choose import TIMES
 from app.sources.drafting.contents import zone_of_name
 from app.sources.drafting.decided import Decided
-from app.sources.mapping import OPEN_QUESTION
+from app.sources.mapping import OPEN_QUESTION, Column
+
+_UTC = ZoneInfo("UTC")
+_DAYS_APART = 4
+"""What two times of one fill may be apart, such as those of its trade and its settlement."""
 
 
 def settle_times(decided: Decided) -> None:
@@ -113,19 +118,24 @@ def _zone_of_texts(texts: list[str]) -> tuple[str | None, str]:
 
 
 def _order_by_days(decided: Decided, column: str) -> str:
-    """The order with which alone the column's days are those of another one, in which the year
-    comes first."""
+    """The order with which alone the column's days are, but for some, those of another one that can
+    be read in one way only."""
     contents = decided.kept.contents
     own = [as_text(v) if v is not None else "" for v in contents.cells(column)]
     for other in contents.time_columns:
-        days = [(as_text(v)[:10] if v is not None else "") for v in contents.cells(other)]
-        if other == column or not all(re.fullmatch(r"\d{4}-\d\d-\d\d", day) for day in days):
+        reading = contents.time(other)
+        if other == column or reading is None or reading.keys.get("format") == OPEN_QUESTION:
+            continue
+        read = Column(other, format=reading.keys.get("format"), unit=reading.keys.get("unit"))
+        days = [str(parse_time(v, read, _UTC))[:10] for v in contents.cells(other)]
+        if not all(re.fullmatch(r"\d{4}-\d\d-\d\d", day) for day in days):
             continue
         fits = [
             order
             for order in ("dm", "md")
             if all(
-                (found := times.moment(text, order)) and found[0].date().isoformat() == day
+                (found := times.moment(text, order))
+                and abs((found[0].date() - date.fromisoformat(day)).days) <= _DAYS_APART
                 for text, day in zip(own, days, strict=True)
             )
         ]

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from app.sources import times
 from app.sources.cells import DASHES, NOTHING, as_text, parse_number, parse_time
 from app.sources.column_names import known_as
-from app.sources.figures import marks, written
+from app.sources.figures import marks, thirty_seconds, written
 from app.sources.making import DAYS, UNITS, is_time
 from app.sources.mapping import OPEN_QUESTION, Column
 from app.sources.tables import Row
@@ -27,6 +27,7 @@ from app.sources.tables import Row
 MOST = 0.75
 """Share of a column's cells that have to be readable as what it is taken for; the others will be
 dead letters with their line."""
+_NO_THOUSANDS = re.compile(r"\d{2,3}['’]\d\d")
 _EPOCH = re.compile(r"\d{10}(\.\d+)?|\d{13}(\.\d+)?|\d{16}|\d{19}")
 _CLOCK = re.compile(
     r"\d{1,2}:\d{2}(:\d{2}([.,]\d{1,7})?)?\s*([ap]\.?m\.?)?(\s*[A-Z]{2,4})?", re.IGNORECASE
@@ -185,9 +186,22 @@ class Contents:
     def numbers(self, column: str) -> list[float | None]:
         """The number in each row, None where there is none."""
         found = self._cached(
-            "numbers", column, lambda: [self._number(v) for v in self.cells(column)]
+            "numbers",
+            column,
+            lambda: (
+                [_in_32nds(v) for v in self.cells(column)]
+                if self.is_in_32nds(column)
+                else [self._number(v) for v in self.cells(column)]
+            ),
         )
         return found  # type: ignore[no-any-return]
+
+    def is_in_32nds(self, column: str) -> bool:
+        """Whether prices such as `119'08` stand there, which cannot be thousands."""
+        texts = [v for v in self.values(column) if isinstance(v, str)]
+        return any(_NO_THOUSANDS.fullmatch(text) for text in texts) and all(
+            thirty_seconds(text) is not None for text in texts
+        )
 
     def read_numbers(self, column: str) -> list[float]:
         return [n for n in self.numbers(column) if n is not None]
@@ -398,6 +412,11 @@ def _year_may_be_first(texts: list[str]) -> bool:
         and len(years) <= 2
         and (len(days) > len(years) or max(days) > 31 or min(days) < 10)
     )
+
+
+def _in_32nds(value: Any) -> float | None:
+    found = thirty_seconds(value) if isinstance(value, str) else None
+    return None if found is None else float(found)
 
 
 def _cell(value: Any) -> Any:

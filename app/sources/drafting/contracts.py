@@ -29,7 +29,11 @@ def ask_contract_values(decided: Decided, symbols: object) -> None:
     roots: dict[str, list[str]] = {}
     spec = decided.fields.get("symbol")
     coins = spec is not None and known_as(spec.column) in ("coin", "currency", "asset")
-    bare = not coins and all(name.strip().upper() in POINT_VALUES for name in names)
+    size = decided.fields.get("quantity")
+    whole = size is None or all(
+        n.is_integer() for c in size.columns for n in decided.kept.contents.read_numbers(c)
+    )
+    bare = not coins and whole and all(name.strip().upper() in POINT_VALUES for name in names)
     for name in names:
         root = future_of(name) or (name.strip().upper() if bare else None)
         if root is not None and name not in options:
@@ -66,7 +70,7 @@ def ask_by_class(decided: Decided, names: list[str]) -> None:
     """Contracts that are told by a column of asset classes alone: their symbols look like those of
     shares."""
     contents, fields = decided.kept.contents, decided.fields
-    if len(fields["symbol"].columns) > 1:
+    if len(fields["symbol"].columns) > 1 or "option" in fields["symbol"].keys:
         return
     for column in contents.columns:
         words = {word for word in contents.words(column) if _CONTRACTS.fullmatch(word.strip())}

@@ -21,6 +21,7 @@ _ASSUMED = (
 _ABROAD_QUESTION = (
     "The currency of the profits: the file does not use American formats and does not say."
 )
+_OPTION = re.compile(r"-[CP]$")
 _ROUND = 0.002
 """By how much the logarithm of a contract value may differ from that of a power of ten."""
 _EXCHANGES = {
@@ -142,7 +143,9 @@ def settle_currency(decided: Decided) -> None:
         if "symbol" in fields and len(fields["symbol"].columns) == 1
         else []
     )
-    pairs = bool(symbols) and all(pair_of(symbol) for symbol in symbols)
+    pairs = bool(symbols) and all(
+        pair_of(symbol) and not _OPTION.search(symbol) for symbol in symbols
+    )
     profit = [fields["pnl_usd"].column] if "pnl_usd" in fields else []
     signs: dict[str, int] = {}
     for column in profit or money:
@@ -161,15 +164,7 @@ def settle_currency(decided: Decided) -> None:
         decided.guessed.append(f"The currency is {likeliest}, by the signs in the cells{several}.")
         return
     named = next((code for column in (*profit, *money) if (code := currency_in(column))), None)
-    if (
-        named
-        and not _bare_dollars(decided, money)
-        and not (
-            decided.rows == "fills"
-            and pairs
-            and len({pair[1] for s in symbols if (pair := pair_of(s))}) > 1
-        )
-    ):
+    if named and not _bare_dollars(decided, money) and not (decided.rows == "fills" and pairs):
         decided.keys["currency"] = (named, "by a column's name")
         decided.guessed.append(f"The currency is {named}, by a column's name.")
         return

@@ -16,18 +16,20 @@ from app.sources.drafting.contents import Contents
 from app.sources.drafting.currency import settle_currency
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.directions import settle_books, settle_sides, settle_trade_ids
+from app.sources.drafting.kept import Kept
 from app.sources.drafting.position_times import find_entry
+from app.sources.drafting.premiums import find_premiums
+from app.sources.drafting.quantities import ask_quantity, refuse_filled_in_part, refuse_mixed_units
 from app.sources.drafting.row_kinds import TAKEN, fields_of
 from app.sources.drafting.rows import (
-    Kept,
     by_side,
-    by_status,
     incomplete,
     still_open,
     without_quote_legs,
     without_reversed,
 )
 from app.sources.drafting.spec import Fields, Spec
+from app.sources.drafting.statuses import by_status
 from app.sources.filters import filled_down
 from app.sources.mapping import OPEN_QUESTION
 
@@ -59,7 +61,9 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
         (
             c
             for c in contents.columns
-            if re.match(r"filled|executed|exec_q|fill_q", known_as(c)) and contents.is_numeric(c)
+            if re.match(r"filled|executed|(cum_)?exec_q|fill_q", known_as(c))
+            and not re.search(r"price|value|fee|_at$", known_as(c))
+            and contents.is_numeric(c)
         ),
         None,
     )
@@ -94,22 +98,21 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     settle_times(decided)
     settle_sides(decided, unknown)
     if any(spec.columns == [OPEN_QUESTION] for name, spec in fields.items() if name == "quantity"):
-        decided.asked.append(
-            "Which column has the quantities: times, prices and sides look like fills, but no"
-            " quantity was found.  An amount of money is none: if there are only amounts, export"
-            " the fills with their quantities."
-        )
+        ask_quantity(decided)
     if "price" in fields and fields["price"].columns == [OPEN_QUESTION]:
         decided.asked.append(
             "Which column has the prices: times, quantities and sides look like fills, but no price"
             " was found.  If each row is a closed position, draft again with --rows positions."
         )
     if rows == "fills":
+        refuse_filled_in_part(path, decided)
+        refuse_mixed_units(path, decided)
         settle_trade_ids(decided)
         settle_books(decided)
     settle_currency(decided)
     _numbered(decided)
     if rows == "positions":
+        find_premiums(decided)
         position_values.settle(decided)
     else:
         fill_values.settle(decided)
@@ -166,13 +169,12 @@ def _again(
         found, kind, _ = fields_of(path, contents, asked_for)
     except BadDataError:
         return fields
-    return (
-        found
-        if kind == rows and fields.keys() <= found.keys()
-        else {**found, **fields}
-        if kind == rows
-        else fields
-    )
+    if kind != rows:
+        return fields
+    if fields.keys() <= found.keys():
+        return found
+    known = {name: spec for name, spec in fields.items() if spec.columns != [OPEN_QUESTION]}
+    return {**fields, **found, **known}
 
 
 def _numbered(decided: Decided) -> None:
@@ -209,6 +211,10 @@ def _decimal(decided: Decided) -> None:
     contents = decided.kept.contents
     for name in ("price", "entry_price", "exit_price"):
         spec = decided.fields.get(name)
+        if spec and contents.is_in_32nds(spec.column):
+            decided.keys["apostrophe"] = ("32nds", "119'08 cannot be thousands")
+            decided.guessed.append(f"{spec.column} is in 32nds of a point.")
+            return
         cells = [str(v) for v in contents.values(spec.column)] if spec else []
         if (
             cells

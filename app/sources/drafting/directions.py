@@ -168,7 +168,7 @@ def _unknown_words(decided: Decided) -> bool:
         words = list(decided.kept.contents.words(column))
         if (
             known_as(column) in NAMES["side"][:20]
-            and 1 < len(words) <= 4
+            and (1 if known_as(column) == "side" else 2) <= len(words) <= 4
             and column not in decided.used()
         ):
             decided.fields["side"] = Spec([column])

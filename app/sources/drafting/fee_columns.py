@@ -1,4 +1,4 @@
-"""Which columns have fees: amounts, each once, and no rates.
+"""Which columns have fees (amounts, each once, and no rates), and their sign.
 
 May touch: nothing.
 """
@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 
 from app.sources.drafting.contents import Contents
-from app.sources.drafting.spec import Names
+from app.sources.drafting.decided import Decided
+from app.sources.drafting.spec import Names, Spec
 
 _FEE = re.compile(
     r"fee|kosten|^costs$|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
-    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|手續費|手续费|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)iva(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
+    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|^rollover|手續費|手续费|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)iva(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(
-    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
+    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
 )
 _LARGEST_RATE = 0.01
 """What a fee may be of the traded value, at most."""
@@ -72,3 +73,18 @@ def _without_rates(contents: Contents, names: Names, columns: list[str]) -> list
             rates.append(column)
     amounts = [column for column in columns if column not in rates]
     return amounts if any(re.search("comm|fee", names[c]) for c in amounts) else columns
+
+
+def are_negative(decided: Decided, spec: Spec) -> bool:
+    """Whether most fees are below 0: what was paid is negative in this table."""
+    numbers = [n for c in spec.columns for n in decided.kept.contents.read_numbers(c) if n]
+    return sum(n < 0 for n in numbers) * 2 > len(numbers)
+
+
+def say_fees(decided: Decided, spec: Spec, negative: bool) -> None:
+    """Write the sign of the fees, and which columns they are, into the draft."""
+    if negative:
+        spec.keys["scale"] = -float(spec.keys.get("scale", 1))
+        spec.comment = "amounts paid are negative in this table"
+    if len(spec.columns) > 1:
+        decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")

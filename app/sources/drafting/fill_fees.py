@@ -10,14 +10,18 @@ import re
 import statistics
 from itertools import combinations
 
+from app.sources.cells import as_text
 from app.sources.column_names import currency_in, known_as
 from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fill_rows import purchases, say_rates
+from app.sources.drafting.fee_columns import are_negative, say_fees
+from app.sources.drafting.fill_rows import find_rates, profits_of, purchases
 from app.sources.drafting.spec import Spec
+from app.sources.drafting.symbol_columns import CURRENCIES
+from app.sources.drafting.text import spec_text
 from app.sources.mapping import BASE, TRADED
-from app.sources.pairs import future_of, is_option, may_be_inverse, pair_of
+from app.sources.pairs import future_of, is_option, may_be_inverse, pair_in
 
 _COSTS = re.compile(
     r"((trade|trading|transaction|total|execution)_)?costs?|taxas?|tasas?|opłat[ay]|poplatek|masraf"
@@ -29,19 +33,44 @@ SMALL = 0.03
 
 
 def settle_fees(decided: Decided) -> None:
+    """Which columns have the fees, and their sign."""
     spec = decided.fields.get("fee") or _small_costs(decided) or _fee_by_amounts(decided)
     if spec is None:
-        say_rates(decided)
+        find_rates(decided)
         return
-    numbers = [
-        n for column in spec.columns for n in decided.kept.contents.read_numbers(column) if n
-    ]
-    if sum(n < 0 for n in numbers) > len(decided.kept.contents.values(spec.column)) / 2 or (
-        numbers and sum(n < 0 for n in numbers) > len(numbers) / 2
-    ):
-        spec.keys["scale"], spec.comment = -1, "amounts paid are negative in this table"
-    if len(spec.columns) > 1:
-        decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")
+    _without_the_amount(decided, spec)
+    _own_currency(decided, spec)
+    say_fees(decided, spec, are_negative(decided, spec))
+
+
+def _without_the_amount(decided: Decided, spec: Spec) -> None:
+    """Leave out costs that are the price of the whole fill, beside its fees."""
+    contents, fields = decided.kept.contents, decided.fields
+    if len(spec.columns) < 2 or not {"quantity", "price"} <= fields.keys():
+        return
+    quantity, price = (contents.numbers(fields[name].column) for name in ("quantity", "price"))
+    for column in list(spec.columns):
+        rows = [
+            abs(abs(cost) / abs(q * p) - 1) <= SMALL
+            for cost, q, p in zip(contents.numbers(column), quantity, price, strict=True)
+            if cost and q and p
+        ]
+        if rows and all(rows):
+            spec.columns.remove(column)
+
+
+def _own_currency(decided: Decided, spec: Spec) -> None:
+    """Take the currency behind the fees for theirs, where it is another one than that of the
+    prices."""
+    contents, fields = decided.kept.contents, decided.fields
+    columns = list(contents.columns)
+    behind = columns[columns.index(spec.columns[-1]) + 1 :][:1]
+    if "fee_currency" in fields or "currency" not in fields or not behind:
+        return
+    words = {word.strip() for word in contents.words(behind[0])}
+    own = {word.strip() for word in contents.words(fields["currency"].column)}
+    if words and words <= CURRENCIES and behind[0] not in decided.used() and words != own:
+        fields["fee_currency"] = Spec(behind, comment="behind the fees")
 
 
 def _small_costs(decided: Decided) -> Spec | None:
@@ -142,7 +171,7 @@ def settle_fee_coins(decided: Decided) -> None:
     coins = dict(contents.signs(fee.column))
     if "fee_currency" in fields:
         coins = dict(contents.words(fields["fee_currency"].column))
-    pairs = [pair_of(symbol) for symbol in contents.words(fields["symbol"].column)]
+    pairs = _pairs(decided)
     bases = {pair[0] for pair in pairs if pair}
     quotes = {pair[1] for pair in pairs if pair}
     if coins:
@@ -161,6 +190,15 @@ def settle_fee_coins(decided: Decided) -> None:
     elif (own := currency_in(fee.column)) is not None and (
         "currency" in fields or own in bases | quotes
     ):
+        priced = decided.keys.get("currency", ("",))[0] == own
+        settled = any(currency_in(column) == own for column in profits_of(contents))
+        if own in bases and settled and not priced:
+            decided.left.append(
+                f"The fees: {fee.column} is in {own}, as the profits are, so it is no part of what"
+                " was traded. It is left out: its worth in the quote currency is unknown."
+            )
+            del fields["fee"]
+            return
         decided.sections.setdefault("constants", {})["fee_currency"] = (own, "by the column's name")
     elif pairs and all(pairs) and any(contents.read_numbers(fee.column)):
         if _fees_in_the_coin(decided, fee, True) and _fees_in_the_coin(decided, fee, False):
@@ -189,6 +227,22 @@ def settle_fee_coins(decided: Decided) -> None:
         )
 
 
+def _pairs(decided: Decided) -> list[tuple[str, str] | None]:
+    """The pairs that were traded, also where the coin and its currency have columns of their
+    own."""
+    contents, fields = decided.kept.contents, decided.fields
+    symbols = contents.cells(fields["symbol"].column)
+    currencies = (
+        contents.cells(fields["currency"].column) if "currency" in fields else [None] * len(symbols)
+    )
+    both = dict.fromkeys(zip(symbols, currencies, strict=True))
+    return [
+        pair_in(as_text(symbol), None if currency is None else as_text(currency))
+        for symbol, currency in both
+        if symbol is not None
+    ]
+
+
 def all_in(decided: Decided) -> None:
     """Prices that are amounts over quantities: contract values are in them, and fees may be."""
     fee, amount = decided.fields.pop("fee", None), decided.fields["price"].column
@@ -197,8 +251,10 @@ def all_in(decided: Decided) -> None:
         return
     decided.ask(
         "fee",
-        f"Whether {' and '.join(fee.columns)} is in {amount} already.",
-        f'"{fee.column}" if it is still to be taken off {amount}; remove this line if it is in it',
+        f"Whether {' and '.join(fee.columns)} {'is' if len(fee.columns) == 1 else 'are'} in"
+        f" {amount} already.",
+        f"{spec_text(fee)} if it is still to be taken off {amount}; remove this line if it is in"
+        " it",
         section="columns",
     )
 

@@ -9,13 +9,16 @@ import re
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
+from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.spec import Spec
+from app.sources.fee_cells import fee_cell
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Side, read_side
 
 
-def say_rates(decided: Decided) -> None:
-    """Name the columns in which fees are rates, if no other has their amounts."""
+def find_rates(decided: Decided) -> None:
+    """Fees that are rates, if no column has their amounts; what cannot be read is named."""
     contents = decided.kept.contents
     texts = [
         column
@@ -25,20 +28,43 @@ def say_rates(decided: Decided) -> None:
         and not contents.is_numeric(column)
         and any(re.search(r"\d", word) for word in contents.words(column))
     ]
-    if texts:
-        decided.left.append(
-            f"The fees: {', '.join(texts)} cannot be read as amounts, so profits are before fees."
-        )
     rates = [
         column
         for column in contents.columns
         if known_as(column) in NAMES["fee"] and contents.has_percent(column)
     ]
-    if rates:
+    for column in (*rates, *texts):
+        said = [fee_cell(word) for word in contents.words(column)]
+        if column not in decided.used() and all(said):
+            decided.fields["fee"] = Spec([column], {"rate": True}, "a share of the fill's value")
+            decided.guessed.append(f"{column} is the fee, as a share of the value of the fill.")
+            return
+    named = [
+        column
+        for column in contents.columns
+        if re.search(r"fee|commission|\bcomm\b", column, re.IGNORECASE)
+        and re.search(r"\brate\b|\bper\b", column, re.IGNORECASE)
+        and contents.is_numeric(column)
+        and any(contents.read_numbers(column))
+    ]
+    if named:
         decided.left.append(
-            f"The fees: {', '.join(rates)} has rates and no column amounts, so profits are before"
+            f"The fees: {', '.join(named)} has rates and no column amounts, so profits are before"
             " fees."
         )
+    if texts:
+        decided.left.append(
+            f"The fees: {', '.join(texts)} cannot be read as amounts, so profits are before fees."
+        )
+
+
+def profits_of(contents: Contents) -> list[str]:
+    """The columns with profits, by their names."""
+    return [
+        column
+        for column in contents.columns
+        if known_as(column) in NAMES["pnl_usd"] and contents.is_numeric(column)
+    ]
 
 
 def symbol_of(decided: Decided, i: int) -> str:

@@ -23,18 +23,20 @@ from app.sources.drafting.contracts import (
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import drop_doubled_multiplier, read_amount
 from app.sources.drafting.fill_fees import (
-    SMALL,
     all_in,
     fees_of_another_unit,
     settle_fee_coins,
     settle_fees,
 )
+from app.sources.drafting.quantities import coin_of_amounts, not_the_amount, quantity_in_coins
 from app.sources.drafting.shorts import settle_shorts
 from app.sources.drafting.spec import Spec
+from app.sources.drafting.split_rows import settle_splits
 from app.sources.mapping import OPEN_QUESTION
-from app.sources.pairs import may_be_inverse, pair_of
+from app.sources.pairs import may_be_inverse
 
 _HUNDREDTHS = ("GBX", "GBp", "ZAc", "ILA")
+_CENTS = re.compile(r"(^|[^a-z])cents?$", re.IGNORECASE)
 _PENCE = re.compile(r"\((p|pence|gbx)\)|gbx", re.IGNORECASE)
 _SYMBOL_LINE = re.compile(r"\b(?:symbol|instrument|ticker)\s*[:;,= ]\s*(\S+)$", re.IGNORECASE)
 
@@ -42,11 +44,12 @@ _SYMBOL_LINE = re.compile(r"\b(?:symbol|instrument|ticker)\s*[:;,= ]\s*(\S+)$", 
 def settle(decided: Decided) -> None:
     """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
-    _quantity_in_coins(decided)
-    _coin_of_amounts(decided)
+    quantity_in_coins(decided)
+    coin_of_amounts(decided)
     _in_pounds(decided)
     _in_percent(decided)
-    _quantity_of_amount(decided)
+    not_the_amount(decided, "quantity", "price")
+    not_the_amount(decided, "price", "quantity")
     named = [m[1] for text in contents.texts if (m := _SYMBOL_LINE.search(text))]
     if "symbol" not in fields and len(named) == 1:
         decided.sections.setdefault("constants", {})["symbol"] = (named[0], "by a line of the file")
@@ -84,13 +87,19 @@ def settle(decided: Decided) -> None:
         if "fee" in fields:
             fees_of_another_unit(decided, fields["fee"])
     settle_fee_coins(decided)
+    settle_splits(decided)
     _compare(decided)
     if fields.get("side", Spec([""])).column != OPEN_QUESTION:
         settle_shorts(decided)
 
 
 def _in_pounds(decided: Decided) -> None:
-    """Prices that are in pence by their column's name."""
+    """Prices that are in pence, and amounts that are in cents, by their columns' names."""
+    for name in ("price", "fee"):
+        own = decided.fields.get(name)
+        if own is not None and all(_CENTS.search(column) for column in own.columns):
+            own.keys["scale"], own.comment = 0.01, "cents"
+            decided.guessed.append(f"{' and '.join(own.columns)} is in cents.")
     spec = decided.fields.get("price")
     if spec is not None and _PENCE.search(spec.column):
         spec.keys["scale"], spec.comment = 0.01, "pence"
@@ -104,73 +113,6 @@ def _in_percent(decided: Decided) -> None:
     if spec is not None and known_as(spec.column).endswith("_pct"):
         spec.keys["scale"], spec.comment = 0.01, "percent of the nominal value"
         decided.guessed.append(f"{spec.column} is in percent of the nominal value.")
-
-
-def _quantity_of_amount(decided: Decided) -> None:
-    """Another column as the quantity, where that one times the price is the first: an amount."""
-    contents, fields = decided.kept.contents, decided.fields
-    if not {"quantity", "price"} <= fields.keys() or fields["price"].keys.get("per_unit"):
-        return
-    amounts = contents.numbers(fields["quantity"].column)
-    scale = float(fields["price"].keys.get("scale", 1))
-    prices = contents.numbers(fields["price"].column)
-    for column in contents.columns:
-        if (
-            column in decided.used()
-            or known_as(column) not in NAMES["quantity"]
-            or not contents.is_numeric(column)
-        ):
-            continue
-        rows = [
-            abs(a) / abs(q * p * scale)
-            for a, q, p in zip(amounts, contents.numbers(column), prices, strict=True)
-            if a and q and p
-        ]
-        if rows and all(abs(ratio - 1) <= SMALL for ratio in rows):
-            decided.guessed.append(
-                f"The quantity is {column}: {fields['quantity'].column} is its value."
-            )
-            fields["quantity"] = Spec([column])
-            return
-
-
-def _quantity_in_coins(decided: Decided) -> None:
-    """Of several quantities (in contracts, in the coin, in dollars) the one in the coin traded."""
-    contents, fields = decided.kept.contents, decided.fields
-    if not {"symbol", "quantity"} <= fields.keys():
-        return
-    pairs = [pair_of(word) for word in contents.words(fields["symbol"].column)]
-    bases = {pair[0] for pair in pairs if pair}
-    if contents.signs(fields["quantity"].column) or not bases or not all(pairs):
-        return
-    for column in contents.columns:
-        units = contents.signs(column)
-        if (
-            column not in decided.used()
-            and known_as(column) in NAMES["quantity"]
-            and units
-            and set(units) <= bases
-        ):
-            decided.guessed.append(
-                f"The quantity is {column}, in coins, not {fields['quantity'].column}."
-            )
-            fields["quantity"] = Spec([column])
-            return
-
-
-def _coin_of_amounts(decided: Decided) -> None:
-    """Use the unit of the quantities as the symbol, if no column has it."""
-    contents, quantity = decided.kept.contents, decided.fields.get("quantity")
-    if "symbol" in decided.fields or quantity is None or quantity.column == OPEN_QUESTION:
-        return
-    units = contents.signs(quantity.column)
-    if units and sum(units.values()) == len(contents.values(quantity.column)):
-        decided.fields["symbol"] = Spec(
-            [quantity.column], {"coin": True}, "the unit of the quantity"
-        )
-        decided.guessed.append(
-            f"What was traded is the unit in {quantity.column}: {', '.join(list(units)[:6])}."
-        )
 
 
 def _realized_values(decided: Decided, amount: Amount | None) -> None:
@@ -255,7 +197,8 @@ def _ask_the_rest(decided: Decided, told: set[str]) -> None:
             names = [
                 name for name in names if not any(one in name or name in one for one in told if one)
             ]
-    parts = len(fields["symbol"].columns) > 1 if "symbol" in fields else False
+    last = {word.strip().lower() for word in contents.words(fields["symbol"].columns[-1])}
+    parts = len(fields["symbol"].columns) > 1 and not last <= {"yes", "no"}
     ask_contract_values(decided, names)
     ask_by_class(decided, names)
     ask_for_lots(decided, names, told)
@@ -364,6 +307,8 @@ def _compare(decided: Decided) -> None:
 def _inverse(decided: Decided) -> None:
     spec = decided.fields.get("symbol")
     if spec is None or "inverse" in decided.keys:
+        return
+    if decided.fields["quantity"].column == OPEN_QUESTION:
         return
     found = [
         symbol for symbol in decided.kept.contents.words(spec.column) if may_be_inverse(symbol)

@@ -6,6 +6,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from datetime import date
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
@@ -16,6 +17,9 @@ from app.sources.mapping import OPEN_QUESTION
 from app.sources.positions import BOUGHT, SOLD
 from app.sources.sides import Side, read_side
 
+_YEAR = 365
+_MIDNIGHT = "T00:00:00"
+"""The end of a day without a time of day."""
 _NO_ENTRY = re.compile(r"settle|expir|valu|process|updat|creat|clos|exit|sold|sell|end")
 
 
@@ -63,13 +67,16 @@ def exchanged_times(decided: Decided) -> None:
         simulate.moments(decided, "entry_timestamp"),
         simulate.moments(decided, "exit_timestamp"),
     )
-    both = [(a, b) for a, b in zip(entries, exits, strict=True) if a and b]
+    both = [
+        (a, b)
+        for a, b in zip(entries, exits, strict=True)
+        if a and b and not (b.endswith(_MIDNIGHT) and a.startswith(b.removesuffix(_MIDNIGHT)))
+    ]
     late = sum(a > b for a, b in both)
     if not late:
         return
     names = [fields[name].column for name in ("entry_timestamp", "exit_timestamp")]
-    acquired = {known_as(name).split("_")[0] for name in names} <= {"date", "acquired", "sold"}
-    if acquired or (BOUGHT.search(names[0]) and SOLD.search(names[1])):
+    if BOUGHT.search(names[0]) and SOLD.search(names[1]):
         decided.keys["bought_sold"] = (
             True,
             "the entry's columns are the purchase's: a position sold first is short",
@@ -107,6 +114,38 @@ def exchanged_times(decided: Decided) -> None:
         )
 
 
+def not_the_term(decided: Decided) -> None:
+    """A column of long and short that says how long each position was held, as that for the tax
+    office does, is no side."""
+    fields, contents = decided.fields, decided.kept.contents
+    if not {"side", "entry_timestamp", "exit_timestamp"} <= fields.keys():
+        return
+    spec = fields["side"]
+    words = {word.strip().lower() for word in contents.words(spec.column)}
+    if len(spec.columns) > 1 or not words <= {"short", "long"}:
+        return
+    entries = simulate.moments(decided, "entry_timestamp")
+    exits = simulate.moments(decided, "exit_timestamp")
+    held = [
+        (date.fromisoformat(b[:10]) - date.fromisoformat(a[:10])).days if a and b else None
+        for a, b in zip(entries, exits, strict=True)
+    ]
+    cells = [
+        as_text(v).strip().lower() if v is not None else "" for v in contents.cells(spec.column)
+    ]
+    long = [days for days, cell in zip(held, cells, strict=True) if cell == "long"]
+    short = [days for days, cell in zip(held, cells, strict=True) if cell == "short"]
+    if (
+        long
+        and all(days is not None and days >= _YEAR for days in long)
+        and all(days is not None and days <= _YEAR for days in short)
+    ):
+        del fields["side"]
+        decided.guessed.append(
+            f"{spec.column} is no side: it says whether a position was held for over a year."
+        )
+
+
 def bought_and_sold(decided: Decided) -> None:
     """Prices of the purchase and the sale beside a side: of shorts the sale is the entry."""
     fields = decided.fields
@@ -124,6 +163,9 @@ def bought_and_sold(decided: Decided) -> None:
 def side_of(decided: Decided, i: int, quantity: float | None) -> int | None:
     """1 where the position of the row is long, -1 where it is short, None where nothing says."""
     spec, contents = decided.fields.get("side"), decided.kept.contents
+    told, _ = decided.sections.get("constants", {}).get("side", ("", ""))
+    if spec is None and told:
+        return {"long": 1, "short": -1}.get(told)
     if spec is None:
         return -1 if quantity is not None and quantity < 0 else 1
     text = " ".join(

@@ -7,19 +7,26 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-from itertools import permutations
 
 from app.errors import BadDataError
-from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.choose import FILLS, POSITIONS, Chooser
 from app.sources.drafting.contents import Contents, TimeReading
+from app.sources.drafting.fill_fields import (
+    by_coin,
+    by_content,
+    named_price,
+    one_sided,
+    price_per_unit,
+)
+from app.sources.drafting.refusals import refuse_ledger, refuse_sentences
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.mapping import OPEN_QUESTION, REQUIRED
 from app.sources.sides import Side, read_side
 
 _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "update_time",
+    "updated_time",
     "trade_time",
     "settlement_time",
     "exit",
@@ -27,23 +34,8 @@ _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "end_time",
     "end_date",
 }
-_GIVEN_AND_TAKEN = (
-    {"sent_amount", "received_amount"},
-    {"sent_quantity", "received_quantity"},
-    {"buy_amount", "sell_amount"},
-    {"from_amount", "to_amount"},
-    {"origin_amount", "destination_amount"},
-)
-_TRADE_IN_WORDS = re.compile(
-    r"\b(buy|sell|bought|sold|kauf|verkauf|koop|verkoop|achat|vente|compra|venta|vendita)\b"
-    r".*\d.*(@|\bat\b)\s*[^\d\s]{0,3}\s?\d",
-    re.IGNORECASE,
-)
 _MANY = 0.25
 """Share of rows without a profit that suggests that they open positions."""
-_PRICES = ("price", "rate", "avg_price", "average_price", "avg")
-_NEARLY = 0.001
-"""By how much price × quantity may differ from an amount, by rounding."""
 TAKEN = "Which column is the time of the close: "
 
 
@@ -56,13 +48,15 @@ def fields_of(
     there = as_positions.keys()
     if asked_for is not None:
         return _as_asked(path, as_positions, as_fills, asked_for)
-    if (one_sided := _one_sided(contents, {**as_fills, **as_positions})) is not None:
-        return one_sided
+    if (sided := one_sided(contents, {**as_fills, **as_positions})) is not None:
+        return sided
+    if "price" not in as_fills and (named := named_price(contents, as_fills)) is not None:
+        as_fills["price"] = Spec([named])
     for lacking, known in (("quantity", "price"), ("price", "quantity")):
         if {"time", known} <= as_fills.keys() and lacking not in as_fills:
-            by_content = _by_content(contents, as_fills, known)
-            if by_content is not None:
-                as_fills[lacking] = by_content
+            found = by_content(contents, as_fills, known)
+            if found is not None:
+                as_fills[lacking] = found
     if (
         {"exit_timestamp", "exit_price"} <= there
         and "entry_price" not in as_positions
@@ -100,28 +94,43 @@ def fields_of(
             "positions",
             ["Each row is a closed position: it has the time of the close."],
         )
+    if fills and _are_closed(contents, as_positions, as_fills):
+        closed = {"exit_timestamp": as_fills["time"], **as_positions}
+        if "entry_price" in closed:
+            closed.setdefault("exit_price", as_fills["price"])
+        return (
+            closed,
+            "positions",
+            ["Each row is a closed position: it has the time of the entry, and a profit."],
+        )
     if fills:
         return as_fills, "fills", ["Each row is a fill: it has one time, one price and a quantity."]
-    if "price" not in as_fills and not outcome and _price_per_unit(contents, as_fills):
+    if "price" not in as_fills and not outcome and price_per_unit(contents, as_fills):
         return (
             as_fills,
             "fills",
             ["Each row is a fill: it has one time, and a quantity and an amount give the price."],
         )
-    _refuse_ledger(path, contents, as_fills, outcome)
+    refuse_ledger(path, contents, as_fills, outcome)
     if not outcome and "price" not in as_fills:
-        _refuse_sentences(path, contents)
-    if {"time", "price", "side"} <= as_fills.keys() and len(
-        _directions(contents, as_fills["side"])
-    ) == 2:
-        as_fills["quantity"] = _by_content(contents, as_fills, "price") or Spec(
-            [OPEN_QUESTION], comment="the column with the quantity of the fill"
-        )
-        return as_fills, "fills", ["Each row is a fill: it has one time, one price and a side."]
+        refuse_sentences(path, contents)
+    if (
+        {"time", "side"} <= as_fills.keys()
+        and ("price" in as_fills or not outcome)
+        and len(_directions(contents, as_fills["side"])) == 2
+    ):
+        if not {"price", "quantity"} & as_fills.keys():
+            as_fills.update(by_coin(contents, as_fills))
+        for lacking, known in (("price", "quantity"), ("quantity", "price")):
+            if lacking not in as_fills:
+                as_fills[lacking] = (
+                    by_content(contents, as_fills, known) if known in as_fills else None
+                ) or Spec([OPEN_QUESTION], comment=f"the column with the {lacking} of the fill")
+        return as_fills, "fills", ["Each row is a fill: it has one time and a side."]
     time = as_positions.get("exit_timestamp") or as_fills.get("time")
     if outcome and time is not None:
         if _are_fills(contents, as_positions, as_fills):
-            as_fills["price"] = _by_content(contents, as_fills, "quantity") or Spec(
+            as_fills["price"] = by_content(contents, as_fills, "quantity") or Spec(
                 [OPEN_QUESTION], comment="the column with the price of the fill"
             )
             return as_fills, "fills", ["Each row is a fill: many rows have no profit."]
@@ -184,66 +193,9 @@ def fields_of(
         others = {f: s for f, s in as_positions.items() if s.column not in likely}
         several = " or ".join(likely)
         return {"exit_timestamp": spec, **others}, "positions", [f"{TAKEN}{several}."]
-    reading = contents.time(column)
-    spec = Spec([column], dict(reading.keys) if reading else {})
+    spec = chooser.time_of(column) or Spec([column])
     others = {f: s for f, s in as_positions.items() if s.column != column}
     return {"exit_timestamp": spec, **others}, "positions", [f"{TAKEN}{column} was taken."]
-
-
-def _one_sided(contents: Contents, known: Fields) -> tuple[Fields, str, list[str]] | None:
-    """Fills whose purchases and sales have columns of their own: each row has amounts in one of
-    them."""
-    by_name = {known_as(column): column for column in contents.columns}
-    for bought, sold in (("buy", "sell"), ("bought", "sold"), ("purchase", "sale")):
-        found: Fields = {}
-        for name, words in (("quantity", ("qty", "quantity", "units")), ("price", _PRICES)):
-            pairs = [
-                (by_name[f"{bought}_{word}"], by_name[f"{sold}_{word}"])
-                for word in words
-                if {f"{bought}_{word}", f"{sold}_{word}"} <= by_name.keys()
-            ]
-            if pairs and _either(contents, pairs[0]):
-                found[name] = Spec(list(pairs[0]), comment="of the purchase or of the sale")
-        time = known.get("exit_timestamp") or known.get("time")
-        if len(found) == 2 and time is not None:
-            column = found["quantity"].column
-            others = ("symbol", "chain", "currency", "bucket", "timeframe")
-            fields = {
-                "time": time,
-                **{f: known[f] for f in others if f in known},
-                "side": Spec([column], {"paid": True}, "bought where there is a quantity"),
-                **found,
-            }
-            if "fees_usd" in known:
-                fields["fee"] = known["fees_usd"]
-            return fields, "fills", ["Each row is a fill: a purchase or a sale."]
-    return None
-
-
-def _either(contents: Contents, columns: tuple[str, str]) -> bool:
-    return contents.n_rows > 1 and all(
-        bool(a) != bool(b)
-        for a, b in zip(*(contents.numbers(column) for column in columns), strict=True)
-    )
-
-
-def _by_content(contents: Contents, as_fills: Fields, known: str) -> Spec | None:
-    """The column, whatever it is called, that makes another one when multiplied by the known
-    field."""
-    used = {column for spec in as_fills.values() for column in spec.columns}
-    factors = contents.numbers(as_fills[known].column)
-    columns = [c for c in contents.columns if c not in used and contents.is_numeric(c)]
-    for found, amount in permutations(columns, 2):
-        rows = [
-            abs(abs(a) - abs(n * f)) <= _NEARLY * abs(a)
-            for n, f, a in zip(
-                contents.numbers(found), factors, contents.numbers(amount), strict=True
-            )
-            if n and f and a
-        ]
-        if len(rows) >= max(2, contents.n_rows // 2) and all(rows):
-            return Spec([found], comment=f"times {as_fills[known].column} it is {amount}")
-    return None
 
 
 def _directions(contents: Contents, spec: Spec) -> set[int]:
@@ -268,65 +220,16 @@ def _are_fills(contents: Contents, as_positions: Fields, as_fills: Fields) -> bo
     return min(quantities) < 0 < max(quantities)
 
 
-def _price_per_unit(contents: Contents, as_fills: Fields) -> bool:
-    """Take the amount over the quantity for the price, where there is none."""
-    if not {"time", "quantity", "side", "symbol"} <= as_fills.keys():
-        return False
-    used = {column for spec in as_fills.values() for column in spec.columns}
-    sided = [
-        isinstance(read_side(as_text(v)), Side) if v is not None else False
-        for v in contents.cells(as_fills["side"].column)
-    ]
-    quantities = contents.numbers(as_fills["quantity"].column)
-    for name in dict.fromkeys((*NAMES["net"], *NAMES["gross"])):
-        for column in contents.columns:
-            if known_as(column) != name or column in used or not contents.is_numeric(column):
-                continue
-            amounts = contents.numbers(column)
-            if all(a and q for a, q, s in zip(amounts, quantities, sided, strict=True) if s):
-                as_fills["price"] = Spec(
-                    [column], {"per_unit": True}, "the amount over the quantity"
-                )
-                return True
-    return False
-
-
-def _refuse_sentences(path: str, contents: Contents) -> None:
-    """Raises for an account statement whose text names side, quantity and price."""
-    for column in contents.columns:
-        if any(_TRADE_IN_WORDS.search(word) for word in contents.words(column)):
-            raise BadDataError(
-                f"{path} names quantities and prices within the text of {column}: an account"
-                " statement, not a list of trades.",
-                "Export the trades or transactions, with a column each for quantity and price.",
-            )
-
-
-def _refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool) -> None:
-    """Raises for a ledger, which has payments and receipts in separate rows."""
-    names = {known_as(column) for column in contents.columns}
-    if "price" not in as_fills and any(pair <= names for pair in _GIVEN_AND_TAKEN):
-        raise BadDataError(
-            f"{path} has what was given and what was taken in each row, without a price.",
-            "Export the trades (or trade history, fills) of the exchange itself instead.",
-        )
-    moved = names & {"amount", "change", "amount_change", "quantity"} and names & {
-        "asset",
-        "coin",
-        "currency",
-    }
-    units = any(name.endswith("_unit") for name in names) and {"amount", "balance"} <= names
-    if (
-        (moved or units)
-        and names & {"refid", "operation", "reference", "transfer_id", "type", "account"}
-        and "price" not in as_fills
-        and not outcome
-    ):
-        raise BadDataError(
-            f"{path} looks like a ledger: payments and receipts are in separate rows, without a"
-            " price.",
-            "Export the trades (or trade history, fills) of the same period instead.",
-        )
+def _are_closed(contents: Contents, as_positions: Fields, as_fills: Fields) -> bool:
+    """Whether what looks like fills are closed positions: all have a profit, and the time of an
+    entry beside their own."""
+    entered, profit = as_positions.get("entry_timestamp"), as_positions.get("pnl_usd")
+    return (
+        entered is not None
+        and profit is not None
+        and entered.columns != as_fills["time"].columns
+        and all(contents.numbers(profit.column))
+    )
 
 
 def _as_asked(

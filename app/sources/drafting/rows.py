@@ -1,5 +1,4 @@
-"""Find the rows of a table that are trades, by columns with a status, a level of detail or a kind
-of transaction.
+"""Leave out rows that are no trades, by their sides, their empty cells and other rows.
 
 May touch: nothing.
 """
@@ -7,292 +6,21 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
-from app.sources.cells import DASHES, as_text
+from app.sources.cells import as_text
 from app.sources.column_names import known_as
 from app.sources.drafting.contents import STILL_OPEN, Contents
+from app.sources.drafting.kept import Kept
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.pairs import pair_of
 from app.sources.sides import Event, Side, is_no_trade, read_side
 
-_COLUMN = re.compile(
-    r"status|state\b|^state|^transaction$|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind"
-    r"|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato"
-    r"|estado|statut"
-)
-_DONE = frozenset(
-    [
-        "filled",
-        "executed",
-        "execution",
-        "complete",
-        "completed",
-        "closed",
-        "done",
-        "traded",
-        "trade",
-        "trades",
-        "deal",
-        "fill",
-        "order",
-        "exectrade",
-        "partial",
-        "partially_filled",
-        "success",
-        "successful",
-        "settled",
-        "partially_executed",
-        "fully_filled",
-        "finished",
-        "ok",
-        "filled_partially",
-        "partial_fill",
-        "partiallyfilled",
-        "finalizado",
-        "exécuté",
-        "ausgeführt",
-        "geschlossen",
-        "已成交",
-        "全部成交",
-        "ejecutada",
-        "ejecutado",
-        "executada",
-        "executado",
-        "exécutée",
-        "eseguito",
-        "eseguita",
-        "uitgevoerd",
-        "utförd",
-        "zrealizowane",
-        "выполнен",
-        "исполнена",
-        "partially_filled_canceled",
-        "closed_position",
-        "closed_trade",
-        "take_profit",
-        "stop_loss",
-        "win",
-        "loss",
-    ]
-)
-_NOT_DONE = frozenset(
-    [
-        "open",
-        "opened",
-        "open_position",
-        "open_trade",
-        "deposit",
-        "withdrawal",
-        "balance",
-        "cancelled",
-        "canceled",
-        "rejected",
-        "pending",
-        "working",
-        "new",
-        "placed",
-        "failed",
-        "inactive",
-        "closedlot",
-        "closed_lot",
-        "lot",
-        "subtotal",
-        "total",
-        "symbol_summary",
-        "summary",
-        "asset_summary",
-        "wash_sale",
-        "withdrawn",
-        "replaced",
-        "queued",
-        "accepted",
-        "submitted",
-        "unfilled",
-        "void",
-        "untriggered",
-        "triggered",
-        "deactivated",
-        "offen",
-        "storniert",
-        "annulé",
-        "cancelado",
-        "abierto",
-        "cancelada",
-        "rechazada",
-        "rechazado",
-        "pendiente",
-        "rejeitada",
-        "annulée",
-        "refusée",
-        "annullato",
-        "annullata",
-        "gestrichen",
-        "geannuleerd",
-        "avbruten",
-        "anulowane",
-        "отменен",
-        "отменена",
-        "已撤銷",
-        "已撤销",
-        "未成交",
-        "opening",
-        "amended",
-        "expired",
-        "deleted",
-        "depo",
-        "with",
-        "error",
-        "active",
-        "unrealized",
-        "running",
-        "bought",
-    ]
-)
-_FILL_EVENTS = frozenset(["order_fill", "order_filled", "orderfilled"])
-_LEVELS = (("execution",), ("order",), ("trade",))
-_LEVEL_WORDS = frozenset(
-    [
-        "execution",
-        "order",
-        "trade",
-        "closedlot",
-        "closed_lot",
-        "subtotal",
-        "total",
-        "symbol_summary",
-        "asset_summary",
-        "wash_sale",
-        "lot",
-    ]
-)
 _REVERSED = re.compile(
     r"\bstorn(o|iert)\b|\breversal\b|\bbusted\b|\bannullat|\bannulé", re.IGNORECASE
 )
 _FEES = re.compile(r"\bfees?\b|commission|gebühr|provision", re.IGNORECASE)
 _PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
-
-
-@dataclass
-class Kept:
-    """The rows that count, and the keys of the mapping that select them."""
-
-    contents: Contents
-    keep: dict[str, list[str]] = field(default_factory=dict)
-    leave_out: dict[str, list[str]] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
-
-    def drop(self, column: str, words: list[str], why: str) -> None:
-        """Leave out the rows in which one of the words stands in the column (`` for nothing)."""
-        gone = set(words)
-        rows = [
-            row
-            for row, value in zip(self.contents.rows, self.contents.cells(column), strict=True)
-            if ("" if value is None else as_text(value)) not in gone
-        ]
-        n_gone = self.contents.n_rows - len(rows)
-        if not n_gone or not rows:
-            return
-        dashes = {str(row.cells.get(column) or "").strip() for row in self.contents.rows} & DASHES
-        self.contents = self.contents.with_rows(rows)
-        self.leave_out.setdefault(column, []).extend(words)
-        if "" in gone and not dashes & self.contents.words(column).keys():
-            self.leave_out[column].extend(sorted(dashes))
-        shown = ", ".join(word or "nothing" for word in words[:8])
-        self.said.append(f"{n_gone:,} rows are left out, where {column} is {shown}: {why}.")
-
-    def only(self, column: str, words: list[str], why: str) -> None:
-        """Keep the rows in which one of the words stands in the column."""
-        rows = [
-            row
-            for row, value in zip(self.contents.rows, self.contents.cells(column), strict=True)
-            if value is not None and as_text(value) in words
-        ]
-        n_gone = self.contents.n_rows - len(rows)
-        if not n_gone or not rows:
-            return
-        self.contents = self.contents.with_rows(rows)
-        self.keep[column] = words
-        self.said.append(
-            f"{n_gone:,} rows are left out, as only those count where {column} is"
-            f" {', '.join(words)}: {why}."
-        )
-
-
-def by_status(contents: Contents, filled: str | None = None) -> Kept:
-    """Rows of trades that were done; where a column `filled` has the filled quantity, it decides
-    what of a cancelled order counts."""
-    kept = Kept(contents)
-    for column in contents.columns:
-        words = kept.contents.words(column)
-        if known_as(column) in ("is_open", "isopen", "open") and {
-            w.strip().lower() for w in words
-        } == {"true", "false"}:
-            kept.drop(
-                column, [w for w in words if w.strip().lower() == "true"], "the trade is still open"
-            )
-            continue
-        if _are_ends(kept.contents, column, words):
-            continue
-        folded = {word: re.sub(r"\W+", "_", word.strip().lower()).strip("_") for word in words}
-        if not words or len(words) > 15 or len(words) < 2 or not _COLUMN.search(known_as(column)):
-            continue
-        if set(folded.values()) <= _LEVEL_WORDS:
-            level = next((own for own in _LEVELS if set(own) & set(folded.values())), None)
-            if {"order", "trade"} <= set(folded.values()):
-                level = ("order",)
-            if level:
-                kept.only(
-                    column,
-                    [w for w, f in folded.items() if f in level],
-                    "the others repeat or total the same trades",
-                )
-            continue
-        if len(words) > 1 and (done := [w for w, f in folded.items() if f in _FILL_EVENTS]):
-            kept.only(column, done, "the others are orders and transfers, not fills")
-            continue
-        of_fills = known_as(column).endswith("_type")
-        undone = [
-            word for word, f in folded.items() if f in _NOT_DONE or (of_fills and is_no_trade(word))
-        ]
-        undone = [word for word in undone if folded[word] != "open" or read_side(word) is None]
-        if (
-            not undone
-            or (len(undone) == len(words))
-            or not any(f in _DONE for f in folded.values())
-        ):
-            continue
-        if filled is not None and filled in contents.columns:
-            numbers = kept.contents.numbers(filled)
-            cells = kept.contents.cells(column)
-            some = {as_text(v) for v, n in zip(cells, numbers, strict=True) if v is not None and n}
-            undone = [w for w in undone if w not in some or (of_fills and is_no_trade(w))]
-        done = [word for word in words if word not in undone]
-        if undone and done and len(kept.contents.values(column)) == kept.contents.n_rows:
-            kept.only(column, done, "nothing was traded in the others, or the trade is still open")
-        elif undone:
-            kept.drop(column, undone, "nothing was traded, or the trade is still open")
-    return kept
-
-
-def _are_ends(contents: Contents, column: str, words: Iterable[str]) -> bool:
-    """Whether `opened` and `closed` are the two rows of each trade, by a number that they share,
-    and not how trades stand."""
-    if not {word.strip().lower() for word in words} <= {"opened", "closed", "open", "close"}:
-        return False
-    ends = contents.cells(column)
-    for other in contents.columns:
-        if not known_as(other).endswith(("_id", "_no", "ticket", "deal")):
-            continue
-        groups: dict[str, set[str]] = {}
-        for value, end in zip(contents.cells(other), ends, strict=True):
-            if value is not None and end is not None:
-                groups.setdefault(as_text(value), set()).add(as_text(end).strip().lower()[:4])
-        if len(groups) > 1 and sum(len(own) == 2 for own in groups.values()) >= 0.8 * len(groups):
-            return True
-    return False
 
 
 def without_quote_legs(kept: Kept, fields: Fields) -> list[str]:
@@ -341,7 +69,7 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
     have a quantity and a price."""
     spec = fields.get("side")
     unknown: list[str] = []
-    if spec is not None and len(spec.columns) == 1:
+    if spec is not None and len(spec.columns) == 1 and not spec.keys.keys() & {"cash", "paid"}:
         contents, column = kept.contents, spec.column
         words = contents.words(column)
         pending = (
@@ -510,7 +238,7 @@ def _complete(contents: Contents, fields: Fields, column: str, word: str, rows: 
         if (
             ("" if value is None else as_text(value)) == word
             and there
-            and (not word or symbols is None or symbols[i] is not None)
+            and (symbols is None or symbols[i] is not None)
             and sum(bool(numbers[i]) for numbers in there) >= max(1, enough)
         ):
             return True

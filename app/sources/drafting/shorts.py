@@ -17,7 +17,8 @@ from app.sources.pairs import future_of, is_option, may_be_inverse, pair_of
 from app.sources.sides import Event, Side, read_side
 
 _NO_SHORTS_NEEDED = re.compile(
-    r"perp|swap|future|margin|fut\b|linear|inverse|cfd|forex", re.IGNORECASE
+    r"perp|swap|future|margin|fut\b|linear|inverse|cfd|forex|(fut|opt)(idx|stk|com|cur)",
+    re.IGNORECASE,
 )
 
 

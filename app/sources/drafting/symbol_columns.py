@@ -72,6 +72,15 @@ _EXCHANGES = frozenset(
     ]
 )
 """Where something is traded, which is not what is traded."""
+_CLASSES = frozenset(
+    (
+        "OPTIDX", "OPTSTK", "FUTIDX", "FUTSTK", "FUTCOM", "OPTFUT", "OPTCUR", "FUTCUR", "STK",
+        "OPT", "FUT", "FOP", "EQUITY", "EQUITIES", "STOCK", "STOCKS", "OPTION", "OPTIONS", "FUTURE",
+        "FUTURES", "FOREX", "CRYPTO", "CFD", "CFDS", "ETF", "ETFS", "BOND", "BONDS", "INDEX", "MIS",
+        "NRML", "CNC", "INTRADAY", "DELIVERY", "MARGIN", "SPOT",
+    )
+)  # fmt: skip
+"""What kind of thing is traded, or how it is held, which is not what is traded."""
 _OPTION_PARTS = (
     re.compile(
         r"^(expir|maturity|last_trade_date)|(^|_)(exp(iry|iration|_date|_day)?|expiration_date)$"
@@ -83,6 +92,9 @@ _SENTENCE = re.compile(r"\d\s*@|@\s*\d|\bat \d")
 """Of a description that names quantity and price."""
 _MONEY = CURRENCIES | {"USDT", "USDC", "BUSD", "FDUSD", "BTC", "ETH", "BNB"}
 """In what coins are priced."""
+_COUNTRIES = {"HK", "SZ", "SS", "SH", "TW", "TWO", "KS", "KQ", "JP", "T", "US", "SI", "SG", "KL"}
+"""What follows the number of a share: `0700.HK`."""
+_OUTCOME = re.compile(r"side|outcome|token|contract|position")
 _MARKETS = ("market", "marktname", "market_name")
 
 
@@ -101,14 +113,16 @@ class SymbolColumns:
             for column in dict.fromkeys(candidates)
             if column not in used
             and c.values(column)
-            and not c.is_numeric(column)
+            and (not c.is_numeric(column) or set(c.signs(column)) & _COUNTRIES)
             and c.time(column) is None
             and not c.is_clock(column)
             and (
                 self._names[column] not in ("market", "action")
                 or not any(isinstance(read_side(w), Side) for w in c.words(column))
             )
-            and not all(w.strip().upper() in _EXCHANGES for w in c.words(column))
+            and not all(
+                w.strip().upper() in _EXCHANGES | _CLASSES | CURRENCIES for w in c.words(column)
+            )
         ]
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
         if len(found) > 1 and self._is_quote(found[0], found[1]):
@@ -125,14 +139,16 @@ class SymbolColumns:
         symbol = found[0]
         if any(option_contract(word) or is_occ(word) for word in c.words(symbol)):
             return Spec([symbol])
+        if (outcome := self._outcome(symbol)) is not None:
+            return Spec([symbol, outcome], comment="yes and no are instruments of their own")
         parts = [self._part(pattern, symbol) for pattern in _OPTION_PARTS]
         parts[2] = parts[2] or self._right(symbol)
-        if parts[0] and parts[1] and self._is_underlying(symbol):
+        if parts[1] and (parts[0] or parts[2]) and self._is_underlying(symbol):
             return Spec(
                 [symbol, *(part for part in parts if part)],
                 comment="an option is an instrument of its own",
             )
-        for column in alike(c.columns, r"^description|^name$|^security"):
+        for column in alike(c.columns, r"^description|^name$|^security|^option_?symbol|^occ"):
             if column != symbol and any(option_contract(word) for word in c.words(column)):
                 return Spec(
                     [symbol],
@@ -198,6 +214,20 @@ class SymbolColumns:
             word.strip().upper() in _MONEY and other_word.strip().upper() not in CURRENCIES
             for word in c.words(column)
             for other_word in c.words(other)
+        )
+
+    def _outcome(self, symbol: str) -> str | None:
+        """A column with the two outcomes that are traded in a market of predictions."""
+        return next(
+            (
+                column
+                for column, own in self._names.items()
+                if column != symbol
+                and _OUTCOME.search(own)
+                and (words := {word.strip().lower() for word in self._contents.words(column)})
+                and words <= {"yes", "no"}
+            ),
+            None,
         )
 
     def _is_underlying(self, symbol: str) -> bool:

@@ -91,7 +91,7 @@ def _lines(
     yield ""
     yield "[columns]  # field of position_closed = column"
     for field, spec in decided.fields.items():
-        yield f"{field} = {_spec(spec)}" + _comment(spec.comment)
+        yield f"{field} = {spec_text(spec)}" + _comment(spec.comment)
     for field, (value, comment) in decided.sections.get("columns", {}).items():
         if field not in decided.fields:
             yield f"{field} = {toml(value)}" + _comment(comment)
@@ -148,7 +148,8 @@ def _comment(text: str) -> str:
     return "  # " + re.sub(r"[\x00-\x08\x0a-\x1f\x7f]", " ", text) if text else ""
 
 
-def _spec(spec: Spec) -> str:
+def spec_text(spec: Spec) -> str:
+    """A column with how it is read, in TOML."""
     if not spec.keys and len(spec.columns) == 1:
         return quoted(spec.column)
     columns = (

@@ -1,0 +1,54 @@
+"""Bets on a price: positions that make a share of what was put in or lose it, whatever the prices.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+from app.sources.column_names import known_as
+from app.sources.drafting.decided import Decided
+from app.sources.drafting.spec import Spec
+
+_STAKES = ("amount", "stake", "investment", "invested", "stake_amount", "bet", "trade_amount")
+_UP, _DOWN = ("call", "up", "higher", "rise", "buy", "long"), ("put", "down", "lower", "fall")
+_CENT = 0.011
+
+
+def settle_bets(decided: Decided) -> None:
+    """Take the amount for what was put in, where every loss is the whole of it, and leave out the
+    prices: they are those of an underlying."""
+    contents, fields = decided.kept.contents, decided.fields
+    if "pnl_usd" not in fields or "entry_price" not in fields:
+        return
+    profits = contents.numbers(fields["pnl_usd"].column)
+    for column in contents.columns:
+        if known_as(column) not in _STAKES or not contents.is_numeric(column):
+            continue
+        rows = [
+            (profit, abs(stake))
+            for profit, stake in zip(profits, contents.numbers(column), strict=True)
+            if profit is not None and stake
+        ]
+        lost = [(profit, stake) for profit, stake in rows if profit < 0]
+        if not lost or not all(abs(profit + stake) <= _CENT for profit, stake in lost):
+            continue
+        for name in ("entry_price", "exit_price", "quantity", "stake"):
+            fields.pop(name, None)
+        fields["stake"] = Spec([column], comment="what was put in, and is lost as a whole")
+        decided.guessed.append(
+            f"The positions lose {column} or make a share of it: their prices are not read."
+        )
+        if "side" not in fields:
+            _side(decided)
+        return
+
+
+def _side(decided: Decided) -> None:
+    """A column with calls and puts alone: a call is long."""
+    contents = decided.kept.contents
+    for column in contents.columns:
+        words = {word.strip().lower() for word in contents.words(column)}
+        if words and words <= {*_UP, *_DOWN} and column not in decided.used():
+            decided.fields["side"] = Spec([column])
+            decided.sections["sides"] = {"buy": (list(_UP), ""), "sell": (list(_DOWN), "")}
+            return

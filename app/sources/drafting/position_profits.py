@@ -1,0 +1,279 @@
+"""Closed positions: what profits say of fees, contract values and currencies, and what is asked
+where they say nothing.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from itertools import combinations, permutations
+
+from app.sources.column_names import NAMES, currency_in, known_as
+from app.sources.drafting.adding_up import Reading, Trade
+from app.sources.drafting.contracts import (
+    ask_by_class,
+    ask_contract_values,
+    ask_for_lots,
+    escaped,
+    stems,
+)
+from app.sources.drafting.currency import doubt_dollars
+from app.sources.drafting.decided import Decided
+from app.sources.drafting.fee_columns import are_negative, say_fees
+from app.sources.drafting.spec import Spec
+from app.sources.making import joined
+from app.sources.pairs import may_be_inverse
+
+_SAID = re.compile(
+    r"\b(?:(?P<net>net|netto|neto|nett|after)|gross|brutto|bruto|before)\b", re.IGNORECASE
+)
+_TOTAL = re.compile(r"(^|_)(total|net)(_|$)")
+_NO_COST = re.compile(r"price|quantity|size|balance|equity|(^|_)(id|ref|no)(_|$)")
+_MOST_COSTS, _MOST_COLUMNS = 4, 10
+"""How many columns costs may be in, and among how many columns they are looked for."""
+_CENT = 0.011
+"""What amounts that are rounded to cents may be off."""
+
+
+def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
+    """Whether profits are before or after fees, contract values, and inverse contracts."""
+    n_sized = sum(t.profit is not None for t in trades)
+    has_fees = "fees_usd" in decided.fields
+    if (reading.inverse and reading.exact >= 0.8) or _is_nearly_inverse(decided, trades):
+        decided.keys["inverse"] = (["*"], "profits are 1 / entry - 1 / exit: settled in the coin")
+        decided.keys["currency"] = ("COIN", "the coin that the contracts are settled in")
+        decided.guessed.append(
+            "The contracts are inverse: only then do profits agree with prices. There is no"
+            " pnl_usd."
+        )
+    if reading.profit is not None:
+        said = "before" if reading.profit == "gross" else "after"
+        decided.keys["profit"] = (
+            reading.profit,
+            (
+                f"{decided.fields['pnl_usd'].column} is {said} fees, as the prices show"
+                if has_fees
+                else "after fees that are in no column"
+            ),
+        )
+        share = (
+            f"{round(reading.exact * n_sized):,} of {n_sized:,} rows add up"
+            if reading.exact >= 0.8
+            else "by the prices, approximately"
+        )
+        decided.guessed.append(f"{decided.fields['pnl_usd'].column} is {said} fees ({share}).")
+        if reading.profit == "gross" and has_fees:
+            decided.guessed.append("Fees are deducted: pnl_usd and roi are net of fees.")
+        if reading.profit == "gross" and has_fees:
+            decided.left.append(
+                f"Whether fees are to be deducted from {decided.fields['pnl_usd'].column}: they"
+                ' are; profit = "shown" leaves it unchanged.'
+            )
+    elif has_fees and reading.exact < 0.8 and not reading.values:
+        decided.ask(
+            "profit",
+            f"Whether {decided.fields['pnl_usd'].column} is before or after fees: the rows add up"
+            " neither way.",
+            '"gross" if fees are still to be deducted, "net" if they already are',
+        )
+    elif not has_fees and reading.exact >= 0.8:
+        decided.keys["profit"] = ("net", "there are no fees")
+        decided.guessed.append(
+            f"Profits agree with the prices in {round(reading.exact * n_sized):,} of"
+            f" {n_sized:,} rows."
+        )
+    if reading.values and any(value != 1 for value in reading.values.values()):
+        shown = ", ".join(f"{name} {value:g}" for name, value in list(reading.values.items())[:8])
+        decided.guessed.append(f"Contract values with which profits agree with prices: {shown}.")
+    if (
+        reading.values
+        and (not has_fees or any(value != 1 for value in reading.values.values()))
+        and not reading.inverse
+    ):
+        _write_values(decided, reading.values, {trade.name for trade in trades})
+        doubt_dollars(decided, reading.values)
+    if reading.off and reading.exact >= 0.8:
+        decided.left.append(
+            f"Why rows do not add up ({joined([f'line {n}' for n in reading.off], 6)}): their"
+            " profit does not follow from quantity and prices."
+        )
+
+
+def _is_nearly_inverse(decided: Decided, trades: list[Trade]) -> bool:
+    """Whether profits of possibly inverse contracts are, but for fees, those in the coin."""
+    if "symbol" not in decided.fields:
+        return False
+    shares = [
+        abs(t.profit) / (abs(t.quantity) * abs(1 / t.entry - 1 / t.exit))
+        for t in trades
+        if t.profit and t.quantity and t.entry and t.exit and t.entry != t.exit
+    ]
+    symbols = decided.kept.contents.words(decided.fields["symbol"].column)
+    return (
+        bool(shares)
+        and 0.5 <= statistics.median(shares) <= 2
+        and all(may_be_inverse(symbol) for symbol in symbols)
+    )
+
+
+def _write_values(decided: Decided, values: dict[str, float], names: set[str]) -> None:
+    """Write the contract values, as one where they are the same for all `names`."""
+    section = decided.sections.setdefault("multipliers", {})
+    same = len(set(values.values())) == 1 and ("*" in values or names <= values.keys())
+    if (same and 1 in values.values()) or "symbol" not in decided.fields:
+        if set(values.values()) != {1} or "fees_usd" not in decided.fields:
+            section["*"] = (
+                next(iter(values.values())),
+                "money per point and unit, from the profits",
+            )
+        return
+    symbols = (
+        decided.kept.contents.words(decided.fields["symbol"].column)
+        if "symbol" in decided.fields
+        else {}
+    )
+    for name, value in values.items():
+        for key in [escaped(name)] if name in symbols else stems(name, symbols):
+            section[key] = (value, "")
+
+
+def settle_contracts(decided: Decided) -> None:
+    """Options and futures whose profit has to be worked out from prices: what a point is worth has
+    to be known."""
+    if (
+        "quantity" not in decided.fields
+        or "symbol" not in decided.fields
+        or "multiplier" in decided.fields
+    ):
+        return
+    names = list(decided.kept.contents.words(decided.fields["symbol"].column))
+    ask_contract_values(decided, names)
+    ask_by_class(decided, names)
+    ask_for_lots(decided, names, set())
+    inverse = [
+        s for s in decided.kept.contents.words(decided.fields["symbol"].column) if may_be_inverse(s)
+    ]
+    if inverse:
+        decided.left.append(
+            f"Whether {', '.join(inverse[:4])} are inverse contracts, settled in their coin: if so,"
+            " name them in inverse = [...]."
+        )
+
+
+def settle_cents(decided: Decided) -> None:
+    """Profits and fees of accounts that are kept in cents are read in dollars."""
+    spec = decided.fields.get("pnl_usd")
+    if spec is None or currency_in(spec.column) != "USC":
+        return
+    for name in ("pnl_usd", "fees_usd"):
+        if name in decided.fields:
+            own = decided.fields[name]
+            own.keys["scale"], own.comment = 0.01, "US cents"
+    decided.keys["currency"] = ("USD", "profits are in cents")
+    decided.guessed.append(f"{spec.column} is in cents: the currency is USD.")
+
+
+def fees_by_total(decided: Decided) -> None:
+    """Costs, whatever they are called, that lie between the profits and their total after costs:
+    amounts with the sign of the cash."""
+    contents, fields = decided.kept.contents, decided.fields
+    if "pnl_usd" not in fields:
+        return
+    profits = contents.numbers(fields["pnl_usd"].column)
+    used = decided.used() - set(fields["fees_usd"].columns if "fees_usd" in fields else [])
+    columns = {
+        column: numbers
+        for column in contents.columns
+        if column not in used
+        and contents.is_numeric(column)
+        and contents.time(column) is None
+        and any(numbers := contents.numbers(column))
+    }
+    totals = [c for c in columns if _TOTAL.search(known_as(c))]
+    others = [c for c in columns if c not in totals and not _NO_COST.search(known_as(c))]
+    for total in totals:
+        costs = [
+            None if a is None or b is None else a - b
+            for a, b in zip(columns[total], profits, strict=True)
+        ]
+        if not any(costs):
+            continue
+        for n in range(1, min(len(others), _MOST_COSTS) + 1):
+            for chosen in combinations(others[:_MOST_COLUMNS], n):
+                if all(
+                    cost is None
+                    or abs(cost - sum(columns[column][i] or 0.0 for column in chosen)) <= _CENT
+                    for i, cost in enumerate(costs)
+                ):
+                    fields["fees_usd"] = Spec(
+                        list(chosen), {"scale": -1}, f"they make {total} of the profit"
+                    )
+                    decided.keys["profit"] = ("gross", f"{total} is after fees")
+                    return
+
+
+def settle_fees(decided: Decided) -> None:
+    """The sign of fees, by two columns of profits or by the numbers themselves."""
+    spec = decided.fields.get("fees_usd")
+    if spec is None:
+        return
+    if float(spec.keys.get("scale", 1)) < 0:
+        say_fees(decided, spec, negative=False)
+        return
+    sign, gross, net = _by_two_profits(decided, spec)
+    say_fees(decided, spec, sign == -1 or (not sign and are_negative(decided, spec)))
+    _before_or_after(decided, spec, gross, net)
+
+
+def _before_or_after(decided: Decided, fees: Spec, gross: str, net: str) -> None:
+    """Whether profits are before or after fees, where prices do not tell: by the other column of
+    profits, by the name, or else by a question."""
+    contents, profit = decided.kept.contents, decided.fields.get("pnl_usd")
+    paid = any(any(contents.read_numbers(column)) for column in fees.columns)
+    if profit is None or not paid or "profit" in decided.keys:
+        return
+    if profit.column in (gross, net):
+        decided.keys["profit"] = (
+            "gross" if profit.column == gross else "net",
+            f"{gross} without fees is {net}",
+        )
+    elif said := _SAID.search(profit.column):
+        decided.keys["profit"] = ("net" if said["net"] else "gross", "by the column's name")
+        decided.guessed.append(
+            f"{profit.column} is {'after' if said['net'] else 'before'} fees, by its name."
+        )
+    else:
+        decided.ask(
+            "profit",
+            f"Whether {profit.column} is before or after fees: nothing in the file shows it.",
+            '"gross" if fees are still to be deducted, "net" if they already are',
+        )
+
+
+def _by_two_profits(decided: Decided, spec: Spec) -> tuple[int, str, str]:
+    """(1 where fees as they stand are what profits before are more than profits after them, -1
+    where that is so of the opposite, 0 where the table has not both profits; the two columns)."""
+    contents = decided.kept.contents
+    columns = [contents.numbers(column) for column in spec.columns]
+    fees = [sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
+    profits = [
+        column
+        for column in contents.columns
+        if known_as(column) in NAMES["pnl_usd"] and contents.is_numeric(column)
+    ]
+    for gross, net in permutations(profits, 2):
+        less = [
+            (before - after, fee)
+            for before, after, fee in zip(
+                contents.numbers(gross), contents.numbers(net), fees, strict=True
+            )
+            if before is not None and after is not None and fee
+        ]
+        if not less or sum(cost for cost, _ in less) <= 0:
+            continue
+        for sign in (1, -1):
+            if all(abs(cost - sign * fee) <= _CENT for cost, fee in less):
+                return sign, gross, net
+    return 0, "", ""

@@ -1,0 +1,278 @@
+"""Closed positions as numbers: the trades of the rows, with the columns that belong to them.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+from itertools import permutations, product
+
+from app.sources.cells import as_text
+from app.sources.column_names import NAMES, known_as
+from app.sources.drafting import simulate
+from app.sources.drafting.adding_up import Reading, Trade, read_positions
+from app.sources.drafting.decided import Decided
+from app.sources.drafting.position_times import side_of
+from app.sources.drafting.spec import Spec
+from app.sources.pairs import POINT_VALUES, future_of
+from app.sources.positions import BOUGHT
+
+_SIZES = frozenset(
+    ["units", "contracts", "shares", "qty", "quantity", "lots", "size", "volume", "amount"]
+)
+_MOST_SIGNS = 4
+_RECEIVED = (
+    "proceeds", "gross_proceeds", "net_proceeds", "sales_price", "sale_price", "sales_proceeds",
+    "sale_proceeds", "sell_value", "sale_value", "sell_amount", "sold_amount",
+)  # fmt: skip
+"""Names of amounts for which something was sold."""
+_SMALL_MOVE = 0.001
+"""Change of price, as a fraction, below which profits say little about prices."""
+
+
+def trades_of(decided: Decided) -> list[Trade]:
+    """The rows with a side and two prices, as numbers."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"entry_price", "exit_price"} <= fields.keys():
+        return []
+
+    def numbers(name: str) -> list[float | None]:
+        if name not in fields:
+            return [None] * contents.n_rows
+        scale = float(fields[name].keys.get("scale", 1))
+        found = contents.numbers(fields[name].column)
+        return [None if n is None else n * scale for n in found]
+
+    def fees() -> list[float]:
+        columns = (
+            [contents.numbers(column) for column in fields["fees_usd"].columns]
+            if "fees_usd" in fields
+            else []
+        )
+        scale = float(fields["fees_usd"].keys.get("scale", 1)) if "fees_usd" in fields else 1.0
+        return [scale * sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
+
+    quantities = numbers("quantity")
+    sides = [side_of(decided, i, quantities[i]) for i in range(contents.n_rows)]
+    names = [_name(decided, i) for i in range(contents.n_rows)]
+    entries, exits = numbers("entry_price"), numbers("exit_price")
+    if "bought_sold" in decided.keys:
+        bought, sold = (
+            simulate.moments(decided, "entry_timestamp"),
+            simulate.moments(decided, "exit_timestamp"),
+        )
+        for i, (a, b) in enumerate(zip(bought, sold, strict=True)):
+            if "side" not in fields or (a and b and a > b):
+                sides[i] = -1 if a and b and a > b else 1
+            if sides[i] == -1 and BOUGHT.search(fields["entry_price"].column):
+                entries[i], exits[i] = exits[i], entries[i]
+    return [
+        Trade(name, side, entry, left, quantity, profit, fee, ret, row.line)
+        for name, side, entry, left, quantity, profit, fee, ret, row in zip(
+            names,
+            sides,
+            entries,
+            exits,
+            quantities,
+            numbers("pnl_usd"),
+            fees(),
+            numbers("roi"),
+            contents.rows,
+            strict=True,
+        )
+        if side is not None and entry is not None and left is not None
+    ]
+
+
+def other_quantity(
+    decided: Decided, trades: list[Trade], reading: Reading
+) -> tuple[list[Trade], Reading]:
+    """Another column as the quantity, where only with it the rows add up."""
+    first = decided.fields["quantity"]
+    for column in decided.kept.contents.columns:
+        words = set(known_as(column).split("_"))
+        if (
+            (known_as(column) in NAMES["quantity"] or words & _SIZES)
+            and column not in decided.used()
+            and decided.kept.contents.is_numeric(column)
+        ):
+            decided.fields["quantity"] = Spec([column])
+            again = trades_of(decided)
+            found = read_positions(again)
+            if found.exact >= 0.8:
+                decided.guessed.append(
+                    f"The quantity is {column}, not {first.column}: with it the profits agree with"
+                    " the prices."
+                )
+                return again, found
+    decided.fields["quantity"] = first
+    return trades, reading
+
+
+def with_funding(
+    decided: Decided, trades: list[Trade], reading: Reading
+) -> tuple[list[Trade], Reading]:
+    """Funding among the fees, where only with it the rows add up."""
+    contents, fees = decided.kept.contents, decided.fields["fees_usd"]
+    for column in contents.columns:
+        if (
+            "funding" in known_as(column).split("_")
+            and column not in decided.used()
+            and contents.is_numeric(column)
+        ):
+            fees.columns.append(column)
+            again = trades_of(decided)
+            found = read_positions(again)
+            if found.exact >= 0.8:
+                return again, found
+            fees.columns.remove(column)
+    return trades, reading
+
+
+def fees_of_two_signs(
+    decided: Decided, trades: list[Trade], reading: Reading
+) -> tuple[list[Trade], Reading]:
+    """Profits after fees of which some are shown as paid, and others with the sign of the cash: no
+    fees are read."""
+    contents, fees = decided.kept.contents, decided.fields["fees_usd"]
+    columns = [contents.numbers(column) for column in fees.columns]
+    if not 2 <= len(columns) <= _MOST_SIGNS:
+        return trades, reading
+    lines = {row.line: i for i, row in enumerate(contents.rows)}
+    for signs in product((1, -1), repeat=len(columns)):
+        again = [
+            replace(
+                t,
+                fees=sum(
+                    sign * (numbers[lines[t.line]] or 0.0)
+                    for sign, numbers in zip(signs, columns, strict=True)
+                ),
+            )
+            for t in trades
+        ]
+        found = read_positions(again)
+        if len(set(signs)) > 1 and found.exact >= 0.8 and found.profit == "net":
+            del decided.fields["fees_usd"]
+            decided.guessed.append(
+                f"Fees ({', '.join(fees.columns)}) are not read, as they have different signs:"
+                f" {decided.fields['pnl_usd'].column} is after them."
+            )
+            plain = [replace(t, fees=0.0) for t in trades]
+            return plain, replace(found, profit="net")
+    return trades, reading
+
+
+def _name(decided: Decided, i: int) -> str:
+    spec = decided.fields.get("symbol")
+    if spec is None:
+        return "*"
+    value = decided.kept.contents.cells(spec.column)[i]
+    text = "" if value is None else as_text(value)
+    return future_of(text) or text
+
+
+def in_points(trades: list[Trade]) -> bool:
+    """Whether the profits are differences of prices, whatever the quantity, or those of futures
+    for which a point is worth something else than 1."""
+    known = [t for t in trades if t.profit is not None and t.quantity]
+    if not any(t.profit for t in known) or not all(
+        abs((t.profit or 0.0) - t.side * (t.exit - t.entry)) <= 1e-6 * t.entry for t in known
+    ):
+        return False
+    return any(abs(t.quantity or 1) != 1 for t in known) or all(
+        POINT_VALUES.get(t.name, 1) != 1 for t in known
+    )
+
+
+def is_return(trades: list[Trade]) -> bool:
+    """Whether the profits are changes of the price in percent, and not what the quantities make of
+    them."""
+    known = [t for t in trades if t.profit is not None and t.entry > 0]
+    return (
+        any(t.profit for t in known)
+        and all(
+            abs((t.profit or 0.0) - 100 * t.side * (t.exit / t.entry - 1))
+            <= max(0.006, 0.005 * abs(t.profit or 0.0))
+            for t in known
+        )
+        and any(
+            t.profit
+            and abs(abs(t.quantity) * t.side * (t.exit - t.entry) - t.profit) > 0.02 * abs(t.profit)
+            for t in known
+            if t.quantity
+        )
+    )
+
+
+def prices_of_amounts(decided: Decided) -> None:
+    """Take what was paid and what was received for the prices, over the quantity, where there is
+    no profit and no price: so do statements for the tax office."""
+    contents, fields = decided.kept.contents, decided.fields
+    if {"pnl_usd", "roi", "rr", "entry_price", "exit_price"} & fields.keys():
+        return
+    if not {"stake", "quantity"} <= fields.keys():
+        return
+    received = [
+        column
+        for column in contents.columns
+        if known_as(column) in _RECEIVED
+        and column not in decided.used()
+        and contents.is_numeric(column)
+    ]
+    if len(received) != 1:
+        return
+    paid = fields.pop("stake").column
+    fields["entry_price"] = Spec([paid], {"per_unit": True}, "over the quantity")
+    fields["exit_price"] = Spec(received, {"per_unit": True}, "over the quantity")
+    decided.guessed.append(
+        f"The profit is the difference of {received[0]} and {paid}: fees are taken to be in them."
+    )
+
+
+def find_prices(decided: Decided) -> bool:
+    """Take the two prices, whatever they are called, whose change in percent the profits are."""
+    contents, fields = decided.kept.contents, decided.fields
+    if {"entry_price", "exit_price"} & fields.keys():
+        return False
+    profits = contents.numbers(fields["pnl_usd"].column)
+    prices = [
+        column
+        for column in contents.columns
+        if "price" in known_as(column)
+        and column not in decided.used()
+        and contents.is_numeric(column)
+    ]
+    for entered, left in permutations(prices, 2):
+        rows = [
+            abs(100 * (b / a - 1) - profit) <= max(0.006, 0.005 * abs(profit))
+            for a, b, profit in zip(
+                contents.numbers(entered), contents.numbers(left), profits, strict=True
+            )
+            if a and b and profit
+        ]
+        if rows and all(rows):
+            fields["entry_price"], fields["exit_price"] = Spec([entered]), Spec([left])
+            return True
+    return False
+
+
+def of_another(trades: list[Trade]) -> bool:
+    """Whether profit per unit and point is a different one in most rows of each symbol, far beyond
+    fees: the prices are not those of what was traded."""
+    shares: dict[str, list[tuple[float, float]]] = {}
+    for t in trades:
+        gain = abs(t.quantity or 0.0) * t.side * (t.exit - t.entry)
+        if t.profit and gain and abs(t.exit / t.entry - 1) > _SMALL_MOVE:
+            shares.setdefault(t.name, []).append(
+                (t.profit / gain, abs(t.fees / gain) + 0.011 / abs(gain))
+            )
+    known = [own for own in shares.values() if len(own) > 2]
+    if not known:
+        return False
+    alike = 0
+    for own in known:
+        middle = statistics.median(share for share, _ in own)
+        alike += sum(abs(s - middle) <= 0.1 * abs(middle) + 1.1 * fees for s, fees in own) - 1
+    return alike < 0.5 * sum(len(own) - 1 for own in known)

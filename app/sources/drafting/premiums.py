@@ -1,0 +1,106 @@
+"""Option spreads: positions whose prices are the credit and the debit of their entry and exit.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+from app.sources.column_names import known_as
+from app.sources.drafting.decided import Decided
+from app.sources.drafting.spec import Spec
+
+_CREDIT, _DEBIT = (
+    re.compile(r"(^|_)credit(_|$)|premium_(received|collected)"),
+    re.compile(r"(^|_)debit(_|$)|cost_to_close|closing_cost|premium_paid"),
+)
+_OPENS, _CLOSES = (
+    re.compile(r"open|entry|initial|received|(^|_)in(_|$)"),
+    re.compile(r"clos|exit|(^|_)out(_|$)"),
+)
+_OF_CREDITS = re.compile(
+    r"\bcredit\b|iron (condor|butterfly|fly)|\bshort\b|naked|cash.secured|\b(bull put|bear call)\b"
+    r"|jade lizard",
+    re.IGNORECASE,
+)
+_OF_DEBITS = re.compile(
+    r"\bdebit\b|\blong\b|\b(bull call|bear put)\b|calendar|diagonal", re.IGNORECASE
+)
+
+
+def find_premiums(decided: Decided) -> None:
+    """A credit and a debit per unit are the two prices of a position: of a short one if the credit
+    came first, which the columns' names or the strategies say, or else the user."""
+    contents, fields = decided.kept.contents, decided.fields
+    if decided.rows != "positions" or {"entry_price", "exit_price"} & fields.keys():
+        return
+    used = decided.used()
+    found = [
+        [
+            c
+            for c in contents.columns
+            if p.search(known_as(c)) and c not in used and contents.is_numeric(c)
+        ]
+        for p in (_CREDIT, _DEBIT)
+    ]
+    if [len(columns) for columns in found] != [1, 1]:
+        return
+    (credit,), (debit,) = found
+    short = _credit_is_first(decided, credit, debit)
+    first, second = (debit, credit) if short is False else (credit, debit)
+    form = {"per_unit": True} if _are_totals(decided, credit, debit) else {"absolute": True}
+    fields["entry_price"] = Spec([first], dict(form), "at the entry")
+    fields["exit_price"] = Spec([second], dict(form), "at the exit")
+    if "side" in fields:
+        return
+    if short is None:
+        decided.ask(
+            "side",
+            f"Whether the positions were opened with {credit} (short) or with {debit} (long).",
+            f'"short" if they were opened with {credit}; "long" if with {debit}: then exchange the'
+            " columns of entry_price and exit_price",
+            section="constants",
+        )
+        return
+    decided.sections.setdefault("constants", {})["side"] = (
+        "short" if short else "long",
+        f"opened with {first}",
+    )
+    decided.guessed.append(
+        f"The positions are {'short' if short else 'long'}: they were opened with {first} and"
+        f" closed with {second}."
+    )
+
+
+def _are_totals(decided: Decided, credit: str, debit: str) -> bool:
+    """Whether profits are the credit without the debit, whatever the quantity."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"pnl_usd", "quantity"} <= fields.keys():
+        return False
+    columns = [credit, debit, *(fields[name].column for name in ("pnl_usd", "quantity"))]
+    rows = [
+        (abs(got) - abs(paid), profit, quantity)
+        for got, paid, profit, quantity in zip(*map(contents.numbers, columns), strict=True)
+        if got is not None and paid is not None and profit is not None and quantity
+    ]
+    return any(abs(quantity) != 1 for _, _, quantity in rows) and all(
+        abs(rest - profit) <= 0.05 * abs(rest) + 0.02 for rest, profit, _ in rows
+    )
+
+
+def _credit_is_first(decided: Decided, credit: str, debit: str) -> bool | None:
+    """Whether the positions were opened with the credit, None where nothing says."""
+    if _CLOSES.search(known_as(debit)) or _OPENS.search(known_as(credit)):
+        return True
+    if _CLOSES.search(known_as(credit)) or _OPENS.search(known_as(debit)):
+        return False
+    contents = decided.kept.contents
+    for column in contents.columns:
+        words = contents.words(column)
+        if words and not contents.is_numeric(column):
+            if all(_OF_CREDITS.search(word) for word in words):
+                return True
+            if all(_OF_DEBITS.search(word) for word in words):
+                return False
+    return None

@@ -1,0 +1,205 @@
+"""Fills: which column has the quantities, and what is refused or asked where none has them.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+from app.errors import BadDataError
+from app.sources.cells import as_text
+from app.sources.column_names import NAMES, known_as
+from app.sources.drafting import simulate
+from app.sources.drafting.decided import Decided
+from app.sources.drafting.fill_fees import SMALL
+from app.sources.drafting.fill_rows import symbol_of
+from app.sources.drafting.spec import Spec
+from app.sources.mapping import OPEN_QUESTION
+from app.sources.pairs import future_of, is_coin, pair_of
+
+_FILLED = re.compile(r"filled|fill_|exec|done|traded|matched|last_?qty")
+_UNFILLED = (
+    "quantity_remaining", "remaining_quantity", "remaining_qty", "qty_remaining", "remaining_size",
+    "unfilled", "unfilled_qty", "unfilled_quantity", "leaves_qty", "leavesqty", "qty_left",
+    "remaining",
+)  # fmt: skip
+"""Names of columns with what of an order was not filled."""
+
+
+def ask_quantity(decided: Decided) -> None:
+    """Ask for the quantity; positions whose sizes are money at the price of their entry, as those
+    of perpetuals are on some exchanges, close by the amount that was opened."""
+    contents, fields = decided.kept.contents, decided.fields
+    money = [
+        column
+        for column in contents.columns
+        if known_as(column) in NAMES["quantity"]
+        and column not in decided.used()
+        and contents.is_numeric(column)
+    ]
+    for column in money:
+        fields["quantity"] = Spec(
+            [column], {"money": True, "absolute": True}, "money, at the price of the entry"
+        )
+        tried = simulate.fills(decided, "said")
+        if tried.closed and not tried.oversold and not tried.open and not tried.unread:
+            decided.guessed.append(
+                f"{column} is an amount of money at the price of the entry: closes are of the"
+                " amounts that were opened."
+            )
+            return
+    hint = (
+        f'; {{column = "{money[0]}", money = true}} if it is money at the price of the entry'
+        if money
+        else ""
+    )
+    fields["quantity"] = Spec(
+        [OPEN_QUESTION], comment=f"the column with the quantity of the fill{hint}"
+    )
+    decided.asked.append(
+        "Which column has the quantities: times, prices and sides look like fills, but no quantity"
+        " was found.  An amount of money is none, unless it is the size of the position at the"
+        " price of its entry."
+    )
+
+
+def refuse_filled_in_part(path: str, decided: Decided) -> None:
+    """Raises for orders of which a part was filled, where no column says how much it was."""
+    contents, spec = decided.kept.contents, decided.fields.get("quantity")
+    if spec is None or spec.column == OPEN_QUESTION or _FILLED.match(known_as(spec.column)):
+        return
+    ordered = contents.numbers(spec.column)
+    for column in contents.columns:
+        if known_as(column) not in _UNFILLED or not contents.is_numeric(column):
+            continue
+        rest = contents.numbers(column)
+        rows = [(abs(q), abs(n)) for q, n in zip(ordered, rest, strict=True) if q and n]
+        if (
+            rows
+            and all(n <= q for q, n in rows)
+            and not _is_what_was_filled(decided, ordered, rest)
+        ):
+            raise BadDataError(
+                f"{path} has orders that were filled in part: {column} is above 0, and no column"
+                " says how much was filled.",
+                "Export the fills (executions, trades), or add a column with the filled quantity.",
+            )
+
+
+def refuse_mixed_units(path: str, decided: Decided) -> None:
+    """Raises for amounts that are in what was traded in some rows, and in money in others."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"symbol", "currency", "quantity"} <= fields.keys():
+        return
+    rows = [
+        (as_text(coin).strip().upper(), as_text(unit).strip().upper())
+        for coin, unit in zip(
+            contents.cells(fields["symbol"].column),
+            contents.cells(fields["currency"].column),
+            strict=True,
+        )
+        if coin is not None and unit is not None
+    ]
+    own = {unit for coin, unit in rows if coin == unit and is_coin(coin)}
+    other = {unit for coin, unit in rows if coin != unit}
+    if own and other:
+        raise BadDataError(
+            f"{path} has amounts in {', '.join(sorted(own))} in some rows and in"
+            f" {', '.join(sorted(other))} in others, by {fields['currency'].column}.",
+            "Export the fills (trades), with all quantities in what was traded.",
+        )
+
+
+def _is_what_was_filled(
+    decided: Decided, ordered: list[float | None], rest: list[float | None]
+) -> bool:
+    """Whether an amount is the price times the whole quantity, where a part is said to be left."""
+    contents, price = decided.kept.contents, decided.fields.get("price")
+    if price is None or price.column == OPEN_QUESTION:
+        return False
+    prices = contents.numbers(price.column)
+    for column in contents.columns:
+        if known_as(column) in (*NAMES["gross"], *NAMES["net"]) and contents.is_numeric(column):
+            rows = [
+                abs(abs(a) / abs(q * p) - 1) <= SMALL
+                for a, q, p, n in zip(contents.numbers(column), ordered, prices, rest, strict=True)
+                if a and q and p and n
+            ]
+            if rows and all(rows):
+                return True
+    return False
+
+
+def not_the_amount(decided: Decided, name: str, other: str) -> None:
+    """Another column as the quantity (or the price), where that one times the price (or the
+    quantity) is the first: an amount."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {name, other} <= fields.keys() or fields["price"].keys.get("per_unit"):
+        return
+    amounts, factors = (contents.numbers(fields[field].column) for field in (name, other))
+    scale = float(fields["price"].keys.get("scale", 1)) if name == "quantity" else 1.0
+    for column in contents.columns:
+        if (
+            column in decided.used()
+            or known_as(column) not in NAMES[name]
+            or not contents.is_numeric(column)
+        ):
+            continue
+        rows = [
+            (abs(a) / abs(n * factor * scale), abs(factor))
+            for i, (a, n, factor) in enumerate(
+                zip(amounts, contents.numbers(column), factors, strict=True)
+            )
+            if a and n and factor and future_of(symbol_of(decided, i)) is None
+        ]
+        if (
+            rows
+            and all(abs(ratio - 1) <= SMALL for ratio, _ in rows)
+            and (name == "quantity" or any(factor != 1 for _, factor in rows))
+        ):
+            decided.guessed.append(
+                f"The {name} is {column}: {fields[name].column} is that times"
+                f" {fields[other].column}."
+            )
+            fields[name] = Spec([column])
+            return
+
+
+def quantity_in_coins(decided: Decided) -> None:
+    """Of several quantities (in contracts, in the coin, in dollars) the one in the coin traded."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"symbol", "quantity"} <= fields.keys():
+        return
+    pairs = [pair_of(word) for word in contents.words(fields["symbol"].column)]
+    bases = {pair[0] for pair in pairs if pair}
+    if contents.signs(fields["quantity"].column) or not bases or not all(pairs):
+        return
+    for column in contents.columns:
+        units = contents.signs(column)
+        if (
+            column not in decided.used()
+            and known_as(column) in NAMES["quantity"]
+            and units
+            and set(units) <= bases
+        ):
+            decided.guessed.append(
+                f"The quantity is {column}, in coins, not {fields['quantity'].column}."
+            )
+            fields["quantity"] = Spec([column])
+            return
+
+
+def coin_of_amounts(decided: Decided) -> None:
+    """Use the unit of the quantities as the symbol, if no column has it."""
+    contents, quantity = decided.kept.contents, decided.fields.get("quantity")
+    if "symbol" in decided.fields or quantity is None or quantity.column == OPEN_QUESTION:
+        return
+    units = contents.signs(quantity.column)
+    if units and sum(units.values()) == len(contents.values(quantity.column)):
+        decided.fields["symbol"] = Spec(
+            [quantity.column], {"coin": True}, "the unit of the quantity"
+        )
+        decided.guessed.append(
+            f"What was traded is the unit in {quantity.column}: {', '.join(list(units)[:6])}."
+        )

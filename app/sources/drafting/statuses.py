@@ -1,0 +1,262 @@
+"""Which rows are trades that were done, by columns with a status, a level of detail or a kind of
+transaction.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from app.sources.cells import as_text
+from app.sources.column_names import known_as
+from app.sources.drafting.contents import Contents
+from app.sources.drafting.kept import Kept
+from app.sources.sides import is_no_trade, read_side
+
+_COLUMN = re.compile(
+    r"status|state\b|^state|^transaction$|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind"
+    r"|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato"
+    r"|estado|statut|статус|состояние|狀態|状态"
+)
+_DONE = frozenset(
+    [
+        "filled",
+        "executed",
+        "execution",
+        "complete",
+        "completed",
+        "closed",
+        "done",
+        "traded",
+        "trade",
+        "trades",
+        "deal",
+        "fill",
+        "order",
+        "exectrade",
+        "partial",
+        "partially_filled",
+        "success",
+        "successful",
+        "settled",
+        "partially_executed",
+        "fully_filled",
+        "finished",
+        "ok",
+        "filled_partially",
+        "partial_fill",
+        "partiallyfilled",
+        "finalizado",
+        "exécuté",
+        "ausgeführt",
+        "geschlossen",
+        "已成交",
+        "全部成交",
+        "部分成交",
+        "ejecutada",
+        "ejecutado",
+        "executada",
+        "executado",
+        "exécutée",
+        "eseguito",
+        "eseguita",
+        "uitgevoerd",
+        "utförd",
+        "zrealizowane",
+        "выполнен",
+        "исполнена",
+        "исполнен",
+        "исполнено",
+        "partially_filled_canceled",
+        "closed_position",
+        "closed_trade",
+        "position_closed",
+        "take_profit",
+        "stop_loss",
+        "win",
+        "loss",
+    ]
+)
+_NOT_DONE = frozenset(
+    [
+        "open",
+        "opened",
+        "open_position",
+        "open_trade",
+        "deposit",
+        "withdrawal",
+        "balance",
+        "cancelled",
+        "canceled",
+        "rejected",
+        "pending",
+        "working",
+        "new",
+        "placed",
+        "failed",
+        "inactive",
+        "closedlot",
+        "closed_lot",
+        "lot",
+        "subtotal",
+        "total",
+        "symbol_summary",
+        "summary",
+        "asset_summary",
+        "wash_sale",
+        "withdrawn",
+        "replaced",
+        "queued",
+        "accepted",
+        "submitted",
+        "unfilled",
+        "void",
+        "untriggered",
+        "triggered",
+        "deactivated",
+        "offen",
+        "storniert",
+        "annulé",
+        "cancelado",
+        "abierto",
+        "cancelada",
+        "rechazada",
+        "rechazado",
+        "pendiente",
+        "rejeitada",
+        "annulée",
+        "refusée",
+        "annullato",
+        "annullata",
+        "gestrichen",
+        "geannuleerd",
+        "avbruten",
+        "anulowane",
+        "отменен",
+        "отменена",
+        "снята",
+        "снят",
+        "отклонена",
+        "отклонен",
+        "активна",
+        "已撤銷",
+        "已撤销",
+        "未成交",
+        "已撤單",
+        "已撤单",
+        "已失效",
+        "已拒絕",
+        "已拒绝",
+        "下單失敗",
+        "下单失败",
+        "等待成交",
+        "廢單",
+        "废单",
+        "opening",
+        "amended",
+        "expired",
+        "deleted",
+        "depo",
+        "settlement",
+        "funding",
+        "with",
+        "error",
+        "active",
+        "unrealized",
+        "running",
+        "bought",
+    ]
+)
+_FILL_EVENTS = frozenset(["order_fill", "order_filled", "orderfilled"])
+_LEVELS = (("execution",), ("order",), ("trade",))
+_LEVEL_WORDS = frozenset(
+    [
+        "execution",
+        "order",
+        "trade",
+        "closedlot",
+        "closed_lot",
+        "subtotal",
+        "total",
+        "symbol_summary",
+        "asset_summary",
+        "wash_sale",
+        "lot",
+    ]
+)
+
+
+def by_status(contents: Contents, filled: str | None = None) -> Kept:
+    """Rows of trades that were done; where a column `filled` has the filled quantity, it decides
+    what of a cancelled order counts."""
+    kept = Kept(contents)
+    for column in contents.columns:
+        words = kept.contents.words(column)
+        if known_as(column) in ("is_open", "isopen", "open") and {
+            w.strip().lower() for w in words
+        } == {"true", "false"}:
+            kept.drop(
+                column, [w for w in words if w.strip().lower() == "true"], "the trade is still open"
+            )
+            continue
+        if _are_ends(kept.contents, column, words):
+            continue
+        folded = {word: re.sub(r"\W+", "_", word.strip().lower()).strip("_") for word in words}
+        if not words or len(words) > 15 or len(words) < 2 or not _COLUMN.search(known_as(column)):
+            continue
+        if set(folded.values()) <= _LEVEL_WORDS:
+            level = next((own for own in _LEVELS if set(own) & set(folded.values())), None)
+            if {"order", "trade"} <= set(folded.values()):
+                level = ("order",)
+            if level:
+                kept.only(
+                    column,
+                    [w for w, f in folded.items() if f in level],
+                    "the others repeat or total the same trades",
+                )
+            continue
+        if len(words) > 1 and (done := [w for w, f in folded.items() if f in _FILL_EVENTS]):
+            kept.only(column, done, "the others are orders and transfers, not fills")
+            continue
+        of_fills = known_as(column).endswith("_type") or "position_closed" in folded.values()
+        undone = [
+            word for word, f in folded.items() if f in _NOT_DONE or (of_fills and is_no_trade(word))
+        ]
+        undone = [word for word in undone if folded[word] != "open" or read_side(word) is None]
+        if (
+            not undone
+            or (len(undone) == len(words))
+            or not any(f in _DONE for f in folded.values())
+        ):
+            continue
+        if filled is not None and filled in contents.columns:
+            numbers = kept.contents.numbers(filled)
+            cells = kept.contents.cells(column)
+            some = {as_text(v) for v, n in zip(cells, numbers, strict=True) if v is not None and n}
+            undone = [w for w in undone if w not in some or (of_fills and is_no_trade(w))]
+        done = [word for word in words if word not in undone]
+        if undone and done and len(kept.contents.values(column)) == kept.contents.n_rows:
+            kept.only(column, done, "nothing was traded in the others, or the trade is still open")
+        elif undone:
+            kept.drop(column, undone, "nothing was traded, or the trade is still open")
+    return kept
+
+
+def _are_ends(contents: Contents, column: str, words: Iterable[str]) -> bool:
+    """Whether `opened` and `closed` are the two rows of each trade, by a number that they share,
+    and not how trades stand."""
+    if not {word.strip().lower() for word in words} <= {"opened", "closed", "open", "close"}:
+        return False
+    ends = contents.cells(column)
+    for other in contents.columns:
+        if not known_as(other).endswith(("_id", "_no", "ticket", "deal")):
+            continue
+        groups: dict[str, set[str]] = {}
+        for value, end in zip(contents.cells(other), ends, strict=True):
+            if value is not None and end is not None:
+                groups.setdefault(as_text(value), set()).add(as_text(end).strip().lower()[:4])
+        if len(groups) > 1 and sum(len(own) == 2 for own in groups.values()) >= 0.8 * len(groups):
+            return True
+    return False

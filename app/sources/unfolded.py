@@ -1,0 +1,125 @@
+"""Tables that say in a sentence, or in two lines, what others say in the columns of one row: they
+are read with those columns added.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from app.sources.blocks import Block, Row
+from app.sources.column_names import known_as
+
+_BALANCES = {"balance_before", "balance_after", "action"}
+_CLOSED = re.compile(
+    r"Close (?P<Side>long|short) position for symbol (?P<Symbol>\S+) at price (?P<exit>[\d.,]*\d)"
+    r" for (?P<Quantity>[\d.,]*\d) units?\. Position AVG Price was (?P<entry>[\d.,]*\d)"
+    r"(?:, currency: (?P<currency>\w+), rate: (?P<rate>[\d.]+), point value: (?P<point>[\d.]+))?"
+)
+_OF_SENTENCES = {
+    "Side": "Side",
+    "Symbol": "Symbol",
+    "Quantity": "Quantity",
+    "Entry price": "entry",
+    "Exit price": "exit",
+    "Point value": "point",
+}
+_ACTIVITY = {"type", "details", "amount", "units", "position_id", "realized_equity_change"}
+_OF_ACTIVITY = ("Symbol", "Side", "Open time", "Close time", "Invested", "Profit")
+_OF_TWO_LINES = ("Side", "Open time", "Close time", "Open price", "Close price")
+
+
+def unfolded(block: Block) -> Block:
+    """The block, with the columns that its sentences or its second lines fill."""
+    names = {known_as(column): column for column in block.columns}
+    if names.keys() >= _BALANCES:
+        columns = tuple(name for name in _OF_SENTENCES if name not in block.columns)
+        return block._replace(
+            columns=(*block.columns, *columns),
+            rows=_of_sentences(block.rows, names["action"], columns),
+        )
+    if names.keys() >= {*_ACTIVITY, "date"}:
+        return block._replace(
+            columns=(*block.columns, *_OF_ACTIVITY), rows=_of_activity(block.rows, names)
+        )
+    number = next((names[n] for n in ("ticket", "ticket_no") if n in names), None)
+    day = next((names[n] for n in ("date", "time", "date_time") if n in names), None)
+    if number and day and {"sold", "bought"} <= names.keys():
+        return block._replace(
+            columns=(*block.columns, *_OF_TWO_LINES),
+            rows=_of_two_lines(block.rows, number, day, names["bought"], names["sold"]),
+        )
+    return block
+
+
+def _of_sentences(rows: Iterator[Row], action: str, columns: tuple[str, ...]) -> Iterator[Row]:
+    """As in the history of the balance of TradingView's paper trading."""
+    for row in rows:
+        said = _CLOSED.match(str(row.cells.get(action) or ""))
+        found = {name: said[_OF_SENTENCES[name]] if said else None for name in columns}
+        cells = {**row.cells, action: None} if said else row.cells
+        yield row._replace(cells={**cells, **found})
+
+
+def _of_activity(rows: Iterator[Row], names: dict[str, str]) -> Iterator[Row]:
+    """As in eToro's account activity: one line opens a position and another, not next to it, closes
+    it; neither says whether it was long or short."""
+    kind, number, day = names["type"], names["position_id"], names["date"]
+    waiting: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        said = str(row.cells.get(kind) or "").strip().lower()
+        if said not in ("open position", "position closed"):
+            yield row
+            continue
+        own = str(row.cells.get(number) or "")
+        other = waiting.pop((own, "position closed" if said[0] == "o" else "open position"), None)
+        if other is None:
+            waiting[own, said] = row
+            continue
+        opened, closed = (row, other) if said[0] == "o" else (other, row)
+        found = {
+            "Symbol": closed.cells.get(names["details"]),
+            "Side": "not said",
+            "Open time": opened.cells.get(day),
+            "Close time": closed.cells.get(day),
+            "Invested": opened.cells.get(names["amount"]),
+            "Profit": closed.cells.get(names["realized_equity_change"]),
+        }
+        yield closed._replace(cells={**closed.cells, names["amount"]: None, **found})
+    yield from waiting.values()
+
+
+def _of_two_lines(
+    rows: Iterator[Row], number: str, day: str, bought: str, sold: str
+) -> Iterator[Row]:
+    """As in FXCM's statements: the line of the entry has the number of the trade and what it made,
+    the one below it only the time and the price of the exit."""
+    first: Row | None = None
+    for row in rows:
+        if _has(row, number):
+            if first is not None:
+                yield first
+            first = row
+            continue
+        if first is None or not _has(row, day) or _has(first, bought) == _has(row, bought):
+            yield row
+            continue
+        long = _has(first, bought)
+        opened, closed = (bought, sold) if long else (sold, bought)
+        found = {
+            "Side": "long" if long else "short",
+            "Open time": first.cells.get(day),
+            "Close time": row.cells.get(day),
+            "Open price": first.cells.get(opened),
+            "Close price": row.cells.get(closed),
+        }
+        yield first._replace(cells={**first.cells, day: None, bought: None, sold: None, **found})
+        first = None
+    if first is not None:
+        yield first
+
+
+def _has(row: Row, column: str) -> bool:
+    return bool(str(row.cells.get(column) or "").strip())
