@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.common.multiplier import GRID
+from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.paths import GroupPath
 from app.learning.integrated.prior_share import SHARES, between
 from app.learning.integrated.weights import Counts, in_steps
 from app.learning.integrated.whole_groups import PooledLevel
-from schemas.lessons import Lesson, LessonDecay
+from schemas.lessons import LessonDecay
 
 Floats = NDArray[np.float64]
 
@@ -85,7 +86,7 @@ class SharedEffects(NamedTuple):
         Weight of each in the mean of the group's trades (L,).
     """
 
-    lessons: list[Lesson]
+    lessons: list[AnyLesson]
     effects: Floats
     precision: Floats
     prior: Floats
@@ -168,7 +169,7 @@ def shared_part(
 
 def with_shared(
     group: GroupPath,
-    whole: Lesson,
+    whole: AnyLesson,
     found: Mapping[str, Effect],
     level: PooledLevel,
     part: SharedPart,
@@ -227,7 +228,7 @@ def with_shared(
 STABLE = LessonDecay(state="stable")
 
 
-def _shared(lesson: Lesson, as_of: str, size: float, raw: float, sd: float) -> Effect:
+def _shared(lesson: AnyLesson, as_of: str, size: float, raw: float, sd: float) -> Effect:
     z = abs(raw) / max(sd, 1e-300)
     return Effect(lesson, z, 1.0, raw, sd, size, sd, STABLE, 0.0, as_of, "shared")
 
