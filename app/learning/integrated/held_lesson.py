@@ -177,6 +177,25 @@ def shares_of(lesson: AnyLesson) -> tuple[float, ...]:
     return () if lesson.marginal is None else lesson.marginal.shared
 
 
+def posterior_of(lesson: AnyLesson) -> tuple[float, ...]:
+    """The posterior of a lesson that has a shared effect.
+
+    Parameters
+    ----------
+    lesson
+        The lesson.
+
+    Returns
+    -------
+    Precision and prior of its shared effects, and these.
+    """
+    if isinstance(lesson, HeldLesson):
+        return _layout(lesson.common.shares).unpack_from(lesson.numbers)[4:]
+    marginal = lesson.marginal
+    assert marginal is not None
+    return (marginal.shared_precision, marginal.shared_prior, *marginal.shared)
+
+
 def has_history(lesson: AnyLesson) -> bool:
     """Whether a lesson has a history, without reading it.
 

@@ -6,6 +6,7 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -60,6 +61,7 @@ def override_record(
     e: Effect,
     size: float,
     times: float,
+    confidence: float,
     covers: tuple[str, ...],
     factor: Factor | None,
     gains: dict[str, float],
@@ -77,6 +79,8 @@ def override_record(
         Its effect now, in units of size.
     times
         Its multiplier, on the grid.
+    confidence
+        Probability that its edge now has its estimated sign.
     covers
         Ids of the lessons whose trades it accounts for.
     factor
@@ -106,7 +110,7 @@ def override_record(
         effect=shortened(size),
         effect_sd=shortened(e.effect_sd / scale),
         multiplier=times,
-        confidence=_confidence(e),
+        confidence=confidence,
         n_trades=lesson.n,
         baseline=shortened(e.baseline),
         decay=OverrideDecay(
@@ -124,13 +128,19 @@ def override_record(
 
 
 def verdict_record(
-    e: Effect, size: float, times: float, factor: Factor | None, scale: float, version: int
+    e: Effect,
+    size: float,
+    times: float,
+    confidence: float,
+    factor: Factor | None,
+    scale: float,
+    version: int,
 ) -> LessonVerdict:
     """The verdict on a lesson whose effect passed.
 
     Parameters
     ----------
-    e, size, times, factor, scale, version
+    e, size, times, confidence, factor, scale, version
         As in `override_record`.
 
     Returns
@@ -166,7 +176,7 @@ def verdict_record(
         edge=shortened(size),
         baseline=shortened(e.baseline),
         multiplier=times,
-        confidence=_confidence(e),
+        confidence=confidence,
         decision="neutral" if times == 1.0 else "override",
         reason=reason,
         override_id=None if times == 1.0 else lesson.lesson_id,
@@ -398,6 +408,20 @@ def verdict_part(verdict: LessonVerdict) -> tuple[str, float, int]:
     return verdict.decision, verdict.multiplier, verdict.n
 
 
-def _confidence(e: Effect) -> float:
-    """Probability that the edge now has its estimated sign."""
-    return shortened(float(ndtr(abs(e.effect) / e.effect_sd))) if e.effect_sd > 0 else 0.5
+def confidences(effects: Sequence[Effect]) -> list[float]:
+    """The probability that each edge now has its estimated sign.
+
+    Parameters
+    ----------
+    effects
+        The effects.
+
+    Returns
+    -------
+    For each a probability, with the digits that are published; 0.5 without a standard error.
+    """
+    effect = np.array([e.effect for e in effects], np.float64)
+    sd = np.array([e.effect_sd for e in effects], np.float64)
+    known = sd > 0
+    found = ndtr(np.abs(effect) / np.where(known, sd, 1.0))
+    return [shortened(p) for p in np.where(known, found, 0.5).tolist()]

@@ -38,7 +38,8 @@ tree: adding stays cheap, and few runs are searched."""
 KEY_BITS, ENTRY_BITS = 32, 24
 """Bits of the key of a band, a byte of each of its minima; and of an entry."""
 KEY, ENTRY_SHIFT = np.uint64((1 << KEY_BITS) - 1), np.uint64(ENTRY_BITS)
-BAND_RANGE = range(BANDS)
+BAND_RANGE = np.arange(BANDS)
+CHUNK_WORDS = 1 << 20
 CHUNK_ENTRIES = 1 << 9
 """Entries whose minima are computed at a time, to bound memory."""
 OWNER = np.uint64((1 << 24) - 1)
@@ -92,18 +93,22 @@ class Run:
         return self.words.shape[1]
 
     def fill(self, band: int, key: Hashes, entry: Hashes) -> None:
-        """Set a band.
+        """Set some bands.
 
         Parameters
         ----------
         band
-            Its number.
+            The first of B bands.
         key, entry
-            Keys, ascending, and their entries.
+            Keys (B, size), ascending in each band, and their entries.
         """
-        self.words[band] = self.rest(key) << ENTRY_SHIFT | entry
-        first = key >> np.uint64(KEY_BITS - self._bits)
-        self._starts[band] = np.searchsorted(first, np.arange((1 << self._bits) + 1))
+        bands = slice(band, band + len(key))
+        self.words[bands] = self.rest(key) << ENTRY_SHIFT | entry
+        row, n = np.arange(len(key), dtype=np.uint64)[:, None], 1 << self._bits
+        first = key >> np.uint64(KEY_BITS - self._bits) | row << np.uint64(self._bits)
+        at = np.searchsorted(first.ravel(), np.arange(len(key) * n, dtype=np.uint64))
+        self._starts[bands, :n] = at.reshape(-1, n) - np.arange(len(key))[:, None] * len(self)
+        self._starts[bands, n] = len(self)
 
     def rest(self, key: Hashes) -> Hashes:
         """The eight bits that are beside the entry.
@@ -259,9 +264,8 @@ class Points:
         The entries in these buckets, one bucket after the other; and the number in each.
         """
         entries = self.entries(active)
-        wanted = np.unique(
-            np.concatenate([self._keys(entries, b) | np.uint64(b << KEY_BITS) for b in BAND_RANGE])
-        )
+        keys = self._keys_of(entries, BAND_RANGE)
+        wanted = np.unique(keys | BAND_RANGE.astype(np.uint64)[:, None] << np.uint64(KEY_BITS))
         band, key = (wanted >> np.uint64(KEY_BITS)).astype(np.int64), wanted & KEY
         found, places = [], []
         for run in self._runs:
@@ -334,11 +338,21 @@ class Points:
     def _run(self, entries: Ints) -> Run:
         """A run of these entries."""
         run = Run(len(entries))
-        entries = np.sort(entries).astype(np.uint64)
-        for band in BAND_RANGE:
-            ordered = np.sort(self._keys(entries.astype(np.int64), band) << ENTRY_SHIFT | entries)
+        entries = np.sort(entries)
+        step = max(1, CHUNK_WORDS // max(len(entries), 1))
+        for band in range(0, BANDS, step):
+            key = self._keys_of(entries, np.arange(band, min(band + step, BANDS)))
+            ordered = np.sort(key << ENTRY_SHIFT | entries.astype(np.uint64), axis=1)
             run.fill(band, ordered >> ENTRY_SHIFT, ordered & OWNER)
         return run
+
+    def _keys_of(self, entries: Ints, bands: Ints) -> Hashes:
+        """The keys of all E entries in all B bands (B, E)."""
+        key = np.zeros((len(bands), len(entries)), np.uint32)
+        for step, offset in self._steps:
+            minima = self.minima[entries[:, None], (step * bands + offset) % MINIMA]
+            key = key << np.uint32(8) | minima.T
+        return (key * np.uint32(_ODD)).astype(np.uint64)
 
     def _keys(self, entries: Ints, band: int | Ints) -> Hashes:
         """The keys of entries in a band, or each in one of its own: those of two are equal if and

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.common.multiplier import GRID
-from app.learning.integrated.held_lesson import AnyLesson
+from app.learning.integrated.held_lesson import AnyLesson, posterior_of
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.paths import GroupPath
 from app.learning.integrated.prior_share import SHARES, between
@@ -105,13 +105,15 @@ def shared_effects(group: GroupPath) -> SharedEffects:
     -------
     Arrays of the L lessons that have a shared effect, in units of the outcome.
     """
-    found = [(x, x.marginal) for x in group.shared if x.scope and x.marginal is not None]
+    found = [lesson for lesson in group.shared if lesson.scope]
+    rows = np.array([posterior_of(lesson) for lesson in found], np.float64)
+    rows = rows.reshape(len(found), 2 + len(SHARES))
     return SharedEffects(
-        [lesson for lesson, _ in found],
-        np.array([m.shared for _, m in found], np.float64).reshape(len(found), len(SHARES)),
-        np.array([m.shared_precision for _, m in found], np.float64),
-        np.array([m.shared_prior for _, m in found], np.float64),
-        np.array([x.n for x, _ in found], np.float64) / max(group.summary.n, 1),
+        found,
+        rows[:, 2:],
+        rows[:, 0],
+        rows[:, 1],
+        np.array([lesson.n for lesson in found], np.float64) / max(group.summary.n, 1),
     )
 
 

@@ -19,6 +19,7 @@ from app.learning.integrated.held_lesson import HeldLesson
 from app.learning.integrated.held_lessons import HeldGroup
 from app.learning.integrated.judge_records import (
     Rejection,
+    confidences,
     override_record,
     rejected_record,
     verdict_record,
@@ -267,7 +268,10 @@ class Sizing:
         found.sort()
         sizes = np.array([effect.effect for _, effect in found]) / scale
         multipliers = on_grid(multiplier(sizes)).tolist()
-        for (i, effect), size, times in zip(found, sizes.tolist(), multipliers, strict=True):
+        sure = confidences([effect for _, effect in found])
+        for (i, effect), size, times, confidence in zip(
+            found, sizes.tolist(), multipliers, sure, strict=True
+        ):
             factor = factor_of.get(i) if factor_of else None
             why: _Why = _PLAIN
             gains: tuple[tuple[str, float], ...] = ()
@@ -294,12 +298,14 @@ class Sizing:
             else:
                 last.overrides.add(i)
             if again:
-                changes.verdicts.append(verdict_record(effect, size, times, factor, scale, version))
+                changes.verdicts.append(
+                    verdict_record(effect, size, times, confidence, factor, scale, version)
+                )
                 if times != 1.0:
                     changes.overrides.append(
                         override_record(
-                            effect, size, times, why.members, factor, dict(why.gains), scale,
-                            newest_us, version,
+                            effect, size, times, confidence, why.members, factor,
+                            dict(why.gains), scale, newest_us, version,
                         )
                     )  # fmt: skip
         return covered
