@@ -406,7 +406,7 @@ class GroupWindow:
     # -- records in and out
 
     def _add(self, trade: Trade, rank: bytes, cells: Cells) -> None:
-        slot = self._size
+        slot = _number(self._size)
         if slot == len(self._exit):
             for name in _SLOT_ARRAYS:
                 setattr(self, name, _grown(getattr(self, name), slot + 1))
@@ -415,7 +415,7 @@ class GroupWindow:
         self._newest = max(self._newest, trade.exit_us)
         self._oldest = min(self._oldest, trade.exit_us)
         self._size += 1
-        self._slot_of[trade.trade_id] = _number(slot)
+        self._slot_of[trade.trade_id] = slot
         self._trade_ids.append(trade.trade_id)
         self._ranks.append(rank)
         self._exit[slot] = trade.exit_us
