@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -383,10 +384,9 @@ class Points:
         return entered
 
     def _make_room(self, grown: int) -> None:
-        self.n = np.concatenate([self.n, np.zeros(grown, np.int64)])
-        self.length = np.concatenate([self.length, np.zeros(grown, np.int64)])
-        self.minima = np.concatenate([self.minima, np.zeros((2 * grown, MINIMA), np.uint8)])
-        self._alive = np.concatenate([self._alive, np.zeros(2 * grown, np.bool_)])
+        self.n, self.length = _longer(self.n, grown), _longer(self.length, grown)
+        self.minima = _longer(self.minima, 2 * grown)
+        self._alive = _longer(self._alive, 2 * grown)
 
     def _minima(self, entries: Ints, level: int) -> Hashes:
         points = (entries >> 1).tolist()
@@ -402,6 +402,13 @@ class Points:
             )
             np.minimum.at(minima, row + (turn << level) + bins, hashes if level == TOP else mixed)
         return minima.reshape(-1, MINIMA)
+
+
+def _longer(array: NDArray[Any], grown: int) -> NDArray[Any]:
+    """The array with so many more rows, which take no memory until they are written."""
+    longer = np.zeros((len(array) + grown, *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
 
 
 def _mixed(words: Hashes, salt: int) -> Hashes:
