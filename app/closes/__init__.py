@@ -5,6 +5,6 @@ May touch: nothing.  Pure functions; `explode` is the entry point.
 """
 
 from app.closes.errors import REASONS, DeadLetterError
-from app.closes.facts import OUTCOME_FIELDS, explode
+from app.closes.facts import OUTCOME_FIELDS, check, explode, time_efficiency
 
-__all__ = ["OUTCOME_FIELDS", "REASONS", "DeadLetterError", "explode"]
+__all__ = ["OUTCOME_FIELDS", "REASONS", "DeadLetterError", "check", "explode", "time_efficiency"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
@@ -25,6 +25,62 @@ from schemas.times import DAY_MS
 
 OUTCOME_FIELDS = {"rr": "rr", "roi": "roi", "pnl": "pnl_usd"}
 """The field of `trade_summary` that holds the outcome, by the setting EDGELOOP_OUTCOME."""
+
+
+class Checked(NamedTuple):
+    """A valid close: as it was read, and with what its facts have in a canonical form.  `groups`
+    are its actions by (pattern key, category), in the order of each group's first one."""
+
+    close: PositionClosed[Any]
+    module: str
+    exit_ts: str
+    exit_us: int
+    entry_ts: str | None
+    groups: dict[tuple[str, str], list[FactAction]]
+    home: tuple[str, str]
+    segment: Segment
+    value_sha256: str
+
+
+def check(
+    value: bytes | None,
+    timestamp_ms: int,
+    *,
+    dimensions: tuple[str, ...],
+    outcome: str,
+    max_actions: int | None = None,
+) -> Checked:
+    """One record of `position_closed`.  Parameters and exceptions as those of `explode`."""
+    if value is None:
+        raise DeadLetterError("null_value", "$", "The record has no value.")
+    check_bytes(value)
+    close, paths = decode(value, dimensions)
+    if max_actions is not None and len(close.actions) > max_actions:
+        raise DeadLetterError(
+            "too_many_actions",
+            paths.actions,
+            f"The trade has {len(close.actions)} actions, more than"
+            f" EDGELOOP_MAX_ACTIONS={max_actions}.",
+            "Quota",
+        )
+    summary = close.trade_summary
+    module = DEFAULT_MODULE if close.module is None else close.module
+    try:
+        check_module(module)
+    except CanonicalError as error:
+        raise _letter(error, paths.module) from None
+    exit_ts, exit_us, entry_ts = _exit_and_entry(summary, paths, timestamp_ms)
+    field = OUTCOME_FIELDS[outcome]
+    if getattr(summary, field) is None:
+        raise DeadLetterError(
+            "missing_outcome",
+            paths.of_summary(field),
+            f"The configured outcome is {outcome}, and the trade has no {field}.",
+        )
+    groups, home = _groups(close, paths, module, dimensions)
+    segment = Segment(_label(close.bucket), _label(close.timeframe))
+    sha256 = hashlib.sha256(value).hexdigest()
+    return Checked(close, module, exit_ts, exit_us, entry_ts, groups, home, segment, sha256)
 
 
 def explode(
@@ -45,71 +101,34 @@ def explode(
 
     Raises `DeadLetterError`, and nothing else, for every value that is not a valid close.
     """
-    if value is None:
-        raise DeadLetterError("null_value", "$", "The record has no value.")
-    check_bytes(value)
-    close, paths = decode(value, dimensions)
-    if max_actions is not None and len(close.actions) > max_actions:
-        raise DeadLetterError(
-            "too_many_actions",
-            paths.actions,
-            f"The trade has {len(close.actions)} actions, more than"
-            f" EDGELOOP_MAX_ACTIONS={max_actions}.",
-            "Quota",
-        )
-    return _facts(
-        close, paths, timestamp_ms, dimensions, outcome, hashlib.sha256(value).hexdigest()
+    checked = check(
+        value, timestamp_ms, dimensions=dimensions, outcome=outcome, max_actions=max_actions
     )
-
-
-def _facts(
-    close: PositionClosed[Any],
-    paths: Paths,
-    timestamp_ms: int,
-    dimensions: tuple[str, ...],
-    outcome: str,
-    value_sha256: str,
-) -> tuple[PatternTradeEvent, ...]:
-    summary = close.trade_summary
-    module = DEFAULT_MODULE if close.module is None else close.module
-    try:
-        check_module(module)
-    except CanonicalError as error:
-        raise _letter(error, paths.module) from None
-    exit_ts, entry_ts = _exit_and_entry(summary, paths, timestamp_ms)
-    field = OUTCOME_FIELDS[outcome]
-    if getattr(summary, field) is None:
-        raise DeadLetterError(
-            "missing_outcome",
-            paths.of_summary(field),
-            f"The configured outcome is {outcome}, and the trade has no {field}.",
-        )
-    groups, home = _groups(close, paths, module, dimensions)
-    segment = Segment(_label(close.bucket), _label(close.timeframe))
+    close, summary = checked.close, checked.close.trade_summary
     metrics = _metrics(summary)
     return tuple(
         PatternTradeEvent(
-            module=module,
+            module=checked.module,
             pattern_key=group[0],
             action_category=group[1],
             trade_id=close.trade_id,
             revision=close.revision or 0,
             n_actions=len(close.actions),
-            exit_ts=exit_ts,
+            exit_ts=checked.exit_ts,
             event_id=close.event_id,
-            value_sha256=value_sha256,
+            value_sha256=checked.value_sha256,
             actions=tuple(actions),
             rr=summary.rr,
             roi=summary.roi,
             pnl_usd=summary.pnl_usd,
-            segment=segment,
-            home=group == home,
+            segment=checked.segment,
+            home=group == checked.home,
             metrics=metrics,
             position_id=close.position_id,
             symbol=close.symbol,
-            entry_ts=entry_ts,
+            entry_ts=checked.entry_ts,
         )
-        for group, actions in groups.items()
+        for group, actions in checked.groups.items()
     )
 
 
@@ -121,16 +140,22 @@ def _groups(
     inherited = _inherited(close, paths, dimensions)
     groups: dict[tuple[str, str], list[FactAction]] = {}
     seen: set[str] = set()
+    # Most actions of a trade have the same context: that of the last one, if all of it is text
+    # (1, 1.0 and True are equal, but not the same value).
+    texts: tuple[Any, ...] | None = None
+    own: dict[str, str] = {}
     home, earliest = ("", ""), "~"  # Greater than every time.
     for index, action in enumerate(close.actions):
         try:
             ts = canonical_time(action.ts)
             key = canonical_pattern_key(action.pattern_key, module)
-            scope = (
-                inherited
-                if action.scope is None
-                else {**inherited, **canonical_values(dimensions, astuple(action.scope))}
-            )
+            if action.scope is None:
+                scope = inherited
+            elif (row := astuple(action.scope)) == texts:
+                scope = own
+            else:
+                scope = own = {**inherited, **canonical_values(dimensions, row)}
+                texts = row if all([x is None or type(x) is str for x in row]) else None
         except CanonicalError as error:
             raise _letter(
                 error, f"{paths.actions}[{index}].{'scope' if error.path else 'pattern_key'}"
@@ -190,7 +215,7 @@ def _inherited(
 
 def _exit_and_entry(
     summary: TradeSummary, paths: Paths, timestamp_ms: int
-) -> tuple[str, str | None]:
+) -> tuple[str, int, str | None]:
     exit_ts = _time(summary.exit_timestamp, paths.of_summary("exit_timestamp"))
     entry_ts = (
         None
@@ -217,7 +242,7 @@ def _exit_and_entry(
             f"The exit {exit_ts} is more than a day after the record's timestamp of {timestamp_ms}"
             " ms since 1970.",
         )
-    return exit_ts, entry_ts
+    return exit_ts, exit_us, entry_ts
 
 
 def _time(text: str, path: str) -> str:
@@ -227,19 +252,20 @@ def _time(text: str, path: str) -> str:
         raise DeadLetterError("bad_time", path, str(error)) from None
 
 
+def time_efficiency(summary: TradeSummary) -> float | None:
+    """1/(1 + days to payback, else held); None if neither is known.
+
+    A negative number of days is meaningless, so the next candidate is used.
+    """
+    for days in (summary.time_to_payback_days, summary.hold_time_days):
+        if days is not None and days >= 0:
+            return 1 / (1 + days)
+    return None
+
+
 def _metrics(summary: TradeSummary) -> TradeMetrics:
-    # A negative number of days is meaningless, so the next candidate is used; without any, the
-    # efficiency is unknown.
-    days = next(
-        (
-            d
-            for d in (summary.time_to_payback_days, summary.hold_time_days)
-            if d is not None and d >= 0
-        ),
-        None,
-    )
     return TradeMetrics(
-        time_efficiency=None if days is None else 1 / (1 + days),
+        time_efficiency=time_efficiency(summary),
         hold_time_days=summary.hold_time_days,
         time_to_payback_days=summary.time_to_payback_days,
         max_drawdown=summary.max_drawdown,

@@ -40,7 +40,7 @@ from app.ownership.watch import WATCH_EVERY_S, Watch
 from app.settings import Settings
 from app.worker.batches import batches
 from app.worker.fatal import fatal_exit, refuse
-from app.worker.memory import room
+from app.worker.memory import give_back, room
 from app.worker.watchdog import beat
 
 log = structlog.get_logger(__name__)
@@ -59,6 +59,7 @@ TURN_S = 0.05  # refits of one turn; then results are sent and new records folde
 # covers, the less each of them costs.
 BUSY_RECORDS, BUSY_S = 500, 0.25
 REST = 4.0
+GIVE_BACK_S = 1.0  # nothing to do for so long: the system gets what work needed only for a moment
 
 _partition_of = attrgetter("partition")
 
@@ -84,6 +85,7 @@ class PartitionOwner:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=stage.role)
         self._came: deque[tuple[float, int]] = deque()  # when, and how many records
         self._rest_until_s = self._noted_s = self._noted_again_s = self._watched_s = 0.0
+        self._worked_s, self._kept_free = 0.0, False
         self._running = False  # a worker stopped before it has joined never runs the loop
         self._publication = Publication(settings, stage, self._stop_asked.is_set)
         self._hydration = Hydration(settings, stage, self._publication, self._run)
@@ -176,6 +178,7 @@ class PartitionOwner:
         kept = list(self._partitions.values())
         fresh = [self._new(number) for number in sorted(numbers - self._partitions.keys())]
         await self._hydration.hydrate(fresh, kept, [], aborted)
+        await self._run(give_back)
         self._own(fresh)
 
     def _new(self, number: int) -> Partition:
@@ -252,7 +255,11 @@ class PartitionOwner:
         if records:
             await self._publication.send(records)
         if taken or records:
-            BATCH_SECONDS.labels(self._stage.role).observe(time.monotonic() - began_s)
+            self._worked_s, self._kept_free = time.monotonic(), True
+            BATCH_SECONDS.labels(self._stage.role).observe(self._worked_s - began_s)
+        elif self._kept_free and began_s - self._worked_s > GIVE_BACK_S:
+            self._kept_free = False
+            await self._run(give_back)
         for partition in self._partitions.values():
             partition.note_done()
         first = self._settings.topic(self._stage.outputs[0])

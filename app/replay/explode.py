@@ -23,10 +23,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from app.closes import DeadLetterError, explode
+from app.closes import OUTCOME_FIELDS, DeadLetterError, check, time_efficiency
 from app.deadletters.letters import letter_of
 from app.errors import BadDataError
-from app.learning.common.trade import Trade, trade_from_fact
+from app.learning.common.trade import Trade, clipped, distinct_scopes
 from app.log.bulk_reader import read_range, scan
 from app.log.records import letter_partition, partition_of
 from app.replay import pool, spool
@@ -74,19 +74,40 @@ def explode_batch(
     found: dict[Group, list[Trade]] = {}
     whole = span.is_all or span.offsets is not None
     rejected: Counter[str] = Counter()
-    facts = 0
+    facts, field = 0, OUTCOME_FIELDS[outcome]
     for value, timestamp_ms in values:
         try:
-            exploded = explode(value, timestamp_ms, dimensions=dimensions, outcome=outcome)
+            checked = check(value, timestamp_ms, dimensions=dimensions, outcome=outcome)
         except DeadLetterError as error:
             rejected[error.reason] += 1
             continue
-        for fact in exploded:
-            trade = trade_from_fact(fact, outcome)
-            if trade is None or not (whole or span.contains(trade.exit_us)):
-                continue
+        if not (whole or span.contains(checked.exit_us)):
+            continue
+        # The trades that its facts would give, without the facts.
+        close, summary = checked.close, checked.close.trade_summary
+        rank = (
+            close.revision or 0,
+            len(close.actions),
+            checked.exit_us,
+            close.event_id,
+            checked.value_sha256,
+        )
+        result = clipped(getattr(summary, field), outcome)
+        segment = checked.segment.bucket, checked.segment.timeframe
+        efficiency = time_efficiency(summary)
+        for key, actions in checked.groups.items():
+            trade = Trade(
+                close.trade_id,
+                rank,
+                checked.exit_us,
+                result,
+                segment,
+                key == checked.home,
+                distinct_scopes(actions),
+                efficiency,
+            )
             facts += 1
-            group = (fact.module, fact.pattern_key, fact.action_category)
+            group = (checked.module, *key)
             if (batch := found.get(group)) is not None:
                 batch.append(trade)
             else:

@@ -94,7 +94,7 @@ class Groups:
             refit = learner.refit(version)
             for lesson in refit.lessons:
                 found.append(_written(kinds.LESSONS, lesson))
-                found += [_written(kinds.HISTORY, day) for day in history_records(lesson, None)]
+                found += [_written(kinds.HISTORY, day) for day in history_records(lesson, {})]
             if refit.summary is not None:
                 found.append(_written(kinds.LESSONS, refit.summary))
         return found

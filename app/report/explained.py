@@ -67,7 +67,7 @@ def _known(
             day
             for x in state.lessons
             if (x.module, x.pattern_key, x.action_category) == group
-            for day in history_records(x, None)
+            for day in history_records(x, {})
         ],
         facts=facts[group],
         changes=[

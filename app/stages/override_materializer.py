@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from heapq import nsmallest
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -75,7 +76,7 @@ class ModuleStore:
         self._partition = partition
         self._decode = decode
         self._modules: dict[str, Judge] = {}
-        self._latest: Latest[bytes, str | None] = Latest()  # lesson id → module; None: not in force
+        self._latest: Latest[str, str | None] = Latest()  # lesson id → module; None: not in force
         self._unjudged: set[str] = set()  # modules that a full judgement may change
         self._version = 0
         self._traces = Newest()
@@ -83,11 +84,13 @@ class ModuleStore:
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Take in lessons, summaries and tombstones."""
-        in_force: dict[bytes, Lesson | GroupSummary] = {}
-        gone: dict[bytes, str] = {}
+        in_force: dict[str, Lesson | GroupSummary] = {}
+        gone: dict[str, str] = {}
+        last = -1
         for record in records:
-            version = version_of(record)
-            if not self._latest.accepts(record.key, version):
+            key, version = (record.key or b"").decode(errors="replace"), version_of(record)
+            version = last = last if version == last else version  # one object for a batch
+            if not self._latest.accepts(key, version):
                 continue
             try:
                 lesson = None if record.value is None else _decode_lesson(record.value)
@@ -104,30 +107,31 @@ class ModuleStore:
             if lesson is not None and lesson.learning != self._settings.learning:
                 # From before a change of the setting: its owner will replace or retire it.
                 lesson = None
-            before = self._latest.get(record.key)
+            before = self._latest.get(key)
             if module := lesson.module if lesson is not None else before:
                 self._traces.note(module, record)
-            self._standing.lesson(record.key, lesson)
-            self._latest.put(record.key, version, None if lesson is None else lesson.module)
+            self._standing.lesson(key, lesson, known=before is not None)
             if lesson is not None:
-                in_force[record.key] = lesson
-                gone.pop(record.key, None)
+                if lesson.lesson_id == key:
+                    key = lesson.lesson_id  # one object for all who hold it
+                self._latest.put(key, version, intern(lesson.module))
+                in_force[key] = lesson
+                gone.pop(key, None)
             else:
-                in_force.pop(record.key, None)
+                self._latest.put(key, version, None)
+                in_force.pop(key, None)
                 if before is not None:
-                    gone[record.key] = before
+                    gone[key] = before
         self._hand_over(in_force, gone)
         self._version = next_offset
 
-    def _hand_over(
-        self, in_force: dict[bytes, Lesson | GroupSummary], gone: dict[bytes, str]
-    ) -> None:
+    def _hand_over(self, in_force: dict[str, Lesson | GroupSummary], gone: dict[str, str]) -> None:
         held: dict[str, list[Lesson | GroupSummary]] = {}
         retired: dict[str, list[str]] = {}
         for lesson in in_force.values():
             held.setdefault(lesson.module, []).append(lesson)
         for key, module in gone.items():
-            retired.setdefault(module, []).append(key.decode())
+            retired.setdefault(module, []).append(key)
         for module in held.keys() | retired.keys():
             self._judge(module).fold(held.get(module, ()), retired.get(module, ()))
             self._unjudged.add(module)
@@ -167,7 +171,8 @@ class ModuleStore:
             for module, changes in judged.items()
             for record in self._outgoing(module, changes)
         ]
-        self._standing.show()
+        if full:
+            self._standing.show()
         return outgoing
 
     def _show_weights(self, judged: Collection[str]) -> None:

@@ -81,7 +81,7 @@ async def room(role: str, aborted: Callable[[], bool]) -> None:
     """Return as soon as there is room for more.  Raises `Stopping` when aborted."""
     if not is_full():
         return
-    await asyncio.to_thread(_give_back)
+    await asyncio.to_thread(_collect)
     told_s = 0.0
     try:
         while is_full():
@@ -102,8 +102,13 @@ REMEDY = (
 )
 
 
-def _give_back() -> None:
-    """Free what is garbage, and return it to the system where its allocator keeps it."""
+def _collect() -> None:
+    """Free what is garbage, and return it to the system."""
     gc.collect()
+    give_back()
+
+
+def give_back() -> None:
+    """Return free memory to the system where its allocator keeps it."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

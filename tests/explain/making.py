@@ -46,7 +46,7 @@ def learned(
         verdicts={x.lesson_id: x for x in engine.verdicts()},
         weights=engine.regime_weights(),
         factors={x.factor_id: x for x in engine.latent_factors()},
-        days=[day for lesson in engine.lessons() for day in history_records(lesson, None)],
+        days=[day for lesson in engine.lessons() for day in history_records(lesson, {})],
         facts=[f for f in facts if (f.pattern_key, f.action_category) == group],
         changes=[
             OverrideChange(o.override_id, o.version, micros_from_text(o.as_of), o)

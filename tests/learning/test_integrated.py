@@ -19,7 +19,7 @@ from app.learning.common.trade import Trade
 from app.learning.integrated.candidates import SHARED_DIMS
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.group import IntegratedLearner
-from app.learning.integrated.history import history_records
+from app.learning.integrated.history import day_digests, history_records
 from app.learning.integrated.shared import least_shared
 from app.learning.integrated.sketches import decode, trade_hash
 from edgeloop.identity import group_id, slice_id
@@ -197,10 +197,10 @@ def test_histories_are_of_days_before_and_on_the_day(seed: int, per_day: float) 
     for lesson in lessons.values():
         assert all(0.0 <= m <= 1.0 for c in lesson.history for m in c.metrics)
         assert [c.day for c in lesson.history] == sorted({c.day for c in lesson.history})
-        assert [r.day for r in history_records(lesson, None)] == [
+        assert [r.day for r in history_records(lesson, {})] == [
             text_from_micros(c.day * DAY_US)[:10] for c in lesson.history
         ]
-        assert history_records(lesson, lesson) == []
+        assert history_records(lesson, day_digests(lesson)) == []
     cut = [r for r in log if r.exit_us // DAY_US < whole.history[-1].day]
     before = next((x for x in fresh(cut).lessons.values() if not x.scope), None)
     assert before is not None

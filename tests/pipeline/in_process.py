@@ -118,7 +118,7 @@ def _check_history(published: Records, engines: list[Engine]) -> None:
     expected = {
         f"{i}|{day.day}": plain(day)
         for i, lesson in lessons.items()
-        for day in history_records(lesson, None)
+        for day in history_records(lesson, {})
     }
     oldest = {
         i: day_text(micros_from_text(lesson.evidence.from_ts) // DAY_US)

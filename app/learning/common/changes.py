@@ -52,19 +52,24 @@ class Outboxes:
     ----------
     urgent
         Whether a difference between two records is published at once.
-    urgent_part
-        The part of a verdict whose change is published at once, where only digests of verdicts are
-        held.
+    override_part, verdict_part
+        The part of an override, or a verdict, whose change is published at once, where only digests
+        of them are held.
     """
 
     def __init__(
         self,
         urgent: Callable[[Any, Any], bool],
-        urgent_part: Callable[[LessonVerdict], Any] | None = None,
+        override_part: Callable[[Override], Any] | None = None,
+        verdict_part: Callable[[LessonVerdict], Any] | None = None,
     ) -> None:
-        self.overrides: Outbox[Override] = Outbox(OVERRIDES, urgent)
+        self.overrides: Outbox[Override] = (
+            Outbox(OVERRIDES, urgent)
+            if override_part is None
+            else LeanOutbox(OVERRIDES, override_part)
+        )
         self.verdicts: Outbox[LessonVerdict] = (
-            Outbox(VERDICTS, urgent) if urgent_part is None else LeanOutbox(VERDICTS, urgent_part)
+            Outbox(VERDICTS, urgent) if verdict_part is None else LeanOutbox(VERDICTS, verdict_part)
         )
         self.baselines: Outbox[Baseline] = Outbox(BASELINES, urgent)
         self.regime_weights: Outbox[RegimeWeight] = Outbox(REGIME_WEIGHTS, urgent)

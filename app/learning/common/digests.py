@@ -16,7 +16,7 @@ from schemas.kinds import KINDS
 
 Kept = TypeVar("Kept", bound=msgspec.Struct)
 
-_encode = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
 DIGEST_BYTES = 16
 """Bytes of a record's digest; two different records have the same one in one case of 10³⁸."""
 URGENT_BYTES = 8
@@ -146,11 +146,11 @@ class LeanOutbox(Outbox[Kept]):
         urgent = _encode(self._urgent_part(record))
         return digest_of(record) + hashlib.blake2b(urgent, digest_size=URGENT_BYTES).digest()
 
-    def _same(self, record: Kept, old: bytes) -> bool:
-        return old[:DIGEST_BYTES] == digest_of(record)
+    def _same(self, kept: bytes, old: bytes) -> bool:
+        return old[:DIGEST_BYTES] == kept[:DIGEST_BYTES]
 
-    def _can_wait(self, record: Kept, old: bytes) -> bool:
-        return old[DIGEST_BYTES:] == self._kept(record)[DIGEST_BYTES:]
+    def _can_wait(self, kept: bytes, old: bytes) -> bool:
+        return old[DIGEST_BYTES:] == kept[DIGEST_BYTES:]
 
 
 def digest_of(record: Any) -> bytes:

@@ -40,6 +40,17 @@ class Difference(Generic[Record]):
     def __len__(self) -> int:
         return len(self.published) + len(self.retired)
 
+    def add(self, other: Difference[Record]) -> None:
+        """Add the records and keys of another difference.
+
+        Parameters
+        ----------
+        other
+            The other difference.
+        """
+        self.published += other.published
+        self.retired += other.retired
+
 
 class Outbox(Generic[Kept]):
     """The published records of one kind, and how the current records differ from them.
@@ -123,6 +134,7 @@ class Outbox(Generic[Kept]):
         version: int,
         *,
         urgent_only: bool = False,
+        more: bool = False,
     ) -> Difference[Kept]:
         """As `replace`, where `current` holds only the records that may have changed.
 
@@ -136,6 +148,8 @@ class Outbox(Generic[Kept]):
             The version that changed records are marked with.
         urgent_only
             Whether differences that are not urgent wait.
+        more
+            Whether other records of the same version follow: what waits is left for the last call.
 
         Returns
         -------
@@ -148,7 +162,7 @@ class Outbox(Generic[Kept]):
         if self._waiting:
             for key in by_key:
                 self._waiting.pop(key, None)
-            if not urgent_only:
+            if not urgent_only and not more:
                 by_key, self._waiting = self._waiting | by_key, {}
         held = [key for key in gone if key in self._held]
         return self._publish(by_key, held, version, urgent_only)
@@ -158,16 +172,17 @@ class Outbox(Generic[Kept]):
     ) -> Difference[Kept]:
         difference: Difference[Kept] = Difference(retired=gone)
         for key, record in current.items():
-            old = self._held.get(key)
-            if old is not None and self._same(record, old):
+            old, kept = self._held.get(key), self._kept(record)
+            if old is not None and self._same(kept, old):
                 continue
-            if urgent_only and old is not None and self._can_wait(record, old):
+            if urgent_only and old is not None and self._can_wait(kept, old):
                 self._waiting[key] = record
                 continue
             if record.version != version:  # type: ignore[attr-defined]  # every kind here has one
                 # Said before, and something else since.
                 record = msgspec.structs.replace(record, version=version)
-            self._held[key] = self._kept(record)
+                kept = self._kept(record)
+            self._held[key] = kept
             difference.published.append(record)
         for key in gone:
             del self._held[key]
@@ -177,11 +192,11 @@ class Outbox(Generic[Kept]):
         """The part of a published record that is held."""
         return record
 
-    def _same(self, record: Kept, old: Any) -> bool:
-        return record is old or same(record, old)
+    def _same(self, kept: Any, old: Any) -> bool:
+        return kept is old or same(kept, old)
 
-    def _can_wait(self, record: Kept, old: Any) -> bool:
-        return self._urgent is not None and not self._urgent(record, old)
+    def _can_wait(self, kept: Any, old: Any) -> bool:
+        return self._urgent is not None and not self._urgent(kept, old)
 
 
 def same(one: Any, other: Any) -> bool:

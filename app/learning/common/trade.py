@@ -6,7 +6,7 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from app.learning.common.event_time import micros_from_text
@@ -80,11 +80,11 @@ def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
         If `outcome` is none of the three, or the fact's exit time or SHA-256 cannot be read.
     """
     if outcome == "rr":
-        value, limit = fact.rr, RR_LIMIT
+        value = fact.rr
     elif outcome == "roi":
-        value, limit = fact.roi, AMOUNT_LIMIT
+        value = fact.roi
     elif outcome == "pnl":
-        value, limit = fact.pnl_usd, AMOUNT_LIMIT
+        value = fact.pnl_usd
     else:
         raise ValueError(f"The outcome is {outcome!r}; expected rr, roi or pnl.")
     if value is None:
@@ -95,15 +95,44 @@ def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
         trade_id=fact.trade_id,
         rank=(fact.revision, fact.n_actions, exit_us, fact.event_id, fact.value_sha256),
         exit_us=exit_us,
-        outcome=min(max(float(value), -limit), limit),
+        outcome=clipped(value, outcome),
         segment=(fact.segment.bucket, fact.segment.timeframe),
         home=fact.home,
-        scopes=_distinct(fact.actions),
+        scopes=distinct_scopes(fact.actions),
         time_efficiency=fact.metrics.time_efficiency,
     )
 
 
-def _distinct(actions: tuple[FactAction, ...]) -> tuple[Scope, ...]:
+def clipped(value: float, outcome: str) -> float:
+    """An outcome within its limits.
+
+    Parameters
+    ----------
+    value
+        The outcome, in its own unit.
+    outcome
+        `rr` (clipped to ±33), `roi` or `pnl`.
+
+    Returns
+    -------
+    The clipped outcome.
+    """
+    limit = RR_LIMIT if outcome == "rr" else AMOUNT_LIMIT
+    return min(max(float(value), -limit), limit)
+
+
+def distinct_scopes(actions: Sequence[FactAction]) -> tuple[Scope, ...]:
+    """The distinct scopes of a trade's actions in one group.
+
+    Parameters
+    ----------
+    actions
+        The actions, at least one.
+
+    Returns
+    -------
+    Their scopes, in the order of the first action of each.
+    """
     if len(actions) == 1:
         return (actions[0].scope,)
     return tuple({frozenset(action.scope.items()): action.scope for action in actions}.values())

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.learning.common.packed_list import PackedList
 from app.learning.common.trade import SegmentKey, Trade, exit_of, packed
 
 Cells = tuple[list[int], list[int], list[int]]
@@ -148,7 +149,7 @@ class GroupWindow:
         self._outside_top_known = True
         self._missing = 0
         self._trade_ids: list[str] = []
-        self._ranks: list[bytes] = []
+        self._ranks = PackedList()
         self._exit = np.zeros(FIRST_ROOM, np.int64)
         self._outcome = np.zeros(FIRST_ROOM, np.float64)
         self._segment = np.zeros(FIRST_ROOM, np.int32)
@@ -405,7 +406,7 @@ class GroupWindow:
     # -- records in and out
 
     def _add(self, trade: Trade, rank: bytes, cells: Cells) -> None:
-        slot = self._size
+        slot = _number(self._size)
         if slot == len(self._exit):
             for name in _SLOT_ARRAYS:
                 setattr(self, name, _grown(getattr(self, name), slot + 1))
@@ -476,7 +477,6 @@ class GroupWindow:
                 self._came.discard(slot)
             else:
                 self._gone.append(slot)
-        self._ranks[slot] = b""
 
     @property
     def _gaps(self) -> float:
@@ -495,8 +495,8 @@ class GroupWindow:
         renumbered = dict(zip(keep.tolist(), range(len(keep)), strict=True))
         self._fresh = {renumbered[s] for s in self._fresh}
         self._trade_ids = [self._trade_ids[s] for s in keep.tolist()]
-        self._ranks = [self._ranks[s] for s in keep.tolist()]
-        self._slot_of = {t: s for s, t in enumerate(self._trade_ids)}
+        self._ranks.keep(keep.tolist())
+        self._slot_of = {t: _number(s) for s, t in enumerate(self._trade_ids)}
         self._codes = self._codes[rows]
         for name in _SLOT_ARRAYS:
             setattr(self, name, getattr(self, name)[keep])
@@ -583,6 +583,16 @@ class GroupWindow:
             )
             self._outside_top_known = True
         return self._outside_top
+
+
+_numbers: list[int] = []
+
+
+def _number(n: int) -> int:
+    """One object for equal numbers of all windows."""
+    while len(_numbers) <= n:
+        _numbers.append(len(_numbers))
+    return _numbers[n]
 
 
 def _code_type(n_items: int) -> type[np.unsignedinteger]:

@@ -39,6 +39,7 @@ from schemas.lessons import (
     CourseCell,
     Fit,
     GroupSummary,
+    HistoryCell,
     Lesson,
     LessonDecay,
     Marginal,
@@ -47,6 +48,9 @@ from schemas.lessons import (
 )
 
 Floats = NDArray[np.float64]
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[HistoryCell, ...]).decode
 
 DUE_PART = 0.02
 """A refit is due when this part of the trades has come or gone since the last one."""
@@ -127,7 +131,11 @@ class Between:
     """
 
     def __init__(self, start: Start, item_dims: NDArray[np.int32], window_us: int) -> None:
-        self._start = start
+        # Most groups publish nothing before their next refit: histories are packed until they do.
+        lessons = [msgspec.structs.replace(lesson, history=()) for lesson in start.lessons]
+        self._packed = [_encode(lesson.history) for lesson in start.lessons]
+        self._histories: list[tuple[HistoryCell, ...]] = []
+        self._start = start._replace(lessons=lessons)
         self._gram, self._cross = start.gram.copy(), start.cross.copy()
         self._loads = start.loads.copy()
         self._before = [np.diag(inverse) for inverse in _inverses(start.gram) or ()]
@@ -353,12 +361,15 @@ class Between:
         self, lesson: Lesson, place: int, marginal: Marginal, decay: LessonDecay, version: int
     ) -> Lesson:
         as_of = self._newest[place]
+        if not self._histories:
+            self._histories = [_decode(packed) for packed in self._packed]
         return msgspec.structs.replace(
             lesson,
             as_of=as_of,
             evidence=msgspec.structs.replace(lesson.evidence, to_ts=as_of, lesson_version=version),
             marginal=marginal,
             decay=decay,
+            history=self._histories[place],
             version=version,
         )
 

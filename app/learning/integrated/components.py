@@ -21,8 +21,8 @@ from app.learning.integrated.jaccards import (
     pair_codes,
     pairs_of_codes,
 )
-from app.learning.integrated.points import BANDS, MINIMA, OWNER, Points
-from app.learning.integrated.sketches import Hashes, Ints
+from app.learning.integrated.points import BANDS, MINIMA, Points
+from app.learning.integrated.sketches import Ints
 
 AGREE_SD = 5.0
 """A pair is examined only if its minima agree in at least as many places as those of a pair at the
@@ -153,10 +153,9 @@ def connect(points: Points, labels: Labels, active: Ints, bar: float) -> KnownPa
     is_active = np.zeros(points.size, np.bool_)
     is_active[active] = True
     few = len(active) <= points.size // 10
-    table = np.zeros((0, 0), np.uint64) if few else points.table()
     for neighbours in (False,) if few else (True, False):
         for start, stop in ((0, BANDS),) if few else itertools.pairwise(TURNS):
-            buckets = _buckets_of(points, active) if few else _buckets(table[start:stop])
+            buckets = _buckets_of(points, active) if few else points.bands(start, stop)
             for left, right in _bucket_pairs(*buckets, labels.of, is_active, neighbours):
                 code = _candidates(points, labels.of, left, right, bar)
                 code = code[~among(code, known.code)]
@@ -172,17 +171,9 @@ def connect(points: Points, labels: Labels, active: Ints, bar: float) -> KnownPa
     return known
 
 
-def _buckets(table: Hashes) -> tuple[NDArray[np.bool_], Ints]:
-    """The entries of all buckets, one after the other, and where one begins."""
-    new = np.ones(table.shape, np.bool_)
-    np.greater((table[:, 1:] ^ table[:, :-1]), OWNER, out=new[:, 1:])
-    return new.ravel(), (table & OWNER).astype(np.int64).ravel() - 1
-
-
 def _buckets_of(points: Points, active: Ints) -> tuple[NDArray[np.bool_], Ints]:
-    """As `_buckets`, but only those with an entry of an active point."""
-    found, n = points.buckets(active)
-    entry = (found & OWNER).astype(np.int64) - 1
+    """As `Points.bands`, but only those with an entry of an active point."""
+    entry, n = points.buckets(active)
     n = n[n > 0]
     new = np.zeros(len(entry), np.bool_)
     new[np.cumsum(n) - n] = True

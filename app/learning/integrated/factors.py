@@ -30,7 +30,12 @@ from app.learning.integrated.points import Points, point_key
 from app.learning.integrated.sketches import Floats, Hashes, packed_hashes
 from edgeloop.identity import factor_id
 
-NO_HASHES = np.zeros(0, np.uint64)
+DIMS_BITS = 8
+"""Low bits of a member's place that are the dimensions of its scope; the others are its point."""
+
+
+Rank = tuple[int, int, str]
+"""A member in the order of representatives: −trades, dimensions, lesson id."""
 
 
 class Member(NamedTuple):
@@ -154,11 +159,12 @@ class Clusterer:
                 " [0.5, 1]."
             )
         self._bar = bar
-        self._point: dict[str, int] = {}
-        """The point each member is at."""
-        self._point_of: dict[tuple[int, bytes], int] = {}
-        self._at: list[dict[str, Member]] = []
-        """The members at each point; none if the point is free."""
+        self._place: dict[str, int] = {}
+        """Of each member, by lesson id, its point and the dimensions of its scope in one number."""
+        self._point_of: dict[bytes, int] = {}
+        self._at: list[str | tuple[str, ...]] = []
+        """The lesson ids at each point: of one member without a tuple, none if the point is free.
+        """
         self._points = Points(bar)
         self._labels = Labels()
         self._factors: dict[int, list[Factor]] = {}
@@ -198,14 +204,14 @@ class Clusterer:
         touched: set[int] = set()
         latest = {m.lesson_id: m for m in changed}
         for lesson_id in [*gone, *latest]:
-            if lesson_id in self._point:
-                point = self._point.pop(lesson_id)
-                del self._at[point][lesson_id]
+            if lesson_id in self._place:
+                point = self._place.pop(lesson_id) >> DIMS_BITS
+                left = tuple([i for i in self._ids(point) if i != lesson_id])
+                self._at[point] = left[0] if len(left) == 1 else left
                 touched.add(point)
-        fresh: dict[tuple[int, bytes], tuple[bytes, list[Member]]] = {}
+        fresh: dict[bytes, tuple[bytes, list[Member]]] = {}
         for member in latest.values():
             sketch = packed_hashes(member.sketch)
-            member = member._replace(sketch=NO_HASHES)  # its point has it
             key = point_key(member.n, sketch)
             point = self._point_of.get(key, -1)
             if point < 0:
@@ -232,7 +238,7 @@ class Clusterer:
         if emptied:
             self._points.remove(emptied)
         added = self._points.add([(members[0].n, sketch) for sketch, members in fresh.values()])
-        self._at += [{} for _ in range(self._points.size - len(self._at))]
+        self._at += [()] * (self._points.size - len(self._at))
         for (key, (_, members)), point in zip(fresh.items(), added.tolist(), strict=True):
             self._point_of[key] = point
             for member in members:
@@ -257,8 +263,17 @@ class Clusterer:
         return sorted(self.by_id.values(), key=lambda f: f.representative)
 
     def _put(self, member: Member, point: int) -> None:
-        self._at[point][member.lesson_id] = member
-        self._point[member.lesson_id] = point
+        ids = (*self._ids(point), member.lesson_id)
+        self._at[point] = ids[0] if len(ids) == 1 else ids
+        self._place[member.lesson_id] = point << DIMS_BITS | member.n_dims
+
+    def _ids(self, point: int) -> tuple[str, ...]:
+        at = self._at[point]
+        return (at,) if isinstance(at, str) else at
+
+    def _ranks(self, point: int) -> list[Rank]:
+        n, dims = int(self._points.n[point]), (1 << DIMS_BITS) - 1
+        return [(-n, self._place[i] & dims, i) for i in self._ids(point)]
 
     def _refit(self, labels: Sequence[int], known: KnownPairs) -> None:
         """Cluster the points of each of these components."""
@@ -266,20 +281,20 @@ class Clusterer:
         blocks: list[list[int]] = []
         for name in labels:
             inside = self._labels.points(name)
-            if len(inside) == 1 and len(self._at[inside[0]]) == 1:
+            if len(inside) == 1 and isinstance(self._at[inside[0]], str):
                 continue
             for part in parts_of(self._points, inside):
                 if len(part) > 1:
-                    part.sort(key=lambda point: min(map(_rank, self._at[point].values())))
-                if len(part) > 1 or len(self._at[part[0]]) > 1:
+                    part.sort(key=lambda point: min(self._ranks(point)))
+                if len(part) > 1 or len(self._ids(part[0])) > 1:
                     names.append(name)
                     blocks.append(part)
         for name, block, similarity in zip(
             names, blocks, similarities(self._points, blocks, known), strict=True
         ):
             for together in average_linkage(similarity, self._bar):
-                chosen = [self._at[block[i]] for i in together]
-                members = [m for at in chosen for m in at.values()]
+                chosen = [self._ranks(block[i]) for i in together]
+                members = [rank for at in chosen for rank in at]
                 if len(members) > 1:
                     within = (
                         similarity
@@ -303,20 +318,15 @@ class Clusterer:
                 del self.factor_of[i]
 
 
-def _rank(member: Member) -> tuple[int, int, str]:
-    """Representatives first: most trades, most general, smallest id."""
-    return -member.n, member.n_dims, member.lesson_id
-
-
-def _factor(members: list[Member], similarity: Floats, weight: Floats) -> Factor:
+def _factor(members: list[Rank], similarity: Floats, weight: Floats) -> Factor:
     """The factor of these members, at points of these Jaccards (m, m) with so many members each
     (m,)."""
     n_pairs = len(members) * (len(members) - 1) / 2
     cohesion = (float(weight @ similarity @ weight) - len(members)) / 2 / n_pairs
-    representative = min(members, key=_rank).lesson_id
+    representative = min(members)[2]
     return Factor(
         factor_id(representative),
         representative,
-        tuple(sorted(m.lesson_id for m in members)),
+        tuple(sorted(lesson_id for _, _, lesson_id in members)),
         cohesion,
     )

@@ -6,20 +6,13 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
-from hashlib import blake2b
-from sys import intern
-
-from msgspec import structs
 
 from app.learning.common.refit import require_module
+from app.learning.integrated.held_lesson import Common, HeldLesson, held
 from app.learning.integrated.merging import Group, group_of
 from app.learning.integrated.paths import GroupPath, of_one_refit
 from edgeloop.identity import slice_id
-from schemas.lessons import GroupSummary, Lesson, LessonDecay
-
-ZERO = 0.0
-"""One object for the many numbers of held lessons that no judgement reads."""
+from schemas.lessons import GroupSummary, Lesson
 
 
 class HeldGroup:
@@ -34,11 +27,12 @@ class HeldGroup:
         Pattern key and category.
     """
 
-    __slots__ = ("key", "lessons", "path", "summary", "whole_id")
+    __slots__ = ("common", "key", "lessons", "path", "summary", "whole_id")
 
     def __init__(self, module: str, key: Group) -> None:
         self.key = key
-        self.lessons: dict[str, Lesson] = {}
+        self.lessons: dict[str, HeldLesson] = {}
+        self.common: Common | None = None  # of the lesson that came last
         self.summary: GroupSummary | None = None
         self.path: GroupPath | None = None
         self.whole_id = slice_id(module, *key, {})
@@ -55,11 +49,7 @@ class HeldGroup:
         if summary.path is None:
             return
         chosen = {i: self.lessons[i] for i in summary.path.lesson_ids if i in self.lessons}
-        shared = tuple(
-            lesson
-            for _, lesson in sorted(self.lessons.items())
-            if lesson.marginal is not None and lesson.marginal.shared
-        )
+        shared = tuple(lesson for _, lesson in sorted(self.lessons.items()) if lesson.common.shares)
         if of_one_refit(summary, summary.path, chosen, shared):
             self.path = GroupPath(summary, summary.path, chosen, shared)
 
@@ -124,11 +114,12 @@ class HeldLessons:
 
     def _take(self, group: HeldGroup, lesson: Lesson) -> None:
         old = group.lessons.get(lesson.lesson_id)
-        held = group.lessons[lesson.lesson_id] = _compact(lesson, group.key)
-        if old is None or old.sketch != held.sketch or old.n != held.n:
-            self._sketches[lesson.lesson_id] = lesson.sketch
+        new = group.lessons[lesson.lesson_id] = held(lesson, old, group.common)
+        group.common = new.common
+        if old is None or old.sketch != new.sketch or old.n != new.n:
+            self._sketches[new.lesson_id] = lesson.sketch
 
-    def lesson(self, lesson_id: str) -> Lesson:
+    def lesson(self, lesson_id: str) -> HeldLesson:
         """One lesson.
 
         Parameters
@@ -187,60 +178,3 @@ class HeldLessons:
             if group.summary is None and not group.lessons:
                 del self.groups[key]
         return touched
-
-
-def _compact(lesson: Lesson, key: Group) -> Lesson:
-    """The lesson as it is held, small, since a module has very many.
-
-    Equal texts are one object, the sketch is replaced by its digest, and numbers that no judgement
-    reads are 0.
-    """
-    sketch = lesson.sketch and blake2b(lesson.sketch.encode(), digest_size=8).digest().hex()
-    pattern_key, action_category = key
-    marginal = lesson.marginal
-    if marginal is not None:
-        chosen = marginal.step is not None
-        marginal = structs.replace(
-            marginal,
-            conditional=ZERO,
-            p_value=ZERO,
-            hypotheses=0,
-            now=marginal.now if chosen else ZERO,
-            now_sd=marginal.now_sd if chosen else ZERO,
-            noise_sd=marginal.noise_sd if lesson.history else ZERO,
-            aliases=(),
-        )
-    version = _version(lesson.version)
-    return structs.replace(
-        lesson,
-        sketch=sketch,
-        learning=intern(lesson.learning),
-        module=intern(lesson.module),
-        pattern_key=pattern_key,
-        action_category=action_category,
-        scope={intern(name): intern(value) for name, value in lesson.scope.items()},
-        mean=ZERO,
-        variance=ZERO,
-        decay=_decay(lesson.decay),
-        as_of=intern(lesson.as_of),
-        evidence=structs.replace(
-            lesson.evidence,
-            from_ts=intern(lesson.evidence.from_ts),
-            to_ts=intern(lesson.evidence.to_ts),
-            lesson_version=_version(lesson.evidence.lesson_version),
-        ),
-        version=version,
-        marginal=marginal,
-    )
-
-
-@lru_cache(maxsize=64)
-def _version(version: int) -> int:
-    """One object for all lessons of a refit."""
-    return version
-
-
-@lru_cache(maxsize=64)
-def _decay(decay: LessonDecay) -> LessonDecay:
-    """One object for equal decays: most lessons have the same empty one."""
-    return decay

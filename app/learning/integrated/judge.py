@@ -33,7 +33,7 @@ from app.learning.common.changes import Changes, Outboxes
 from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
-from app.learning.common.outbox import Difference, Outbox
+from app.learning.common.outbox import Difference
 from app.learning.common.size_unit import spread_of_outcomes, unit_of
 from app.learning.integrated.accounts import Accounts
 from app.learning.integrated.factors import Clusterer, Member
@@ -43,8 +43,9 @@ from app.learning.integrated.judge_records import (
     baseline_record,
     coarse,
     factor_record,
+    override_part,
     urgent,
-    urgent_part,
+    verdict_part,
     weight_record,
 )
 from app.learning.integrated.merging import Group
@@ -52,8 +53,11 @@ from app.learning.integrated.regime_gains import RegimeHistories
 from app.learning.integrated.sizing import Common, SizeChanges, Sizing
 from app.learning.integrated.sketches import decoded
 from app.learning.integrated.weights import Counts
-from schemas.lessons import GroupSummary, LatentFactor, Lesson
+from edgeloop.overrides import Override
+from schemas.lessons import GroupSummary, LatentFactor, Lesson, LessonVerdict
 
+SIZED_GROUPS = 32
+"""Groups whose records are made and compared at a time."""
 URGENT_CELLS = 5_000
 """Weights of regimes are fitted to the histories of all effects together: beyond this many cells in
 full calls only."""
@@ -107,7 +111,7 @@ class IntegratedMaterializer:
         self._accounts = Accounts(config)
         self._histories = RegimeHistories(config.regime_signature)
         self._sizing = Sizing(config)
-        self._published = Outboxes(urgent, urgent_part)
+        self._published = Outboxes(urgent, override_part, verdict_part)
         self._spreads: Columns[Group] = Columns(2)
         self._newest: Columns[Group] = Columns(1)
         self._scale, self._as_of = 1.0, ""
@@ -173,32 +177,29 @@ class IntegratedMaterializer:
             self._sizing.forget()
             self._due |= self._held.groups.keys()
             self._factors = set(self._clusterer.by_id)
-        sizes = self._size(baselines, version)
+        overrides, verdicts = self._size(baselines, version, urgent_only)
         weights = (
             [weight_record(w, self.module, self._as_of, version) for w in self._histories.weights]
             if self._config.regime_weights is not False
             else []
         )
+        factors, gone = self._changed_factors(version)
         out, complete, self._anew = self._published, self._anew, False
         self._due, self._touched = set(), set()
-
-        def difference(
-            outbox: Outbox[Any], records: list[Any], gone: Iterable[str]
-        ) -> Difference[Any]:
-            if complete:
-                return outbox.replace(records, version, urgent_only=urgent_only)
-            return outbox.update(records, sorted(gone), version, urgent_only=urgent_only)
-
         return Changes(
-            overrides=difference(out.overrides, sizes.overrides, sizes.without_override),
-            verdicts=difference(out.verdicts, sizes.verdicts, sizes.without_verdict),
+            overrides=overrides,
+            verdicts=verdicts,
             baselines=out.baselines.replace(
                 [baseline_record(record) for record in baselines.records],
                 version,
                 urgent_only=urgent_only,
             ),
             regime_weights=out.regime_weights.replace(weights, version, urgent_only=urgent_only),
-            factors=difference(out.factors, *self._changed_factors(version)),
+            factors=(
+                out.factors.replace(factors, version, urgent_only=urgent_only)
+                if complete
+                else out.factors.update(factors, sorted(gone), version, urgent_only=urgent_only)
+            ),
         )
 
     def standings(self) -> Standings:
@@ -308,7 +309,11 @@ class IntegratedMaterializer:
         self._factors |= factors
         return refactored
 
-    def _size(self, baselines: SegmentBaselines, version: int) -> SizeChanges:
+    def _size(
+        self, baselines: SegmentBaselines, version: int, urgent_only: bool
+    ) -> tuple[Difference[Override], Difference[LessonVerdict]]:
+        """What differs of the overrides and verdicts: some groups at a time, since most records are
+        as they were and need not be held."""
         weights = self._histories.weights
         newest_us = micros_from_text(self._as_of) if self._as_of else 0
         mean = baselines.records[0].mean if baselines.records else self._config.baseline_default
@@ -318,18 +323,51 @@ class IntegratedMaterializer:
             newest_us // ALIVE_US * ALIVE_US,
             weights if any(w.active for w in weights) else (),
         )
-        sizes = SizeChanges()
-        for key in sorted(self._due | self._sizing.prepare(common)):
-            self._sizing.size(
-                key,
-                self._held.groups.get(key),
-                self._accounts.effects(key),
-                self._clusterer.factor_of,
-                key in self._touched,
-                version,
-                sizes,
+        out, overrides, verdicts = (
+            self._published,
+            Difference[Override](),
+            Difference[LessonVerdict](),
+        )
+        # Of what was published before, the records that no group has made yet.
+        strangers = (set(out.overrides.held), set(out.verdicts.held)) if self._anew else None
+        due = sorted(self._due | self._sizing.prepare(common))
+        for start in range(0, len(due), SIZED_GROUPS):
+            sizes = SizeChanges()
+            for key in due[start : start + SIZED_GROUPS]:
+                self._sizing.size(
+                    key,
+                    self._held.groups.get(key),
+                    self._accounts.effects(key),
+                    self._clusterer.factor_of,
+                    key in self._touched,
+                    version,
+                    sizes,
+                )
+            if strangers is not None:
+                strangers[0].difference_update([x.override_id for x in sizes.overrides])
+                strangers[1].difference_update([x.lesson_id for x in sizes.verdicts])
+            overrides.add(
+                out.overrides.update(
+                    sizes.overrides,
+                    sorted(sizes.without_override),
+                    version,
+                    urgent_only=urgent_only,
+                    more=True,
+                )
             )
-        return sizes
+            verdicts.add(
+                out.verdicts.update(
+                    sizes.verdicts,
+                    sorted(sizes.without_verdict),
+                    version,
+                    urgent_only=urgent_only,
+                    more=True,
+                )
+            )
+        gone = (sorted(strangers[0]), sorted(strangers[1])) if strangers else ([], [])
+        overrides.add(out.overrides.update([], gone[0], version, urgent_only=urgent_only))
+        verdicts.add(out.verdicts.update([], gone[1], version, urgent_only=urgent_only))
+        return overrides, verdicts
 
     def _changed_factors(self, version: int) -> tuple[list[LatentFactor], list[str]]:
         """The records of factors that may have changed, and the ids of those that are gone."""

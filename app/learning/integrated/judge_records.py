@@ -6,6 +6,7 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,11 +17,12 @@ from app.learning.common.digits import shortened
 from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
 from app.learning.integrated import regimes
 from app.learning.integrated.factors import Factor
+from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.netting import Effect
 from edgeloop.identity import regime_id
 from edgeloop.overrides import Override, OverrideDecay
 from edgeloop.scope import canonical_text
-from schemas.lessons import Baseline, LatentFactor, Lesson, LessonVerdict, RegimeWeight
+from schemas.lessons import Baseline, LatentFactor, LessonVerdict, RegimeWeight
 
 LIFETIME_US = 30 * DAY_US
 """An override expires this long after its group's newest trade, or after the last multiple of
@@ -59,6 +61,7 @@ def override_record(
     e: Effect,
     size: float,
     times: float,
+    confidence: float,
     covers: tuple[str, ...],
     factor: Factor | None,
     gains: dict[str, float],
@@ -76,6 +79,8 @@ def override_record(
         Its effect now, in units of size.
     times
         Its multiplier, on the grid.
+    confidence
+        Probability that its edge now has its estimated sign.
     covers
         Ids of the lessons whose trades it accounts for.
     factor
@@ -105,7 +110,7 @@ def override_record(
         effect=shortened(size),
         effect_sd=shortened(e.effect_sd / scale),
         multiplier=times,
-        confidence=_confidence(e),
+        confidence=confidence,
         n_trades=lesson.n,
         baseline=shortened(e.baseline),
         decay=OverrideDecay(
@@ -123,13 +128,19 @@ def override_record(
 
 
 def verdict_record(
-    e: Effect, size: float, times: float, factor: Factor | None, scale: float, version: int
+    e: Effect,
+    size: float,
+    times: float,
+    confidence: float,
+    factor: Factor | None,
+    scale: float,
+    version: int,
 ) -> LessonVerdict:
     """The verdict on a lesson whose effect passed.
 
     Parameters
     ----------
-    e, size, times, factor, scale, version
+    e, size, times, confidence, factor, scale, version
         As in `override_record`.
 
     Returns
@@ -165,7 +176,7 @@ def verdict_record(
         edge=shortened(size),
         baseline=shortened(e.baseline),
         multiplier=times,
-        confidence=_confidence(e),
+        confidence=confidence,
         decision="neutral" if times == 1.0 else "override",
         reason=reason,
         override_id=None if times == 1.0 else lesson.lesson_id,
@@ -178,7 +189,7 @@ def verdict_record(
     )
 
 
-def rejected_record(lesson: Lesson, why: Rejection, n_min: int, version: int) -> LessonVerdict:
+def rejected_record(lesson: AnyLesson, why: Rejection, n_min: int, version: int) -> LessonVerdict:
     """The verdict on a lesson that has no effect of its own.
 
     Parameters
@@ -196,6 +207,7 @@ def rejected_record(lesson: Lesson, why: Rejection, n_min: int, version: int) ->
     -------
     The record: `covered`, `insufficient` or `neutral`.
     """
+    marginal = lesson.marginal
     if why.cover is not None:
         decision, reason = "covered", f"Override {why.cover} covers its trades."
     elif lesson.n < n_min:
@@ -203,18 +215,16 @@ def rejected_record(lesson: Lesson, why: Rejection, n_min: int, version: int) ->
             "insufficient",
             f"The {lesson.n} trades are below the minimum of {n_min}.",
         )
-    elif why.on_path and lesson.marginal is not None:
+    elif why.on_path and marginal is not None:
         decision = "neutral"
         reason = (
-            f"Its statistic of {lesson.marginal.statistic:.2f} passes within its group, but not"
+            f"Its statistic of {marginal.statistic:.2f} passes within its group, but not"
             " across all slices of the module."
         )
     else:
         decision = "neutral"
         reason = (
-            lesson.marginal.reason
-            if lesson.marginal is not None
-            else "Learned by the other learning method."
+            marginal.reason if marginal is not None else "Learned by the other learning method."
         )
     return LessonVerdict(
         learning=lesson.learning,
@@ -235,8 +245,8 @@ def rejected_record(lesson: Lesson, why: Rejection, n_min: int, version: int) ->
         lesson_version=lesson.version,
         as_of=lesson.as_of,
         version=version,
-        edge_raw=lesson.marginal.effect if lesson.marginal is not None else None,
-        effect_sd=lesson.marginal.effect_sd if lesson.marginal is not None else None,
+        edge_raw=None if marginal is None else marginal.effect,
+        effect_sd=None if marginal is None else marginal.effect_sd,
     )
 
 
@@ -347,7 +357,7 @@ def factor_record(factor: Factor, module: str, as_of: str, version: int) -> Late
 
 
 def urgent(record: Any, old: Any) -> bool:
-    """Whether a difference is published at once, because it changes a size.
+    """Whether a difference between two records of other kinds than these is published at once.
 
     Parameters
     ----------
@@ -358,24 +368,32 @@ def urgent(record: Any, old: Any) -> bool:
 
     Returns
     -------
-    True for an override with another multiplier, decay state, gain or factor.
+    False: only overrides and verdicts change sizes.
     """
-    if isinstance(record, Override):
-        return (
-            record.multiplier,
-            record.decay.state,
-            record.regime_gains,
-            record.latent_factor_id,
-        ) != (
-            old.multiplier,
-            old.decay.state,
-            old.regime_gains,
-            old.latent_factor_id,
-        )
     return False
 
 
-def urgent_part(verdict: LessonVerdict) -> tuple[str, float, int]:
+def override_part(override: Override) -> tuple[float, str, dict[str, float], str | None]:
+    """The part of an override whose change is published at once, because it changes a size.
+
+    Parameters
+    ----------
+    override
+        The override.
+
+    Returns
+    -------
+    Its multiplier, decay state, gains and factor.
+    """
+    return (
+        override.multiplier,
+        override.decay.state,
+        override.regime_gains,
+        override.latent_factor_id,
+    )
+
+
+def verdict_part(verdict: LessonVerdict) -> tuple[str, float, int]:
     """The part of a verdict whose change is published at once.
 
     Parameters
@@ -390,6 +408,20 @@ def urgent_part(verdict: LessonVerdict) -> tuple[str, float, int]:
     return verdict.decision, verdict.multiplier, verdict.n
 
 
-def _confidence(e: Effect) -> float:
-    """Probability that the edge now has its estimated sign."""
-    return shortened(float(ndtr(abs(e.effect) / e.effect_sd))) if e.effect_sd > 0 else 0.5
+def confidences(effects: Sequence[Effect]) -> list[float]:
+    """The probability that each edge now has its estimated sign.
+
+    Parameters
+    ----------
+    effects
+        The effects.
+
+    Returns
+    -------
+    For each a probability, with the digits that are published; 0.5 without a standard error.
+    """
+    effect = np.array([e.effect for e in effects], np.float64)
+    sd = np.array([e.effect_sd for e in effects], np.float64)
+    known = sd > 0
+    found = ndtr(np.abs(effect) / np.where(known, sd, 1.0))
+    return [shortened(p) for p in np.where(known, found, 0.5).tolist()]

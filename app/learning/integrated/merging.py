@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from app.learning.integrated.factors import Factor
+from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.paths import GroupPath
-from schemas.lessons import GroupSummary, Lesson
+from schemas.lessons import GroupSummary
 
 Group = tuple[str, str]
 """(pattern key, category)."""
 
 
 def representatives(
-    chosen: Mapping[str, Lesson], factor_of: Mapping[str, Factor]
+    chosen: Mapping[str, AnyLesson], factor_of: Mapping[str, Factor]
 ) -> dict[str, str]:
     """Which effect represents each chosen effect that several groups share.
 
@@ -38,7 +39,7 @@ def representatives(
     Lesson id → lesson id of its representative, which may be itself; lessons in no factor are
     missing.
     """
-    members: dict[str, list[Lesson]] = {}
+    members: dict[str, list[AnyLesson]] = {}
     for i, lesson in chosen.items():
         if i in factor_of:
             members.setdefault(factor_of[i].factor_id, []).append(lesson)
@@ -82,7 +83,7 @@ class Leads:
     """The representatives of the chosen effects of a module, while groups and factors change."""
 
     def __init__(self) -> None:
-        self._chosen: dict[str, tuple[Group, Lesson, float]] = {}
+        self._chosen: dict[str, tuple[Group, AnyLesson, float]] = {}
         self._of_group: dict[Group, tuple[str, ...]] = {}
         self._factor: dict[str, Factor] = {}  # of chosen effects that are in one
         self._members: dict[str, set[str]] = {}  # chosen effects by factor id
@@ -215,7 +216,7 @@ class Leads:
         return {self._chosen[i][0] for i in members}
 
 
-def group_of(lesson: Lesson | GroupSummary) -> Group:
+def group_of(lesson: AnyLesson | GroupSummary) -> Group:
     """The group of a lesson or a summary.
 
     Parameters

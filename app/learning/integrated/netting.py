@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from app.learning.common.baselines import SegmentBaselines
+from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.paths import GroupPath, explained
 from app.learning.integrated.weights import DISCOUNT
-from schemas.lessons import Fit, Lesson, LessonDecay
+from schemas.lessons import Fit, LessonDecay
 
 RAMP_SDS = 0.5
 """Standard errors beyond the bar over which an effect comes in."""
@@ -58,7 +59,7 @@ class Effect(NamedTuple):
         `selected` or `shared`.
     """
 
-    lesson: Lesson
+    lesson: AnyLesson
     statistic: float
     ramp: float
     raw: float
@@ -118,7 +119,7 @@ def path_ramps(statistics: Iterable[float], bar: float) -> list[float]:
 
 
 def netted(
-    lesson: Lesson,
+    lesson: AnyLesson,
     group: GroupPath,
     fit: Fit,
     j: int,

@@ -14,7 +14,8 @@ import numpy as np
 
 from app.learning.common.baselines import SegmentBaselines
 from app.learning.common.digits import shortened
-from schemas.lessons import Fit, GroupSummary, Lesson, Path
+from app.learning.integrated.held_lesson import AnyLesson, shares_of
+from schemas.lessons import Fit, GroupSummary, Path
 
 
 class GroupPath(NamedTuple):
@@ -34,11 +35,11 @@ class GroupPath(NamedTuple):
 
     summary: GroupSummary
     path: Path
-    lessons: dict[str, Lesson]
-    shared: tuple[Lesson, ...]
+    lessons: Mapping[str, AnyLesson]
+    shared: tuple[AnyLesson, ...]
 
 
-def shared_sum(lessons: Iterable[Lesson]) -> tuple[int, float]:
+def shared_sum(lessons: Iterable[AnyLesson]) -> tuple[int, float]:
     """How many lessons have a shared effect, and the sum of these effects.
 
     Parameters
@@ -50,16 +51,12 @@ def shared_sum(lessons: Iterable[Lesson]) -> tuple[int, float]:
     -------
     The number, and the sum in units of the outcome, the same in whatever order they come.
     """
-    effects = [
-        lesson.marginal.shared
-        for lesson in lessons
-        if lesson.marginal is not None and lesson.marginal.shared
-    ]
+    effects = [shared for lesson in lessons if (shared := shares_of(lesson))]
     return len(effects), shortened(fsum(x for shares in effects for x in shares))
 
 
 def of_one_refit(
-    summary: GroupSummary, path: Path, lessons: Mapping[str, Lesson], shared: Sequence[Lesson]
+    summary: GroupSummary, path: Path, lessons: Mapping[str, AnyLesson], shared: Sequence[AnyLesson]
 ) -> bool:
     """Whether all records of a group come from the same refit.
 

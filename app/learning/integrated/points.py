@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.learning.integrated.sketches import (
     HASH_BYTES,
@@ -34,12 +36,17 @@ TOP = 7
 RUN_RATIO = 4
 """Each run of entries is at least this many times as long as the next, as in a log-structured merge
 tree: adding stays cheap, and few runs are searched."""
-BAND_AT = np.uint64(58)
-"""Bit of an entry at which the number of its band begins."""
+KEY_BITS, ENTRY_BITS = 32, 24
+"""Bits of the key of a band, a byte of each of its minima; and of an entry."""
+KEY, ENTRY_SHIFT = np.uint64((1 << KEY_BITS) - 1), np.uint64(ENTRY_BITS)
+BAND_RANGE = np.arange(BANDS)
+CHUNK_WORDS = 1 << 20
 CHUNK_ENTRIES = 1 << 9
 """Entries whose minima are computed at a time, to bound memory."""
 OWNER = np.uint64((1 << 24) - 1)
-"""The low 24 bits: of a band, its entry plus 1; of a pair's code, its second point."""
+"""The low 24 bits: of a word, its entry; of a pair's code, its second point."""
+_ODD = 0x9E3779B1
+"""2^32 over the golden ratio: multiplied by it, a key's first bits depend on all of its bytes."""
 _GOLDEN = 0x9E3779B97F4A7C15
 """2^64 over the golden ratio: the increment of SplitMix64."""
 _WORD = (1 << 64) - 1
@@ -48,7 +55,7 @@ _FIRST_SALT = 101
 """Salts of the permutations begin here, above those of the levels."""
 
 
-def point_key(n: int, sketch: bytes) -> tuple[int, bytes]:
+def point_key(n: int, sketch: bytes) -> bytes:
     """The identity of a point: slices with an equal key have the same sketch.
 
     Parameters
@@ -60,9 +67,79 @@ def point_key(n: int, sketch: bytes) -> tuple[int, bytes]:
 
     Returns
     -------
-    The number of trades, and a digest of the sketch.
+    A digest of both.
     """
-    return n, blake2b(sketch, digest_size=16).digest()
+    return blake2b(sketch, digest_size=16, salt=n.to_bytes(16, "big")).digest()
+
+
+class Run:
+    """Some entries, in each band in the order of their keys.
+
+    A key is found by its first bits, by which `starts` has the place of its bucket; of the others,
+    the next eight are beside the entry, and the rest only in the minima.
+
+    Parameters
+    ----------
+    size
+        How many entries.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._bits = max(0, size.bit_length() - 3)
+        self.words = np.zeros((BANDS, size), np.uint32)
+        """Eight bits of a key and 24 of the entry."""
+        self._starts = np.zeros((BANDS, (1 << self._bits) + 1), np.uint32)
+
+    def __len__(self) -> int:
+        return self.words.shape[1]
+
+    def fill(self, band: int, key: Hashes, entry: Hashes) -> None:
+        """Set some bands.
+
+        Parameters
+        ----------
+        band
+            The first of B bands.
+        key, entry
+            Keys (B, size), ascending in each band, and their entries.
+        """
+        bands = slice(band, band + len(key))
+        self.words[bands] = self.rest(key) << ENTRY_SHIFT | entry
+        row, n = np.arange(len(key), dtype=np.uint64)[:, None], 1 << self._bits
+        first = key >> np.uint64(KEY_BITS - self._bits) | row << np.uint64(self._bits)
+        at = np.searchsorted(first.ravel(), np.arange(len(key) * n, dtype=np.uint64))
+        self._starts[bands, :n] = at.reshape(-1, n) - np.arange(len(key))[:, None] * len(self)
+        self._starts[bands, n] = len(self)
+
+    def rest(self, key: Hashes) -> Hashes:
+        """The eight bits that are beside the entry.
+
+        Parameters
+        ----------
+        key
+            Keys.
+
+        Returns
+        -------
+        These bits of each.
+        """
+        return (key >> np.uint64(KEY_BITS - 8 - self._bits)) & np.uint64(255)
+
+    def near(self, band: Ints, key: Hashes) -> tuple[Ints, Ints]:
+        """Where entries with a key may be.
+
+        Parameters
+        ----------
+        band, key
+            Bands and keys (Q,).
+
+        Returns
+        -------
+        The first place among all words for each, and how many there are.
+        """
+        first = (key >> np.uint64(KEY_BITS - self._bits)).astype(np.int64)
+        start = self._starts[band, first].astype(np.int64)
+        return band * len(self) + start, self._starts[band, first + 1].astype(np.int64) - start
 
 
 class Points:
@@ -104,13 +181,12 @@ class Points:
         """Entry 2 · point + (1 if it is at the lower level): a byte of each minimum."""
         self._alive = np.zeros(0, np.bool_)
         """Which entries exist."""
-        self._runs: list[Hashes] = []
-        """The bands of all entries, each run ascending, the longest run first.  Each has 6 bits of
-        the band, 34 of its key, 24 of the entry.  Removed entries stay until their run is merged;
-        until then their places are in `_retired`."""
+        self._runs: list[Run] = []
+        """The bands of all entries, the longest run first.  Removed entries stay until their run is
+        merged; until then their places are in `_retired`."""
         self._retired: list[int] = []
 
-    def key(self, point: int) -> tuple[int, bytes]:
+    def key(self, point: int) -> bytes:
         """The identity of a point.
 
         Parameters
@@ -155,17 +231,28 @@ class Points:
         listed: Ints = both[self._alive[both]]
         return listed
 
-    def table(self) -> Hashes:
-        """The bands of all E entries.
+    def bands(self, start: int, stop: int) -> tuple[NDArray[np.bool_], Ints]:
+        """The buckets of some bands with all entries.
+
+        Parameters
+        ----------
+        start, stop
+            The first of these bands, and the one after the last.
 
         Returns
         -------
-        Bands (BANDS, E), ascending in each row.
+        Of each entry, one bucket after the other, whether a bucket begins there; and the entries.
         """
-        self._merge(len(self._runs))
-        return self._runs[0].reshape(BANDS, -1)
+        if len(self._runs) > 1 or self._retired:
+            self._merge(len(self._runs))
+        entry = (self._runs[0].words[start:stop] & np.uint32(OWNER)).astype(np.int64)
+        new = np.ones(entry.shape, np.bool_)
+        for row, band in enumerate(range(start, stop)):
+            key = self._keys(entry[row], band)
+            new[row, 1:] = key[1:] != key[:-1]
+        return new.ravel(), entry.ravel()
 
-    def buckets(self, active: Ints) -> tuple[Hashes, Ints]:
+    def buckets(self, active: Ints) -> tuple[Ints, Ints]:
         """The buckets that the entries of some points are in.
 
         Parameters
@@ -175,21 +262,26 @@ class Points:
 
         Returns
         -------
-        The contents of the buckets, one bucket after the other; and the number of entries in each.
+        The entries in these buckets, one bucket after the other; and the number in each.
         """
-        last = np.unique(self._bands_of(active) | OWNER)
+        entries = self.entries(active)
+        keys = self._keys_of(entries, BAND_RANGE)
+        wanted = np.unique(keys | BAND_RANGE.astype(np.uint64)[:, None] << np.uint64(KEY_BITS))
+        band, key = (wanted >> np.uint64(KEY_BITS)).astype(np.int64), wanted & KEY
         found, places = [], []
         for run in self._runs:
-            a, b = np.searchsorted(run, last ^ OWNER), np.searchsorted(run, last, side="right")
-            n = b - a
-            some = run[np.arange(n.sum()) + np.repeat(a - (np.cumsum(n) - n), n)]
-            alive = self._alive[(some & OWNER).astype(np.int64) - 1]
-            found.append(some[alive])
-            places.append(np.repeat(np.arange(len(last)), n)[alive])
+            first, n = run.near(band, key)
+            place = np.repeat(np.arange(len(wanted)), n)
+            word = run.words.ravel()[np.arange(n.sum()) + np.repeat(first - (np.cumsum(n) - n), n)]
+            like = (word >> np.uint32(ENTRY_BITS)) == run.rest(key).astype(np.uint32)[place]
+            place, entry = place[like], (word[like] & np.uint32(OWNER)).astype(np.int64)
+            same = self._alive[entry] & (self._keys(entry, band[place]) == key[place])
+            found.append(entry[same])
+            places.append(place[same])
         place = np.concatenate(places)
         return (
             np.concatenate(found)[np.argsort(place, kind="stable")],
-            np.bincount(place, minlength=len(last)),
+            np.bincount(place, minlength=len(wanted)),
         )
 
     def remove(self, points: Sequence[int]) -> None:
@@ -231,24 +323,50 @@ class Points:
         self.length[points] = [len(sketch) // HASH_BYTES for _, sketch in new]
         for point, (_, sketch) in zip(places, new, strict=True):
             self.sketch[point] = sketch
-        self._runs.append(np.sort(self._bands_of(points, new=True)))
+        self._runs.append(self._run(self._entered(points)))
         while len(self._runs) > 1 and len(self._runs[-2]) < RUN_RATIO * len(self._runs[-1]):
             self._merge(2)
         return points
 
     def _merge(self, last: int) -> None:
         """Merge the last runs into one."""
-        both = np.concatenate(self._runs[-last:])
-        both = both[self._alive[(both & OWNER).astype(np.int64) - 1]]
-        self._runs[-last:] = [np.sort(both)]
+        both = np.concatenate([run.words[0] for run in self._runs[-last:]]) & np.uint32(OWNER)
+        self._runs[-last:] = [self._run(both[self._alive[both]].astype(np.int64))]
         if len(self._runs) == 1:
             self._free += self._retired
             self._retired = []
 
-    def _bands_of(self, points: Ints, *, new: bool = False) -> Hashes:
-        """The bands of all entries of these points; those of new ones are computed first."""
+    def _run(self, entries: Ints) -> Run:
+        """A run of these entries."""
+        run = Run(len(entries))
+        entries = np.sort(entries)
+        step = max(1, CHUNK_WORDS // max(len(entries), 1))
+        for band in range(0, BANDS, step):
+            key = self._keys_of(entries, np.arange(band, min(band + step, BANDS)))
+            ordered = np.sort(key << ENTRY_SHIFT | entries.astype(np.uint64), axis=1)
+            run.fill(band, ordered >> ENTRY_SHIFT, ordered & OWNER)
+        return run
+
+    def _keys_of(self, entries: Ints, bands: Ints) -> Hashes:
+        """The keys of all E entries in all B bands (B, E)."""
+        key = np.zeros((len(bands), len(entries)), np.uint32)
+        for step, offset in self._steps:
+            minima = self.minima[entries[:, None], (step * bands + offset) % MINIMA]
+            key = key << np.uint32(8) | minima.T
+        return (key * np.uint32(_ODD)).astype(np.uint64)
+
+    def _keys(self, entries: Ints, band: int | Ints) -> Hashes:
+        """The keys of entries in a band, or each in one of its own: those of two are equal if and
+        only if the bytes of all minima of the band are."""
+        key = np.zeros(len(entries), np.uint32)
+        for step, offset in self._steps:
+            key = key << np.uint32(8) | self.minima[entries, (step * band + offset) % MINIMA]
+        return (key * np.uint32(_ODD)).astype(np.uint64)
+
+    def _entered(self, points: Ints) -> Ints:
+        """Compute the minima of new points; returns their entries."""
         level = np.clip(np.frexp(np.maximum(self.length[points], 1))[1] - 2, 0, TOP)
-        found = [np.zeros(0, np.uint64)]
+        found = [np.zeros(0, np.int64)]
         for at in range(TOP + 1):
             own = points[level == at]
             # The smaller of a pair at a bar ≥ 1/2 is at most one level lower; on the same level, if
@@ -257,26 +375,18 @@ class Points:
             lower = points[(level == at + 1) & smaller & (self.n[points] <= SKETCH_SIZE)]
             entries = np.concatenate([2 * own, 2 * lower + 1])
             for start in range(0, len(entries), CHUNK_ENTRIES):
-                found.append(self._bands(entries[start : start + CHUNK_ENTRIES], at, new))
-        return np.concatenate(found)
+                some = entries[start : start + CHUNK_ENTRIES]
+                minima = _mixed(self._minima(some, at), at + 1)
+                self.minima[some] = (minima >> np.uint64(56)).astype(np.uint8)
+            found.append(entries)
+        entered = np.concatenate(found)
+        self._alive[entered] = True
+        return entered
 
     def _make_room(self, grown: int) -> None:
-        self.n = np.concatenate([self.n, np.zeros(grown, np.int64)])
-        self.length = np.concatenate([self.length, np.zeros(grown, np.int64)])
-        self.minima = np.concatenate([self.minima, np.zeros((2 * grown, MINIMA), np.uint8)])
-        self._alive = np.concatenate([self._alive, np.zeros(2 * grown, np.bool_)])
-
-    def _bands(self, entries: Ints, level: int, new: bool) -> Hashes:
-        minima = _mixed(self._minima(entries, level), level + 1)
-        if new:
-            self.minima[entries] = (minima >> np.uint64(56)).astype(np.uint8)
-            self._alive[entries] = True
-        key = np.zeros((len(entries), BANDS), np.uint64)
-        for step, offset in self._steps:
-            key += minima[:, (step * np.arange(BANDS) + offset) % MINIMA]
-        band = np.arange(BANDS, dtype=np.uint64) << BAND_AT
-        entry = entries.astype(np.uint64)[:, None] + np.uint64(1)
-        return np.asarray(band | ((key >> np.uint64(6)) & ~OWNER) | entry).ravel()
+        self.n, self.length = _longer(self.n, grown), _longer(self.length, grown)
+        self.minima = _longer(self.minima, 2 * grown)
+        self._alive = _longer(self._alive, 2 * grown)
 
     def _minima(self, entries: Ints, level: int) -> Hashes:
         points = (entries >> 1).tolist()
@@ -292,6 +402,13 @@ class Points:
             )
             np.minimum.at(minima, row + (turn << level) + bins, hashes if level == TOP else mixed)
         return minima.reshape(-1, MINIMA)
+
+
+def _longer(array: NDArray[Any], grown: int) -> NDArray[Any]:
+    """The array with so many more rows, which take no memory until they are written."""
+    longer = np.zeros((len(array) + grown, *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
 
 
 def _mixed(words: Hashes, salt: int) -> Hashes:

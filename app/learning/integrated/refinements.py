@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from app.learning.integrated.netting import Effect, kept
 from app.learning.integrated.regime_gains import gains_of
 from app.learning.integrated.regimes import RegimeWeights
-from edgeloop.scope import canonical_text, pairs_of
+from edgeloop.scope import pairs_of
 
 ACTS = 0.25
 """A gain that differs by so much from 1 acts in full: then the slice's edge is that over all
@@ -64,17 +64,19 @@ def refinements_of(
     -------
     Lesson id of a slice → ids of its refinements, ascending.
     """
+    dims = frozenset(signature)
     coarse = {
         i: rest
         for i, effect in effects.items()
-        if (rest := coarser(effect.lesson.scope, signature)) is not None
+        if not dims.isdisjoint(effect.lesson.scope)
+        and (rest := coarser(effect.lesson.scope, dims)) is not None
     }
     if not coarse:
         return {}
-    place = {canonical_text(e.lesson.scope): i for i, e in effects.items()}
+    place = {frozenset(e.lesson.scope.items()): i for i, e in effects.items()}
     members: dict[str, list[str]] = {}
     for i, rest in sorted(coarse.items()):
-        whole = place.get(canonical_text(rest))
+        whole = place.get(frozenset(rest.items()))
         if whole is not None:
             members.setdefault(whole, []).append(i)
     return members

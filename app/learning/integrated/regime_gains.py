@@ -12,11 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from app.learning.integrated import regimes
+from app.learning.integrated.held_lesson import AnyLesson, has_history
 from app.learning.integrated.merging import Group
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.sketches import Floats, Ints
 from edgeloop.scope import pairs_of
-from schemas.lessons import Lesson, Metrics
+from schemas.lessons import Metrics
 
 
 class Cells(NamedTuple):
@@ -63,7 +64,7 @@ class RegimeHistories:
         self._signature = signature
         self._place: dict[str, int] = {}
         self._regimes: list[tuple[str, ...]] = []
-        self._of_group: dict[Group, dict[str, tuple[Lesson, float, Cells]]] = {}
+        self._of_group: dict[Group, dict[str, tuple[AnyLesson, float, Cells]]] = {}
         self._cells_held = 0
 
     def __len__(self) -> int:
@@ -80,19 +81,19 @@ class RegimeHistories:
             Its effects.
         """
         before = self._of_group.get(group, {})
-        held: dict[str, tuple[Lesson, float, Cells]] = {}
+        held: dict[str, tuple[AnyLesson, float, Cells]] = {}
         for effect in effects:
             lesson = effect.lesson
             # A slice within one regime says nothing of how regimes differ.
             if (
-                not lesson.history
-                or lesson.marginal is None
-                or not lesson.scope
+                not lesson.scope
+                or not has_history(lesson)
+                or (marginal := lesson.marginal) is None
                 or any([name in lesson.scope for name in self._signature])
             ):
                 continue
             # What has hardly passed hardly counts, so that nothing jumps when it does.
-            variance = max(lesson.marginal.noise_sd**2, 1e-300) / max(effect.ramp, 1e-6)
+            variance = max(marginal.noise_sd**2, 1e-300) / max(effect.ramp, 1e-6)
             old = before.get(lesson.lesson_id)
             if old is not None and old[0] is lesson:
                 held[lesson.lesson_id] = (lesson, variance, old[2])
@@ -138,7 +139,7 @@ class RegimeHistories:
         )
         self.weights = regimes.fit(history, self._signature)
 
-    def _cells(self, lesson: Lesson) -> Cells:
+    def _cells(self, lesson: AnyLesson) -> Cells:
         parts = [(cell, part) for cell in lesson.history for part in cell.regimes]
         return Cells(
             np.array([cell.day for cell, _ in parts], np.int64),
@@ -160,7 +161,7 @@ class RegimeHistories:
         return number
 
 
-def gains_of(lesson: Lesson, weights: Sequence[regimes.RegimeWeights]) -> dict[str, float]:
+def gains_of(lesson: AnyLesson, weights: Sequence[regimes.RegimeWeights]) -> dict[str, float]:
     """The gains of a lesson's override, by regime.
 
     Parameters

@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.common.multiplier import GRID
+from app.learning.integrated.held_lesson import AnyLesson, posterior_of
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.paths import GroupPath
 from app.learning.integrated.prior_share import SHARES, between
 from app.learning.integrated.weights import Counts, in_steps
 from app.learning.integrated.whole_groups import PooledLevel
-from schemas.lessons import Lesson, LessonDecay
+from schemas.lessons import LessonDecay
 
 Floats = NDArray[np.float64]
 
@@ -85,7 +86,7 @@ class SharedEffects(NamedTuple):
         Weight of each in the mean of the group's trades (L,).
     """
 
-    lessons: list[Lesson]
+    lessons: list[AnyLesson]
     effects: Floats
     precision: Floats
     prior: Floats
@@ -104,13 +105,15 @@ def shared_effects(group: GroupPath) -> SharedEffects:
     -------
     Arrays of the L lessons that have a shared effect, in units of the outcome.
     """
-    found = [(x, x.marginal) for x in group.shared if x.scope and x.marginal is not None]
+    found = [lesson for lesson in group.shared if lesson.scope]
+    rows = np.array([posterior_of(lesson) for lesson in found], np.float64)
+    rows = rows.reshape(len(found), 2 + len(SHARES))
     return SharedEffects(
-        [lesson for lesson, _ in found],
-        np.array([m.shared for _, m in found], np.float64).reshape(len(found), len(SHARES)),
-        np.array([m.shared_precision for _, m in found], np.float64),
-        np.array([m.shared_prior for _, m in found], np.float64),
-        np.array([x.n for x, _ in found], np.float64) / max(group.summary.n, 1),
+        found,
+        rows[:, 2:],
+        rows[:, 0],
+        rows[:, 1],
+        np.array([lesson.n for lesson in found], np.float64) / max(group.summary.n, 1),
     )
 
 
@@ -168,7 +171,7 @@ def shared_part(
 
 def with_shared(
     group: GroupPath,
-    whole: Lesson,
+    whole: AnyLesson,
     found: Mapping[str, Effect],
     level: PooledLevel,
     part: SharedPart,
@@ -227,7 +230,7 @@ def with_shared(
 STABLE = LessonDecay(state="stable")
 
 
-def _shared(lesson: Lesson, as_of: str, size: float, raw: float, sd: float) -> Effect:
+def _shared(lesson: AnyLesson, as_of: str, size: float, raw: float, sd: float) -> Effect:
     z = abs(raw) / max(sd, 1e-300)
     return Effect(lesson, z, 1.0, raw, sd, size, sd, STABLE, 0.0, as_of, "shared")
 

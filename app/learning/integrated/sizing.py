@@ -15,9 +15,11 @@ import numpy as np
 from app.learning.common.config import LearningConfig
 from app.learning.common.multiplier import multiplier, on_grid
 from app.learning.integrated.factors import Factor
+from app.learning.integrated.held_lesson import HeldLesson
 from app.learning.integrated.held_lessons import HeldGroup
 from app.learning.integrated.judge_records import (
     Rejection,
+    confidences,
     override_record,
     rejected_record,
     verdict_record,
@@ -28,7 +30,7 @@ from app.learning.integrated.refinements import refined, refinements_of
 from app.learning.integrated.regime_gains import gains_of, steps_of
 from app.learning.integrated.regimes import RegimeWeights
 from edgeloop.overrides import Override
-from schemas.lessons import Lesson, LessonVerdict, Metrics
+from schemas.lessons import LessonVerdict, Metrics
 
 
 class Common(NamedTuple):
@@ -80,6 +82,10 @@ class _Why(NamedTuple):
     on_path: bool = False
 
 
+Basis = Effect | HeldLesson | tuple[Effect | HeldLesson, _Why]
+"""What a record is based on: an effect or a lesson, with the other inputs where there are any."""
+
+
 class _LastResult:
     """The last result for a group: the `basis` of each lesson's verdict, by id, and the ids of its
     `overrides`; `gaining`, the metrics of those that could have gains, by id.  `plain`: no lesson
@@ -88,7 +94,7 @@ class _LastResult:
     __slots__ = ("basis", "gaining", "overrides", "plain")
 
     def __init__(self) -> None:
-        self.basis: dict[str, tuple[Effect | Lesson, _Why]] = {}
+        self.basis: dict[str, Basis] = {}
         self.overrides: set[str] = set()
         self.gaining: dict[str, Metrics] = {}
         self.plain = True
@@ -96,6 +102,24 @@ class _LastResult:
 
 _PLAIN = _Why()
 _ON_PATH = _Why(on_path=True)
+
+
+def _basis(of: Effect | HeldLesson, why: _Why) -> Basis:
+    return of if why == _PLAIN else (of, why)
+
+
+def _of(basis: Basis | None) -> Effect | HeldLesson | None:
+    """The effect or the lesson: an `Effect` is a tuple as well, but longer."""
+    if basis is None or isinstance(basis, (Effect, HeldLesson)):
+        return basis
+    return basis[0]
+
+
+def _same(old: Basis | None, of: Effect | HeldLesson, why: _Why) -> bool:
+    """Whether a record that is based on this would be as before."""
+    if old is of:
+        return why == _PLAIN
+    return type(old) is tuple and old[0] is of and old[1] == why
 
 
 class Sizing:
@@ -194,9 +218,11 @@ class Sizing:
         found = [
             (i, effect)
             for i, effect in effects.items()
-            if whole or i not in known or known[i][0] is not effect or (key, i) in self._regained
+            if whole or i not in known or _of(known[i]) is not effect or (key, i) in self._regained
         ]
-        left = [i for i, (of, _) in known.items() if isinstance(of, Effect) and i not in effects]
+        left = [
+            i for i, basis in known.items() if i not in effects and isinstance(_of(basis), Effect)
+        ]
         covered = self._size_effects(
             last, found, lessons, effects, members, factor_of, version, changes
         )
@@ -226,7 +252,7 @@ class Sizing:
         self,
         last: _LastResult,
         found: list[tuple[str, Effect]],
-        lessons: Mapping[str, Lesson],
+        lessons: Mapping[str, HeldLesson],
         effects: Mapping[str, Effect],
         split_by_regime: Container[str],
         factor_of: Mapping[str, Factor],
@@ -242,7 +268,10 @@ class Sizing:
         found.sort()
         sizes = np.array([effect.effect for _, effect in found]) / scale
         multipliers = on_grid(multiplier(sizes)).tolist()
-        for (i, effect), size, times in zip(found, sizes.tolist(), multipliers, strict=True):
+        sure = confidences([effect for _, effect in found])
+        for (i, effect), size, times, confidence in zip(
+            found, sizes.tolist(), multipliers, sure, strict=True
+        ):
             factor = factor_of.get(i) if factor_of else None
             why: _Why = _PLAIN
             gains: tuple[tuple[str, float], ...] = ()
@@ -260,9 +289,8 @@ class Sizing:
                     why = _Why(members, gains=gains)
             if factor is not None:
                 why = why._replace(factor_id=factor.factor_id)
-            old = last.basis.get(i)
-            again = self._anew or old is None or old[0] is not effect or old[1] != why
-            last.basis[i] = effect, why
+            again = self._anew or not _same(last.basis.get(i), effect, why)
+            last.basis[i] = _basis(effect, why)
             if times == 1.0:
                 if i in last.overrides:
                     last.overrides.discard(i)
@@ -270,31 +298,32 @@ class Sizing:
             else:
                 last.overrides.add(i)
             if again:
-                changes.verdicts.append(verdict_record(effect, size, times, factor, scale, version))
+                changes.verdicts.append(
+                    verdict_record(effect, size, times, confidence, factor, scale, version)
+                )
                 if times != 1.0:
                     changes.overrides.append(
                         override_record(
-                            effect, size, times, why.members, factor, dict(why.gains), scale,
-                            newest_us, version,
+                            effect, size, times, confidence, why.members, factor,
+                            dict(why.gains), scale, newest_us, version,
                         )
                     )  # fmt: skip
         return covered
 
     def _reject(
-        self, last: _LastResult, lesson: Lesson, why: _Why, version: int, changes: SizeChanges
+        self, last: _LastResult, lesson: HeldLesson, why: _Why, version: int, changes: SizeChanges
     ) -> None:
         """Add the verdict on a lesson without an effect, if it has changed."""
         assert self._common is not None
-        old = last.basis.get(lesson.lesson_id)
-        if self._anew or old is None or old[0] is not lesson or old[1] != why:
-            last.basis[lesson.lesson_id] = lesson, why
+        if self._anew or not _same(last.basis.get(lesson.lesson_id), lesson, why):
+            last.basis[lesson.lesson_id] = _basis(lesson, why)
             rejection = Rejection(why.cover, why.factor_id, self._common.centre, why.on_path)
             changes.verdicts.append(rejected_record(lesson, rejection, self._config.n_min, version))
 
 
 def _silent(
     factor: Factor,
-    lessons: Mapping[str, Lesson],
+    lessons: Mapping[str, HeldLesson],
     effects: Mapping[str, Effect],
     covered: Mapping[str, str],
 ) -> tuple[str, ...]:

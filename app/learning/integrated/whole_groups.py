@@ -16,6 +16,7 @@ from app.learning.common.baselines import SegmentBaselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US, HOUR_US, micros_from_text
 from app.learning.integrated.half_life import EdgeState, edge_states
+from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.history import course_days, decay_of
 from app.learning.integrated.netting import Effect, kept, moved, ramp_of
 from app.learning.integrated.paths import GroupPath, explained
@@ -23,7 +24,7 @@ from app.learning.integrated.persistence import block_of, total
 from app.learning.integrated.track_record import LEAST_TRADES, STEPS
 from app.learning.integrated.weights import DISCOUNT, Counts, WeightEvidence
 from edgeloop.identity import slice_id
-from schemas.lessons import BlockProducts, Fit, GroupSummary, Lesson, LessonDecay
+from schemas.lessons import BlockProducts, Fit, GroupSummary, LessonDecay
 
 Floats = NDArray[np.float64]
 
@@ -313,7 +314,7 @@ def in_tau_steps(tau2: float, scale: float) -> float:
 
 
 def whole_effect(
-    lesson: Lesson,
+    lesson: AnyLesson,
     group: GroupPath,
     level: Level,
     counts: Counts,
