@@ -70,7 +70,7 @@ def made(
     path, whole, _ = group()
     level = PooledLevel(mean, mean - added, added)
     chosen = tuple(i for i in path.path.lesson_ids if i in found)
-    weight = shared_weight([found[i] for i in chosen], Counts(0.0, 0.0, share, 1.0))
+    weight = shared_weight([found[i] for i in chosen], Counts(0.0, 0.0, 0.0, share, 1.0))
     part = shared_part(path, chosen, weight, PERSISTENT, scale)
     return {**found, **with_shared(path, whole, found, level, part, weight, 1.0, scale)}
 

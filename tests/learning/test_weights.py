@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.learning.integrated.weights import (
+    GROWTH,
     HALF_LIFE,
     SHARED,
     Prior,
@@ -22,7 +23,7 @@ from app.learning.integrated.weights import (
 )
 from schemas.lessons import RecordCell
 
-priors = st.sampled_from([HALF_LIFE, SHARED, Prior(0.2, 0.1)])
+priors = st.sampled_from([HALF_LIFE, GROWTH, SHARED, Prior(0.2, 0.1)])
 evidence = st.builds(WeightEvidence, st.floats(0, 1e9), st.floats(-1e9, 1e9), st.integers(0, 10**6))
 
 

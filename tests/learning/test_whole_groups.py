@@ -157,7 +157,7 @@ def test_a_level_that_holds_is_its_mean_and_one_that_is_gone_is_not() -> None:
         i = whole_id(group.summary)
         for weight in (0.0, 0.5, 1.0):
             effect = whole_effect(
-                lessons[i], group, found[i], Counts(weight, weight, 0.0, 0.0), -1.0, CONFIG
+                lessons[i], group, found[i], Counts(weight, weight, weight, 0.0, 0.0), -1.0, CONFIG
             )
             now[group.summary.pattern_key, weight] = effect.effect
     assert 0.3 < now["pm.f", 0.0] < 0.8

@@ -287,6 +287,7 @@ class Accounts:
                     self.bar,
                     baselines,
                     weighing.half_lives[0],
+                    weighing.half_lives[1],
                 )
                 for j, i in enumerate(path.path.lesson_ids[: len(account.ramps or ())], 1)
             }

@@ -127,6 +127,7 @@ def netted(
     bar: float,
     baselines: SegmentBaselines,
     half_life: float,
+    growth: float,
 ) -> Effect:
     """One effect of a fit, beyond what the segments of its trades explain.
 
@@ -148,6 +149,8 @@ def netted(
         Mean outcome of the module's segments.
     half_life
         How far its half-life counts, from 0 to 1.
+    growth
+        How far it counts beyond the effect's mean, from 0 to 1.
 
     Returns
     -------
@@ -167,7 +170,13 @@ def netted(
     level, _ = explained(fit.loadings[0], group.path, baselines)
     fitted, sd = fit.coefficients[j], fit.sds[j]
     now, now_sd, decay = moved(
-        marginal.effect, marginal.effect_sd, marginal.now, marginal.now_sd, lesson.decay, half_life
+        marginal.effect,
+        marginal.effect_sd,
+        marginal.now,
+        marginal.now_sd,
+        lesson.decay,
+        half_life,
+        growth,
     )
     now += fitted - marginal.effect
     share = (
@@ -198,6 +207,7 @@ def moved(
     now_sd: float,
     decay: LessonDecay,
     weight: float,
+    growth: float,
 ) -> tuple[float, float, LessonDecay]:
     """An edge between its mean and what its half-life leaves of it now.
 
@@ -215,18 +225,23 @@ def moved(
         State and half-life of the edge, and the odds that it moves.
     weight
         Weight of the movement in the module, from 0 to 1.
+    growth
+        Weight of what is beyond the mean, of either sign, from 0 to 1.
 
     Returns
     -------
     Edge, standard error, and the decay that is published.
 
-    >>> moved(0.4, 0.1, 0.2, 0.1, LessonDecay("decaying", half_life_hours=24.0), 0.5)[:2]
-    (0.30000000000000004, 0.1)
+    >>> decay = LessonDecay("decaying", half_life_hours=24.0)
+    >>> [round(moved(0.4, 0.1, now, 0.1, decay, 0.5, 0.2)[0], 2) for now in (0.2, 0.9, -0.9)]
+    [0.3, 0.5, -0.1]
     """
-    weight = weight_of_movement(weight, decay)
+    within = min(max(now, -abs(constant)), abs(constant))
+    size = weight_of_movement(weight, decay) * (within - constant) + growth * (now - within)
+    weight = size / (now - constant) if now != constant else weight_of_movement(weight, decay)
     published = decay if weight >= PUBLISHED_WEIGHT else LessonDecay(state="stable")
     return (
-        constant + weight * (now - constant),
+        constant + size,
         constant_sd + weight * (now_sd - constant_sd),
         published,
     )

@@ -15,6 +15,7 @@ from app.learning.integrated.persistence import sign_flip_log_p
 from app.learning.integrated.prior_share import between, share_estimate, shares_of
 from app.learning.integrated.products import Products
 from app.learning.integrated.weights import (
+    GROWTH,
     HALF_LIFE,
     LEVEL_HALF_LIFE,
     SHARED,
@@ -46,8 +47,8 @@ class Weighing:
     """The evidence of the groups of one category of a module, and the weights that follow from it.
 
     `shares` are the persistent shares of the groups that are old enough to have one; `half_lives`
-    the weights of the half-lives of slices and of whole groups; `spread` the variation of levels,
-    on a grid.
+    the weights of the half-lives of slices, of their growth and of the half-lives of whole groups;
+    `spread` the variation of levels, on a grid.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ class Weighing:
 
     def __init__(self, config: LearningConfig) -> None:
         self.shares: dict[Group, float] = {}
-        self.half_lives = (0.0, 0.0)
+        self.half_lives = (0.0, 0.0, 0.0)
         self.spread = Spread(0.0, 0.0, {}, NOTHING)
         self._config = config
         self._summaries: dict[Group, GroupSummary] = {}
@@ -196,6 +197,7 @@ class Weighing:
         )
         half_lives = (
             self._weight(self._half_lives, HALF_LIFE, self._config.half_life),
+            self._weight(self._half_lives, GROWTH, self._config.half_life),
             self._weight(self._level_half_lives, LEVEL_HALF_LIFE, self._config.half_life),
         )
         before = self.half_lives, self.spread[:2]

@@ -29,6 +29,8 @@ class Counts(NamedTuple):
     ----------
     half_life
         Of the half-lives of slices.
+    growth
+        Of what they say beyond an effect's mean.
     level_half_life
         Of the half-lives of whole groups.
     shared
@@ -38,6 +40,7 @@ class Counts(NamedTuple):
     """
 
     half_life: float
+    growth: float
     level_half_life: float
     shared: float
     open: float
@@ -64,6 +67,9 @@ effects, it makes the whole."""
 OPEN_OVER = 10.0
 """Factor of the p-value over which a module opens."""
 HALF_LIFE = Prior(0.85, 0.5)
+GROWTH = Prior(0.3, 0.3)
+"""An effect that is larger now than its mean is often a move of the market that its trades shared:
+on real prices growth did not persist, unlike the fading of effects."""
 LEVEL_HALF_LIFE = Prior(0.25, 0.3)
 """Levels of whole groups move with the market as much as with the edge: on real prices their
 movement did not persist."""

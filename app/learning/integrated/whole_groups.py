@@ -18,7 +18,7 @@ from app.learning.common.event_time import DAY_US, HOUR_US, micros_from_text
 from app.learning.integrated.half_life import EdgeState, edge_states
 from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.history import course_days, decay_of
-from app.learning.integrated.netting import Effect, kept, moved, ramp_of
+from app.learning.integrated.netting import Effect, kept, moved, ramp_of, weight_of_movement
 from app.learning.integrated.paths import GroupPath, explained
 from app.learning.integrated.persistence import block_of, total
 from app.learning.integrated.track_record import LEAST_TRADES, STEPS
@@ -347,7 +347,13 @@ def whole_effect(
     if ramp and counts.level_half_life and len(group.summary.course) > 1:
         state = _state(group.summary, level, micros_from_text(lesson.as_of), config)
         now, now_sd, decay = moved(
-            now, now_sd, state.now, state.now_sd, decay_of(state), counts.level_half_life
+            now,
+            now_sd,
+            state.now,
+            state.now_sd,
+            decay_of(state),
+            counts.level_half_life,
+            weight_of_movement(counts.level_half_life, decay_of(state)),
         )
     size = now * ramp * kept(now, now_sd**2)
     return Effect(
