@@ -315,20 +315,3 @@ def test_nothing_to_search() -> None:
     assert path.fits[0].coefficients[0] == pytest.approx(9.5)
     one = search(np.array([1.0]), np.zeros((0, 1), np.bool_))
     assert np.isfinite(one.fits[0].covariance).all()
-
-
-def test_noise_that_a_slice_shares_widens_its_errors() -> None:
-    """Long and short trades of a day share a shock with opposite signs: over all trades of the
-    group it cancels, in each slice it does not."""
-    errors = []
-    for seed in range(40):
-        rng = np.random.default_rng(seed)
-        short = np.arange(800) % 2 == 1
-        shock = np.repeat(rng.normal(size=200), 4) * np.where(short, -1.0, 1.0)
-        outcome = 1.0 * short + shock + 0.5 * rng.normal(size=800)
-        path = search(outcome, np.array([short]), np.repeat(np.arange(200.0), 4))
-        assert len(path.steps) == 1
-        fit = path.fits[-1]
-        errors.append((fit.coefficients[1] - 1.0) / np.sqrt(fit.covariance[1, 1]))
-        assert 1.3 < path.noise_sd[0] / np.std(outcome[short]) < 1.5
-    assert 0.75 < np.sqrt(np.mean(np.square(errors))) < 1.25

@@ -13,8 +13,6 @@ Floats = NDArray[np.float64]
 
 LAGS = 8
 """Distances in time, each twice the one before, by which pairs of outcomes are distinguished."""
-FEW_PAIRS = 16
-"""With fewer pairs a lag says nothing about a slice, and the next one decides."""
 
 
 class LagPairs:
@@ -88,49 +86,6 @@ class LagPairs:
             if weight:
                 near += weight * (sums[hi] - sums[lo])
         return np.asarray(np.einsum("ij,ij->j", x, near))
-
-    def clustered(self, residuals: Floats, weights: Floats) -> Floats:
-        """How much more alike weighted outcomes are near in time than far apart.
-
-        An effect that moves makes outcomes alike at all lags; noise that trades share does so at
-        the short ones only.  So the autocorrelation at the longest lag is subtracted, and what is
-        left counts up to the first lag at which it is within twice its standard error of 0.
-
-        Parameters
-        ----------
-        residuals
-            Residuals (T,), in any unit.
-        weights
-            Weights of the trades in K sums (T, K), such as the indicators of slices.
-
-        Returns
-        -------
-        Factors (K,), 1 or more: the variance of each weighted sum of outcomes by what it is without
-        correlation.
-
-        >>> hours = np.repeat(np.arange(100.0), 4)
-        >>> shock = np.repeat(np.random.default_rng(1).normal(size=100), 4)
-        >>> short = np.arange(400) % 2
-        >>> weights = np.column_stack((np.ones(400), short, short - 0.5))
-        >>> LagPairs(hours).clustered(shock * (1 - 2 * short), weights).round(1).tolist()
-        [1.0, 2.0, 4.0]
-        """
-        if not self.n_pairs.size:
-            return np.ones(weights.shape[1])
-        x = residuals[:, None] * weights
-        mass = self.products(np.abs(weights))
-        pairs = mass * mass / np.maximum(self.products(weights * weights), 1e-300)
-        norm2 = np.maximum(np.einsum("ij,ij->j", weights, weights), 1e-300)
-        variance = np.maximum(np.einsum("ij,ij->j", x, x), 1e-300) / norm2
-        enough = pairs >= FEW_PAIRS
-        rho = self.products(x) / np.maximum(mass * variance, 1e-300)
-        rho -= np.maximum(rho[-1], 0.0)
-        certain = np.maximum(
-            0.0, 1.0 - 4.0 / (np.maximum(pairs, 1.0) * np.maximum(rho, 1e-12) ** 2)
-        )
-        alike = np.where(enough, np.maximum(rho, 0.0) * certain, 1.0)
-        near = (np.minimum.accumulate(alike) * mass * enough).sum(axis=0)
-        return np.asarray(1.0 + 2.0 * near / norm2)
 
     @staticmethod
     def _cumulated(x: Floats) -> Floats:

@@ -16,8 +16,7 @@ measured on the residuals themselves:
 * the variance differs between slices (`_heteroscedasticity`): the robust variance counts as far as
   it differs more than by chance;
 * outcomes near in time are alike (`lag_pairs.py`): the variance is multiplied by what the
-  autocorrelation, pooled over all pairs by their distance in time, makes of this slice's pairs, or
-  of chosen slices by what their own near pairs show, if that is more;
+  autocorrelation, pooled over all pairs by their distance in time, makes of this slice's pairs;
 * outcomes are skewed and have heavy tails (`saddlepoint.py`): tail probabilities are those of sums
   drawn from the residuals' own distribution (Daniels 1954; Barndorff-Nielsen 1986), far more exact
   at 10⁻⁶ than a normal one.
@@ -485,12 +484,7 @@ class Selection:
     def _given(self, model: list[int], j: int) -> float:
         basis = self._basis([c for c in model if c != j])
         r = self._residuals(basis)
-        rho = self._rho(r)
-        z = float(np.abs(self._exact(basis, r, rho, [j])[0]))
-        x = self._dense([j])
-        x = x - basis @ (basis.T @ x)
-        beyond = r - x[:, 0] * (float(r @ x[:, 0]) / max(float(x[:, 0] @ x[:, 0]), 1e-300))
-        return z / float(np.sqrt(self._own_inflation(x, beyond, rho)[0]))
+        return float(np.abs(self._exact(basis, r, self._rho(r), [j])[0]))
 
     # -- estimates
 
@@ -512,9 +506,6 @@ class Selection:
             norm2 = np.einsum("ij,ij->j", h, h)
             inflation = np.sqrt(np.maximum(1.0, 1.0 + 2.0 * self._lags.weighted(rho, h) / norm2))
             covariance = covariance * inflation[:, None] * inflation[None, :]
-        if chosen:
-            own = np.append(1.0, np.sqrt(self._own_inflation(h[:, 1:], r, rho)))
-            covariance = covariance * own[:, None] * own[None, :]
         return ChosenFit(beta, covariance, gram @ (x.T @ self._segments))
 
     def _noise(self, chosen: list[int], r: Floats) -> Floats:
@@ -530,18 +521,7 @@ class Selection:
         rho = self._rho(r)
         if rho.any():
             variance = variance * np.maximum(1.0, 1.0 + 2.0 * self._lags.weighted(rho, x) / n)
-        return np.asarray(np.sqrt(variance * self._own_inflation(x, r, rho)))
-
-    def _own_inflation(self, x: Floats, r: Floats, rho: Floats) -> Floats:
-        """Factor (K,), 1 or more, of the variance of sums of outcomes by weights (T, K): how much
-        more alike the outcomes of these trades are than the group's autocorrelation says.
-
-        Where one kind of trade shares a move of the market and another its opposite, as long and
-        short ones do, the group's autocorrelation shows neither.
-        """
-        norm2 = np.maximum(np.einsum("ij,ij->j", x, x), 1e-300)
-        of_group = np.maximum(1.0, 1.0 + 2.0 * self._lags.weighted(rho, x) / norm2)
-        return np.asarray(np.maximum(self._lags.clustered(r, x) / of_group, 1.0))
+        return np.asarray(np.sqrt(variance))
 
 
 def choose(
