@@ -286,8 +286,8 @@ class Accounts:
                     account.statistics[j - 1],
                     self.bar,
                     baselines,
-                    weighing.half_lives[0],
-                    weighing.half_lives[1],
+                    weighing.half_lives.half_life,
+                    weighing.half_lives.growth,
                 )
                 for j, i in enumerate(path.path.lesson_ids[: len(account.ramps or ())], 1)
             }

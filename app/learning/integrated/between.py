@@ -34,7 +34,7 @@ from app.learning.common.segments import segment_order
 from app.learning.common.trade import SegmentKey
 from app.learning.common.window import Moves
 from app.learning.integrated.bank import Bank, edge_of, later
-from app.learning.integrated.history import course_days
+from app.learning.integrated.history import course_days, packed_history, unpacked_history
 from schemas.lessons import (
     CourseCell,
     Fit,
@@ -49,8 +49,6 @@ from schemas.lessons import (
 
 Floats = NDArray[np.float64]
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[HistoryCell, ...]).decode
 
 DUE_PART = 0.02
 """A refit is due when this part of the trades has come or gone since the last one."""
@@ -133,7 +131,7 @@ class Between:
     def __init__(self, start: Start, item_dims: NDArray[np.int32], window_us: int) -> None:
         # Most groups publish nothing before their next refit: histories are packed until they do.
         lessons = [msgspec.structs.replace(lesson, history=()) for lesson in start.lessons]
-        self._packed = [_encode(lesson.history) for lesson in start.lessons]
+        self._packed = [packed_history(lesson.history) for lesson in start.lessons]
         self._histories: list[tuple[HistoryCell, ...]] = []
         self._start = start._replace(lessons=lessons)
         self._gram, self._cross = start.gram.copy(), start.cross.copy()
@@ -362,7 +360,7 @@ class Between:
     ) -> Lesson:
         as_of = self._newest[place]
         if not self._histories:
-            self._histories = [_decode(packed) for packed in self._packed]
+            self._histories = [unpacked_history(packed) for packed in self._packed]
         return msgspec.structs.replace(
             lesson,
             as_of=as_of,

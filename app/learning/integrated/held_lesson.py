@@ -17,11 +17,10 @@ from typing import TypeAlias
 
 import msgspec
 
+from app.learning.integrated.history import packed_history, unpacked_history
 from edgeloop.overrides import Evidence
 from schemas.lessons import HistoryCell, Lesson, LessonDecay, Marginal, Metrics
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[HistoryCell, ...]).decode
 _NUMBER = re.compile(r"[+-]\d+\.\d+")
 _PLACE = "\0"
 """Stands for the number in a reason; no text that is stored has it."""
@@ -115,7 +114,7 @@ class HeldLesson(msgspec.Struct, frozen=True, gc=False):
     @property
     def history(self) -> tuple[HistoryCell, ...]:
         """Its days."""
-        return _decode(self.common.history) if self.common.history else ()
+        return unpacked_history(self.common.history)
 
     @property
     def sketch(self) -> bytes:
@@ -160,7 +159,7 @@ AnyLesson: TypeAlias = Lesson | HeldLesson
 """A lesson, as it is read or as it is held."""
 
 
-def shares_of(lesson: AnyLesson) -> tuple[float, ...]:
+def shared_of(lesson: AnyLesson) -> tuple[float, ...]:
     """The shared effects of a lesson.
 
     Parameters
@@ -298,7 +297,7 @@ def _common(
         now_sd,
         noise_sd,
         lesson.metrics,
-        _encode(lesson.history) if lesson.history else b"",
+        packed_history(lesson.history),
     )
 
 

@@ -39,6 +39,7 @@ from schemas.lessons import (
 )
 
 _encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[HistoryCell, ...]).decode
 
 PRIOR_TRADES = 4.0
 """Trades' worth of a mean of 0 in the uplift that is predicted before a day."""
@@ -254,6 +255,39 @@ def _by_regime(
     ):
         parts[i].append(RegimeCell(regimes[r], count, shortened(value)))
     return list(map(tuple, parts))
+
+
+def packed_history(cells: tuple[HistoryCell, ...]) -> bytes:
+    """A history as one piece, for those that are held in numbers and seldom read.
+
+    Parameters
+    ----------
+    cells
+        The days.
+
+    Returns
+    -------
+    The packed days; empty without any.
+
+    >>> packed_history(()), unpacked_history(b"")
+    (b'', ())
+    """
+    return _encode(cells) if cells else b""
+
+
+def unpacked_history(packed: bytes) -> tuple[HistoryCell, ...]:
+    """The days of a packed history.
+
+    Parameters
+    ----------
+    packed
+        What `packed_history` made.
+
+    Returns
+    -------
+    The days.
+    """
+    return _decode(packed) if packed else ()
 
 
 def day_digests(lesson: Lesson) -> dict[int, bytes]:

@@ -44,7 +44,6 @@ from app.learning.integrated.judge_records import (
     coarse,
     factor_record,
     override_part,
-    urgent,
     verdict_part,
     weight_record,
 )
@@ -111,7 +110,8 @@ class IntegratedMaterializer:
         self._accounts = Accounts(config)
         self._histories = RegimeHistories(config.regime_signature)
         self._sizing = Sizing(config)
-        self._published = Outboxes(urgent, override_part, verdict_part)
+        # Only overrides and verdicts have a part that changes sizes.
+        self._published = Outboxes(lambda record, old: False, override_part, verdict_part)
         self._spreads: Columns[Group] = Columns(2)
         self._newest: Columns[Group] = Columns(1)
         self._scale, self._as_of = 1.0, ""
@@ -328,8 +328,30 @@ class IntegratedMaterializer:
             Difference[Override](),
             Difference[LessonVerdict](),
         )
+
+        def publish(sizes: SizeChanges, *, more: bool) -> None:
+            overrides.add(
+                out.overrides.update(
+                    sizes.overrides,
+                    sorted(sizes.without_override),
+                    version,
+                    urgent_only=urgent_only,
+                    more=more,
+                )
+            )
+            verdicts.add(
+                out.verdicts.update(
+                    sizes.verdicts,
+                    sorted(sizes.without_verdict),
+                    version,
+                    urgent_only=urgent_only,
+                    more=more,
+                )
+            )
+
         # Of what was published before, the records that no group has made yet.
-        strangers = (set(out.overrides.held), set(out.verdicts.held)) if self._anew else None
+        overrides_left: set[str] = set(out.overrides.held) if self._anew else set()
+        verdicts_left: set[str] = set(out.verdicts.held) if self._anew else set()
         due = sorted(self._due | self._sizing.prepare(common))
         for start in range(0, len(due), SIZED_GROUPS):
             sizes = SizeChanges()
@@ -343,30 +365,14 @@ class IntegratedMaterializer:
                     version,
                     sizes,
                 )
-            if strangers is not None:
-                strangers[0].difference_update([x.override_id for x in sizes.overrides])
-                strangers[1].difference_update([x.lesson_id for x in sizes.verdicts])
-            overrides.add(
-                out.overrides.update(
-                    sizes.overrides,
-                    sorted(sizes.without_override),
-                    version,
-                    urgent_only=urgent_only,
-                    more=True,
-                )
-            )
-            verdicts.add(
-                out.verdicts.update(
-                    sizes.verdicts,
-                    sorted(sizes.without_verdict),
-                    version,
-                    urgent_only=urgent_only,
-                    more=True,
-                )
-            )
-        gone = (sorted(strangers[0]), sorted(strangers[1])) if strangers else ([], [])
-        overrides.add(out.overrides.update([], gone[0], version, urgent_only=urgent_only))
-        verdicts.add(out.verdicts.update([], gone[1], version, urgent_only=urgent_only))
+            if self._anew:
+                overrides_left.difference_update([x.override_id for x in sizes.overrides])
+                verdicts_left.difference_update([x.lesson_id for x in sizes.verdicts])
+            publish(sizes, more=True)
+        publish(
+            SizeChanges(without_verdict=[*verdicts_left], without_override=[*overrides_left]),
+            more=False,
+        )
         return overrides, verdicts
 
     def _changed_factors(self, version: int) -> tuple[list[LatentFactor], list[str]]:

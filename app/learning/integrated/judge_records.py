@@ -7,7 +7,7 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -354,23 +354,6 @@ def factor_record(factor: Factor, module: str, as_of: str, version: int) -> Late
         as_of=as_of,
         version=version,
     )
-
-
-def urgent(record: Any, old: Any) -> bool:
-    """Whether a difference between two records of other kinds than these is published at once.
-
-    Parameters
-    ----------
-    record
-        The record as it is now.
-    old
-        The record as it is published.
-
-    Returns
-    -------
-    False: only overrides and verdicts change sizes.
-    """
-    return False
 
 
 def override_part(override: Override) -> tuple[float, str, dict[str, float], str | None]:

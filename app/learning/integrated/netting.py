@@ -237,8 +237,10 @@ def moved(
     [0.3, 0.5, -0.1]
     """
     within = min(max(now, -abs(constant)), abs(constant))
-    size = weight_of_movement(weight, decay) * (within - constant) + growth * (now - within)
-    weight = size / (now - constant) if now != constant else weight_of_movement(weight, decay)
+    weight = weight_of_movement(weight, decay)
+    size = weight * (within - constant) + growth * (now - within)
+    if now != constant:
+        weight = size / (now - constant)
     published = decay if weight >= PUBLISHED_WEIGHT else LessonDecay(state="stable")
     return (
         constant + size,

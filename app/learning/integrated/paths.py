@@ -14,7 +14,7 @@ import numpy as np
 
 from app.learning.common.baselines import SegmentBaselines
 from app.learning.common.digits import shortened
-from app.learning.integrated.held_lesson import AnyLesson, shares_of
+from app.learning.integrated.held_lesson import AnyLesson, shared_of
 from schemas.lessons import Fit, GroupSummary, Path
 
 
@@ -51,7 +51,7 @@ def shared_sum(lessons: Iterable[AnyLesson]) -> tuple[int, float]:
     -------
     The number, and the sum in units of the outcome, the same in whatever order they come.
     """
-    effects = [shared for lesson in lessons if (shared := shares_of(lesson))]
+    effects = [shared for lesson in lessons if (shared := shared_of(lesson))]
     return len(effects), shortened(fsum(x for shares in effects for x in shares))
 
 

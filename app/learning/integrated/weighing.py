@@ -20,6 +20,7 @@ from app.learning.integrated.weights import (
     LEVEL_HALF_LIFE,
     SHARED,
     Counts,
+    HalfLives,
     Prior,
     WeightEvidence,
     half_life_evidence,
@@ -63,7 +64,7 @@ class Weighing:
 
     def __init__(self, config: LearningConfig) -> None:
         self.shares: dict[Group, float] = {}
-        self.half_lives = (0.0, 0.0, 0.0)
+        self.half_lives = HalfLives(0.0, 0.0, 0.0)
         self.spread = Spread(0.0, 0.0, {}, NOTHING)
         self._config = config
         self._summaries: dict[Group, GroupSummary] = {}
@@ -195,7 +196,7 @@ class Weighing:
             tau2=in_tau_steps(beyond_chance(values[:, 0:2], scale), scale),
             net_tau2=in_tau_steps(beyond_chance(values[:, 2:4], scale), scale),
         )
-        half_lives = (
+        half_lives = HalfLives(
             self._weight(self._half_lives, HALF_LIFE, self._config.half_life),
             self._weight(self._half_lives, GROWTH, self._config.half_life),
             self._weight(self._level_half_lives, LEVEL_HALF_LIFE, self._config.half_life),
@@ -237,7 +238,7 @@ class Weighing:
         -------
         The weights, 0 to 1.
         """
-        config, half_life = self._config, self.half_lives[0]
+        config, half_life = self._config, self.half_lives.half_life
         if config.shared_effects is None:
             if half_life != self._shared_with:
                 self._shared_with, self._unshared = half_life, set(self._summaries)

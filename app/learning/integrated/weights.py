@@ -22,6 +22,14 @@ from schemas.lessons import RecordCell
 Floats = NDArray[np.float64]
 
 
+class HalfLives(NamedTuple):
+    """The weights of half-lives in a category of a module; as in `Counts`."""
+
+    half_life: float
+    growth: float
+    level_half_life: float
+
+
 class Counts(NamedTuple):
     """The weights of the learners in a category of a module, each from 0 to 1.
 
