@@ -201,6 +201,7 @@ def test_closes_that_were_deleted_unread_are_told_until_it_is_accepted(
     learned(installation, sent)
 
 
+@pytest.mark.long
 def test_committed_offsets_that_are_gone_are_told_and_nothing_counts_twice(
     installation: Installation, sent: list[Close]
 ):
