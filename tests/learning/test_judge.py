@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from app.learning.common.baselines import segment_baselines
 from app.learning.common.changes import Changes
 from app.learning.common.config import LearningConfig
+from app.learning.common.event_time import DAY_US
 from app.learning.common.outbox import same
+from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.judge import IntegratedMaterializer
@@ -612,3 +614,37 @@ def test_standings_tell_of_what_is_handed_out_how_surely_it_passes() -> None:
                 else:
                     assert "Shared effect" in verdict.reason
     assert seen > 2
+
+
+# -- levels of young groups
+
+
+def level_log(name: str, n: int, level: float, move: float, start: float) -> list[Trade]:
+    """Four trades a day from day `start`.  Two blocks of time move up, two down, and so on, so that
+    the mean of 360 trades is the same with and without moves."""
+    days = start + np.arange(n) / 4.0
+    moves = np.where((days // 7.5).astype(int) % 2, -move, move)
+    outcomes = np.random.default_rng(n).permutation(np.linspace(-1.7, 1.7, n)) + level + moves
+    return [
+        trade(f"{name}{i:03d}", int(day * DAY_US), float(y), {"d0": str(i % 2)})
+        for i, (day, y) in enumerate(zip(days, outcomes, strict=True))
+    ]
+
+
+def level_of_a_young_group(move: float) -> float:
+    groups = {
+        (f"pm.old{k}", "entry"): level_log(f"o{k}", 360, level, move, 0.0)
+        for k, level in enumerate((1.0, -1.0, 0.6, -0.6))
+    }
+    groups["pm.young", "entry"] = level_log("y", 24, 0.6, 0.0, 84.0)
+    found = overrides(records(learned(groups)))
+    (level,) = (o for o in found.values() if (o.pattern_key, o.scope) == ("pm.young", {}))
+    assert level.part == "shared"
+    return level.multiplier
+
+
+def test_a_group_too_young_for_shared_effects_has_a_level() -> None:
+    """Its own blocks of time are too few to show how its outcomes cluster: its level is shrunk as
+    far as the outcomes of the category's other groups cluster."""
+    alone, clustered = level_of_a_young_group(0.0), level_of_a_young_group(1.0)
+    assert 1.1 < clustered < alone - 0.05 < 1.6

@@ -45,6 +45,9 @@ class Columns(Generic[Key]):
     def __len__(self) -> int:
         return len(self._row)
 
+    def __contains__(self, group: object) -> bool:
+        return group in self._row
+
     def put(self, group: Key, row: Sequence[float]) -> None:
         """Set the row of a group.
 

@@ -33,8 +33,8 @@ from app.learning.integrated.whole_groups import (
     Level,
     added_of,
     level_of,
-    pooled_level,
     share_of,
+    varies,
     whole_effect,
 )
 from schemas.lessons import Fit
@@ -353,17 +353,18 @@ class Accounts:
                 account.whole = whole_effect(whole, path, level, counts, self.bar, self._config)
             made[group.whole_id] = account.whole
         share = weighing.shares.get(key, 0.0)
-        if not counts.open or not share:
+        if not counts.open or not (share or varies(path.summary, level)):
             return made
         chosen = tuple([i for i in path.path.lesson_ids if i in found])
-        count = shared_weight([found[i] for i in chosen], counts)
+        # A group too young for a share has no shared effects to weigh the chosen ones against.
+        count = shared_weight([found[i] for i in chosen], counts) if share else 0.0
         part_of = (chosen, count, share, scale)
         if account.shared is None:
             account.shared = shared_effects(path)
         if account.part_of != part_of:
             account.part_of = part_of
             account.part = shared_part(path, chosen, count, share, scale, account.shared)
-        pooled = pooled_level(level, weighing.noise2(key), weighing.spread)
+        pooled = weighing.pooled_level(key, level)
         return made | with_shared(
             path, whole, {**found, **made}, pooled, account.part, count, counts.open, scale
         )

@@ -31,12 +31,15 @@ from app.learning.integrated.weights import (
 )
 from app.learning.integrated.whole_groups import (
     Level,
+    PooledLevel,
     Spread,
     beyond_chance,
     coarse_level,
     in_tau_steps,
+    independent_noise2,
     net_noise2,
     noise_of,
+    pooled_level,
     record_of_level,
 )
 from schemas.lessons import GroupSummary
@@ -70,6 +73,7 @@ class Weighing:
         self._summaries: dict[Group, GroupSummary] = {}
         self._noise2: dict[Group, float] = {}
         self._levels: Columns[Group] = Columns(5)  # mean, its noise, net, its noise, |z|
+        self._clustering: Columns[Group] = Columns(2)  # trades, and trades × `Spread.clustering`
         self._coarse: dict[Group, tuple[float, float]] = {}
         self._earned, self._slopes = Products(), Products()
         self._share_estimates: Columns[Group] = Columns(3)
@@ -99,8 +103,8 @@ class Weighing:
         self._unshared.discard(group)
         self._noise2.pop(group, None)
         for columns in (
-            self._levels, self._share_estimates, self._half_lives, self._level_half_lives,
-            self._shared, self._came_in,
+            self._levels, self._clustering, self._share_estimates, self._half_lives,
+            self._level_half_lives, self._shared, self._came_in,
         ):  # fmt: skip
             columns.drop(group)
         self._earned.put(group, None)
@@ -146,6 +150,11 @@ class Weighing:
         self._noise2[group] = noise2
         row = (level.mean, noise2, level.net, net_noise2(level, noise2), level.z)
         self._levels.put(group, row)
+        independent = independent_noise2(summary)
+        if group in self._share_estimates and independent > 0:
+            self._clustering.put(group, (summary.n, summary.n * noise2 / independent))
+        else:
+            self._clustering.drop(group)
         self._earned.put(group, earned)
         self._level_log_p = None
         coarse = coarse_level(level, noise2)
@@ -153,19 +162,25 @@ class Weighing:
             self._coarse[group] = coarse
             self._level_half_lives.put(group, record_of_level(summary, *coarse, self._config))
 
-    def noise2(self, group: Group) -> float:
-        """The variance of a group's level.
+    def pooled_level(self, group: Group, level: Level) -> PooledLevel:
+        """The posterior means of a group's level.
 
         Parameters
         ----------
         group
             The group.
+        level
+            Its level, in units of the outcome.
 
         Returns
         -------
-        Its variance, in squared units of the outcome.
+        The posterior means, in the same units.
         """
-        return self._noise2[group]
+        noise2 = self._noise2[group]
+        if group not in self.shares:  # too few blocks of time to tell how its outcomes cluster
+            independent = independent_noise2(self._summaries[group])
+            noise2 = max(noise2, independent * self.spread.clustering)
+        return pooled_level(level, noise2, self.spread)
 
     def take_came_in(self, group: Group, came_in: float) -> None:
         """Take in how far the most certain effect of a group has come in.
@@ -192,18 +207,21 @@ class Weighing:
         Whether the weights of half-lives have changed, and whether the variation has.
         """
         values = self._levels.values()
+        trades = self._clustering.total(0)
         spread = self.spread._replace(
             tau2=in_tau_steps(beyond_chance(values[:, 0:2], scale), scale),
             net_tau2=in_tau_steps(beyond_chance(values[:, 2:4], scale), scale),
+            clustering=in_tau_steps(self._clustering.total(1) / trades, 1.0) if trades else 1.0,
         )
         half_lives = HalfLives(
             self._weight(self._half_lives, HALF_LIFE, self._config.half_life),
             self._weight(self._half_lives, GROWTH, self._config.half_life),
             self._weight(self._level_half_lives, LEVEL_HALF_LIFE, self._config.half_life),
         )
-        before = self.half_lives, self.spread[:2]
+        half_lives_before, before = self.half_lives, self.spread
         self.half_lives, self.spread = half_lives, spread
-        return before[0] != half_lives, before[1] != spread[:2]
+        varied = before[:2] != spread[:2] or before.clustering != spread.clustering
+        return half_lives_before != half_lives, varied
 
     def settle_shares(self) -> set[Group]:
         """Estimate how much persists.

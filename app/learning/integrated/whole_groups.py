@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from app.learning.common.baselines import SegmentBaselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US, HOUR_US, micros_from_text
+from app.learning.common.size_unit import spread_of_outcomes
 from app.learning.integrated.half_life import EdgeState, edge_states
 from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.history import course_days, decay_of
@@ -32,6 +33,8 @@ PRIOR_LEVEL_SD2 = 0.02
 """Variance of a module's levels beyond chance, in units of size, before anything is seen."""
 PRIOR_GROUPS = 2.0
 """Groups' worth of that."""
+ROUNDING = 1e-9
+"""Standard deviation of outcomes, in parts of their mean, up to which all count as equal."""
 TAU_STEPS = 32
 """Steps of that variance to each factor of two."""
 
@@ -175,12 +178,16 @@ class Spread(NamedTuple):
         By id of the whole group's lesson, the variance of a level, by blocks of time.
     products
         Products (B, B) of what levels earned in each two blocks.
+    clustering
+        How many times the variance of a mean is that of independent outcomes, for the average trade
+        of groups with enough blocks of time to tell.
     """
 
     tau2: float
     net_tau2: float
     noise2: dict[str, float]
     products: Floats
+    clustering: float = 1.0
 
 
 def spread_of(
@@ -263,6 +270,39 @@ def net_noise2(level: Level, noise2: float) -> float:
     The variance of what is left beyond the chosen effects, in the same units.
     """
     return noise2 * (level.sd / level.mean_sd) ** 2 if level.mean_sd > 0 else noise2
+
+
+def varies(summary: GroupSummary, level: Level) -> bool:
+    """Whether the outcomes behind a level differ by more than rounding.
+
+    Parameters
+    ----------
+    summary
+        The group's summary.
+    level
+        Its level.
+
+    Returns
+    -------
+    False if all of them are equal: then nothing tells how certain the level is.
+    """
+    return sqrt(independent_noise2(summary) * summary.n) > ROUNDING * abs(level.mean)
+
+
+def independent_noise2(summary: GroupSummary) -> float:
+    """The variance of a group's mean if its outcomes were independent of each other.
+
+    Parameters
+    ----------
+    summary
+        The group's summary.
+
+    Returns
+    -------
+    The variance, in squared units of the outcome; 0 without any spread.
+    """
+    squares, n = spread_of_outcomes(summary)
+    return squares / n**2 if n else 0.0
 
 
 def beyond_chance(levels: Floats, scale: float) -> float:
