@@ -32,8 +32,9 @@ from edgeloop.identity import check_category
 from edgeloop.index import answer
 from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
+from edgeloop.prepared import unix_seconds
 from edgeloop.promotions import Promotions
-from edgeloop.resolution import EMERGENCY, Resolution, failed, unix_seconds
+from edgeloop.resolution import EMERGENCY, Resolution, failed
 from edgeloop.security import KafkaSecurity
 from edgeloop.shelf import Shelf
 

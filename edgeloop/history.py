@@ -31,14 +31,8 @@ from edgeloop.identity import check_category
 from edgeloop.index import GroupIndex, answer
 from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
-from edgeloop.resolution import (
-    EMERGENCY,
-    Prepared,
-    Resolution,
-    failed,
-    prepare,
-    unix_seconds,
-)
+from edgeloop.prepared import Prepared, prepare, unix_seconds
+from edgeloop.resolution import EMERGENCY, Resolution, failed
 from edgeloop.security import KafkaSecurity
 
 ORDERS = ("published_at", "as_of")

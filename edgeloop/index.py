@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from edgeloop.explore import explored
-from edgeloop.resolution import NO_MATCH, Prepared, Resolution, Together
+from edgeloop.prepared import Prepared
+from edgeloop.resolution import NO_MATCH, Columns, Resolution, Together
 from edgeloop.scope import canonical_value
 
 MAX_SPELLINGS = 10_000
@@ -28,10 +29,11 @@ class GroupIndex:
 
     def __init__(self, overrides: Iterable[Prepared]) -> None:
         # By id, so that sums and their last digits do not depend on the order of arrival.
-        self._overrides = sorted(overrides, key=lambda o: o.override_id)
-        self._all = (1 << len(self._overrides)) - 1
+        held = sorted(overrides, key=lambda o: o.override_id)
+        self._columns = Columns(held)
+        self._all = (1 << len(held)) - 1
         wanted: dict[str, dict[str | None, int]] = {}
-        for i, override in enumerate(self._overrides):
+        for i, override in enumerate(held):
             for dimension, value in override.items:
                 values = wanted.setdefault(dimension, {})
                 values[value] = values.get(value, 0) | 1 << i
@@ -46,6 +48,7 @@ class GroupIndex:
             self._dimensions.append((dimension, by_value, indifferent))
         # The most selective dimension first: the loop ends when no override is left.
         self._dimensions.sort(key=lambda entry: entry[2].bit_count())
+        self._values = [(dimension, by_value) for dimension, by_value, _ in self._dimensions]
 
     def match(self, context: Mapping[str, object]) -> Together | None:
         """The overrides whose scope is contained in `context`, by id; None if there are none.
@@ -61,6 +64,17 @@ class GroupIndex:
     def _left(self, context: Mapping[str, object]) -> int:
         """The bits of the overrides that match."""
         left = self._all
+        if type(context) is dict:
+            # The usual case: every dimension has a value, spelled as before.
+            try:
+                for dimension, by_value in self._values:
+                    left &= by_value[context[dimension]]
+                    if not left:
+                        break
+            except KeyError:
+                left = self._all
+            else:
+                return left
         get = context.get
         for dimension, by_value, indifferent in self._dimensions:
             value = get(dimension)
@@ -85,19 +99,19 @@ class GroupIndex:
                 break
         return left
 
-    def overrides_of(self, left: int) -> tuple[Prepared, ...]:
-        """The overrides of these bits, by id."""
-        found, held = [], self._overrides
+    def together(self, left: int) -> Together:
+        """The overrides of these bits."""
+        places = []
         first = -1
         while left:
             part = left & _WORD  # small numbers are faster
             while part:
                 low = part & -part
-                found.append(held[first + low.bit_length()])
+                places.append(first + low.bit_length())
                 part ^= low
             left >>= 60
             first += 60
-        return tuple(found)
+        return Together(self._columns, places)
 
     @staticmethod
     def _canonical(
@@ -113,7 +127,7 @@ class GroupIndex:
 
 @lru_cache(maxsize=MAX_REMEMBERED)
 def _together(index: GroupIndex, left: int) -> Together:
-    return Together(index.overrides_of(left))
+    return index.together(left)
 
 
 def answer(

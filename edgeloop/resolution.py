@@ -8,18 +8,18 @@ May touch: nothing; the clock only where no time is given.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from math import exp2, fsum, inf, isfinite
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeVar
 
 import msgspec
 
 from edgeloop.identity import check_category
 from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER, Override
 from edgeloop.pattern_key import canonical_pattern_key
-from edgeloop.scope import canonical_value, pairs_of
+from edgeloop.prepared import Prepared, Regimes, contained, prepare, unix_seconds
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
@@ -71,141 +71,47 @@ def failed(error: Exception) -> Resolution:
     return Resolution(1.0, "error", f"{type(error).__name__}: {error}")
 
 
-Items = tuple[tuple[str, str], ...]
+class Columns:
+    """Overrides as columns, from which those that match are picked, and what all have in common."""
 
-
-class Regimes:
-    """The regimes for which overrides have gains, the most specific first.  Overrides with the same
-    regimes share one instance, so that the current regime is determined once per context.
-    """
-
-    __slots__ = ("conditions",)
-
-    def __init__(self, conditions: tuple[Items, ...]) -> None:
-        self.conditions = conditions
-
-    def holding(self, context: Mapping[str, object], texts: dict[str, str | None]) -> int:
-        """The index of the first regime that `context` is in, or the number of regimes if there is
-        none.  `texts` caches canonical values between calls.
-        """
-        place = 0
-        for items in self.conditions:
-            for dimension, value in items:
-                raw = context.get(dimension)
-                if raw != value:
-                    if dimension not in texts:
-                        texts[dimension] = canonical_value(raw, dimension)
-                    if texts[dimension] != value:
-                        break
-            else:
-                return place
-            place += 1
-        return place
-
-
-_regimes = lru_cache(maxsize=4_096)(Regimes)
-
-
-class Prepared(msgspec.Struct, frozen=True):
-    """An override checked and made ready for use.
-
-    Times are Unix seconds, scope and regimes pairs of dimension and value.  `gains` has one for
-    each of `regimes`, then 1 for contexts in none of them.  `row` repeats what is needed to combine
-    overrides that match together: id, expiry, `as_of_s`, half-life (infinite without one), regimes,
-    effect and gains.
-    """
-
-    override_id: str
-    group: tuple[str, str]
-    items: Items
-    integrated: bool
-    effect: float
-    as_of_s: float
-    expires_s: float
-    half_life_s: float | None
-    regimes: Regimes | None
-    gains: tuple[float, ...]
-    uplift: float
-    weight: float
-    row: tuple[str, float, float, float, Regimes | None, float, tuple[float, ...]]
-
-
-def prepare(override: Override) -> Prepared:
-    """Check `override`.  Raises `ValueError` if no learner would write it; readers ignore it."""
-    o = override
-    if canonical_pattern_key(o.pattern_key, o.module) != o.pattern_key:
-        raise ValueError(f"The pattern key {o.pattern_key!r} is not canonical.")
-    check_category(o.action_category)
-    if o.learning not in ("classic", "integrated"):
-        raise ValueError(f"The learning {o.learning!r} is not known.")
-    for dimension, value in o.scope.items():
-        if canonical_value(value, dimension) != value:
-            raise ValueError(f"The scope value {value!r} of {dimension!r} is not canonical.")
-    numbers = (o.effect, o.multiplier, o.confidence, *o.regime_gains.values())
-    half_life = o.decay.half_life_hours
-    if (
-        not all(map(isfinite, numbers))
-        or o.multiplier <= 0
-        or min(o.confidence, *o.regime_gains.values(), 0.0) < 0
-    ):
-        raise ValueError("A number is not finite, or negative where it may not be.")
-    if half_life is not None and not (isfinite(half_life) and half_life > 0):
-        raise ValueError(f"The half-life is {half_life}.")
-    gains = [(pairs_of(text), gain) for text, gain in sorted(o.regime_gains.items())]
-    # The sort is stable: of two equally specific regimes, the one whose text comes first wins.
-    gains.sort(key=lambda gain: -len(gain[0]))
-    as_of_s = _seconds(o.as_of)
-    expires_s = inf if o.expires_at is None else _seconds(o.expires_at)
-    half_life_s = None if half_life is None else half_life * 3600.0
-    regimes = _regimes(tuple([items for items, _ in gains])) if gains else None
-    factors = (*(gain for _, gain in gains), 1.0)
-    return Prepared(
-        o.override_id,
-        (o.pattern_key, o.action_category),
-        tuple(o.scope.items()),
-        o.learning == "integrated",
-        o.effect,
-        as_of_s,
-        expires_s,
-        half_life_s,
-        regimes,
-        factors,
-        o.multiplier - 1.0,
-        o.confidence * (len(o.scope) + 1) ** 1.5,
-        (
-            o.override_id,
-            expires_s,
-            as_of_s,
-            inf if half_life_s is None else half_life_s,
-            regimes,
-            o.effect,
-            factors,
-        ),
+    __slots__ = (
+        "all_integrated",
+        "decay",
+        "decays",
+        "effects",
+        "expires_s",
+        "expiry_s",
+        "gains",
+        "ids",
+        "of_regimes",
+        "overrides",
+        "regimes",
     )
 
+    def __init__(self, overrides: Sequence[Prepared]) -> None:
+        self.overrides = overrides
+        self.all_integrated = all([o.integrated for o in overrides])
+        self.ids: Sequence[str]
+        self.expires_s: Sequence[float]
+        self.decays: Sequence[tuple[float, float]]
+        self.of_regimes: Sequence[Regimes | None]
+        self.effects: Sequence[float]
+        self.gains: Sequence[tuple[float, ...]]
+        self.ids, self.expires_s, self.decays, self.of_regimes, self.effects, self.gains = (
+            zip(*[o.row for o in overrides], strict=True) if overrides else [()] * 6
+        )
+        # What all have in common, as in most groups; None where they differ.
+        self.expiry_s = _common(self.expires_s)
+        self.decay = _common(self.decays)
+        regimes = tuple([r for r in dict.fromkeys(self.of_regimes) if r is not None])
+        self.regimes = regimes if len(set(self.of_regimes)) <= 1 else None
 
-def _seconds(text: str) -> float:
-    return unix_seconds(datetime.fromisoformat(text))
+
+Common = TypeVar("Common")
 
 
-def unix_seconds(at: datetime) -> float:
-    """Unix seconds of an aware time.
-
-    Raises `ValueError` for a naive one, which could be hours off.
-    """
-    if at.tzinfo is None:
-        raise ValueError(f"The time {at.isoformat()} has no time zone.")
-    return at.timestamp()
-
-
-def contained(items: Items, context: Mapping[str, object]) -> bool:
-    """Whether `context` has all of `items`; its values may be raw.
-
-    Raises `CanonicalError` for a value that has no canonical form.
-    """
-    return all(
-        canonical_value(context.get(dimension), dimension) == value for dimension, value in items
-    )
+def _common(values: Sequence[Common]) -> Common | None:
+    return values[0] if values and values.count(values[0]) == len(values) else None
 
 
 class Together:
@@ -216,9 +122,17 @@ class Together:
     mean of the multipliers weighted by confidence · (dimensions + 1)^1.5, clamped.  If both match,
     during a change of the learning method, only the integrated ones count: together they would
     count the same evidence twice.
+
+    Parameters
+    ----------
+    columns
+        Overrides of one group.
+    places
+        Which of them match, at least one.
     """
 
     __slots__ = (
+        "_columns",
         "_decays",
         "_effects",
         "_expires_s",
@@ -227,55 +141,64 @@ class Together:
         "_ids",
         "_of",
         "_of_regimes",
+        "_places",
         "_regimes",
         "_terms",
-        "overrides",
     )
 
-    def __init__(self, matched: Sequence[Prepared]) -> None:
-        self.overrides = matched
-        live = [o.row for o in matched if o.integrated]
-        if not live:
-            self._fixed: Resolution | None = _classic(matched)
-            self._expires_s = min([o.expires_s for o in matched])
-            return
-        self._fixed = None
-        self._ids, expires_s, as_of_s, lives_s, regimes, self._effects, self._gains = zip(
-            *live, strict=True
+    def __init__(self, columns: Columns, places: Sequence[int]) -> None:
+        self._columns, self._places = columns, places
+        pick = _picker(places)
+        self._expires_s = (
+            min(pick(columns.expires_s)) if columns.expiry_s is None else columns.expiry_s
         )
-        self._expires_s = min(expires_s)
-        newest_s = max(as_of_s)
-        # In most sets, all overrides are as of the same time, none decays, and all have gains for
-        # the same regimes.
-        if min(as_of_s) == newest_s and min(lives_s) == max(lives_s):
-            self._decays: tuple[tuple[float, float], ...] = ((newest_s, lives_s[0]),)
-            self._of: list[int] | None = None
+        if not columns.all_integrated:
+            live = [place for place in places if columns.overrides[place].integrated]
+            if not live:
+                self._fixed: Resolution | None = _classic(pick(columns.overrides))
+                return
+            pick = _picker(live)
+        self._fixed = None
+        self._ids: tuple[str, ...] = pick(columns.ids)
+        self._effects: tuple[float, ...] = pick(columns.effects)
+        self._gains: tuple[tuple[float, ...], ...] = pick(columns.gains)
+        # In most sets, all overrides have the same decay, and gains for the same regimes.
+        self._of: list[int] | None = None
+        if columns.decay is not None:
+            self._decays: tuple[tuple[float, float], ...] = (columns.decay,)
         else:
-            decays = list(zip(as_of_s, lives_s, strict=True))
-            place = {decay: number for number, decay in enumerate(dict.fromkeys(decays))}
-            self._decays = tuple(place)
-            self._of = [place[decay] for decay in decays]
-        if len(live) < len(matched):
-            self._expires_s = min([o.expires_s for o in matched])
-        self._of_regimes = regimes
-        if regimes.count(regimes[0]) == len(regimes):
-            self._regimes = regimes[:1] if regimes[0] is not None else ()
+            decays = pick(columns.decays)
+            number = {decay: i for i, decay in enumerate(dict.fromkeys(decays))}
+            self._decays = tuple(number)
+            if len(number) > 1:
+                self._of = [number[decay] for decay in decays]
+        if columns.regimes is not None:
+            self._of_regimes: tuple[Regimes | None, ...] = ()
+            self._regimes: tuple[Regimes, ...] = columns.regimes
         else:
-            self._regimes = tuple([r for r in dict.fromkeys(regimes) if r is not None])
+            self._of_regimes = pick(columns.of_regimes)
+            self._regimes = tuple([r for r in dict.fromkeys(self._of_regimes) if r is not None])
         # By current regime: each override's effect times its gain.
-        self._terms: dict[tuple[int, ...], list[float]] = {}
+        self._terms: dict[int | tuple[int, ...], list[float]] = {}
+
+    @property
+    def overrides(self) -> tuple[Prepared, ...]:
+        """The overrides."""
+        return tuple([self._columns.overrides[place] for place in self._places])
 
     def at(self, context: Mapping[str, object], at_s: float) -> Resolution:
         """The multiplier in `context` at `at_s` (Unix seconds)."""
         if at_s >= self._expires_s:
-            live = [o for o in self.overrides if o.expires_s > at_s]
-            return Together(live).at(context, at_s) if live else NO_MATCH
+            live = [i for i in self._places if self._columns.expires_s[i] > at_s]
+            return Together(self._columns, live).at(context, at_s) if live else NO_MATCH
         if self._fixed is not None:
             return self._fixed
-        places: tuple[int, ...] = ()
-        if self._regimes:
-            texts: dict[str, str | None] = {}
-            places = tuple([regimes.holding(context, texts) for regimes in self._regimes])
+        regimes = self._regimes
+        places: int | tuple[int, ...]
+        if len(regimes) == 1:
+            places = regimes[0].holding(context)
+        else:
+            places = tuple([r.holding(context) for r in regimes])
         terms = self._terms.get(places)
         if terms is None:
             terms = self._terms[places] = self._terms_in(places)
@@ -291,12 +214,13 @@ class Together:
         contributions = [x * left[k] for x, k in zip(terms, self._of, strict=True)]
         return _sum(self._ids, contributions)
 
-    def _terms_in(self, places: tuple[int, ...]) -> list[float]:
-        if not places:
+    def _terms_in(self, places: int | tuple[int, ...]) -> list[float]:
+        if places == ():
             return list(self._effects)
-        if self._of_regimes.count(self._regimes[0]) == len(self._effects):
-            place = places[0]
-            return [x * gains[place] for x, gains in zip(self._effects, self._gains, strict=True)]
+        if isinstance(places, int):
+            if not self._of_regimes:
+                return [x * g[places] for x, g in zip(self._effects, self._gains, strict=True)]
+            places = (places,)
         at: dict[Regimes | None, int] = dict(zip(self._regimes, places, strict=True))
         at[None] = -1  # the last gain is 1
         return [
@@ -305,9 +229,17 @@ class Together:
         ]
 
 
+def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Picks these places of a column."""
+    if len(places) == 1:
+        place = places[0]
+        return lambda column: (column[place],)
+    return itemgetter(*places)
+
+
 def combine(matched: Sequence[Prepared], context: Mapping[str, object], at_s: float) -> Resolution:
     """The multiplier of overrides that all match `context`, at `at_s` (Unix seconds)."""
-    return Together(matched).at(context, at_s)
+    return Together(Columns(matched), range(len(matched))).at(context, at_s)
 
 
 def _classic(live: Sequence[Prepared]) -> Resolution:

@@ -13,7 +13,7 @@ import msgspec
 
 from edgeloop.index import GroupIndex
 from edgeloop.overrides import Override
-from edgeloop.resolution import Prepared, prepare
+from edgeloop.prepared import Prepared, prepare
 from edgeloop.versions import Latest
 
 log = logging.getLogger(__name__)

@@ -39,7 +39,8 @@ from app.learning.engine import Engine
 from app.learning.integrated.judge_records import LIFETIME_US
 from edgeloop.index import GroupIndex
 from edgeloop.overrides import Override
-from edgeloop.resolution import NO_MATCH, Prepared, Resolution, combine, prepare
+from edgeloop.prepared import Prepared, prepare
+from edgeloop.resolution import NO_MATCH, Resolution, combine
 from edgeloop.scope import canonical_text
 from schemas.lessons import Baseline
 

@@ -27,7 +27,8 @@ from app.learning.common.event_time import HOUR_US, micros_from_text, text_from_
 from edgeloop.canonical import CanonicalError
 from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER, Override
 from edgeloop.pattern_key import canonical_pattern_key
-from edgeloop.resolution import Resolution, contained, prepare, resolve
+from edgeloop.prepared import contained, prepare
+from edgeloop.resolution import Resolution, resolve
 from edgeloop.scope import canonical_text, canonical_value, pairs_of
 
 EARLY = "Nothing was published by then, so the current overrides are shown instead."

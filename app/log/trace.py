@@ -9,6 +9,7 @@ trace leads from the close to the override.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 Context: TypeAlias = tuple[tuple[str, bytes], ...]
@@ -47,6 +48,18 @@ class Newest:
             self._contexts[key] = context
         elif self._contexts:
             self._contexts.pop(key, None)
+
+    def note_all(self, records: Iterable[Any]) -> None:
+        """Take in records, each of its own key."""
+        contexts = self._contexts
+        for record in records:
+            for name, _ in record.headers or ():
+                if name == TRACEPARENT:
+                    self.note(record.key, record)
+                    break
+            else:
+                if contexts:
+                    contexts.pop(record.key, None)
 
     def of(self, key: str | bytes) -> Context:
         """The headers of a record derived from `key` now."""

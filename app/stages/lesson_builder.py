@@ -112,9 +112,8 @@ class GroupStore:
                 error=str(error),
             )
 
-        for record in records:
-            self._traces.note(record.key, record)
-        values = (record.value for record in records)
+        self._traces.note_all(records)
+        values = [record.value for record in records]
         found, without = trades_by_group(values, self._settings.outcome, unreadable)
         WITHOUT_OUTCOME.inc(without)
         for (module, pattern_key, category), trades in found.items():

@@ -1,18 +1,21 @@
 """When each group of a partition publishes what it has learned: provisionally, after a refit, or
 not yet.
 
-May touch: the monotonic clock, and one thread for refits.  The clock affects when something is
+May touch: the monotonic clock, and threads for refits.  The clock affects when something is
 published, never what: once no group owes a refit, the published records are a function of the
 facts.
 
 New trades of a group are published provisionally at once.  The group is refitted when the outcome
 can have changed (`Learner.due`), when nothing has come for half a second, or when it has waited for
-ten seconds.  Refits of large groups run on another thread while folding continues.
+ten seconds.  Refits of large groups run on another thread while folding continues, and the first
+refits after the log has been read on several.
 """
 
 from __future__ import annotations
 
+import os
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
@@ -40,6 +43,10 @@ HOLD_S = 60.0
 """How long a group waits after a refit that ran out of memory."""
 LARGE_TRADES = 1_000
 """A group of this many trades is refitted on the other thread, once it has published something."""
+SEVERAL_TRADES = 100
+"""The first refits of groups of this many trades run on several threads."""
+AT_ONCE = min(4, len(os.sched_getaffinity(0)))
+"""First refits that run at once."""
 
 
 class Wait(NamedTuple):
@@ -62,6 +69,14 @@ class Beside(NamedTuple):
     done: Future[None]
     began_s: float
     since: int
+
+
+class UnderWay(NamedTuple):
+    """A refit that was started: it runs on another thread, or (None) is still to be run."""
+
+    key: str
+    work: Work | None
+    done: Future[None] | None
 
 
 class RefitLine:
@@ -140,26 +155,52 @@ class RefitLine:
         yield from self._from_beside(version, BUSY_S if quiet else 0.0)
         began_s = time.monotonic()
         until_s = began_s + (REFIT_S if quiet else BUSY_S)
+        under_way: deque[UnderWay] = deque()
         for key in self._line(full, began_s):
             group = self._groups[key]
             if len(group.window) >= LARGE_TRADES and group.stale < 1.0:
                 if self._start_beside(key, version) and quiet:
                     yield from self._from_beside(version, BUSY_S)
                 continue
-            try:
-                refit = group.refit(version)
-            except MemoryError:
-                self._hold(key)
-                continue
-            self._waiting.pop(key, None)
-            self.note(key)
-            yield group, refit
+            under_way.append(self._started(key, version))
+            if under_way[-1].done is None or len(under_way) >= AT_ONCE:
+                yield from self._results(under_way, version)
             ended_s = time.monotonic()
             if not full:
                 self._rest_until_s = ended_s + REST * (ended_s - began_s)
             if ended_s > until_s:
                 self._cut = True
                 break
+        while under_way:
+            yield from self._results(under_way, version)
+
+    def _started(self, key: str, version: int) -> UnderWay:
+        """The refit of a group, on a thread of its own if it is the first one: after the log has
+        been read there may be hundreds."""
+        group = self._groups[key]
+        work = None
+        if AT_ONCE > 1 and group.stale >= 1.0 and len(group.window) >= SEVERAL_TRADES:
+            work = group.begin(version)
+        return UnderWay(key, work, None if work is None else _threads().submit(work.run))
+
+    def _results(self, under_way: deque[UnderWay], version: int) -> Iterator[tuple[Learner, Refit]]:
+        """The result of the refit that was started first, and, to keep the order, of all if the
+        last one runs here."""
+        for _ in range(len(under_way) if under_way[-1].done is None else 1):
+            key, work, done = under_way.popleft()
+            group = self._groups[key]
+            try:
+                if work is None or done is None:
+                    refit = group.refit(version)
+                else:
+                    done.result()  # raises the refit's exception
+                    refit = group.finish(work, version)
+            except MemoryError:
+                self._hold(key)
+                continue
+            self._waiting.pop(key, None)
+            self.note(key)
+            yield group, refit
 
     def _hold(self, key: str) -> None:
         """Let a group wait after a refit that ran out of memory."""
@@ -234,3 +275,10 @@ def _thread() -> ThreadPoolExecutor:
     """One thread for all partitions of a process: two refits at once would leave folding and
     publishing too little of the interpreter."""
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="refit")
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """The threads of first refits, most of whose time numpy and scipy do not hold the interpreter's
+    lock."""
+    return ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="first-refit")

@@ -43,9 +43,9 @@ async def measure(
         for learning in LEARNINGS:
             figures += await latency(stack, 200.0, 60.0 * scale, learning, quix)
             quix = None  # once is enough
-        # A group of 10 000 trades, at 20 closes/s.
+        # Groups of 10 000 trades, at 20 closes/s; one pattern alone would have no overrides.
         figures += await latency(
-            stack, 20.0, 60.0 * scale, "integrated", None, warm=round(10_000 * scale), patterns=1
+            stack, 20.0, 60.0 * scale, "integrated", None, warm=round(20_000 * scale), patterns=2
         )
     elif part == "backlog":
         for learning in LEARNINGS:

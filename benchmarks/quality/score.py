@@ -16,7 +16,8 @@ from benchmarks.quality import oracle
 from benchmarks.quality.truth import DAY_US, REGIME, T0_US, Group, Planted, World
 from edgeloop.index import GroupIndex
 from edgeloop.overrides import Override
-from edgeloop.resolution import Resolution, prepare
+from edgeloop.prepared import prepare
+from edgeloop.resolution import Resolution
 from schemas.lessons import Lesson, LessonVerdict
 
 SAME_JACCARD = 0.8

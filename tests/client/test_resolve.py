@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeloop.canonical import CanonicalError
 from edgeloop.index import GroupIndex
 from edgeloop.overrides import Override
-from edgeloop.resolution import combine, contained, prepare, resolve, unix_seconds
+from edgeloop.prepared import contained, prepare, unix_seconds
+from edgeloop.resolution import combine, resolve
 
 ROOT = Path(__file__).parents[2]
 CASES = json.loads((ROOT / "schemas/vectors/resolve.json").read_text())["cases"]
@@ -206,6 +209,39 @@ def test_the_index_finds_what_the_plain_loop_finds(
         assert again == combine(by_index, context, unix_seconds(late))
     else:
         assert plain.multiplier == 1.0
+
+
+VALUES = ("1", 1, True, "1 ", 1.0, "2", None, [])
+
+
+@pytest.mark.parametrize("first", VALUES, ids=repr)
+@pytest.mark.parametrize("then", VALUES, ids=repr)
+def test_what_is_remembered_of_one_value_is_not_said_of_another(first: object, then: object):
+    """True equals 1 in Python, but not as a scope value; a list has no canonical value."""
+    gained = make("a", scope={}, effect=0.2, regime_gains={"btc_macro=1": 2.0, "": 0.5})
+    scoped = make("b", scope={"chain": "1"}, effect=0.1)
+    index = GroupIndex([prepare(gained), prepare(scoped)])
+
+    def multiplier(value: object) -> float:
+        context = {"btc_macro": value, "chain": value}
+        together = index.match(context)
+        assert together is not None
+        return together.at(context, unix_seconds(AT)).multiplier
+
+    for value in (first, then, first):
+        if isinstance(value, list):
+            with pytest.raises(CanonicalError):
+                multiplier(value)
+        else:
+            is_one = value is not True and value in ("1", "1 ", 1)
+            assert multiplier(value) == pytest.approx(1.5 if is_one else 1.1)
+
+
+def test_a_context_that_makes_up_values_is_left_as_it_is():
+    context = defaultdict(lambda: "a", bucket="b")
+    index = GroupIndex([prepare(make("a", scope={"chain": "a"}))])
+    assert index.match(context) is None
+    assert dict(context) == {"bucket": "b"}
 
 
 @given(st.floats(0.01, 1), st.floats(0, 5000), st.floats(0, 5000), st.floats(1, 1000))

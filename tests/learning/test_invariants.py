@@ -28,7 +28,8 @@ from app.learning.integrated.sketches import encode, trade_hash
 from edgeloop.identity import slice_id
 from edgeloop.index import GroupIndex
 from edgeloop.overrides import Override
-from edgeloop.resolution import Resolution, combine, prepare, resolve, unix_seconds
+from edgeloop.prepared import prepare, unix_seconds
+from edgeloop.resolution import Resolution, combine, resolve
 from schemas.lessons import GroupSummary, Lesson
 from tests.learning import reference
 from tests.learning.making import DAY_US, GROUPS, everything, learned, market, trade, trades

@@ -153,6 +153,70 @@ def test_a_large_group_is_refitted_beside_what_comes(monkeypatch: pytest.MonkeyP
     assert contents({LESSONS: list(last.values())}) == contents(alone)
 
 
+def several(groups: int, trades: int) -> list[Message]:
+    """Facts of some groups, each with an edge of its own."""
+    found: list[Message] = []
+    for group in range(groups):
+        for record in facts(trades, edge=0.5 * group):
+            fact = json.loads(record.value or b"")
+            fact["pattern_key"] = f"pm.a.b{group}"
+            found.append(replace(record, value=json.dumps(fact).encode()))
+    return [replace(record, offset=i) for i, record in enumerate(found)]
+
+
+def everything(made: GroupStore) -> list[Outgoing]:
+    """All lessons, however many turns it takes."""
+    sent = made.changes(full=True)
+    while not made.settled:
+        sent += made.changes(full=True)
+    return by_topic(sent)[LESSONS]
+
+
+def test_first_refits_on_several_threads_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = several(7, 60)
+    monkeypatch.setattr(refit_line, "AT_ONCE", 1)
+    alone = everything(store(records))
+    monkeypatch.setattr(refit_line, "AT_ONCE", 3)
+    monkeypatch.setattr(refit_line, "SEVERAL_TRADES", 50)
+    threads: set[str] = set()
+    learn = IntegratedLearner._learn
+
+    def noted(self: IntegratedLearner, *arguments: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        return learn(self, *arguments)
+
+    monkeypatch.setattr(IntegratedLearner, "_learn", noted)
+    together = everything(store(records))
+    assert threads
+    assert all(name.startswith("first-refit") for name in threads)
+    assert [(r.key, r.value) for r in together] == [(r.key, r.value) for r in alone]
+
+
+def test_of_first_refits_the_one_that_runs_out_of_memory_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(refit_line, "AT_ONCE", 3)
+    monkeypatch.setattr(refit_line, "SEVERAL_TRADES", 50)
+    learn = IntegratedLearner._learn
+
+    def full(self: IntegratedLearner, *arguments: Any) -> Any:
+        if self.pattern_key == "pm.a.b1":
+            raise MemoryError
+        return learn(self, *arguments)
+
+    monkeypatch.setattr(IntegratedLearner, "_learn", full)
+    made = store(several(3, 60))
+    sent = by_topic(made.changes(full=True))
+    said = {_decode(r.value or b"").pattern_key for r in sent[LESSONS]}
+    assert said == {"pm.a.b0", "pm.a.b2"}
+    assert not made.settled
+    made._line._held.clear()
+    monkeypatch.setattr(IntegratedLearner, "_learn", learn)
+    sent = by_topic(made.changes(full=True))
+    assert {_decode(r.value or b"").pattern_key for r in sent[LESSONS]} == {"pm.a.b1"}
+    assert made.settled
+
+
 def test_the_days_of_a_history_go_out_in_a_full_call_only() -> None:
     made = store(facts(60))
     first = by_topic(made.changes(full=False))

@@ -91,15 +91,16 @@ def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
         return None
     exit_us = micros_from_text(fact.exit_ts)
     bytes.fromhex(fact.value_sha256)
+    segment, actions = fact.segment, fact.actions
     return Trade(
-        trade_id=fact.trade_id,
-        rank=(fact.revision, fact.n_actions, exit_us, fact.event_id, fact.value_sha256),
-        exit_us=exit_us,
-        outcome=clipped(value, outcome),
-        segment=(fact.segment.bucket, fact.segment.timeframe),
-        home=fact.home,
-        scopes=distinct_scopes(fact.actions),
-        time_efficiency=fact.metrics.time_efficiency,
+        fact.trade_id,
+        (fact.revision, fact.n_actions, exit_us, fact.event_id, fact.value_sha256),
+        exit_us,
+        clipped(value, outcome),
+        (segment.bucket, segment.timeframe),
+        fact.home,
+        (actions[0].scope,) if len(actions) == 1 else distinct_scopes(actions),
+        fact.metrics.time_efficiency,
     )
 
 
@@ -118,7 +119,8 @@ def clipped(value: float, outcome: str) -> float:
     The clipped outcome.
     """
     limit = RR_LIMIT if outcome == "rr" else AMOUNT_LIMIT
-    return min(max(float(value), -limit), limit)
+    value = float(value)
+    return value if -limit <= value <= limit else min(max(value, -limit), limit)
 
 
 def distinct_scopes(actions: Sequence[FactAction]) -> tuple[Scope, ...]:

@@ -6,18 +6,17 @@ whatever their order, batching and repetition.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.common.packed_list import PackedList
-from app.learning.common.trade import SegmentKey, Trade, exit_of, packed
+from app.learning.common.trade import Scope, SegmentKey, Trade, exit_of, packed
 
-Cells = tuple[list[int], list[int], list[int]]
-"""The rows to be written: their numbers, their lengths, and their items, row after row."""
 FIRST_ROOM = 16
 """Places of a new window; they are doubled as needed."""
 LEAST_GAPS = 64
@@ -163,7 +162,7 @@ class GroupWindow:
         self._rows = 0
         self._segments: dict[SegmentKey, int] = {}
         self._dims: dict[str, int] = {}
-        self._item_ids: dict[tuple[str, str], int] = {}
+        self._item_ids: dict[str, dict[str, int]] = {}
         self._items: list[tuple[str, str]] = [("", "")]
         self._newest = self._oldest = 0
         self._fresh: set[int] = set()
@@ -228,24 +227,31 @@ class GroupWindow:
             Trades or corrections of them, in any order, repeated or not.
         """
         corrected = False
-        cells: Cells = ([], [], [])
+        came: list[Trade] = []  # whose data is not in the arrays yet
+        slot_of, ranks = self._slot_of, self._ranks
         for trade in trades:
             rank = packed(trade.rank)
-            slot = self._slot_of.get(trade.trade_id)
+            trade_id = trade.trade_id
+            slot = slot_of.get(trade_id)
             if slot is not None:
-                if rank <= self._ranks[slot]:
+                if rank <= ranks[slot]:
                     continue
+                if slot >= self._size:
+                    self._add(came)
+                    came = []
                 self._remove(slot)
                 corrected = True
                 self.rewritten += trade.home
-            else:
-                outside = self._outside.get(trade.trade_id)
+            elif self._outside:
+                outside = self._outside.get(trade_id)
                 if outside is not None:
                     if rank < outside:
                         continue
-                    self._forget_outside(trade.trade_id)
-            self._add(trade, rank, cells)
-        self._write_rows(cells)
+                    self._forget_outside(trade_id)
+            slot_of[trade_id] = _number(self._size + len(came))
+            ranks.append(rank)
+            came.append(trade)
+        self._add(came)
         if self._slot_of or self._missing:
             self._slide(corrected or self._missing > 0)
         # `moves` reads the places of trades that left: they are kept longer while it is unread.
@@ -399,57 +405,85 @@ class GroupWindow:
             return None
         renumbered = np.where(used, np.cumsum(used) - 1, 0)
         self._items = [pair for pair, keep in zip(self._items, used.tolist(), strict=True) if keep]
-        self._item_ids = {pair: i for i, pair in enumerate(self._items) if i}
+        self._item_ids = {dimension: {} for dimension in self._item_ids}
+        for item, (dimension, value) in enumerate(self._items[1:], 1):
+            self._item_ids[dimension][value] = item
         self._codes = renumbered[self._codes].astype(_code_type(len(self._items)))
         return renumbered
 
     # -- records in and out
 
-    def _add(self, trade: Trade, rank: bytes, cells: Cells) -> None:
-        slot = _number(self._size)
-        if slot == len(self._exit):
+    def _add(self, trades: Sequence[Trade]) -> None:
+        """Put trades that have slots and ranks into the arrays."""
+        if not trades:
+            return
+        ids, _, exits, outcomes, segments, homes, scopes, efficiencies = zip(*trades, strict=True)
+        first, end = self._size, self._size + len(trades)
+        if end > len(self._exit):
             for name in _SLOT_ARRAYS:
-                setattr(self, name, _grown(getattr(self, name), slot + 1))
-        if not self._slot_of:
-            self._newest = self._oldest = trade.exit_us
-        self._newest = max(self._newest, trade.exit_us)
-        self._oldest = min(self._oldest, trade.exit_us)
-        self._size += 1
-        self._slot_of[trade.trade_id] = slot
-        self._trade_ids.append(trade.trade_id)
-        self._ranks.append(rank)
-        self._exit[slot] = trade.exit_us
-        self._outcome[slot] = trade.outcome
-        self._segment[slot] = self._segments.setdefault(trade.segment, len(self._segments))
-        self._home[slot] = trade.home
-        self._efficiency[slot] = np.nan if trade.time_efficiency is None else trade.time_efficiency
-        self._alive[slot] = True
-        self._row_start[slot] = self._rows
-        self._row_count[slot] = len(trade.scopes)
-        self._fresh.add(slot)
+                setattr(self, name, _grown(getattr(self, name), end))
+        if len(self._slot_of) == len(trades):  # it was empty
+            self._newest = self._oldest = exits[0]
+        self._newest = max(self._newest, *exits)
+        self._oldest = min(self._oldest, *exits)
+        self._size = end
+        self._trade_ids += ids
+        numbers = self._segments
+        self._exit[first:end] = exits
+        self._outcome[first:end] = outcomes
+        self._segment[first:end] = [numbers.setdefault(x, len(numbers)) for x in segments]
+        self._home[first:end] = homes
+        self._efficiency[first:end] = [np.nan if x is None else x for x in efficiencies]
+        self._alive[first:end] = True
+        counts = [len(x) for x in scopes]
+        self._row_count[first:end] = counts
+        self._row_start[first:end] = list(accumulate(counts[:-1], initial=self._rows))
+        slots = _numbers[first:end]
+        self._fresh.update(slots)
         if self._came is not None:
-            self._came.add(slot)
-        rows, lengths, items = cells
-        item_ids = self._item_ids
-        for row, scope in enumerate(trade.scopes, self._rows):
-            rows.append(row)
-            lengths.append(len(scope))
-            try:
-                items += [item_ids[pair] for pair in scope.items()]
-            except KeyError:
-                items += [item_ids.get(pair) or self._new_item(pair) for pair in scope.items()]
-        self._rows += len(trade.scopes)
+            self._came.update(slots)
+        self._add_rows([scope for held in scopes for scope in held])
 
-    def _new_item(self, pair: tuple[str, str]) -> int:
-        item = len(self._items)
-        self._items.append(pair)
-        self._item_ids[pair] = item
-        self._dims.setdefault(pair[0], len(self._dims))
-        return item
+    def _add_rows(self, scopes: Sequence[Scope]) -> None:
+        """Write the codes of new rows; the matrix grows in rows, columns and, with many items, in
+        width."""
+        first, end = self._rows, self._rows + len(scopes)
+        self._rows = end
+        names = list(scopes[0])
+        if all([list(scope) == names for scope in scopes]):  # the usual case: column by column
+            columns = zip(*[scope.values() for scope in scopes], strict=True)
+            coded = [self._coded(name, column) for name, column in zip(names, columns, strict=True)]
+            self._widen()
+            for name, codes in zip(names, coded, strict=True):
+                self._codes[first:end, self._dims[name]] = codes
+            return
+        items: list[int] = []
+        for scope in scopes:
+            for name, value in scope.items():
+                items += self._coded(name, (value,))
+        self._widen()
+        dims, pairs = self._dims, self._items
+        places = np.array([dims[pairs[item][0]] for item in items], np.int64)
+        rows = np.repeat(np.arange(first, end), [len(scope) for scope in scopes])
+        self._codes[rows, places] = items
 
-    def _write_rows(self, cells: Cells) -> None:
-        """Write the codes of the rows just added; the matrix grows in rows, columns and, with many
-        items, in width."""
+    def _coded(self, dimension: str, values: Sequence[str]) -> list[int]:
+        """The items of these values of a dimension."""
+        known = self._item_ids.get(dimension)
+        if known is None:
+            known = self._item_ids[dimension] = {}
+            self._dims.setdefault(dimension, len(self._dims))
+        try:
+            return [known[value] for value in values]
+        except KeyError:
+            for value in values:
+                if value not in known:
+                    known[value] = len(self._items)
+                    self._items.append((dimension, value))
+            return [known[value] for value in values]
+
+    def _widen(self) -> None:
+        """Make room in the matrix for all rows, dimensions and items."""
         rows, columns = self._codes.shape
         if len(self._dims) > columns:
             wider = np.zeros((rows, len(self._dims)), self._codes.dtype)
@@ -459,10 +493,6 @@ class GroupWindow:
             self._codes = self._codes.astype(_code_type(len(self._items)))
         if self._rows > rows:
             self._codes = _grown(self._codes, self._rows)
-        numbers, lengths, items = cells
-        dims, pairs = self._dims, self._items
-        columns = np.array([dims[pairs[item][0]] for item in items], np.int64)
-        self._codes[np.repeat(np.array(numbers, np.int64), lengths), columns] = items
 
     def _remove(self, slot: int) -> None:
         del self._slot_of[self._trade_ids[slot]]

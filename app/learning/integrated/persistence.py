@@ -15,6 +15,7 @@ III approximation to the permutation distribution; Mielke & Berry 2007).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +105,24 @@ def upper_half(products: Floats) -> tuple[float, ...]:
     -------
     n (n + 1) / 2 values, row by row.
     """
-    return tuple(map(shortened, products[np.triu_indices(len(products))].tolist()))
+    return tuple(map(shortened, products[upper_places(len(products))].tolist()))
+
+
+@lru_cache(maxsize=256)
+def upper_places(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The places of the upper half of a matrix (n, n), row by row.
+
+    Parameters
+    ----------
+    n
+        Rows of the matrix.
+
+    Returns
+    -------
+    Rows and columns, which are not to be changed.
+    """
+    rows, columns = np.triu_indices(n)
+    return rows, columns
 
 
 def symmetric(upper: Sequence[float]) -> Floats:
@@ -123,9 +141,10 @@ def symmetric(upper: Sequence[float]) -> Floats:
     [[1.0, 2.0], [2.0, 3.0]]
     """
     n = int(np.sqrt(2 * len(upper)))  # of n (n + 1) / 2 values
-    products = np.zeros((n, n))
-    products[np.triu_indices(n)] = upper
-    return np.asarray(products + np.triu(products, 1).T)
+    products = np.empty((n, n))
+    rows, columns = upper_places(n)
+    products[rows, columns] = products[columns, rows] = upper
+    return products
 
 
 def total(parts: Iterable[BlockProducts]) -> Floats:

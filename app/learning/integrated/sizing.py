@@ -89,15 +89,18 @@ Basis = Effect | HeldLesson | tuple[Effect | HeldLesson, _Why]
 class _LastResult:
     """The last result for a group: the `basis` of each lesson's verdict, by id, and the ids of its
     `overrides`; `gaining`, the metrics of those that could have gains, by id.  `plain`: no lesson
-    is in a factor."""
+    is in a factor.  `members`: the refinements of its slices, which depend on the `ids` of its
+    effects alone."""
 
-    __slots__ = ("basis", "gaining", "overrides", "plain")
+    __slots__ = ("basis", "gaining", "ids", "members", "overrides", "plain")
 
     def __init__(self) -> None:
         self.basis: dict[str, Basis] = {}
         self.overrides: set[str] = set()
         self.gaining: dict[str, Metrics] = {}
         self.plain = True
+        self.ids: tuple[str, ...] = ()
+        self.members: dict[str, list[str]] = {}
 
 
 _PLAIN = _Why()
@@ -205,12 +208,16 @@ class Sizing:
         """
         assert self._common is not None
         lessons = {} if group is None else group.lessons
-        members = refinements_of(effects, self._config.regime_signature)
-        if members and self._common.weights:
-            effects = refined(effects, members, self._common.weights)
         last = self._last.get(key)
         if last is None:
             last = self._last[key] = _LastResult()
+        ids = tuple(effects)
+        if ids != last.ids:
+            last.ids = ids
+            last.members = refinements_of(effects, self._config.regime_signature)
+        members = last.members
+        if members and self._common.weights:
+            effects = refined(effects, members, self._common.weights)
         known = last.basis
         plain = not factor_of or not any([i in factor_of for i in lessons])
         whole = touched or self._anew or not known or not (plain and last.plain)

@@ -21,7 +21,7 @@ from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.history import course_days, decay_of
 from app.learning.integrated.netting import Effect, kept, moved, ramp_of, weight_of_movement
 from app.learning.integrated.paths import GroupPath, explained
-from app.learning.integrated.persistence import block_of, total
+from app.learning.integrated.persistence import block_of, total, upper_places
 from app.learning.integrated.track_record import LEAST_TRADES, STEPS
 from app.learning.integrated.weights import DISCOUNT, Counts, WeightEvidence
 from edgeloop.identity import slice_id
@@ -251,7 +251,7 @@ def noise_of(
     # A level without noise would be beyond all numbers.
     unit = max(level.mean_sd**2 * trades, 1e-12 * float(earned @ earned), 1e-300)
     products = np.outer(earned, earned) / unit
-    upper = tuple(products[np.triu_indices(len(products))].tolist())
+    upper = tuple(products[upper_places(len(products))].tolist())
     return max(near, level.mean_sd**2), BlockProducts(int(block[0]), len(products), upper)
 
 
