@@ -28,8 +28,8 @@ OUTCOME_FIELDS = {"rr": "rr", "roi": "roi", "pnl": "pnl_usd"}
 
 
 class Checked(NamedTuple):
-    """A valid close: as it was read, and with what its facts have in a canonical form.  `groups`
-    are its actions by (pattern key, category), in the order of each group's first one."""
+    """A valid close as it was read, with the canonical forms that its facts need.  `groups` are its
+    actions by (pattern key, category), in the order of each group's first one."""
 
     close: PositionClosed[Any]
     module: str
@@ -50,7 +50,8 @@ def check(
     outcome: str,
     max_actions: int | None = None,
 ) -> Checked:
-    """One record of `position_closed`.  Parameters and exceptions as those of `explode`."""
+    """Validate one record of `position_closed`.  Parameters and exceptions are those of
+    `explode`."""
     if value is None:
         raise DeadLetterError("null_value", "$", "The record has no value.")
     check_bytes(value)

@@ -46,7 +46,8 @@ from schemas.lessons import GroupSummary, Lesson, LessonVerdict
 T = TypeVar("T")
 
 TRADES = 50
-"""Most trades that an override's page lists, both of those behind it and of those that it sized."""
+"""Maximum number of trades that an override's page lists: of those behind it, and of those that it
+sized."""
 MOST_DIFFERENCES = 100
 
 
@@ -92,7 +93,7 @@ class Compared(msgspec.Struct, frozen=True):
         return self.live_digest == self.shadow_digest
 
 
-# -- what a child process does
+# -- in a child process
 
 
 def behind(settings: Settings, override_id: str) -> Behind:

@@ -1,7 +1,7 @@
 """Charts as SVG: shapes and class names only, since the page's policy forbids inline styles.
 
 May touch: nothing but its arguments.  Every chart has a label that says what it shows; the figures
-are in a table beside it or in the label.
+are in the label or in a table beside the chart.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from edgeloop.resolution import Match
 WIDE, HALF, NARROW, SMALL = 1120, 560, 360, 260
 """Widths of drawings, in their own units, chosen so that their text is as large as the page's."""
 MOST_PARTS = 10
-"""Most parts of a size that are drawn one by one."""
+"""Maximum number of parts of a size that are drawn one by one."""
 
 
 def _both(wide: Callable[[int], Markup], width: int) -> Markup:

@@ -22,7 +22,7 @@ from app.errors import ConfigurationError, UnreachableError, UsageError
 from app.settings import Settings
 
 LEAST_TOKEN = 16
-"""Least length of a token."""
+"""Minimum length of a token."""
 STOP_WITHIN_S = 3
 
 

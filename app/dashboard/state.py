@@ -30,7 +30,7 @@ from edgeloop.overrides import Override
 KNOWN_FOR_S = 15.0
 """Seconds without an answer after which the broker counts as away; the book asks every five."""
 KEPT = 64
-"""Most explanations that are kept until something changes."""
+"""Maximum number of explanations that are kept until something changes."""
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ class Trouble(NamedTuple):
 
 
 def helping(helped: Helped | None, audit: Reading[Audit] | None) -> Answer:
-    """Whether it helps: by what applied overrides have earned, else by the audit, if there is
-    one."""
+    """Whether it helps: judged by what applied overrides have earned, else by the audit, if there
+    is one."""
     if helped is not None and helped.total.trades:
         t = helped.total
         text = (
@@ -65,14 +65,14 @@ def helping(helped: Helped | None, audit: Reading[Audit] | None) -> Answer:
 
 
 def _walked(audit: Audit) -> Answer:
-    """Whether it helps, by the audit: what sizing past decisions would have been worth."""
+    """Whether it helps, judged by the audit: what sizing past decisions would have been worth."""
     value = next((s.score.value for s in audit.settings if s.name == "integrated"), None)
     if value is None or not audit.data.judged:
         return Answer("unsure", "Not shown", audit.headline)
     text = (
-        f"Learned at {audit.data.cuts} past times and asked for the {audit.data.judged:,} decisions"
-        f" that followed, sizing would have been worth {value.value:+.3f} each, in units of size"
-        f" (90 % interval {value.low:+.3f} to {value.high:+.3f})."
+        f"Learned at {audit.data.cuts} past times and applied to the {audit.data.judged:,}"
+        f" decisions that followed, sizes would have been worth {value.value:+.3f} per decision, in"
+        f" units of size (90 % interval {value.low:+.3f} to {value.high:+.3f})."
     )
     if not audit.edge:
         return Answer("unsure", "Not shown", text)

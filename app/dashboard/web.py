@@ -43,7 +43,7 @@ STATIC = Path(__file__).parent / "static"
 BEAT_S = 5.0
 """Seconds after which an open page gets an update, whether or not something changed."""
 LEAST_S = 1.0
-"""Shortest time between two updates of a page, in seconds."""
+"""Minimum time between two updates of a page, in seconds."""
 SHOWN_APART = ("Evidence", "Over time", "History", "Realised effect")
 """Sections of an explanation that have a place of their own on an override's page."""
 PAGES = (
@@ -54,7 +54,7 @@ PAGES = (
     ("/health", "Health"),
 )
 _STATUSES: dict[type[EdgeloopError], int] = {MissingError: 404, UsageError: 422}
-"""Errors that mean that there is nothing to show, or that the request is invalid; all others are
+"""Errors which say that there is nothing to show or that the request is invalid; all others are
 failures."""
 View = Callable[[Request], Awaitable[Response]]
 

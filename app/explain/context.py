@@ -311,8 +311,9 @@ def _because(context: ContextDocument, known: Known) -> list[str]:
         return sentences
     if context.n_context < context.n_min:
         sentences.append(
-            f"Of the {_count(context.n_group, 'trade')} in the group's window {context.n_context:,}"
-            f" are of this context; a slice is judged from {context.n_min} on."
+            f"Of the {_count(context.n_group, 'trade')} in the group's window,"
+            f" {context.n_context:,} {'matches' if context.n_context == 1 else 'match'} this"
+            f" context; a slice needs {context.n_min} to be judged."
         )
     if len(context.scope) > known.config.max_dims > 0:
         sentences.append(

@@ -123,8 +123,8 @@ def part_of(
 
 
 def _held_at(changes: Iterable[OverrideChange], at_us: int) -> tuple[Override | None, bool]:
-    """The override by the last change before `at_us`; and whether the earliest known change was
-    used instead.  An action may name an override that was just being retired: then its last content
+    """The override after the last change before `at_us`, and whether the earliest known change was
+    used instead.  An action may name an override that had just been retired: then its last content
     counts.
     """
     before: Override | None = None

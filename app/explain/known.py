@@ -1,4 +1,5 @@
-"""What an explanation needs to know of a module: its published records, and the facts of one group.
+"""What an explanation needs to know about a module: its published records, and the facts of one
+group.
 
 May touch: nothing but its arguments.
 """
@@ -38,8 +39,8 @@ class Counted:
 
 @dataclass(frozen=True)
 class Known:
-    """All of one module, by id where there are ids; `days`, `facts` and `changes` at least of the
-    group in question.
+    """Everything about one module, by id where there are ids; `days`, `facts` and `changes` cover
+    at least the group in question.
 
     `facts` may hold several closes of a trade, in any order.  `notes` are sentences on what may be
     missing.

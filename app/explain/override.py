@@ -144,7 +144,7 @@ def _mean(values: list[float]) -> float | None:
 
 
 def _shift(known: Known, override: Override, lesson: Lesson | None) -> float:
-    """What is added to the uplifts of the history.
+    """The number that is added to the uplifts of the history.
 
     0, except for a whole group, whose days are not yet relative to its baseline.  The judgement
     does the same.

@@ -6,7 +6,7 @@ May touch: the broker.  Agents receive through Faust; every other client is made
 |---|---|
 | `client.py` | the options of every client |
 | `admin.py` | an admin client |
-| `topics.py` | the declared topics: create, check, mend |
+| `topics.py` | the declared topics: create, check, correct |
 | `records.py` | records to send, and their headers |
 | `producer.py` | send and await every delivery; one transaction as a whole |
 | `bulk_reader.py` | read in bulk, without a consumer group |

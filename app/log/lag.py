@@ -1,4 +1,4 @@
-"""How far each role is behind: its lag in records, what blocks it, and whether all is idle.
+"""How far each role is behind: its lag in records, what blocks it, and whether everything is idle.
 
 Lag counts to the end of each partition that exists (the high watermark), also behind an open
 transaction.  Records that will never be delivered (of aborted transactions, and the markers that
@@ -30,7 +30,7 @@ _LOOK_S = 2.0  # for finding a record in the lag; a fetch that finds one takes m
 
 @dataclass(frozen=True)
 class Lag:
-    """Records of one topic that a role has not done yet.
+    """Records of one topic that a role has not processed yet.
 
     `group` is the consumer group whose committed offsets show it.  `in_transaction` of the records
     wait behind an open transaction, in each partition from offset `open_at` on; `deleted` more were

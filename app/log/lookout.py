@@ -25,7 +25,7 @@ from app.settings import Settings
 from edgeloop.closing import close_client
 
 SHARED_S = 5.0
-"""Greatest age of a shared result, in seconds."""
+"""Maximum age of a shared result, in seconds."""
 
 
 class Seen(NamedTuple):
@@ -53,7 +53,7 @@ class Lookout:
         self._lock = asyncio.Lock()  # the consumer can serve one caller at a time
 
     async def identity(self) -> Identity:
-        """The object that read last."""
+        """The object that made the last reading."""
         async with self._lock:
             return (await self._connect())[0]
 
@@ -104,7 +104,7 @@ class Lookout:
 
     async def _connect(self) -> tuple[Identity, AIOKafkaConsumer]:
         if self._stopped:
-            # when a worker ends, those that share a lookout do not all stop at the same time
+            # when a worker ends, the users of a lookout do not all stop at the same time
             raise KafkaError("The lookout was stopped.")
         if self._connected is None:
             try:

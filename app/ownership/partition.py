@@ -17,7 +17,7 @@ class StateStore(Protocol):
     """A stage's state of one input partition.  Every call comes from one thread."""
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
-        """Take in records in the order of their offsets; `next_offset` is the store's version."""
+        """Fold records in the order of their offsets; `next_offset` is the store's version."""
 
     def adopt(self, published: Iterable[Any]) -> None:
         """Take these records, and no others, as the published ones."""

@@ -28,8 +28,8 @@ _OPEN = 2**63 - 1
 class Span(msgspec.Struct, frozen=True):
     """The requested range (`asked`, in words), and its bounds.
 
-    Trades with `from_us` ≤ exit < `to_us` (µs since 1970, None: no bound); with `offsets`, of the
-    topic's partitions named there the records from the first to before the second offset.
+    Trades with `from_us` ≤ exit < `to_us` (µs since 1970, None: no bound); with `offsets`, the
+    records of the partitions named there, from the first offset to before the second.
     """
 
     asked: str

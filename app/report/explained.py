@@ -20,7 +20,7 @@ from edgeloop.overrides import Override
 from schemas.facts import PatternTradeEvent
 
 EXPLAINED = 12
-"""Overrides that are explained, the strongest first."""
+"""Number of overrides that are explained, the strongest first."""
 Facts = Mapping[tuple[str, str, str], Sequence[PatternTradeEvent]]
 """By (module, pattern key, category)."""
 

@@ -21,7 +21,7 @@ SIMPLE = "what simple tools would have made"
 
 
 def show(found: Audit, console: Console) -> None:
-    """Print it."""
+    """Print the document."""
     data = found.data
     console.print(
         f"{data.trades:,} trades of {', '.join(data.modules) or 'no module'}, {data.from_ts[:10]}"

@@ -94,11 +94,11 @@ class RefitLine:
         return self._large, len(self._owing) - self._large
 
     def touch(self, key: str, since: int) -> None:
-        """Note that trades were folded into a group, from records with the offset `since` or
+        """Note that trades were folded into a group, from records at the offset `since` or
         later."""
         self.note(key)
         if key not in self._owing:
-            return  # nothing new to the group
+            return  # the group knew all of them
         now_s = time.monotonic()
         self._touched[key] = None
         known = self._waiting.get(key, Wait(now_s, now_s, since))

@@ -17,7 +17,7 @@ from heapq import heapify, heappop, heappush
 from typing import Protocol
 
 SHARE_OF_SMALL = 0.25
-"""The part of the time that is kept for small groups while both kinds wait."""
+"""The part of the time that is reserved for small groups while both kinds wait."""
 
 
 class Waiting(Protocol):

@@ -1,9 +1,9 @@
 """Accept the current log after it was replaced: `faust -A app topics accept`.
 
 A version is an offset of the topic that a record was derived from.  If that topic was created again
-or set back, versions begin again below the published ones.  So the published records are deleted,
-and workers publish them again from the closes.  Only `position_closed` cannot be derived again, and
-it is never deleted.
+or rolled back, versions begin again below the published ones.  So the published records are
+deleted, and workers publish them again from the closes.  Only `position_closed` cannot be derived
+again, and it is never deleted.
 
 1. Find out what has changed: ids and ends, numbers of partitions, and versions beyond the end of
    the topic of which they are offsets.
@@ -44,8 +44,8 @@ _GONE_WITHIN_S = 15.0
 
 @dataclass
 class Plan:
-    """What has changed, and what to do: topics (without prefix) to create again; topics to read
-    from the beginning, by group; whether to refill PostgreSQL."""
+    """What has changed, and what to do: the topics (without prefix) to create again; by group, the
+    topics to read from the beginning; and whether to refill PostgreSQL."""
 
     differences: list[Difference] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)

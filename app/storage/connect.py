@@ -87,9 +87,9 @@ def _remedy(error: BaseException) -> str:
 
 
 def _pooled(database_url: str) -> ConfigurationError:
-    """Whether there is a pooler in between, which the server's process id reveals.  Migrations hold
-    a lock and the projector a temporary table in their session, which a pooler may give to another
-    client."""
+    """Whether there is a connection pooler in between, which the server's process id reveals.
+    Migrations hold a lock and the projector a temporary table in their session, which a pooler may
+    give to another client."""
     return ConfigurationError(
         f"A connection pooler such as PgBouncer is in front of PostgreSQL at"
         f" {redact_url(database_url)}.",

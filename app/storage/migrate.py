@@ -64,7 +64,7 @@ class NotMigratedError(ConfigurationError):
 
 
 def tables(folder: Traversable | None = None) -> tuple[str, ...]:
-    """The tables that the migrations create, the ledger not among them."""
+    """The tables that the migrations create, without the ledger."""
     found = (re.findall(r"^CREATE TABLE (\w+)", m.sql, re.MULTILINE) for m in migrations(folder))
     return tuple(dict.fromkeys(name for names in found for name in names))
 
@@ -72,8 +72,8 @@ def tables(folder: Traversable | None = None) -> tuple[str, ...]:
 async def migrate(
     database_url: str, schema: str, *, dry_run: bool = False, folder: Traversable | None = None
 ) -> list[str]:
-    """Bring `schema` (made if it is missing) up to date; returns the names of the migrations
-    applied, or with `dry_run` to be applied.
+    """Bring `schema` (created if it is missing) up to date; returns the names of the migrations
+    that were applied, or with `dry_run` would be applied.
 
     Safe to run twice at once: the second waits for the first.  A migration that fails is rolled
     back.  Raises `ConfigurationError` when the database was migrated with files that differ from

@@ -1,9 +1,9 @@
 """Checks while the worker runs that the log is still the same one, and can be read to its end.
 
-* If a topic was created again, the broker was set back, the cluster is another one, or partitions
-  were added to a topic whose keys would move, the worker ends with code 3 and names the command
-  that fixes it.  What it has read and published belongs to another log than what it would read
-  next.
+* If a topic was created again, the broker was rolled back, the cluster is another one, or
+  partitions were added to a topic whose keys would move, the worker ends with code 3 and names the
+  command that fixes it.  What it has read and published belongs to another log than what it would
+  read next.
 * If a producer's transaction stays open, or records were deleted before they were read, the worker
   continues, is not ready, and gives the reason.
 
@@ -38,10 +38,10 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY_S = 5.0
 NOTE_EVERY_S = 60.0
 OPEN_FOR_S = 60.0
-"""Seconds for which a transaction must be open to be reported as blocking readers."""
+"""Seconds for which a transaction must be open before it is reported as blocking readers."""
 _SURE_AFTER = 3
-"""Consecutive checks that must find another log, since a broker that starts may show too little for
-a moment.  Another cluster is certain at the first."""
+"""Number of consecutive checks that must find another log, since a starting broker may show too
+little for a moment.  Another cluster is certain at the first check."""
 
 
 class Guard:
@@ -56,7 +56,7 @@ class Guard:
         self._was = Log()
         self._seen = 0  # consecutive checks that found another log
         self._noted_s = time.monotonic()
-        self._open: dict[TopicPartition, tuple[int, float]] = {}  # stable end, and since when
+        self._open: dict[TopicPartition, tuple[int, float]] = {}  # last stable offset, since when
         self._stop = asyncio.Event()
         self._in_the_way: list[tuple[str, str]] = []
         self._looking = asyncio.Lock()

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 15.0
 _SEEN = 1_000
-"""Remembered ends of a partition; beyond, every second one is dropped."""
+"""Number of ends remembered per partition; beyond it, every second one is dropped."""
 
 Place = tuple[str, int]
 """A topic and a partition."""

@@ -73,7 +73,7 @@ def part_used() -> float:
 
 
 def is_full() -> bool:
-    """Whether input should stop."""
+    """Whether input should pause."""
     return part_used() > 1.0
 
 

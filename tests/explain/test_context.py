@@ -116,7 +116,7 @@ def test_too_few_trades_and_a_value_that_was_never_seen() -> None:
         {"x": "1", "y": "7"},
     )
     assert (
-        "Of the 8 trades in the group's window 0 are of this context; a slice is judged from 3 on."
+        "Of the 8 trades in the group's window, 0 match this context; a slice needs 3 to be judged."
         in d.because
     )
     assert "No trade of the group has y=7." in d.because

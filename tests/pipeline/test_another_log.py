@@ -1,4 +1,4 @@
-"""Topics that are created again, brokers that are set back or replaced: workers end with the
+"""Topics that are created again, brokers that are rolled back or replaced: workers end with the
 command that mends it, and after that command everything is what the log says."""
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ def test_the_book_reads_a_topic_that_was_made_anew(install: Callable[..., Instal
 def own_stack(
     tmp_path_factory: pytest.TempPathFactory, install: Callable[..., Installation]
 ) -> Any:
-    """A stack whose Kafka is set back and replaced; with an installation on it."""
+    """A stack, with an installation on it, whose Kafka is rolled back and replaced."""
     folder = tmp_path_factory.mktemp("own")
     with temporary_stack(folder) as own:
         installation = install(broker=own.broker, database_url=own.database_url, **SETTINGS)
@@ -292,7 +292,7 @@ def test_kafka_is_set_back_and_then_replaced(own_stack: tuple[Installation, Path
     shutil.rmtree(data)
     shutil.copytree(folder / "backup", data)
     up(folder, die_with_parent=True)
-    refused(installation, worker, "was set back", deadline_s=90)
+    refused(installation, worker, "was rolled back", deadline_s=90)
     refused(installation, installation.start(), "another log", ACCEPT)
     succeeded(installation, "topics", "accept", "--yes")
     (worker,) = installation.start_ready()

@@ -203,7 +203,7 @@ def test_a_movement_is_known_up_to_now_and_then_returns_to_its_mean() -> None:
 
 
 @pytest.mark.parametrize("family", ["dense_shocks", "common_movement"])
-def test_the_told_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
+def test_the_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
     family: str,
 ) -> None:
     """The same numbers from the covariance of the outcomes themselves, with a level of great
@@ -214,7 +214,7 @@ def test_the_told_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
     dense = world.dense
     assert dense is not None
     window = cut.window & (np.arange(len(cut.window)) % 4 == 0)
-    posterior = oracle.told_mixed_model(world, window, cut.decided, day)
+    posterior = oracle.mixed_model(world, window, cut.decided, day)
     design = dense.design() * dense.sd
     if dense.movement is not None:
         design *= dense.movement.seen_at(world.action_day, day)[:, None]
@@ -232,7 +232,7 @@ def test_the_told_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
 
 
 @pytest.mark.parametrize("family", DENSE)
-def test_the_told_mixed_model_gains_what_it_expects_to(family: str) -> None:
+def test_the_mixed_model_gains_what_it_expects_to(family: str) -> None:
     """Over some worlds: uplifts are in the mean what it says, and its errors are as large as it
     says.
 
@@ -244,7 +244,7 @@ def test_the_told_mixed_model_gains_what_it_expects_to(family: str) -> None:
         world = make(family, index, SEED)
         cut = Cut(world, world.calendar.cuts[0])
         after = np.flatnonzero(world.action_day[world.row_trade] > cut.day)
-        posterior = oracle.told_mixed_model(world, cut.window, after, cut.day)
+        posterior = oracle.mixed_model(world, cut.window, after, cut.day)
         uplift = world.uplift()[after]
         products.append(np.mean(posterior.mean * uplift))
         squares.append(np.mean(posterior.mean**2))
@@ -263,7 +263,7 @@ def agree(found: Sequence[float], expected: Sequence[float], share: float) -> No
     assert np.mean(found) == pytest.approx(np.mean(expected), rel=share)
 
 
-def test_there_is_no_told_mixed_model_without_distributions() -> None:
+def test_there_is_no_mixed_model_without_distributions() -> None:
     cut = Cut(make("single", 0, SEED), 90.0)
     with pytest.raises(ValueError, match="no distribution"):
-        oracle.told_mixed_model(cut.world, cut.window, cut.decided, 90.0)
+        oracle.mixed_model(cut.world, cut.window, cut.decided, 90.0)

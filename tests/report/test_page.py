@@ -71,7 +71,7 @@ def test_the_document_has_all_its_keys(made: tuple[Path, dict[str, Any]]) -> Non
     _, document = made
     described = (ROOT / "docs" / "audit.md").read_text()
     keys = set(
-        re.findall(r"^\| `(\w+)` \|", described[described.index("## The document") :], re.MULTILINE)
+        re.findall(r"^\* `(\w+)`:", described[described.index("## The document") :], re.MULTILINE)
     )
     assert set(document) == keys
     assert document["data"]["refused"] == [

@@ -54,4 +54,4 @@ async def test_offsets_that_were_committed_before_are_one() -> None:
     other.marked, other.committed_to = 3, 20
     (found,) = await compare(other)
     assert found.topic == TOPIC
-    assert "set back" in str(found)
+    assert "rolled back" in str(found)
