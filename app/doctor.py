@@ -25,9 +25,9 @@ from app.log.bulk_reader import log_bounds, scan
 from app.log.control import ControlState
 from app.log.lag import Lag, LagReader
 from app.settings import Settings
-from app.storage import marks
+from app.storage import projected_log
 from app.storage.connect import close, connect
-from app.storage.filled import missing_trades, read_so_far
+from app.storage.lost_rows import missing_trades, read_so_far
 from app.storage.migrate import NotMigratedError, require_migrated
 from app.storage.rights import require_rights
 from app.urls import redact_url
@@ -109,7 +109,7 @@ async def _log(settings: Settings) -> Finding:
             return _differ("log", identity.refusal(differences))
         if settings.database_url:
             with suppress(UnreachableError):  # has its own finding
-                await marks.require_same_log(settings)
+                await projected_log.require_same_log(settings)
     except ConfigurationError as error:
         return _differ("log", error)
     except EdgeloopError as error:

@@ -6,14 +6,14 @@ the only module that reads settings or registers anything when it is imported.
 
 from __future__ import annotations
 
-from app.log.lookout import Lookout
+from app.log.shared_offsets import Lookout
 from app.settings import AGENTS, Settings
 from app.worker import process
 from app.worker.agreement import AgreementGuard
-from app.worker.away import BrokerWatch
-from app.worker.guard import Guard
+from app.worker.broker_away import BrokerWatch
 from app.worker.health import Health
 from app.worker.lag_watch import LagWatch
+from app.worker.log_guard import Guard
 from app.worker.watchdog import Watchdog
 
 settings = Settings.from_environment()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from app.audit.bootstrap import Estimate
 from app.audit.document import (
     Decay,
     DoubleCounting,
@@ -22,7 +23,6 @@ from app.audit.document import (
     Weight,
 )
 from app.audit.peers import CALLED
-from app.audit.resample import Estimate
 from app.audit.variants import LEARNERS
 from app.audit.walk_forward import Score
 from app.learning.common.config import LearningConfig

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audit import answers, decay, exploration
+from app.audit.bootstrap import UNKNOWN, Estimate, Resampler
 from app.audit.document import (
     Audit,
     AuditedOverride,
@@ -32,7 +33,6 @@ from app.audit.document import (
 )
 from app.audit.gains import gains
 from app.audit.placebo import counted
-from app.audit.resample import UNKNOWN, Estimate, Resampler
 from app.audit.trades import Refused
 from app.audit.variants import LEARNERS, variants
 from app.audit.walk_forward import (

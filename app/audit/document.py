@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from app.audit.bootstrap import Estimate
 from app.audit.gains import RegimeGain
-from app.audit.resample import Estimate
 from app.audit.walk_forward import Score
 from edgeloop.overrides import Override
 

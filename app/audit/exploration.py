@@ -29,8 +29,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from app.audit.bootstrap import Estimate
 from app.audit.document import Exploration, Policy
-from app.audit.resample import Estimate
 from app.audit.trades import Decision
 from app.explain.effect import mean_interval
 from app.learning.common.event_time import DAY_US

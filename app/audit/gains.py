@@ -22,7 +22,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from app.audit.resample import UNKNOWN, Estimate, Resampler
+from app.audit.bootstrap import UNKNOWN, Estimate, Resampler
 from app.audit.walk_forward import MODEL, Judgements
 
 MIN_DECISIONS = 30

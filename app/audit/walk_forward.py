@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audit import decay, peers
+from app.audit.bootstrap import UNKNOWN, Estimate, Resampler
 from app.audit.duplicates import representatives
-from app.audit.resample import UNKNOWN, Estimate, Resampler
 from app.audit.timeline import Timeline
 from app.audit.trades import Decision, Group
 from app.audit.variants import WEIGHED, always, published, variants

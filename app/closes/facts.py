@@ -14,7 +14,7 @@ from msgspec.structs import astuple
 
 from app.closes.decode import decode
 from app.closes.errors import DeadLetterError, Paths
-from app.closes.guards import check_bytes
+from app.closes.raw_checks import check_bytes
 from app.closes.times import canonical_time, epoch_us
 from edgeloop.canonical import CanonicalError
 from edgeloop.pattern_key import canonical_pattern_key, check_module

@@ -15,7 +15,7 @@ from starlette.datastructures import QueryParams
 
 from app.dashboard.state import Dashboard
 from app.errors import UsageError
-from app.moment import parse_time
+from app.time_argument import parse_time
 from edgeloop import __version__
 from edgeloop.identity import CATEGORIES
 from edgeloop.resolution import Resolution

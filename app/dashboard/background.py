@@ -35,8 +35,8 @@ from app.learning.common.event_time import micros_from_text, text_from_micros
 from app.log.skipped import Skipped
 from app.log.snapshot import current
 from app.replay.digest import digest
-from app.replay.live import read_live
 from app.replay.promote import require_finished
+from app.replay.published import read_live
 from app.replay.shadow import opened
 from app.settings import Settings
 from edgeloop.overrides import Override

@@ -13,6 +13,7 @@ from math import ceil, floor, log10
 
 from markupsafe import Markup, escape
 
+from app.context_text import context_text
 from app.dashboard.attribution import Sum
 from app.dashboard.database import Day, Month
 from app.dashboard.learners import Weighed
@@ -20,7 +21,6 @@ from app.explain.decay import fitted_at
 from app.explain.document import DecayLine, DecayLines, OverrideDocument
 from app.explain.page import FITTED_STEPS
 from app.learning.common.event_time import micros_from_text
-from app.words import context_text
 from edgeloop.overrides import Override
 from edgeloop.resolution import Match
 

@@ -15,7 +15,7 @@ from types import FrameType
 
 import uvicorn
 
-from app.dashboard.guard import is_loopback
+from app.dashboard.access import is_loopback
 from app.dashboard.state import Dashboard, Options
 from app.dashboard.web import Site
 from app.errors import ConfigurationError, UnreachableError, UsageError

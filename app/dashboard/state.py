@@ -18,11 +18,11 @@ from typing import Any
 import msgspec
 
 from app.audit.document import Audit
-from app.changes import expired
 from app.dashboard import background, broker, database, metrics
 from app.dashboard.feed import Feed
 from app.dashboard.polling import poll
 from app.errors import BadDataError, ConfigurationError, UnreachableError
+from app.override_changes import expired
 from app.settings import Settings
 from edgeloop.book import OverrideBook
 from edgeloop.overrides import Override

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from app.audit.document import Audit, Curve
-from app.dashboard import words
+from app.dashboard import formatting
 from app.dashboard.attribution import Helped
 from app.dashboard.feed import Feed, Reading
 from edgeloop.overrides import Override
@@ -46,7 +46,7 @@ def helping(helped: Helped | None, audit: Reading[Audit] | None) -> Answer:
         t = helped.total
         text = (
             f"Sizing by overrides has added {t.added:+,.2f} {helped.outcome} against the neutral"
-            f" size, over {words.plural(t.trades, 'closed trade')}"
+            f" size, over {formatting.plural(t.trades, 'closed trade')}"
         )
         if t.low is None or t.high is None:
             return Answer("unsure", "Too early to say", f"{text}, all of one day.")
@@ -93,16 +93,16 @@ def alive(feed: Feed) -> Answer:
     behind = [lag for lag in lags or () if lag.seconds is not None and lag.seconds > BEHIND_S]
     pending = sum(lag.records for lag in lags or ())
     if workers is not None and not joined:
-        waiting = f"; {words.plural(pending, 'record')} under way" if pending else ""
+        waiting = f"; {formatting.plural(pending, 'record')} under way" if pending else ""
         text = f"No worker has joined{waiting}. Start one: `faust -A app worker`."
         return Answer("bad", "No worker", text)
-    at = words.plural(len(joined), "worker")
+    at = formatting.plural(len(joined), "worker")
     if behind:
         worst = max(behind, key=lambda lag: lag.seconds or 0.0)
-        text = f"{worst.role} is {words.span(worst.seconds)} behind. {at.capitalize()}."
+        text = f"{worst.role} is {formatting.span(worst.seconds)} behind. {at.capitalize()}."
         return Answer("unsure", "Behind", text)
     if pending:
-        return Answer("good", "Yes", f"{at}; {words.plural(pending, 'record')} under way.")
+        return Answer("good", "Yes", f"{at}; {formatting.plural(pending, 'record')} under way.")
     return Answer("good", "Yes", f"{at.capitalize()}; every record is processed.")
 
 

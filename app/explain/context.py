@@ -12,7 +12,6 @@ from math import exp2
 
 import msgspec
 
-from app.changes import expired, held
 from app.explain.document import (
     ContextDocument,
     ContributionLine,
@@ -24,6 +23,7 @@ from app.explain.document import (
 )
 from app.explain.known import Known, matches
 from app.learning.common.event_time import HOUR_US, micros_from_text, text_from_micros
+from app.override_changes import expired, held
 from edgeloop.canonical import CanonicalError
 from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER, Override
 from edgeloop.pattern_key import canonical_pattern_key

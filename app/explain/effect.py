@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from app.changes import OverrideChange
 from app.explain.document import Attribution
 from app.explain.known import Counted, Known
 from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
+from app.override_changes import OverrideChange
 from edgeloop.overrides import Override
 from edgeloop.resolution import resolve
 from schemas.facts import FactAction

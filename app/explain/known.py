@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from app.changes import OverrideChange
 from app.learning.common.baselines import SegmentBaselines, module_baseline, segment_baselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.size_unit import unit_of_size
 from app.learning.common.trade import Scope, SegmentKey, Trade, trade_from_fact
 from app.learning.common.window import GroupWindow
 from app.learning.integrated.judge import IntegratedMaterializer, Standings
+from app.override_changes import OverrideChange
 from edgeloop.identity import slice_id
 from schemas.facts import FactAction, PatternTradeEvent
 from schemas.lessons import (

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from app.export.columns import Column, column
+from app.group_filter import matching
 from app.log.skipped import Skipped
-from app.matching import matching
 from app.settings import Settings
 
 

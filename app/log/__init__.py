@@ -16,6 +16,6 @@ May touch: the broker.  Agents receive through Faust; every other client is made
 | `progress.py` | committed offsets: how far a role is done |
 | `lag.py` | how far each role is behind, and what blocks it |
 | `identity.py` | which log was read: noted, and compared with the current one |
-| `unread.py` | closes that were deleted before they were read |
+| `unread_closes.py` | closes that were deleted before they were read |
 | `retry.py` | back off, and stop on request |
 """

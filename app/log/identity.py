@@ -9,7 +9,8 @@ start and every few seconds while it runs, and so does `doctor`:
 * in Kafka, as the committed offsets of the group `….log`: each offset is the end of a partition,
   and its metadata has the leader's epoch at that time and the ids of the cluster and of all topics.
   (Kafka forgets the offsets of a deleted topic, so the ids of all topics are kept with each topic.)
-* in PostgreSQL, by the projector: for each partition, the log of its rows (`app.storage.marks`).
+* in PostgreSQL, by the projector: for each partition, the log of its rows
+  (`app.storage.projected_log`).
 * in the published records: no version is beyond the end of the log of which it is an offset
   (`app.ownership.hydration`).
 

@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from app.log.bulk_reader import reader, unreachable
 from app.log.groups import progress_group, projector_group
 from app.log.identity import Identity, Lost
-from app.log.lookout import Lookout, record_between
+from app.log.shared_offsets import Lookout, record_between
 from app.log.topics import require_existence
 from app.settings import Settings
 from edgeloop.closing import close_client

@@ -34,13 +34,13 @@ from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, UnreachableError
 from app.log.acls import promotion_id
+from app.log.connection_errors import explained
 from app.log.groups import group_of
 from app.log.producer import send_transaction
 from app.log.records import Outgoing, derived_headers, encode, partition_of
 from app.log.skipped import Skipped
-from app.log.trouble import explained
 from app.replay.digest import Records, bare
-from app.replay.live import Live, decoded, read_live
+from app.replay.published import Live, decoded, read_live
 from app.replay.shadow import State, differing, learning_settings, opened
 from app.replay.span import newer
 from app.settings import Settings

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from app.errors import UsageError
-from app.moment import parse_time
+from app.time_argument import parse_time
 from schemas.times import micros_since_epoch
 
 REMEDY = (

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from app.audit.bootstrap import Estimate
 from app.audit.document import Audit, AuditedOverride, Exploration, Question, Setting
-from app.audit.resample import Estimate
 from app.report import plots
 from app.report.style import STYLE
 from app.report.text import SIMPLE, figure

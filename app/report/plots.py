@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from app.audit.bootstrap import Estimate
 from app.audit.document import Audit, EffectCurve, Peer, Setting
-from app.audit.resample import Estimate
 from app.errors import ConfigurationError
 
 try:

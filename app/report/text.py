@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.audit.bootstrap import Estimate
 from app.audit.document import Audit
-from app.audit.resample import Estimate
 from edgeloop.scope import canonical_text
 
 WIDTH = 120

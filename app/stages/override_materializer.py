@@ -20,7 +20,7 @@ from app.log.records import UNREADABLE, Outgoing, partition_of, published, tombs
 from app.log.trace import Newest
 from app.metrics import UNREADABLE_RECORDS, WEIGHT
 from app.settings import Settings
-from app.stages.standing import Standing
+from app.stages.lesson_counts import Standing
 from edgeloop.overrides import Override
 from edgeloop.versions import Latest
 from schemas.kinds import JUDGED, KINDS, LESSONS, OVERRIDES

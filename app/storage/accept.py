@@ -33,7 +33,7 @@ from app.log.identity import Difference, Identity, Lost, examine, readers
 from app.log.progress import rewind
 from app.log.records import UNREADABLE, is_strangers, partition_of, version_of
 from app.settings import Settings
-from app.storage import marks
+from app.storage import projected_log
 from app.storage.rebuild import rebuild
 from schemas.facts import group_key
 from schemas.kinds import CLOSES, DERIVED, FACTS, HISTORY, JUDGED, KINDS, LESSONS
@@ -73,7 +73,7 @@ async def plan(settings: Settings) -> Plan:
     again = changed | recreate
     if FACTS in again:
         again.add(CLOSES)
-    tables = await marks.examine(settings) if settings.database_url else []
+    tables = await projected_log.examine(settings) if settings.database_url else []
     found += [Difference(f"{d.topic} in the tables", d.what) for d in tables]
     return Plan(
         found,

@@ -62,12 +62,14 @@ async def connect(
     return connection
 
 
-def passes(error: asyncpg.PostgresError) -> bool:
+def is_transient(error: asyncpg.PostgresError) -> bool:
     """Whether waiting may help: the connection was lost, or the server stops, starts, is out of
     resources, or accepts no writes at the moment.
 
-    >>> passes(asyncpg.AdminShutdownError()), passes(asyncpg.InsufficientPrivilegeError())
-    (True, False)
+    >>> is_transient(asyncpg.AdminShutdownError())
+    True
+    >>> is_transient(asyncpg.InsufficientPrivilegeError())
+    False
     """
     state = error.sqlstate or ""
     return state[:2] in _PASSING or state == asyncpg.ReadOnlySQLTransactionError.sqlstate

@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 
 from app.errors import ConfigurationError, EdgeloopError, UnreachableError
-from app.storage.connect import close, connect, passes
+from app.storage.connect import close, connect, is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -105,7 +105,7 @@ async def migrate(
 def _explained(error: Exception, schema: str, *, dry_run: bool) -> EdgeloopError:
     """The error for a migration, or a check of one, that failed because of PostgreSQL or the
     connection."""
-    if not isinstance(error, asyncpg.PostgresError) or passes(error):
+    if not isinstance(error, asyncpg.PostgresError) or is_transient(error):
         return UnreachableError(
             f"PostgreSQL interrupted the check or the migration of the schema {schema}:"
             f" {str(error) or type(error).__name__}.",

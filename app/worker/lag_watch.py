@@ -22,8 +22,8 @@ from aiokafka.errors import KafkaError
 
 from app.errors import EdgeloopError
 from app.log.lag import Lag, SharedLags
-from app.log.lookout import Lookout
 from app.log.retry import client_errors
+from app.log.shared_offsets import Lookout
 from app.metrics import LAG, LAG_SECONDS
 from app.settings import Settings
 from app.worker.fatal import fatal_exit

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from app.audit.resample import Resampler
+from app.audit.bootstrap import Resampler
 from schemas.times import DAY_US
 
 Floats = NDArray[np.float64]

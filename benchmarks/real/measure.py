@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.audit.resample import UNKNOWN, Estimate, Resampler
+from app.audit.bootstrap import UNKNOWN, Estimate, Resampler
 from benchmarks.real.peers import PEERS
 from benchmarks.real.peers.table import Floats
 from benchmarks.real.walk import Sized

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from app.audit.resample import Estimate
+from app.audit.bootstrap import Estimate
 from benchmarks.real.measure import Figures, differences, is_peer, mean_of, over_logs
 from benchmarks.real.walk import Sized
 

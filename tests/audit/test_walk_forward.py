@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from app.audit.resample import Resampler
+from app.audit.bootstrap import Resampler
 from app.audit.timeline import Timeline
 from app.audit.walk_forward import (
     HORIZON_US,

@@ -12,7 +12,7 @@ import orjson
 import pytest
 import zstandard
 
-from app.audit.resample import Estimate
+from app.audit.bootstrap import Estimate
 from app.errors import ConfigurationError
 from benchmarks.real import walk
 from benchmarks.real.logs import LOGS, events

@@ -16,7 +16,7 @@ import yaml
 
 import app.commands
 from app.commands.base import cli
-from app.dashboard.guard import OPEN
+from app.dashboard.access import OPEN
 from app.dashboard.server import token_for
 from app.settings import PREFIX, Settings
 from app.worker.fatal import STOP_LIMIT_S

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from app.changes import OverrideChange
 from app.closes import explode
 from app.explain import Known
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text, text_from_micros
 from app.learning.integrated.history import history_records
+from app.override_changes import OverrideChange
 from app.settings import Settings
 from edgeloop.overrides import Evidence, Override, OverrideDecay
 from schemas.times import DAY_US

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.changes import OverrideChange
 from app.explain import ContextDocument, Known, explain_context
 from app.learning.common.event_time import text_from_micros
+from app.override_changes import OverrideChange
 from app.settings import Settings
 from edgeloop.overrides import OverrideDecay
 from edgeloop.resolution import resolve

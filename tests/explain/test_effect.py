@@ -8,8 +8,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from app.changes import OverrideChange
 from app.explain.effect import attribution, mean_interval
+from app.override_changes import OverrideChange
 from edgeloop.overrides import OverrideDecay
 from schemas.events import Sizing
 from schemas.facts import PatternTradeEvent

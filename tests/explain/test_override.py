@@ -9,11 +9,11 @@ from random import Random
 import msgspec
 import pytest
 
-from app.changes import OverrideChange
 from app.errors import BadDataError
 from app.explain import OverrideDocument, explain_override
 from app.explain.sections import sections
 from app.learning.common.event_time import micros_from_text
+from app.override_changes import OverrideChange
 from app.settings import Settings
 from tests.explain.making import DAY_US, learned, override_of
 from tests.pipeline import planted

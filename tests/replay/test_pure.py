@@ -16,8 +16,8 @@ from app.learning.common.trade import Trade
 from app.log.skipped import Skipped
 from app.replay import digest as digests
 from app.replay import spool
-from app.replay.live import Live, decoded
 from app.replay.promote import refusals
+from app.replay.published import Live, decoded
 from app.replay.shadow import Source, State
 from app.replay.span import Span, check_partitions, newer, span_of
 from edgeloop.book import Promotions

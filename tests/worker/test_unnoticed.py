@@ -10,7 +10,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError, KafkaErr
 
 from app.commands.base import handle_errors
 from app.errors import UnreachableError
-from app.log import unread
+from app.log import unread_closes
 from app.log.control import ControlLog
 from app.log.retry import client_errors, was_cancelled
 from app.settings import Settings
@@ -123,8 +123,8 @@ async def test_what_was_deleted_unread_is_asked_for_again_after_a_client_gave_up
         async def committed(self, group: str) -> None:
             await self.stop()
 
-    monkeypatch.setattr(unread, "Identity", lambda settings: Given())
-    looking = unread.Unread(Settings(), "position_closed")
+    monkeypatch.setattr(unread_closes, "Identity", lambda settings: Given())
+    looking = unread_closes.Unread(Settings(), "position_closed")
     for _ in range(2):
         await looking.assigned({0})
     assert len(opened) == 2

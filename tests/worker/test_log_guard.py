@@ -12,9 +12,8 @@ from app.errors import EdgeloopError
 from app.log import topics
 from app.log.identity import Identity, Log
 from app.settings import Settings
-from app.worker import guard as guard_module
-from app.worker import process
-from app.worker.guard import Guard
+from app.worker import log_guard, process
+from app.worker.log_guard import Guard
 from app.worker.preflight import preflight
 from app.worker.process import EdgeloopApp, make_app
 
@@ -31,7 +30,7 @@ def refusals(monkeypatch: pytest.MonkeyPatch) -> list[EdgeloopError]:
         found.append(error)
         raise Refused
 
-    monkeypatch.setattr(guard_module, "refuse", refuse)
+    monkeypatch.setattr(log_guard, "refuse", refuse)
     return found
 
 

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.log.lag import LagReader, SharedLags
-from app.log.lookout import Lookout
+from app.log.shared_offsets import Lookout
 from schemas import kinds
 from tests.pipeline.conftest import install
 from tests.pipeline.installation import Installation

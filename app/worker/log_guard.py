@@ -24,8 +24,8 @@ from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, EdgeloopError
 from app.log.identity import Difference, End, Log, on_another_cluster, refusal
-from app.log.lookout import Lookout
 from app.log.retry import client_errors
+from app.log.shared_offsets import Lookout
 from app.log.topics import ACCEPT, partitions_wrong
 from app.metrics import IN_TRANSACTION
 from app.settings import Settings

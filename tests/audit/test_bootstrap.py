@@ -7,8 +7,8 @@ import doctest
 import numpy as np
 import pytest
 
-import app.audit.resample
-from app.audit.resample import BLOCK_US, Resampler
+import app.audit.bootstrap
+from app.audit.bootstrap import BLOCK_US, Resampler
 from benchmarks.audit.coverage import coverage
 
 
@@ -68,6 +68,6 @@ def test_too_little_is_unknown() -> None:
 
 
 def test_examples() -> None:
-    result = doctest.testmod(app.audit.resample)
+    result = doctest.testmod(app.audit.bootstrap)
     assert result.attempted
     assert not result.failed

@@ -9,7 +9,7 @@ from app.log import topics
 from app.log.producer import Producer
 from app.settings import Settings
 from app.storage.connect import close, connect
-from app.storage.filled import missing_trades
+from app.storage.lost_rows import missing_trades
 from app.storage.migrate import migrate
 from app.storage.rebuild import rebuild
 from tests.storage.records import fact

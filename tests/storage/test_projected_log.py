@@ -10,7 +10,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from app.log.identity import Difference, Identity, Log
 from app.settings import Settings
-from app.storage import marks
+from app.storage import projected_log
 
 TOPIC = "learning_lessons"
 
@@ -40,7 +40,7 @@ class AnotherProjector:
 
 
 async def compare(other: AnotherProjector) -> list[Difference]:
-    return await marks.differences(
+    return await projected_log.differences(
         Settings(), cast(asyncpg.Connection, other), cast(Identity, other)
     )
 
