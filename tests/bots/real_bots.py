@@ -211,7 +211,7 @@ async def test_a_freqtrade_backtest_goes_on_without_a_broker(
     assert not list((tmp_path / "user_data" / "edgeloop" / "backtest" / "queue").iterdir())
 
 
-async def test_a_freqtrade_dry_run_goes_on_after_a_restart_and_sends_its_close(
+async def test_a_freqtrade_dry_run_continues_after_a_restart_and_sends_its_close(
     stack_settings: Settings, run: Callable[..., str], tmp_path: Path
 ) -> None:
     key = "pm.ClimbSized"

@@ -74,7 +74,7 @@ def test_a_trade_collects_its_actions_and_closes_once(bot: Connection) -> None:
     assert facts[0].actions[0].scope == {"btc_macro": "S2", "chain": "sol"}
 
 
-def test_a_trade_goes_on_after_a_restart(tmp_path: Path) -> None:
+def test_a_trade_continues_after_a_restart(tmp_path: Path) -> None:
     first = Connection(NOBODY, spool=tmp_path, book=HISTORY)
     first.trade("T-1", symbol="BONK", context={"chain": "sol"}).entry("dip.S1", ts=now())
     first.stop(timeout=0)

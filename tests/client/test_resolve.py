@@ -144,9 +144,7 @@ wild_overrides = st.builds(
     | st.none(),
     st.none() | st.datetimes() | st.datetimes(timezones=st.just(UTC)),
 )
-def test_whatever_comes_in_the_answer_is_in_bounds_and_nothing_is_raised(
-    overrides, pattern, category, scope, at
-):
+def test_any_input_gives_an_answer_within_bounds(overrides, pattern, category, scope, at):
     """I11: whatever the records and the query."""
     found = resolve(overrides, pattern, category, scope, at)
     assert math.isfinite(found.multiplier)

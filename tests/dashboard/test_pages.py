@@ -327,7 +327,7 @@ def test_hostile_names_do_nothing(world: World, browser: Browser) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.long
-def test_every_page_fits_and_keeps_nobody_out(
+def test_every_page_fits_and_is_accessible(
     width: int, scheme: Any, world: World, browser: Browser
 ) -> None:
     wait(lambda: "Reading" not in world.site.get("/")[2], 120, "overview")

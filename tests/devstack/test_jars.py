@@ -102,7 +102,7 @@ def test_needs_neither_network_nor_jgo_once_cached(
     [b"tampered", b"", CONTENTS["/org/example/one/1.0/one-1.0.jar"][:1000]],
     ids=["other", "empty", "half"],
 )
-def test_an_altered_jar_is_removed_and_fetched_anew(
+def test_an_altered_jar_is_removed_and_downloaded_again(
     tmp_path: Path, repository: Repository, altered: bytes
 ) -> None:
     path = jars.ensure_jars(tmp_path, lambda _: None, locked())[0]

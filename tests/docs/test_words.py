@@ -353,7 +353,7 @@ ELSEWHERE = {
         "needs Docker; tests/compose compares the file with the code"
     ),
     "faust -A app topics accept --dry-run": (
-        "tests/pipeline/test_another_log.py::test_facts_made_anew_under_a_running_worker"
+        "tests/pipeline/test_another_log.py::test_facts_created_again_under_a_running_worker"
     ),
     "systemctl enable --now edgeloop-worker@1 edgeloop-worker@2": (
         "needs root and systemd; tests/compose compares the file with the code"

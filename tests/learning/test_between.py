@@ -39,7 +39,7 @@ def learner(**config: Any) -> IntegratedLearner:
     st.sampled_from([40, 10_000]),
     st.booleans(),
 )
-def test_a_refit_says_the_same_whatever_was_said_before_it(
+def test_a_refit_does_not_depend_on_earlier_results(
     seed: int, n: int, edge: float, window_days: int, window_trades: int, restart: bool
 ) -> None:
     """Any mix of provisional results and refits, of those that are under way while trades come, of
@@ -117,7 +117,7 @@ def path_of(reader: Reader) -> Path:
 
 
 @pytest.mark.parametrize("window_trades", [1_000, 10_000], ids=["trades leave", "none leaves"])
-def test_what_is_said_between_is_near_what_a_refit_says(window_trades: int) -> None:
+def test_provisional_results_are_near_those_of_a_refit(window_trades: int) -> None:
     one, reader, more = group(1_000, 20, window_trades=window_trades)
     assert len(chosen(reader)) >= 2
     for version, close in enumerate(more, 2):
@@ -288,7 +288,7 @@ def fastest(runs: int, work: Callable[[], object]) -> float:
     return min(took)
 
 
-def test_one_more_trade_does_not_cost_what_is_there() -> None:
+def test_the_cost_of_one_more_trade_does_not_grow_with_the_window() -> None:
     """Ten times the window: not three times the cost, and a small part of a refit.
 
     The targets, 1 % and less, are those of `benchmarks.speed`; here is room for a busy machine.

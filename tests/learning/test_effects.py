@@ -293,7 +293,7 @@ def test_a_recent_edge_is_seen() -> None:
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.9])
-def test_noise_is_left_alone_even_if_it_wanders(rho: float) -> None:
+def test_noise_is_left_alone_even_if_it_drifts(rho: float) -> None:
     """Outcomes that wander, and slices that last as long: about one world in twenty has a chosen
     slice, not most of them."""
     worlds = 0

@@ -116,7 +116,7 @@ def test_the_set_of_trades_decides(
     st.integers(2, 3),
     st.integers(0, 1000),
 )
-def test_the_oddest_records_too(
+def test_unusual_records_do_not_matter_either(
     records: list[Trade], window_trades: int, n_min: int, seed: int
 ) -> None:
     """I4, with ties, corrections that reach back over the window's edge, trades at home nowhere,
@@ -152,7 +152,7 @@ def test_values_that_come_and_go_do_not_matter() -> None:
     assert [o.scope for o in fresh.overrides()], "the world has an edge"
 
 
-def test_an_order_of_dimensions_in_a_scope_means_nothing() -> None:
+def test_the_order_of_dimensions_in_a_scope_is_irrelevant() -> None:
     """I8: the same trades with their scopes' keys in another order, some with the same values in
     all trades."""
     log = [

@@ -64,7 +64,7 @@ def cut(log: list[Trade], rng: random.Random) -> list[list[Trade]]:
     st.sampled_from([0, 3, 10**9]),
     st.integers(0, 1000),
 )
-def test_step_by_step_is_all_at_once(
+def test_incremental_learning_equals_learning_at_once(
     records: list[Trade],
     window_steps: int,
     window_trades: int,

@@ -53,7 +53,7 @@ def fresh(records: list[Trade], **config: Any) -> Reader:
     st.sampled_from([40, 10_000]),
     st.sampled_from(["none", "adopt", "adopt in between"]),
 )
-def test_step_by_step_is_all_at_once(
+def test_incremental_learning_equals_learning_at_once(
     seed: int, n: int, edge: float, window_days: int, window_trades: int, restart: str
 ) -> None:
     """I2, I3, I4, I12, through restarts too: readers end with what a new learner says of the same
@@ -136,7 +136,7 @@ def test_lessons_of_classic_are_replaced() -> None:
     st.integers(1, 6),
     st.sampled_from([1, 3, 200]),
 )
-def test_lessons_say_what_is_so(records: list[Trade], n_min: int, room: int) -> None:
+def test_lessons_match_plain_arithmetic(records: list[Trade], n_min: int, room: int) -> None:
     """I1, I3: n, mean and variance of each slice's clipped outcomes, its times, its sketch; against
     plain arithmetic."""
     reader = fresh(records, n_min=n_min, lessons_per_group=room)

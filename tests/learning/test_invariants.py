@@ -83,7 +83,7 @@ def uplift(
 @given(
     st.lists(trades(), min_size=1, max_size=30), st.integers(1, 4), st.sampled_from([0, 1, 2, 4])
 )
-def test_lessons_count_what_is_there(records: list[Trade], n_min: int, max_dims: int) -> None:
+def test_lessons_match_a_plain_count(records: list[Trade], n_min: int, max_dims: int) -> None:
     """I1, I3, I5, I6: n counts each trade once, in all slices that one of its actions has; missing
     values form no slice; and a child's trades are among its parent's.  Against a plain count,
     aliases included."""
@@ -118,7 +118,7 @@ def test_lessons_count_what_is_there(records: list[Trade], n_min: int, max_dims:
 
 @settings(max_examples=25, deadline=None)
 @given(worlds, st.integers(2, 6), st.integers(0, 10**6))
-def test_more_actions_of_a_trade_are_no_evidence(log: list[Trade], times: int, seed: int) -> None:
+def test_more_actions_of_a_trade_add_no_evidence(log: list[Trade], times: int, seed: int) -> None:
     """I1: actions repeated in the same scope change nothing at all."""
     often = [
         r._replace(scopes=r.scopes * (times if (i + seed) % 3 else 1)) for i, r in enumerate(log)
@@ -167,7 +167,7 @@ def test_an_override_has_a_lesson_that_is_chosen_shared_or_the_group(
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([24.0, 100.0, 1e9]), st.sampled_from([2.5, -2.5]))
-def test_without_trades_overrides_move_to_neutral_and_go(
+def test_without_trades_overrides_move_to_neutral_and_expire(
     seed: int, half_life: float, edge: float
 ) -> None:
     """I10, I17: the reader's clock takes each contribution monotonically to 0 without turning its
@@ -357,7 +357,7 @@ def test_a_step_of_a_grid_moves_edges_by_little() -> None:
     assert distance(one, other) <= 1.1 * by * sum(map(abs, one[0].values()))
 
 
-def test_an_effect_enters_at_nothing() -> None:
+def test_an_effect_enters_at_zero() -> None:
     """I13: at the threshold of the group's search; a slice that is only just chosen has no effect
     yet."""
     log = market(0, 90, edge=1.2, n_dims=2, per_day=3, macros=0)
@@ -370,7 +370,7 @@ def test_an_effect_enters_at_nothing() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_an_effect_grows_out_of_nothing(seed: int) -> None:
+def test_an_effect_grows_from_zero(seed: int) -> None:
     """I13: as a slice's outcomes are raised, its edge comes in over half a standard error, in small
     steps, and up to all of it."""
     log = market(seed, 150, edge=0.0, n_dims=1, n_values=4, per_day=3, macros=0)

@@ -108,7 +108,7 @@ def stages() -> list[tuple[Records, list[str]]]:
     ),
     st.sampled_from([True, False]),
 )
-def test_whatever_came_before_the_end_is_the_same(
+def test_any_order_of_arrival_and_judging_gives_the_same_end(
     steps: list[tuple[int, str]], actions: list[str], factors: bool
 ) -> None:
     """I2, I12: judged between arrivals, urgently or not, by one process or by its successor:
@@ -281,7 +281,7 @@ def test_every_lesson_has_a_verdict_with_a_reason() -> None:
         assert 0.5 <= override.confidence <= 1.0
 
 
-def test_a_group_is_judged_when_all_of_its_path_has_come() -> None:
+def test_a_group_is_judged_when_its_whole_path_has_arrived() -> None:
     """A summary that runs ahead of its lessons says nothing yet."""
     published, _ = stages()[3]
     full = overrides(published)
@@ -349,7 +349,7 @@ def test_the_error_rate_is_the_modules() -> None:
 # -- netting
 
 
-def test_what_segments_explain_is_no_edge() -> None:
+def test_what_segments_explain_is_not_an_edge() -> None:
     """A group that trades good segments is as good as they are: neither it nor the dimension that
     tells them apart gets an override."""
     rng = np.random.default_rng(4)

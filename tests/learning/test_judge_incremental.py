@@ -54,7 +54,7 @@ def stages(number: int) -> list[Records]:
 
 @pytest.mark.parametrize("outcome", ["rr", "pnl"])
 @pytest.mark.parametrize("seed", range(6))
-def test_step_by_step_is_all_at_once(
+def test_incremental_learning_equals_learning_at_once(
     seed: int, outcome: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Groups come, change, go back, come in parts and leave, judged in between, urgently or not;

@@ -202,7 +202,7 @@ def test_decisions_have_reasons() -> None:
     assert [verdicts[x].override_id for x in ("few", "flat")] == [None, None]
 
 
-def test_twice_changes_nothing_and_a_version_alone_neither() -> None:
+def test_judging_twice_or_with_a_new_version_changes_nothing() -> None:
     module = materializer()
     module.fold([lesson("1"), lesson("2", mean=-0.5), summary(50.0)])
     assert len(module.judge(1)) == 5
@@ -232,7 +232,7 @@ def test_retired_lessons_leave_tombstones_and_may_return() -> None:
     assert module.judge(6).baselines.retired == [baseline_id("pm")]
 
 
-def test_an_override_goes_when_its_lesson_is_no_longer_eligible() -> None:
+def test_an_override_is_retired_when_its_lesson_is_no_longer_eligible() -> None:
     module = materializer()
     module.fold([lesson("1")])
     module.judge(1)

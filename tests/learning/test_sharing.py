@@ -84,7 +84,7 @@ def net(lesson: Lesson) -> float:
 @pytest.mark.parametrize("level", [0.0, -0.3])
 @pytest.mark.parametrize("added", [0.0, 0.4])
 @pytest.mark.parametrize("sizes", [(), (0.2, 1.5), (0.0, 2.0, -0.7)])
-def test_every_context_gets_the_weighed_mean_of_both_accounts(
+def test_every_context_gets_the_weighted_mean_of_both_accounts(
     share: float, level: float, sizes: tuple[float, ...], added: float
 ) -> None:
     path, whole, _ = group()

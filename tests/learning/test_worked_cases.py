@@ -130,7 +130,7 @@ def test_thirty_wins_and_then_thirty_losses(noise: float, seed: int, whole: bool
 
 
 @pytest.mark.parametrize("at", [0, 20, 39])
-def test_one_great_win_does_not_make_an_edge(at: int) -> None:
+def test_one_large_win_is_not_an_edge(at: int) -> None:
     """39 × −1 and one +33 where the module earns −0.6: no upsizing."""
     rng = np.random.default_rng(2)
     log = [

@@ -63,7 +63,7 @@ def test_the_next_offset_is_taken_in_and_older_ones_are_skipped(partition: Parti
     assert partition.last_new_s == 1.0
 
 
-def test_after_a_gap_the_log_is_read_up_to_what_came(partition: Partition) -> None:
+def test_after_a_gap_the_log_is_read_up_to_the_new_record(partition: Partition) -> None:
     partition.receive([Record(10)], now_s=1.0)
     partition.receive([Record(13)], now_s=1.0)
     partition.receive([Record(14)], now_s=1.0)

@@ -115,7 +115,7 @@ def reversed_closes(closes: list[Close], module: str) -> list[Close]:
 
 
 @pytest.mark.long
-def test_facts_made_anew_under_a_running_worker(install: Callable[..., Installation]):
+def test_facts_created_again_under_a_running_worker(install: Callable[..., Installation]):
     """The worker ends and says so; the next refuses; accept mends; versions never go back."""
     installation = install(**SETTINGS)
     (worker,) = installation.start_ready()
@@ -149,7 +149,7 @@ def test_facts_made_anew_under_a_running_worker(install: Callable[..., Installat
 
 
 @pytest.mark.long
-def test_facts_made_anew_while_nobody_looks_and_no_note_is_left(
+def test_facts_created_again_without_a_note_of_the_log(
     install: Callable[..., Installation],
 ):
     """Without the note (an older release, an expired offset) the versions themselves tell."""
@@ -231,7 +231,7 @@ def test_partitions_are_added(install: Callable[..., Installation], tmp_path: Pa
     learned(installation, first + second, 90)
 
 
-def test_the_book_reads_a_topic_that_was_made_anew(install: Callable[..., Installation]):
+def test_the_book_reads_a_topic_that_was_created_again(install: Callable[..., Installation]):
     installation = install(**SETTINGS)
     (worker,) = installation.start_ready()
     first = good(200, "pm")
@@ -271,7 +271,7 @@ def own_stack(
 
 @pytest.mark.timeout(600)
 @pytest.mark.long
-def test_kafka_is_set_back_and_then_replaced(own_stack: tuple[Installation, Path]):
+def test_kafka_is_rolled_back_and_then_replaced(own_stack: tuple[Installation, Path]):
     installation, folder = own_stack
     data = folder / "kafka" / "data"
     kafka = Kafka(folder / "kafka", [])

@@ -154,7 +154,7 @@ def test_an_open_transaction_is_lag_and_named(
 
 
 @pytest.mark.long
-def test_closes_that_were_deleted_unread_are_told_until_it_is_accepted(
+def test_closes_deleted_unread_are_reported_until_accepted(
     installation: Installation, sent: list[Close]
 ):
     produce(installation, sent, 20, "before-lost")

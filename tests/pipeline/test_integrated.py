@@ -79,9 +79,7 @@ def test_topics_and_tables_equal_the_core_in_one_process(learned: Installation, 
 
 
 @pytest.mark.long
-def test_they_do_so_again_after_corrections_and_a_worker_that_was_killed_midway(
-    learned: Installation, sent: Sent
-):
+def test_they_still_do_after_corrections_and_a_killed_worker(learned: Installation, sent: Sent):
     before = engines(sent.first, learned.settings)
     after = engines(sent.all, learned.settings)
     start = learned.records_in(kinds.FACTS)

@@ -80,9 +80,7 @@ def test_topics_and_tables_equal_the_batch_computation(learned: Installation, lo
     check(learned, learn([close.value for close in log.first], RULES))
 
 
-def test_they_do_so_again_when_trades_are_corrected_and_windows_move(
-    learned: Installation, log: Log
-):
+def test_they_still_do_after_corrections_that_move_windows(learned: Installation, log: Log):
     before = learn([close.value for close in log.first], RULES)
     after = learn([close.value for close in (*log.first, *log.second)], RULES)
     learned.produce(log.second, **{"compression.type": "zstd"})

@@ -177,7 +177,7 @@ asyncio.run(publish(settings, overrides(settings, 0.9, b"killed")))
 """
 
 
-def test_of_a_promotion_that_is_killed_nothing_is_seen_and_the_next_one_works(
+def test_nothing_of_a_killed_promotion_is_visible_and_the_next_one_works(
     before: Settings,
 ) -> None:
     with asking(before) as asked:

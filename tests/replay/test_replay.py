@@ -278,7 +278,7 @@ cli()
 
 
 @pytest.mark.parametrize("stage", ["exploding", "folding"])
-def test_a_replay_that_was_killed_goes_on_where_it_was(
+def test_a_replay_that_was_killed_resumes(
     learned: Installation, good: list[Close], tmp_path: Path, stage: str
 ) -> None:
     lessons = [lesson for engine in engines(good, learned.settings) for lesson in engine.lessons()]

@@ -219,7 +219,7 @@ def test_a_lesson_is_routed_to_the_owner_of_its_group() -> None:
 
 
 @pytest.mark.parametrize("sifted_trades", [20, 10_000])
-def test_a_log_that_is_sifted_comes_to_what_a_window_that_slides_holds(
+def test_sifting_a_log_gives_the_windows_that_sliding_gives(
     monkeypatch: pytest.MonkeyPatch, sifted_trades: int
 ) -> None:
     """Closes and corrections that move windows, in any order: sifted to the end, or until too many

@@ -36,7 +36,7 @@ def reasons(sent: list[Any]) -> list[str | None]:
     ]
 
 
-def test_groups_beyond_the_quota_are_letters_and_known_ones_go_on() -> None:
+def test_groups_beyond_the_quota_are_dead_letters_and_known_ones_continue() -> None:
     settings, state = replace(SETTINGS, max_groups_per_module=2), ControlState()
     flood = [of_group(i, f"junk{i}.b") for i in range(50)]
     sent = facts_of(settings, [of_group(100, "a.b"), *flood, of_group(101, "a.b")], state)
@@ -65,7 +65,7 @@ def test_a_close_that_fits_in_part_is_refused_whole_and_takes_no_place() -> None
     assert reasons(facts_of(settings, [of_group(2, "a.b")], state)) == [None]
 
 
-def test_whoever_reads_the_control_log_decides_alike_whatever_was_claimed_in_a_race() -> None:
+def test_all_readers_of_the_control_log_decide_alike() -> None:
     settings = replace(SETTINGS, max_groups_per_module=3)
     state, other = ControlState(), ControlState()
     facts_of(settings, [of_group(i, f"a{i}.b") for i in range(3)], state)
@@ -87,7 +87,7 @@ def test_too_many_actions_are_a_letter_that_names_the_limit() -> None:
     assert dict(sent[1].headers)["path"] == b"$.actions"
 
 
-def test_a_high_revision_waits_for_the_approval_of_its_very_bytes() -> None:
+def test_a_high_revision_waits_for_the_approval_of_its_exact_bytes() -> None:
     settings, state = replace(SETTINGS, max_revision=1), ControlState()
     closes = [close(1, 1.0, "sol", revision) for revision in (0, 1, 2, 2**53 - 1)]
     assert reasons(facts_of(settings, closes, state)) == [None, None, *["held_revision"] * 2]

@@ -166,7 +166,7 @@ def test_limits_are_read_from_both_kinds_of_groups(tmp_path: Path) -> None:
     assert memory.limits(tmp_path)[0] == 300_000_000
 
 
-def test_near_the_limit_nothing_is_taken_in_until_there_is_room(
+def test_near_the_limit_input_pauses_until_there_is_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     used = [1.1, 1.1, 1.1, 0.5]
