@@ -50,13 +50,16 @@ class Stage(Protocol):
     """A stage that owns partitions of the topic `source` and publishes to `outputs` (no prefix)."""
 
     @property
-    def role(self) -> str: ...
+    def role(self) -> str:
+        """The stage's name in logs, metrics and consumer groups."""
 
     @property
-    def source(self) -> str: ...
+    def source(self) -> str:
+        """The topic whose partitions are owned, without prefix."""
 
     @property
-    def outputs(self) -> Sequence[str]: ...
+    def outputs(self) -> Sequence[str]:
+        """The topics that it publishes to, without prefix."""
 
     def new_store(self, partition: int) -> StateStore:
         """An empty store."""

@@ -32,6 +32,7 @@ class FillEvents:
         self._notes = notes
 
     def event(self, position: Position) -> dict[str, Any]:
+        """The `position_closed` event of a closed position."""
         cells, first = self._cells, position.steps[0].fill
         account, symbol, own = first.book
         trade_id = "/".join(filter(None, ("fills", account, symbol, own, first.own_id)))
@@ -132,6 +133,7 @@ class FillEvents:
         return made, fees
 
     def told(self, position: Position) -> ClosedTrade | None:
+        """The closed position as a summary shows it; None if its figures are in doubt."""
         if position.doubt:
             return None
         first, last = position.steps[0].fill, position.steps[-1].fill

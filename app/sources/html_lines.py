@@ -16,6 +16,8 @@ from app.sources.lines import MOST_COLUMNS, Line, Sheet
 
 
 def html_sheet(path: str) -> Iterator[Sheet]:
+    """The tables of an HTML file as one sheet.  Raises `ConfigurationError` without lxml, and
+    `BadDataError` for a file that is not HTML."""
     try:
         import lxml.html
         from lxml import etree

@@ -24,9 +24,12 @@ class Waiting(Protocol):
     """A group that waits."""
 
     @property
-    def module(self) -> str: ...
+    def module(self) -> str:
+        """The group's module."""
+
     @property
-    def window(self) -> Sized: ...
+    def window(self) -> Sized:
+        """Its trades; only their number matters."""
 
 
 class Sized(Protocol):

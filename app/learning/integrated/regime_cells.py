@@ -94,6 +94,7 @@ class Rows(NamedTuple):
     uplift: Floats
 
     def part(self, rows: Bools) -> Rows:
+        """The cells that `rows` (N,) marks."""
         lesson, day, base, z, weight, uplift = self
         return Rows(lesson[rows], day[rows], base[rows], z[rows], weight[rows], uplift[rows])
 

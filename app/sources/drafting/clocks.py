@@ -23,6 +23,7 @@ _DAYS_APART = 4
 
 
 def settle_times(decided: Decided) -> None:
+    """Decide the formats and the time zone of the columns of times, or ask for them."""
     contents = decided.kept.contents
     naive: list[str] = []
     zones: set[str] = set()
