@@ -1,4 +1,4 @@
-"""From figures to answers: each branch, and that a no needs evidence as a yes does."""
+"""From figures to answers: each branch, and that a no needs evidence like a yes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`faust -A app produce`: every file form, keys, broken lines, shifting in time, limits."""
+"""`faust -A app produce`: all kinds of files, keys, broken lines, shifting in time, limits."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The cache of Kafka's jars: nothing is used that the lock does not name, and nothing is fetched
-twice."""
+"""The cache of Kafka's jars: only jars in the lock file are used, and none is downloaded twice."""
 
 from __future__ import annotations
 
@@ -186,7 +185,7 @@ def test_the_lock_is_of_one_kafka_release_and_of_what_the_specification_asks_for
     for coordinate in tomllib.loads(jars.SPEC_PATH.read_text())["dependencies"]["coordinates"]:
         name, _, version = coordinate.rstrip("!").rpartition(":")
         assert versions[name] == version
-    # A log binding's parent once put clients of another release beside the broker.
+    # The parent of a log binding once added clients of another release.
     assert {
         version for name, version in versions.items() if name.startswith("org.apache.kafka:")
     } == {"4.3.1"}

@@ -1,4 +1,4 @@
-"""What the tests read out of the documentation: fenced blocks with their markers, tables, links and
+"""Parse the documentation for the tests: fenced blocks with their markers, tables, links and
 headings.
 
 May touch: the documentation (read only).
@@ -23,7 +23,7 @@ _ELSEWHERE = re.compile(r"<!-- run elsewhere: (.+) -->")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block.  `elsewhere` is the marker's reason where the tests here do not run it."""
+    """A fenced block.  `elsewhere` is the marker's reason if the tests here do not run it."""
 
     document: Path
     line: int
@@ -90,12 +90,12 @@ def _cells(line: str) -> list[str]:
 
 
 def names(cell: str) -> list[str]:
-    """What stands in backticks in `cell`."""
+    """The texts in backticks in `cell`."""
     return re.findall(r"`([^`]*)`", cell)
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors that a renderer makes of the headings."""
+    """The anchors that a renderer derives from the headings."""
     headings = re.findall(r"^#+ (.+)$", prose(document), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,5 +1,4 @@
-"""What is known of a module, as an explanation takes it: learned from a planted log, or written by
-hand."""
+"""The input of an explanation about a module: learned from a planted log, or written by hand."""
 
 from __future__ import annotations
 
@@ -26,8 +25,8 @@ START_US = 20_000 * DAY_US
 def learned(
     trades: Iterable[Trade], settings: Settings, pattern_key: str, category: str = "entry"
 ) -> Known:
-    """All that workers would have published of the one module of `trades`, and the facts of one of
-    its groups; published at its `as_of`."""
+    """Everything that workers would have published about the only module of `trades`, and the facts
+    of one of its groups; published at its `as_of`."""
     sent = closes(trades)
     (engine,) = engines(sent, settings)
     facts = [

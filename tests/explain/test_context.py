@@ -1,5 +1,5 @@
-"""Why a context resolves to what it does: each way in which there can be nothing, and the numbers
-when there is something."""
+"""Why a context resolves to what it does: every reason for finding nothing, and the numbers
+otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text and HTML say the same, and nothing from outside is taken for markup."""
+"""Text and HTML have the same content, and no value is interpreted as markup."""
 
 from __future__ import annotations
 
