@@ -1,4 +1,4 @@
-"""Why a broker does not let us in: a sentence, from a real handshake."""
+"""Why a broker refuses a connection: a sentence, from a real handshake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One look for all that watch the log."""
+"""One reading for all monitors of the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Step 2 of the protocol without Kafka: what is taken in, skipped, or read from the log."""
+"""Step 2 of the protocol without Kafka: which records are accepted, skipped, or read from the
+log."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from app.ownership.publication import Published
 
 @dataclass
 class Record:
-    """What the protocol asks of a record."""
+    """The part of a record that the protocol needs."""
 
     offset: int
     key: bytes = b"k"

@@ -1,5 +1,5 @@
-"""Topics that are created again, brokers that are rolled back or replaced: workers end with the
-command that mends it, and after that command everything is what the log says."""
+"""Topics that are created again, brokers that are rolled back or replaced: workers end and name the
+command that fixes it, and after that command everything matches the log."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def admin_of(installation: Installation) -> AdminClient:
 
 
 def make_anew(installation: Installation, *names: str) -> None:
-    """Delete topics and create them, with their configuration, as someone does by hand."""
+    """Delete topics and create them again with their configuration, as an administrator would."""
     client, settings = admin_of(installation), installation.settings
     full = [settings.topic(name) for name in names]
     for done in client.delete_topics(full).values():
@@ -58,7 +58,7 @@ def make_anew(installation: Installation, *names: str) -> None:
             new = [NewTopic(n, settings.partitions, 1, config=wanted[n].config) for n in full]
             for done in client.create_topics(new).values():
                 done.result(30)
-        except Exception:  # not gone yet
+        except Exception:  # not deleted yet
             return set(full) <= set(client.list_topics(timeout=10).topics) and not any(
                 installation.records_in(name) for name in names
             )
@@ -69,7 +69,7 @@ def make_anew(installation: Installation, *names: str) -> None:
 
 def grow(installation: Installation, name: str, total: int) -> None:
     new = [NewPartitions(installation.settings.topic(name), total)]
-    client = admin_of(installation)  # it has to live until it is done
+    client = admin_of(installation)  # keeps a reference until it is done
     for done in client.create_partitions(new).values():
         done.result(30)
 
@@ -88,7 +88,7 @@ def succeeded(installation: Installation, *words: str) -> None:
 def refused(
     installation: Installation, worker: Worker, *words: str, deadline_s: float = 60
 ) -> None:
-    """The worker ends with code 3, and its last words name the remedy."""
+    """The worker ends with code 3, and its last message names the remedy."""
     wait(lambda: worker.process.poll() is not None, deadline_s, "end of the worker", worker.text)
     installation.workers.remove(worker)
     assert worker.process.returncode == 3, worker.text()[-4_000:]
@@ -102,7 +102,7 @@ def learned(installation: Installation, sent: list[Close], deadline_s: float = 6
 
 
 def reversed_closes(closes: list[Close], module: str) -> list[Close]:
-    """Trades of the same patterns that went the other way."""
+    """Trades of the same patterns with opposite outcomes."""
     found = []
     for close in closes:
         event = json.loads(close.value or b"")
@@ -116,7 +116,8 @@ def reversed_closes(closes: list[Close], module: str) -> list[Close]:
 
 @pytest.mark.long
 def test_facts_created_again_under_a_running_worker(install: Callable[..., Installation]):
-    """The worker ends and says so; the next refuses; accept mends; versions never go back."""
+    """The worker ends and says why; the next one refuses to start; accept repairs everything;
+    versions never decrease."""
     installation = install(**SETTINGS)
     (worker,) = installation.start_ready()
     first = good(200, "pm")
@@ -152,7 +153,7 @@ def test_facts_created_again_under_a_running_worker(install: Callable[..., Insta
 def test_facts_created_again_without_a_note_of_the_log(
     install: Callable[..., Installation],
 ):
-    """Without the note (an older release, an expired offset) the versions themselves tell."""
+    """Without the note (an older release, an expired offset), the versions reveal it."""
     installation = install(**SETTINGS)
     (worker,) = installation.start_ready()
     first = good(200, "pm")
@@ -192,7 +193,8 @@ def test_a_topic_made_anew_between_two_workers(install: Callable[..., Installati
 
 @pytest.mark.long
 def test_partitions_are_added(install: Callable[..., Installation], tmp_path: Path):
-    """Of closes: all are read.  Of what has keys: the worker ends, and accept mends."""
+    """Added to the closes, all are read.  Added to a keyed topic, the worker ends, and accept
+    repairs it."""
     installation = install(**SETTINGS)
     (worker,) = installation.start_ready()
     first = good(100, "pm")
@@ -287,7 +289,8 @@ def test_kafka_is_rolled_back_and_then_replaced(own_stack: tuple[Installation, P
     installation.produce(second)
     installation.until_idle()
 
-    # Set back: the running worker notices, and so does the next, by what the first still committed.
+    # Rolled back: the running worker notices, and so does the next one, from what the first has
+    # committed.
     kafka.stop()
     shutil.rmtree(data)
     shutil.copytree(folder / "backup", data)

@@ -1,4 +1,4 @@
-"""A flood of groups, and known trades rewritten in bulk, through the running pipeline."""
+"""A flood of groups, and known trades rewritten in bulk, in the running pipeline."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def reasons(installation: Installation) -> Counter[str]:
 
 
 def summary(installation: Installation) -> dict[str, Any]:
-    """What is published of the group a.b as a whole."""
+    """The published summary of the group a.b."""
     (found,) = [
         lesson
         for lesson in installation.current(kinds.LESSONS).values()
@@ -126,7 +126,7 @@ def test_a_flood_of_groups_and_of_revisions(install: Callable[..., Installation]
     assert command(installation, "rewrites", "acknowledge", "--yes")["acknowledged"]
     assert rewrites_are_fine(installation)
 
-    # What the door refused is refused in a replay of the closes, too.
+    # Closes that input validation refused are refused in a replay of the closes, too.
     command(installation, "replay", "run", "again", "--all", "--topic", "closes")
     digests = command(installation, "replay", "diff", "again")["digests"]
     assert digests["live"] == digests["shadow"]

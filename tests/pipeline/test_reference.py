@@ -37,7 +37,7 @@ class Log(NamedTuple):
 
 @pytest.fixture(scope="module")
 def log() -> Log:
-    """Two parts of one log, each shuffled and with repetitions; the second holds corrections of the
+    """Two parts of one log, each shuffled and with repetitions; the second has corrections of the
     first's trades."""
     generator = Generator(seed=20250101)
     closes = generator.log(1_500)
@@ -48,8 +48,8 @@ def log() -> Log:
 
 
 def on_the_edge_of_the_window() -> list[Close]:
-    """A group with a trade that is exactly as old as the window, and inside, and one that is a
-    microsecond older."""
+    """A group with a trade exactly as old as the window, which is inside, and one a microsecond
+    older."""
     newest = START + timedelta(days=100)
     oldest = newest - timedelta(days=RULES.window_days)
     exits = [
@@ -86,7 +86,7 @@ def test_they_still_do_after_corrections_that_move_windows(learned: Installation
     learned.produce(log.second, **{"compression.type": "zstd"})
     learned.until_idle()
     check(learned, after)
-    # Otherwise nothing had to be retired, and the comparison would not see it.
+    # Otherwise nothing would have to be retired, and the comparison would prove nothing.
     assert before.lessons.keys() - after.lessons.keys()
     assert {k for k, v in before.lessons.items() if v["multiplier"]} - {
         k for k, v in after.lessons.items() if v["multiplier"]
@@ -115,8 +115,7 @@ def test_a_restart_of_all_workers_publishes_nothing(learned: Installation, log: 
     before, records = content(learned), learned.end_offsets(*COMPACTED)
     learned.terminate_all()
     workers = learned.start_ready(2)
-    # The log is the state: every partition with records has been read and judged again before this
-    # says anything.
+    # The log is the state: wait until every partition with records has been read and judged again.
     wait(
         lambda: refits(workers, "lesson_builder") >= nonempty(learned, kinds.FACTS),
         30,
@@ -129,7 +128,7 @@ def test_a_restart_of_all_workers_publishes_nothing(learned: Installation, log: 
         "judgements",
         learned.logs,
     )
-    # Repetitions go all the way, and teach nothing new.
+    # Repetitions pass through all stages and change nothing.
     learned.produce(log.first[:50])
     learned.until_idle()
     assert learned.end_offsets(*COMPACTED) == records

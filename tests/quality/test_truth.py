@@ -1,5 +1,5 @@
-"""The worlds are what they say: their truth is what their trades earn, and the same numbers make
-the same world."""
+"""The worlds are as declared: their truth is what their trades earn, and equal seeds give equal
+worlds."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_a_world_is_a_function_of_its_seed(family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_truth_is_what_the_trades_earn(family: str) -> None:
-    """Over some worlds, the mean of outcome less truth is the same inside of planted slices as
-    outside of them."""
+    """Over some worlds, the mean of outcome minus truth is the same inside and outside planted
+    slices."""
     gaps = []
     for index in range(3):
         world = make(family, index, SEED)
@@ -41,8 +41,8 @@ def test_the_truth_is_what_the_trades_earn(family: str) -> None:
             trades, first = np.unique(world.row_trade, return_index=True)
             truth = np.zeros(len(world.outcome))
             truth[trades] = world.uplift()[first]
-            # Of several actions any may be the one in the slice; what they share is planted, so the
-            # first tells it.
+            # Any of several actions may be in the slice; the planted dimensions are common to all,
+            # so the first one is enough.
             rest = (world.outcome - truth)[inside]
             gaps.append(
                 (rest.mean() - (world.outcome - truth)[~inside].mean())
@@ -56,7 +56,7 @@ def test_the_truth_is_what_the_trades_earn(family: str) -> None:
 
 @pytest.mark.parametrize("family", DENSE)
 def test_many_small_effects_are_what_the_trades_earn(family: str) -> None:
-    """Outcomes rise by one for each unit of the truth, whose mean is 0, and what is left has the
+    """Outcomes rise by one for each unit of the truth, whose mean is 0, and the rest has the
     noise's size."""
     slopes = []
     for index in range(4):
@@ -121,7 +121,7 @@ def test_a_wandering_level_forgets_in_its_time() -> None:
 
 
 def test_the_precision_of_a_half_life_is_what_least_squares_reaches() -> None:
-    """400 fits to data of a known half-life scatter as the bound says."""
+    """400 fits to data with a known half-life scatter as the bound predicts."""
     from scipy.optimize import curve_fit
 
     rng = np.random.default_rng(2)
@@ -206,7 +206,7 @@ def test_a_movement_is_known_up_to_now_and_then_returns_to_its_mean() -> None:
 def test_the_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
     family: str,
 ) -> None:
-    """The same numbers from the covariance of the outcomes themselves, with a level of great
+    """The same numbers from the covariance of the outcomes themselves, with a level of large
     variance."""
     world = make(family, 0, SEED)
     day = world.calendar.cuts[0]
@@ -233,11 +233,10 @@ def test_the_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
 
 @pytest.mark.parametrize("family", DENSE)
 def test_the_mixed_model_gains_what_it_expects_to(family: str) -> None:
-    """Over some worlds: uplifts are in the mean what it says, and its errors are as large as it
-    says.
+    """Over some worlds, uplifts equal its predictions on average, and its errors have the predicted
+    size.
 
-    It is asked about all trades after the cut, because the decisions that are scored are few where
-    windows are years.
+    It predicts all trades after the cut, because few decisions are scored if windows are years.
     """
     products, squares, off, variances = [], [], [], []
     for index in range(10):
@@ -251,7 +250,7 @@ def test_the_mixed_model_gains_what_it_expects_to(family: str) -> None:
         off.append(np.mean((uplift - posterior.mean) ** 2))
         variances.append(np.mean(posterior.variance))
     agree(products, squares, 0.2)
-    # there nobody knows the path after the cut, which adds to the error
+    # there the unknown path after the cut adds to the error
     if FAMILIES[family].kind != "movement":
         agree(off, variances, 0.2)
 

@@ -1,4 +1,4 @@
-"""The audit from a file to a finished page, as somebody would do it: the command, then a browser on
+"""The audit from a file to a finished page, as a user would do it: the command, then a browser with
 a wide and a narrow screen."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The published documents: current, valid, and saying the same as the door."""
+"""The published documents are current, valid, and consistent with input validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands is counted as metrics: lessons, hypotheses, overrides by action and age."""
+"""The records in force are counted as metrics: lessons, hypotheses, overrides by action and age."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_lessons_and_overrides_are_counted_and_age(monkeypatch: pytest.MonkeyPat
         assert ages() == {a: float(n * (a == age)) for a in OVERRIDE_AGES}, days
     assert set(ages("exit").values()) == {0.0}
 
-    # Another worker takes over: what is published counts, and what is retired no longer.
+    # Another worker takes over: published records count, retired ones do not.
     successor = OverrideMaterializer(SETTINGS).new_store(PARTITION)
     successor.fold(records, len(records))
     successor.adopt(read_back(sent))

@@ -1,4 +1,4 @@
-"""Quotas at the door, turns of refits, and alerts of rewritten trades, without Kafka."""
+"""Quotas of input, turns of refits, and alerts of rewritten trades, without Kafka."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def of_group(number: int, pattern: str, module: str = "pm", **more: Any) -> Mess
 
 
 def reasons(sent: list[Any]) -> list[str | None]:
-    """Of each record the reason of its letter, None for a fact."""
+    """For each record, the reason of its dead letter; None if it becomes facts."""
     return [
         dict(record.headers)["reason"].decode() if record.topic == DEAD_LETTERS else None
         for record in sent
@@ -119,7 +119,7 @@ def group(module: str, trades: int) -> Any:
 
 
 def served(turns: Turns, waiting: dict[str, Any], cost: Any, spent: list[float]) -> list[str]:
-    """The order in which groups are served, by a clock that goes on by what each one costs."""
+    """The order in which groups are served, with a clock that advances by each group's cost."""
     found = []
     for key in turns.order(waiting):
         found.append(key)
@@ -142,7 +142,7 @@ def test_groups_with_lessons_are_served_before_a_flood_of_small_ones(module: str
 
 
 def always_waiting(waiting: dict[str, Any], rounds: int) -> dict[str, float]:
-    """The seconds that each got, where all have something new before all had their turn."""
+    """The seconds that each got, if all groups have new trades before all had their turn."""
     now, used = [0.0], dict.fromkeys(waiting, 0.0)
     turns = Turns(11, lambda: now[0])
     for _ in range(rounds):
@@ -188,7 +188,7 @@ def test_many_rewritten_trades_are_an_alert_once_and_again_when_they_double() ->
     store.fold(rewritten[40:], 200)
     (alert,) = [r for r in store.changes(full=True) if r.topic == CONTROL]
     assert msgspec.json.decode(alert.value or b"")["trades"] == 100
-    # Read again at a start, days later, it is no news.
+    # Read again at a start, days later, it raises no alert.
     again = GroupStore(settings, 0)
     for record in [*first, *rewritten]:
         record.timestamp = time.time() - 86_400

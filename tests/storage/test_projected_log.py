@@ -1,4 +1,4 @@
-"""The tables are compared with the log while other projectors go on writing."""
+"""The tables are compared with the log while other projectors keep writing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOPIC = "learning_lessons"
 
 
 class AnotherProjector:
-    """Marks and commits five records more whenever somebody has looked at either."""
+    """Marks and commits five more records whenever either is read."""
 
     def __init__(self) -> None:
         self.marked = self.committed_to = 0

@@ -1,4 +1,4 @@
-"""What a worker looks at before it takes partitions, and as it starts."""
+"""The checks of a worker before it takes partitions, and at its start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.worker.process import EdgeloopApp, make_app
 
 
 class Refused(Exception):
-    """Instead of the end of the process."""
+    """Raised instead of ending the process."""
 
 
 @pytest.fixture

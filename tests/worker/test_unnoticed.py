@@ -1,4 +1,4 @@
-"""Kafka clients let out cancellations of their own: no task of a worker ends by one unnoticed."""
+"""Kafka clients raise cancellations of their own, but none ends a task of a worker unnoticed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.pipeline.installation import POLL_S
 
 
 class Client:
-    """A client whose broker is away, as it answers a stop."""
+    """A client that answers a stop as if its broker were away."""
 
     async def stop(self) -> None:
         task = asyncio.ensure_future(asyncio.sleep(3_600))
@@ -109,7 +109,7 @@ async def test_a_request_that_a_client_gave_up_is_an_error_of_kafka() -> None:
 async def test_what_was_deleted_unread_is_asked_for_again_after_a_client_gave_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Ingest goes on meanwhile, and every connection is a new one."""
+    """Ingest continues meanwhile, and every connection is a new one."""
     opened: list[object] = []
 
     class Given(Client):
