@@ -62,7 +62,7 @@ BIN_PART = 1 / 128
 
 
 class Start(NamedTuple):
-    """What a refit leaves for the estimates after it, for k chosen slices and S segments.
+    """The results of a refit that later estimates start from, for k chosen slices and S segments.
 
     Attributes
     ----------

@@ -152,7 +152,7 @@ def search_group(window: GroupWindow, snapshot: Snapshot, config: LearningConfig
 def _regimes(
     window: GroupWindow, snapshot: Snapshot, signature: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Of each trade (T,) the place of its regime, by its first action, in the sorted texts."""
+    """For each trade (T,), the index of its regime, by its first action, in the sorted texts."""
     first = np.cumsum(snapshot.row_counts) - snapshot.row_counts
     columns = [snapshot.dims.index(d) for d in signature if d in snapshot.dims]
     rows, inverse = np.unique(snapshot.codes[first][:, columns], axis=0, return_inverse=True)

@@ -208,7 +208,7 @@ def edges(
     # ModelCells of different signs decay at different speeds; their sum must not cross zero or grow
     # without trades.
     now = np.clip(forecast, np.minimum(at_last, 0.0), np.maximum(at_last, 0.0))
-    # What was removed from the tails was added to the level again, with its noise.
+    # The part removed from the tails was added to the level again, with its noise.
     now_sd = np.sqrt(variance + np.maximum(noise**2 - pseudo_sd**2, 0.0) / n)
 
     reverting = half_life < WALK_HALF_LIFE

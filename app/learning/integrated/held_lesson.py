@@ -303,7 +303,7 @@ def _common(
 
 @cache
 def _layout(shares: int) -> struct.Struct:
-    """Of the numbers of a lesson with so many shared effects."""
+    """The layout of the numbers of a lesson with `shares` shared effects."""
     return struct.Struct(f"<{SKETCH_BYTES}s{5 + shares}d")
 
 

@@ -1,8 +1,8 @@
 """Judgement of `integrated`: of a module's lessons, which are certain enough, given all that
 was searched, and what size follows from each?
 
-May touch: nothing but its arguments.  What is published is a function of the lessons and summaries
-held, save for versions.
+May touch: nothing but its arguments.  Apart from versions, the published records are a function of
+the lessons and summaries held.
 
 An effect becomes an override in six steps:
 
@@ -349,7 +349,7 @@ class IntegratedMaterializer:
                 )
             )
 
-        # Of what was published before, the records that no group has made yet.
+        # The previously published records that no group has produced yet.
         overrides_left: set[str] = set(out.overrides.held) if self._anew else set()
         verdicts_left: set[str] = set(out.verdicts.held) if self._anew else set()
         due = sorted(self._due | self._sizing.prepare(common))

@@ -371,8 +371,8 @@ class LessonRecords:
         all_trades: list[NDArray[np.int64]],
         effects: list[float],
     ) -> NDArray[np.float64]:
-        """What the chosen slices that split this one by regime add to its trades (n,): the history
-        of a slice over regimes includes their effects."""
+        """The effects (n,) that chosen slices which split this one by regime add to its trades; the
+        history of a slice over regimes includes them."""
         added = np.zeros(len(trades))
         for other, inside, effect in zip(scopes, all_trades, effects, strict=True):
             if scope and coarser(other, self._config.regime_signature) == scope:

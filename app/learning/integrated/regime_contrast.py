@@ -151,8 +151,8 @@ def p_values(test: Test) -> Floats:
 
 
 def ramps(test: Test, level: float) -> Floats:
-    """How far each of the seven weights comes in, [0, 1]: by its own bar, and once one of them is
-    in, the others by the soft one."""
+    """How far each of the seven weights comes in, [0, 1]: by its own bar, and once one of them has
+    come in, the others by the softer one."""
     bar = -stdtrit(test.dof, level * spending(test.t.shape[1] - 1) / 2.0)
     own = np.clip((np.abs(test.t) - bar).min(axis=0) / RAMP, 0.0, 1.0)
     soft = np.clip((np.abs(test.t).min(axis=0) - SOFT_BAR) / RAMP, 0.0, 1.0)

@@ -302,7 +302,7 @@ def earned_by_segments(centred: Floats, segments: Floats) -> Floats:
 
 
 def beyond_segments(outcome: Floats, segments: Floats) -> Floats:
-    """Outcomes less the means of their segments, which are shrunk to the mean of all.
+    """Outcomes minus the means of their segments, which are shrunk to the overall mean.
 
     Parameters
     ----------

@@ -132,7 +132,7 @@ class Weighing:
             self._half_lives.put(group, half_life_evidence(summary.record))
 
     def take_level(self, group: Group, level: Level) -> None:
-        """Take in the level of a group whose summary was taken in before.
+        """Add the level of a group whose summary was added before.
 
         Parameters
         ----------

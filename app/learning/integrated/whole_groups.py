@@ -115,7 +115,7 @@ def share_of(group: GroupPath, passed: Fit) -> tuple[int, float]:
 
 
 def added_of(total: float, trades: float) -> float:
-    """What the effects that passed add to the average trade of a module.
+    """The contribution of the effects that passed to the average trade of a module.
 
     Parameters
     ----------
@@ -530,7 +530,7 @@ def _edge_states(
     parts: Sequence[tuple[Floats, Floats, Floats]], noise_sd: float
 ) -> list[EdgeState]:
     """The state of each of these courses at its own time 0: times in µs, trades and means of its
-    cells.  A cell's mean of n trades stands for n observations of it."""
+    cells.  A cell's mean of n trades counts as n observations."""
     if not parts:
         return []
     counts = [n.astype(np.int64) for _, n, _ in parts]
