@@ -188,7 +188,7 @@ class Engine:
         self._version = 0
 
     def fold(self, groups: Mapping[tuple[str, str], Iterable[Trade]]) -> None:
-        """Take in closed trades.
+        """Add closed trades.
 
         Parameters
         ----------

@@ -371,7 +371,7 @@ def test_an_effect_enters_at_zero() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_an_effect_grows_from_zero(seed: int) -> None:
-    """I13: as a slice's outcomes rise, its edge comes in over half a standard error, in small
+    """I13: as a slice's outcomes rise, its edge is phased in over half a standard error, in small
     steps, up to its full size."""
     log = market(seed, 150, edge=0.0, n_dims=1, n_values=4, per_day=3, macros=0)
     mine = slice_id("pm", *GROUP, {"d0": "0"})

@@ -102,7 +102,7 @@ def test_the_unit_and_the_order_of_cells_are_irrelevant() -> None:
 
 @given(st.lists(st.floats(-100, 0), min_size=2, max_size=6), st.floats(0.001, 0.2), st.floats(0, 1))
 def test_a_module_opens_continuously(log_ps: list[float], alpha: float, sure: float) -> None:
-    """At least as much as its most certain effect has come in; more for smaller p-values; nothing
+    """At least as much as its most certain effect is phased in; more for smaller p-values; nothing
     at a p-value of 1."""
     found = [opened(p, alpha, sure) for p in sorted(log_ps, reverse=True)]
     assert all(sure <= a <= b <= 1.0 for a, b in pairwise(found))

@@ -175,7 +175,7 @@ class GroupLearner:
         raise NotImplementedError
 
     def fold(self, trades: Iterable[Trade]) -> None:
-        """Take in trades.
+        """Add trades.
 
         Parameters
         ----------

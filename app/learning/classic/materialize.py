@@ -100,8 +100,8 @@ class Materializer:
         return sum(lesson is not None for lesson in self._lessons)
 
     def fold(self, records: Iterable[Lesson | GroupSummary], retired: Iterable[str] = ()) -> None:
-        """Take in lessons and group summaries, then the ids of those that were retired. A later
-        record replaces an earlier one with the same id.
+        """Add lessons and group summaries, then drop those that were retired. A later record
+        replaces an earlier one with the same id.
 
         Parameters
         ----------

@@ -80,7 +80,7 @@ def module_baseline(
 
 
 PRIOR_TRADES = 10.0
-"""Trades' worth of the configured constant in a module's own mean."""
+"""Number of trades that the configured constant counts as in a module's own mean."""
 
 
 class SegmentBaselines(NamedTuple):

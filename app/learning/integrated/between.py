@@ -165,7 +165,7 @@ class Between:
     def take(
         self, came: Moves, gone: Moves, segments: Sequence[SegmentKey], version: int
     ) -> tuple[list[Lesson], GroupSummary] | None:
-        """Take in what has moved.
+        """Apply the trades that have moved.
 
         Parameters
         ----------

@@ -193,7 +193,7 @@ class Clusterer:
         return lessons, factors
 
     def update(self, changed: Iterable[Member], gone: Iterable[str] = ()) -> None:
-        """Take in new and changed members, by lesson id, and drop those that are gone.
+        """Add new and changed members, by lesson id, and drop those that are gone.
 
         Parameters
         ----------

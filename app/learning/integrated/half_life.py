@@ -205,7 +205,7 @@ def edges(
     spread = stationary + (spread - stationary) * fading**2
     forecast = (weight * mean).sum(axis=1)
     variance = (weight * (spread + (mean - forecast[:, None]) ** 2)).sum(axis=1)
-    # ModelCells of different signs decay at different speeds; their sum must not cross zero or grow
+    # Parts of different signs decay at different speeds; their sum must not cross zero or grow
     # without trades.
     now = np.clip(forecast, np.minimum(at_last, 0.0), np.maximum(at_last, 0.0))
     # The part removed from the tails was added to the level again, with its noise.

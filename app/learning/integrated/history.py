@@ -42,7 +42,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[HistoryCell, ...]).decode
 
 PRIOR_TRADES = 4.0
-"""Trades' worth of a mean of 0 in the uplift that is predicted before a day."""
+"""Number of trades that a mean of 0 counts as in the uplift that is predicted before a day."""
 SUPPORT_TRADES = 50.0
 """Trades over which the metric `support` rises to 1 − 1/e."""
 HISTORY_DAYS = 400

@@ -71,7 +71,7 @@ class RegimeHistories:
         return self._cells_held
 
     def take(self, group: Group, effects: Iterable[Effect]) -> None:
-        """Take in the effects of a group.
+        """Add or replace the effects of a group.
 
         Parameters
         ----------

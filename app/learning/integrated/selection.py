@@ -47,12 +47,12 @@ WINDOW_HALF_LIFE = 0.15
 """
 GENERAL = 0.3
 """A more general slice, one that holds all the trades of the best and has fewer dimensions, is
-preferred if its z is that near: of many refinements of a slice with an edge some are better by
-chance alone."""
+preferred if its z is within this of the best: among many refinements of a slice with an edge, some
+look better by chance alone."""
 GENERAL_REGIME = 1.5
 """The same, where the general slice leaves out a dimension of the regimes' signature: how an edge
 differs between regimes is better learned from all edges together
-(`app.learning.integrated.regimes`) than by chopping each into the regimes where it happened to do
+(`app.learning.integrated.regimes`) than by restricting each to the regimes where it happened to do
 best."""
 CHUNK = 8
 SLACK = 0.7
@@ -443,7 +443,7 @@ class Selection:
             return chosen
         for _ in range(SWEEPS):
             before = list(chosen)
-            for j in before[:-1]:  # the last came in given all others
+            for j in before[:-1]:  # the last was added given all others
                 others = [c for c in chosen if c != j]
                 basis = self._basis(others)
                 best = self._best(basis, self._screen(basis), set(others))

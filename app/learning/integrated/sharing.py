@@ -52,7 +52,7 @@ class SharedPart(NamedTuple):
 def shared_weight(chosen: Iterable[Effect], counts: Counts) -> float:
     """How far shared effects count beside the chosen ones of a group.
 
-    Without chosen effects that have come in there is nothing to weigh them against.
+    Without chosen effects that are phased in, there is nothing to weigh them against.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ def _with_moved(effect: Effect, share: float, size: float) -> Effect:
     """The same for a slice whose effect may have moved from its mean since.
 
     Shared effects are constant over time: the amount that one adds to the effect's mean decays as
-    the effect does, and the effect's movement stays.  If the effect has not come in, all of it
+    the effect does, and the effect's movement stays.  If the effect is not phased in, all of it
     counts, as for slices that are not chosen.
     """
     mean, now = effect.raw * effect.ramp, effect.effect

@@ -266,7 +266,7 @@ def opened(log_p: float, alpha: float, sure: float) -> float:
     alpha
         Error rate of the module.
     sure
-        How far the most certain of its effects has come in by itself, from 0 to 1.
+        How far the most certain of its effects is phased in by itself, from 0 to 1.
 
     Returns
     -------
