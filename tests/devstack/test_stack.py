@@ -152,6 +152,7 @@ def test_a_killed_up_is_taken_over_by_the_next(
     assert {p.pid for p in brokers} == {info.broker_pid, info.database_pid}
 
 
+@pytest.mark.long
 def test_a_killed_up_can_be_taken_down(
     directory: Path, script: Script, wait_for: Callable[..., None]
 ) -> None:
@@ -179,6 +180,7 @@ def test_an_interrupted_up_ends_at_once_and_the_next_goes_on(
     assert devstack.up(directory).broker_pid == recorded
 
 
+@pytest.mark.long
 def test_killed_servers_and_strangers_with_their_pids(
     directory: Path, script: Script, wait_for: Callable[..., None]
 ) -> None:
@@ -291,6 +293,7 @@ def test_taken_ports_are_left_and_others_found(directory: Path) -> None:
         devstack.down(directory)
 
 
+@pytest.mark.long
 def test_ports_taken_between_look_and_start(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,6 +398,7 @@ def test_root_in_a_folder_that_others_cannot_enter(
     assert closed.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.long
 def test_reset_deletes_its_own_and_nothing_else(directory: Path) -> None:
     devstack.up(directory)
     (directory / "notes.txt").write_text("mine")

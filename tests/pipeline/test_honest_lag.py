@@ -201,6 +201,7 @@ def test_closes_deleted_unread_are_reported_until_accepted(
     learned(installation, sent)
 
 
+@pytest.mark.long
 def test_committed_offsets_that_are_gone_are_told_and_nothing_counts_twice(
     installation: Installation, sent: list[Close]
 ):

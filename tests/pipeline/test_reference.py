@@ -143,7 +143,7 @@ def nonempty(installation: Installation, topic: str) -> int:
     return sum(end > 0 for end in installation.end_offsets(topic)[topic])
 
 
-@pytest.mark.parametrize("outcome", ["roi", "pnl"])
+@pytest.mark.parametrize("outcome", ["roi", pytest.param("pnl", marks=pytest.mark.long)])
 def test_another_outcome_is_learned_from(install: Callable[..., Installation], outcome: str):
     generator = Generator(seed=3)
     closes = generator.sent(generator.log(400))

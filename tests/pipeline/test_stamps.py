@@ -105,6 +105,7 @@ def test_a_stamp_of_1970_is_a_letter_that_can_be_sent_again(
     worker.check()
 
 
+@pytest.mark.long
 def test_a_stamp_of_microseconds_is_noticed_and_harms_nobody(
     install: Callable[..., Installation],
 ):

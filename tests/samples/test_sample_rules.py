@@ -159,5 +159,6 @@ def _has_prices() -> bool:
 @pytest.mark.skipif(
     not _has_prices(), reason="needs the prices: python -m pip install --no-deps skfolio"
 )
+@pytest.mark.long
 def test_the_script_makes_the_committed_log(capsys: pytest.CaptureFixture[str]) -> None:
     assert build.main(["--check"]) == 0, capsys.readouterr().err
