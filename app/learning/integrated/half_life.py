@@ -4,8 +4,8 @@ decays.
 May touch: nothing but its arguments.
 
 The trades' uplifts (`observations.py`) are explained by a bank of models (`edge_models.py`), which
-are weighted by prior × likelihood.  The edge now is the mean over all of them; a half-life is
-claimed where the models that revert to neutral beat the constant.
+are weighted by prior × likelihood.  The current edge is the mean over all of them; a half-life is
+claimed if the models that revert to neutral beat the constant.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whole groups: how far the level of a group lies from the baseline, and what is left of that now.
+"""Whole groups: how far a group's level lies from the baseline, and how much of that remains now.
 
 May touch: nothing but its arguments.
 """
