@@ -6,7 +6,7 @@ the only module that reads settings or registers anything when it is imported.
 
 from __future__ import annotations
 
-from app.log.shared_offsets import Lookout
+from app.log.shared_offsets import SharedOffsets
 from app.settings import AGENTS, Settings
 from app.worker import process
 from app.worker.agreement import AgreementGuard
@@ -18,10 +18,10 @@ from app.worker.watchdog import Watchdog
 
 settings = Settings.from_environment()
 app = process.make_app(settings, [f"agents.{name}" for name in AGENTS if name in settings.agents])
-lookout = Lookout(settings)
-guard = Guard(app, settings, lookout)
+shared_offsets = SharedOffsets(settings)
+guard = Guard(app, settings, shared_offsets)
 agreement = AgreementGuard(app, settings)
 broker_watch = BrokerWatch(app, settings)
-watchdog = Watchdog(app, settings, lookout)
-lag_watch = LagWatch(app, settings, lookout)
+watchdog = Watchdog(app, settings, shared_offsets)
+lag_watch = LagWatch(app, settings, shared_offsets)
 health = Health(app, settings, guard, watchdog)

@@ -228,7 +228,7 @@ def _bring_up(
     server.prepare()
     problem = ""
     for attempt in range(START_ATTEMPTS):
-        server.choose_ports(anew=problem == PORT_TAKEN)
+        server.choose_ports(change=problem == PORT_TAKEN)
         log_ends = {log: processes.size_of(log) for log in server.logs}
         started.append(server)
         server.start(leash=leash)

@@ -128,12 +128,12 @@ class Kafka:
         )
         (self.directory / "data.new").rename(self.directory / "data")
 
-    def choose_ports(self, *, anew: bool) -> None:
+    def choose_ports(self, *, change: bool) -> None:
         """Keep the last ports if they are free, so that the address stays; otherwise, or with
-        `anew`, take others."""
+        `change`, take others."""
         ports = self.ports
         needed = self._ports_needed
-        if anew or len(ports) != needed or not all(is_free(port) for port in ports):
+        if change or len(ports) != needed or not all(is_free(port) for port in ports):
             ports = free_ports(needed)
         processes.write_atomically(self._ports_file, json.dumps(ports))
 

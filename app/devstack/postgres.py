@@ -150,10 +150,10 @@ class Postgres:
         self._save(password=password)
         new.rename(data)
 
-    def choose_ports(self, *, anew: bool) -> None:
-        """Keep the last port if it is free, so that the URL stays; otherwise, or with `anew`, take
-        another."""
-        if anew or not self.ports or not is_free(self.ports[0]):
+    def choose_ports(self, *, change: bool) -> None:
+        """Keep the last port if it is free, so that the URL stays; otherwise, or with `change`,
+        take another."""
+        if change or not self.ports or not is_free(self.ports[0]):
             self._save(port=free_ports(1)[0])
 
     def start(self, *, leash: bool) -> None:

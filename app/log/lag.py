@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from app.log.bulk_reader import reader, unreachable
 from app.log.groups import progress_group, projector_group
 from app.log.identity import Identity, Lost
-from app.log.shared_offsets import Lookout, record_between
+from app.log.shared_offsets import SharedOffsets, record_between
 from app.log.topics import require_existence
 from app.settings import Settings
 from edgeloop.closing import close_client
@@ -147,19 +147,19 @@ class LagReader:
 
 
 class SharedLags:
-    """Computes lags from a worker's `Lookout`; its offsets may be some seconds old."""
+    """Computes lags from a worker's `SharedOffsets`; its offsets may be some seconds old."""
 
-    def __init__(self, settings: Settings, lookout: Lookout) -> None:
+    def __init__(self, settings: Settings, offsets: SharedOffsets) -> None:
         self._settings = settings
-        self._lookout = lookout
+        self._offsets = offsets
         self._nothing: dict[tuple[TopicPartition, int], int] = {}
 
     async def lags(self) -> list[Lag]:
-        """Lag per role and topic.  Raises as `Lookout` does."""
+        """Lag per role and topic.  Raises as `SharedOffsets` does."""
         found = []
-        seen = await self._lookout.look()
+        seen = await self._offsets.read()
         for role, group, topics in chain(self._settings):
-            committed = await self._lookout.committed(group)
+            committed = await self._offsets.committed(group)
             for topic in topics:
                 name = self._settings.topic(topic)
                 bounds = {
@@ -176,7 +176,7 @@ class SharedLags:
 
     async def _is_nothing(self, tp: TopicPartition, start: int, end: int) -> bool:
         if self._nothing.get((tp, start), -1) < end:
-            if await self._lookout.delivers(tp, start, end, _LOOK_S) is not False:
+            if await self._offsets.delivers(tp, start, end, _LOOK_S) is not False:
                 return False
             self._nothing[tp, start] = end
         return True

@@ -25,7 +25,7 @@ from aiokafka.errors import KafkaError
 from app.errors import ConfigurationError, EdgeloopError
 from app.log.identity import Difference, End, Log, on_another_cluster, refusal
 from app.log.retry import client_errors
-from app.log.shared_offsets import Lookout
+from app.log.shared_offsets import SharedOffsets
 from app.log.topics import ACCEPT, partitions_wrong
 from app.metrics import IN_TRANSACTION
 from app.settings import Settings
@@ -48,10 +48,10 @@ class Guard:
     """`reasons`: a word and a sentence for each thing that blocks reading, for readiness."""
 
     def __init__(
-        self, app: EdgeloopApp, settings: Settings, lookout: Lookout | None = None
+        self, app: EdgeloopApp, settings: Settings, offsets: SharedOffsets | None = None
     ) -> None:
         self._settings = settings
-        self._lookout = lookout or Lookout(settings)
+        self._offsets = offsets or SharedOffsets(settings)
         self._sources = [settings.topic(name) for name in (CLOSES, FACTS, LESSONS)]
         self._was = Log()
         self._seen = 0  # consecutive checks that found another log
@@ -76,7 +76,7 @@ class Guard:
     async def stop(self, *_: Any, **__: Any) -> None:
         """Stop checking."""
         self._stop.set()
-        await self._lookout.stop()
+        await self._offsets.stop()
 
     async def run(self) -> None:
         """Check every few seconds, until stopped."""
@@ -92,15 +92,15 @@ class Guard:
                     await self._look()
             except (KafkaError, OSError, EdgeloopError) as error:
                 log.info("guard.broker_away", error=repr(error))
-                await self._lookout.drop()
+                await self._offsets.drop()
 
     async def _pause(self) -> None:
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._stop.wait(), LOOK_EVERY_S)
 
     async def _look(self) -> None:
-        seen = await self._lookout.look(max_age_s=0.0)
-        identity, now = await self._lookout.identity(), seen.log
+        seen = await self._offsets.read(max_age_s=0.0)
+        identity, now = await self._offsets.identity(), seen.log
         differences = await identity.differences(self._was, now)
         gone = [name for name in self._was.topics if name not in now.topics]
         differences += [Difference(name, "is gone") for name in gone]

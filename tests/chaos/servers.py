@@ -177,7 +177,7 @@ def servers(directory: Path, *, disks: bool = False) -> Iterator[Servers]:
             for server in (kafka, postgres):
                 server.directory.mkdir(parents=True, exist_ok=True)
                 server.prepare()
-                server.choose_ports(anew=True)
+                server.choose_ports(change=True)
                 if disks:
                     made.disks[server.name] = Disk(server.directory / "data", DISK_BYTES)
                 made.run(server)

@@ -115,7 +115,7 @@ def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]
     """A PostgreSQL that may be stopped, since no other test uses it."""
     server = Postgres(tmp_path_factory.mktemp("postgres"))
     server.prepare()
-    server.choose_ports(anew=True)
+    server.choose_ports(change=True)
     run(server)
     yield server
     server.stop()
