@@ -226,7 +226,7 @@ class AuditedOverride(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """One way of sizing, `scale` times as far from neutral as learned: three estimates of its worth
+    """One way of sizing, `scale` times as far from neutral as learned: three estimates of its value
     per decision beyond neutral sizes; the number of `decisions` sized so, and their effective
     number under the weights (`effective`; `effective_neutral` for neutral sizes)."""
 

@@ -88,7 +88,7 @@ def joined(parts: Sequence[Drawn]) -> Drawn:
 
 
 def exploration(found: Drawn, unusable: int, share: float) -> Exploration | None:
-    """The worth of each policy; None if no decision logged a draw."""
+    """The value of each policy; None if no decision logged a draw."""
     if not len(found.u):
         return None
     chosen = found.taken == found.learned

@@ -21,7 +21,7 @@ from app.errors import BadDataError, UsageError
 DAMAGE = (EOFError, gzip.BadGzipFile, zstandard.ZstdError)
 """What a damaged file raises while it is read."""
 MOST_BYTES = 256 * 1024 * 1024
-"""Of what has to be held in memory: HTML, JSON, XML, the parts of a spreadsheet."""
+"""Maximum size of what has to be held in memory: HTML, JSON, XML, the parts of a spreadsheet."""
 MOST_VALUES = 8_000_000
 """Values of a document that is held in memory: each takes some hundred bytes, however short."""
 MOST_LINE_BYTES = 64 * 1024 * 1024

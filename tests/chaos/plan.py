@@ -53,7 +53,7 @@ class Fault:
     pick: float = 0.0
     """Which of the workers that there are then: a share of the list."""
     delay_s: float = 0.0
-    """Of each piece that passes the proxy, for `latency`."""
+    """Delay of each piece that passes the proxy, for `latency`."""
     step_s: float = 0.0
     """By which a clock is off, for `clock step`."""
 

@@ -771,7 +771,7 @@ def degenerate() -> dict[str, list[Trade]]:
         "one trade": of(1, lambda i: 1.0, coin),
         "two trades": of(2, lambda i: 1.0, coin),
         "all outcomes equal": of(200, lambda i: 0.1, coin),
-        "all outcomes nought": of(200, lambda i: 0.0, coin),
+        "all outcomes zero": of(200, lambda i: 0.0, coin),
         "all exits equal": of(200, lambda i: rng.normal(i % 2), coin, day=0.0),
         "all exits and outcomes equal": of(200, lambda i: 2.0, coin, day=0.0),
         "no dimensions": of(200, lambda i: rng.normal(1.0), lambda i: {}),
@@ -824,7 +824,7 @@ def test_degenerate_input(name: str, outcome: str) -> None:
         "one trade",
         "two trades",
         "all outcomes equal",
-        "all outcomes nought",
+        "all outcomes zero",
         "all exits and outcomes equal",
         "no dimensions",
     ):

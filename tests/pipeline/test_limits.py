@@ -87,7 +87,7 @@ def test_a_flood_of_groups_and_of_revisions(install: Callable[..., Installation]
     installation.produce(record(1_000 + i, 1.0, pattern=f"junk{i}.b") for i in range(30))
     installation.produce(record(60 + i, 1.0) for i in range(5))
     installation.until_idle()
-    assert reasons(installation) == {"too_many_groups": 28}, "two were let in beside a.b"
+    assert reasons(installation) == {"too_many_groups": 28}, "two were accepted beside a.b"
     assert summary(installation)["n"] == 65
     assert worker.metric("edgeloop_door_refusals_total", reason="too_many_groups") == 28
     assert worker.metric("edgeloop_admitted", what="groups") == 3

@@ -45,11 +45,11 @@ class Search(NamedTuple):
     segments
         Segments that the trades have, in order.
     segment_of
-        Of each trade (T,) the place of its segment in `segments`.
+        Index in `segments` of each trade's segment (T,).
     regimes
         Canonical texts of the regimes that the trades have, sorted.
     regime_of
-        Of each trade (T,) the place of its regime in `regimes`.
+        Index in `regimes` of each trade's regime (T,).
     hashes
         Hash of each trade's id (T,).
     first_block

@@ -317,7 +317,7 @@ def history_records(lesson: Lesson, known: Mapping[int, bytes]) -> list[EdgeHist
     lesson
         The lesson.
     known
-        `day_digests` of the same lesson as it was; empty if it is new.
+        `day_digests` of the lesson's previous version; empty if it is new.
 
     Returns
     -------
@@ -344,7 +344,7 @@ def withdrawn_days(lesson: Lesson, old: Iterable[int]) -> set[int]:
     lesson
         The lesson.
     old
-        The days of the same lesson's history as it was, since the epoch.
+        Days, since the epoch, of the history of the lesson's previous version.
 
     Returns
     -------

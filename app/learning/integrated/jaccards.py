@@ -18,7 +18,8 @@ from app.learning.integrated.sketches import HASH_BITS, SKETCH_SIZE, Floats, Int
 ROUNDING = 1e-9
 """Tolerance for the rounding of a mean of Jaccard indices that is exactly at the threshold."""
 SMALL_BLOCK = 24
-"""The pairs of all smaller components are counted in one go; a larger one's are a matrix product.
+"""The pairs of all smaller components are counted together; those of a larger one are a matrix
+product.
 """
 CHUNK_PAIRS = 1 << 11
 CHUNK_COLUMNS = 1 << 10

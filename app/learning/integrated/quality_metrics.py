@@ -19,7 +19,7 @@ jump."""
 RECURRENCE_TAU_DAYS = 30.0
 """Days after which a day counts 1/e in the recurrence."""
 PSEUDO_SEGMENTS = 2.0
-"""Segments' worth of the neutral value 0.5 in the field coherence."""
+"""Number of segments that the neutral value 0.5 counts as in the field coherence."""
 
 
 def edge_sign(uplift: ArrayLike, n: ArrayLike, variance: ArrayLike) -> Floats:

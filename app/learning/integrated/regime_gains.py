@@ -169,7 +169,7 @@ def gains_of(lesson: AnyLesson, weights: Sequence[regimes.RegimeWeights]) -> dic
     lesson
         The lesson.
     weights
-        Of the module's regimes.
+        Weights of the module's regimes.
 
     Returns
     -------
@@ -191,7 +191,7 @@ def steps_of(metrics: Sequence[Metrics], weights: Sequence[regimes.RegimeWeights
     metrics
         Quality metrics of L lessons.
     weights
-        Of the module's regimes.
+        Weights of the module's regimes.
 
     Returns
     -------

@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 PRIOR_LEVEL_SD2 = 0.02
 """Variance of a module's levels beyond chance, in units of size, before anything is seen."""
 PRIOR_GROUPS = 2.0
-"""Groups' worth of that."""
+"""Number of groups that this variance counts as."""
 TAU_STEPS = 32
 """Steps of that variance to each factor of two."""
 
@@ -376,9 +376,9 @@ class PooledLevel(NamedTuple):
     Attributes
     ----------
     mean
-        Of all its trades.
+        The level of all its trades.
     net
-        Beyond the chosen effects.
+        The level beyond the chosen effects.
     added
         What the chosen effects add to the mean, as measured.
     """
@@ -513,7 +513,7 @@ def whole_id(summary: GroupSummary) -> str:
 
 
 def _state(summary: GroupSummary, level: Level, now_us: int, config: LearningConfig) -> EdgeState:
-    """What is left of a level now, from its course over the whole window."""
+    """How much of a level remains now, from its course over the whole window."""
     cells = summary.course
     n = np.array([cell.n for cell in cells], np.float64)
     mean = np.array([cell.mean for cell in cells])
