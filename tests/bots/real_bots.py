@@ -66,7 +66,7 @@ def run(site: Path, tmp_path: Path, stack_settings: Settings) -> Callable[..., s
         )
         output = done.stdout + done.stderr
         assert done.returncode == 0, output
-        assert "Edgeloop: something went wrong" not in output, output
+        assert "Edgeloop: an unexpected error" not in output, output
         return output
 
     return call

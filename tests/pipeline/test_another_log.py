@@ -144,7 +144,7 @@ def test_facts_created_again_under_a_running_worker(install: Callable[..., Insta
     installation.start_ready()
     learned(installation, first + second)
     assert run(installation, "topics", "accept", "--dry-run").output.startswith(
-        "The log is the one"
+        "The log is unchanged"
     )
     assert json.loads(run(installation, "doctor", "--json").stdout)["ok"]
 
@@ -296,7 +296,7 @@ def test_kafka_is_rolled_back_and_then_replaced(own_stack: tuple[Installation, P
     shutil.copytree(folder / "backup", data)
     up(folder, die_with_parent=True)
     refused(installation, worker, "was rolled back", deadline_s=90)
-    refused(installation, installation.start(), "another log", ACCEPT)
+    refused(installation, installation.start(), "is not the log that the group has read", ACCEPT)
     succeeded(installation, "topics", "accept", "--yes")
     (worker,) = installation.start_ready()
     learned(installation, first)
