@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from app.commands.base import cli
 from app.devstack import temporary_stack, up
 from app.devstack.kafka import Kafka
 from app.log import topics
+from app.worker.log_guard import LOOK_EVERY_S
 from edgeloop import OverrideBook
 from schemas import kinds
 from tests.pipeline.compare import check_until_right
@@ -288,6 +290,7 @@ def test_kafka_is_rolled_back_and_then_replaced(own_stack: tuple[Installation, P
     (worker,) = installation.start_ready()
     installation.produce(second)
     installation.until_idle()
+    time.sleep(2 * LOOK_EVERY_S)  # a running worker compares with the log that it saw last
 
     # Rolled back: the running worker notices, and so does the next one, from what the first has
     # committed.
