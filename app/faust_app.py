@@ -6,22 +6,22 @@ the only module that reads settings or registers anything when it is imported.
 
 from __future__ import annotations
 
-from app.log.lookout import Lookout
+from app.log.shared_offsets import SharedOffsets
 from app.settings import AGENTS, Settings
 from app.worker import process
 from app.worker.agreement import AgreementGuard
-from app.worker.away import BrokerWatch
-from app.worker.guard import Guard
+from app.worker.broker_away import BrokerWatch
 from app.worker.health import Health
 from app.worker.lag_watch import LagWatch
+from app.worker.log_guard import Guard
 from app.worker.watchdog import Watchdog
 
 settings = Settings.from_environment()
 app = process.make_app(settings, [f"agents.{name}" for name in AGENTS if name in settings.agents])
-lookout = Lookout(settings)
-guard = Guard(app, settings, lookout)
+shared_offsets = SharedOffsets(settings)
+guard = Guard(app, settings, shared_offsets)
 agreement = AgreementGuard(app, settings)
 broker_watch = BrokerWatch(app, settings)
-watchdog = Watchdog(app, settings, lookout)
-lag_watch = LagWatch(app, settings, lookout)
+watchdog = Watchdog(app, settings, shared_offsets)
+lag_watch = LagWatch(app, settings, shared_offsets)
 health = Health(app, settings, guard, watchdog)

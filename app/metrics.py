@@ -22,13 +22,11 @@ DEAD_LETTERS_TOTAL = Counter(
     "edgeloop_dead_letters_total", "Closes that became dead letters, by reason", ["reason"]
 )
 ADMITTED = Gauge("edgeloop_admitted", "Groups and modules that closes may name", ["what"])
-REWRITTEN = Counter(
-    "edgeloop_rewritten_trades_total", "Known trades replaced by a later close of theirs"
-)
+REWRITTEN = Counter("edgeloop_rewritten_trades_total", "Known trades replaced by a later close")
 LESSONS = Gauge("edgeloop_lessons", "Lessons in force", ["partition"])
 HYPOTHESES = Gauge(
     "edgeloop_hypotheses",
-    "Slices that share the error rate: those the groups search",
+    "Slices that share the error rate: those that the groups search",
     ["partition"],
 )
 OVERRIDE_AGES = {"1d": (0.0, 1.0), "7d": (1.0, 7.0), "30d": (7.0, 30.0), "older": (30.0, inf)}
@@ -50,7 +48,7 @@ HELD_GROUPS = Gauge(
     "edgeloop_held_groups", "Groups held back because a refit found no memory", ["partition"]
 )
 MEMORY_FULL = Gauge(
-    "edgeloop_memory_full", "1 while nothing is taken in because memory is nearly full", ["role"]
+    "edgeloop_memory_full", "1 while input is paused because memory is nearly full", ["role"]
 )
 TASKS = Gauge("edgeloop_asyncio_tasks", "Tasks of the worker's event loop")
 STALLED = Gauge("edgeloop_stalled", "1 while input waits and nothing moves", ["role"])
@@ -76,12 +74,14 @@ REFIT_SECONDS = Histogram(
     "edgeloop_refit_seconds", "Duration of one refit of one partition", ["role"]
 )
 BATCH_SECONDS = Histogram(
-    "edgeloop_batch_seconds", "Duration of one batch: taken in, and sent on or written", ["role"]
+    "edgeloop_batch_seconds",
+    "Duration of one batch, from its input to the end of sending or writing",
+    ["role"],
 )
-LAG = Gauge("edgeloop_lag_records", "Records that a role has not done yet", ["role"])
+LAG = Gauge("edgeloop_lag_records", "Records that a role has not processed yet", ["role"])
 LAG_SECONDS = Gauge(
     "edgeloop_lag_seconds",
-    "Seconds that the oldest record has waited that a role has not done yet",
+    "Seconds for which the oldest record that a role has not processed has waited",
     ["role"],
 )
 IN_TRANSACTION = Gauge(
@@ -118,7 +118,7 @@ WEIGHT = Gauge(
 
 
 def forget_partition(role: str, partition: str) -> None:
-    """Remove what is shown of a partition that moved away."""
+    """Remove the metrics of a partition that moved away."""
     gone: list[tuple[Gauge, tuple[str, ...]]] = [(LAG_RECORDS, (role, partition))]
     if role == "lesson_builder":
         gone += [(gauge, (partition,)) for gauge in (GROUPS, WINDOW_BYTES, HELD_GROUPS)]

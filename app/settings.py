@@ -29,8 +29,8 @@ MAX_DIMS = {"classic": 3, "integrated": 4}
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set.  Times are in the unit of their name; see the README's table for
-    each one's meaning."""
+    """All settings.  Times are in the unit that their name gives; the README's table has the
+    meaning of each."""
 
     broker: str = "127.0.0.1:9092"
     kafka_security: str = "plaintext"
@@ -115,7 +115,7 @@ class Settings:
 
     @property
     def log_retention_days(self) -> float:
-        """Days that trades stay in the log: `retention_days`, or if that is 0 twice the window and
+        """Days that trades stay in the log: `retention_days`, or if that is 0, twice the window and
         at least 400."""
         return self.retention_days or max(400.0, 2 * self.window_days)
 
@@ -134,7 +134,7 @@ class Settings:
 
     @property
     def kafka(self) -> KafkaSecurity:
-        """How Kafka clients prove who they are and check the broker."""
+        """How Kafka clients authenticate themselves and verify the broker."""
         names = {f.name: "kafka_" + f.name for f in fields(KafkaSecurity)}
         names["protocol"] = "kafka_security"
         return KafkaSecurity(**{name: getattr(self, ours) for name, ours in names.items()})
@@ -199,7 +199,7 @@ _MAY_BE_EMPTY = frozenset({"topic_prefix", "database_url", "regime_signature"})
 
 
 def _as_text(value: Any) -> str:
-    """As an environment variable has it."""
+    """The value as the environment variable holds it."""
     if value is None:
         return "auto"
     if isinstance(value, bool):
@@ -208,7 +208,7 @@ def _as_text(value: Any) -> str:
 
 
 def _secret(environment: Mapping[str, str], variable: str) -> str:
-    """A secret, or what is in the file that `variable` + `_FILE` names."""
+    """A secret, or the content of the file that `variable` + `_FILE` names."""
     if variable == PREFIX + "KAFKA_TOKEN":
         return environment.get(variable, "")
     try:

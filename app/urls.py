@@ -1,4 +1,4 @@
-"""Addresses that may hold a password: checked when they are read, and shown without it.
+"""Addresses that may hold a password: validated when they are read, and shown without it.
 
 May touch: nothing.
 """
@@ -12,7 +12,7 @@ from app.errors import ConfigurationError
 
 HIDDEN = "***"
 _SCHEME = r"(?P<scheme>[a-z][a-z0-9+.-]*)://"
-# What RFC 3986 leaves of a user or password: everything else must be percent-encoded.
+# The characters that RFC 3986 allows in a user or password; all others must be percent-encoded.
 _TOKEN = r"[A-Za-z0-9._~!$&'()*+,;=%-]"
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%-]*)(?::\d{1,5})?"
 _URL = re.compile(
@@ -23,7 +23,7 @@ _SECRET_NAME = re.compile(r"pass(?!file)|secret|token|credential", re.IGNORECASE
 
 
 def redact_url(url: str) -> str:
-    """`url` without passwords.  One that cannot be taken apart is not shown but for its scheme.
+    """`url` without passwords.  Of one that cannot be parsed, only the scheme is shown.
 
     >>> redact_url("postgresql://me:word@db/x?sslmode=verify-full&sslpassword=other")
     'postgresql://me:***@db/x?sslmode=verify-full&sslpassword=***'
@@ -74,8 +74,8 @@ _BROKER = r"(?:[^\s,:@/\[\]]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}"
 
 
 def read_broker(variable: str, text: str) -> str:
-    """`text`, if it is host:port, or several with commas; raises a `ConfigurationError` that shows
-    no credentials."""
+    """`text`, if it is host:port or a comma-separated list of them; raises a `ConfigurationError`
+    that shows no credentials."""
     if re.fullmatch(rf"{_BROKER}(,{_BROKER})*", text):
         ports = [int(address.rpartition(":")[2]) for address in text.split(",")]
         if all(0 < port < 65_536 for port in ports):

@@ -1,11 +1,11 @@
-"""How soon the dashboard's pages are there, with 5 000 overrides and 100 000 lessons:
-`python -m benchmarks.dashboard`.
+"""How soon the dashboard's pages appear, with 5 000 overrides and 100 000 lessons: `python -m
+benchmarks.dashboard`.
 
 May touch: a stack of its own in a temporary folder, the processes that it starts, a Chromium.
 
 Lessons and overrides are published to the topics and written to PostgreSQL as the projector writes
 them; the dashboard runs as a user starts it.  For each page a fresh browser context (an empty
-cache) measures the first contentful paint, and the size of what was sent.
+cache) measures the first contentful paint, and the size of the response.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def made(n_overrides: int, n_lessons: int) -> tuple[list[Lesson], list[Override]
 
 
 async def fill(settings: Settings, lessons: list[Lesson], overrides: list[Override]) -> None:
-    """Publish them, and write them as the projector does."""
+    """Publish the lessons and overrides, and write them to PostgreSQL as the projector does."""
     await topics.create(settings)
     await migrate(settings.database_url, settings.database_schema)
     producer = Producer(settings)
@@ -125,7 +125,7 @@ async def fill(settings: Settings, lessons: list[Lesson], overrides: list[Overri
 
 @contextmanager
 def dashboard(settings: Settings, folder: Path) -> Iterator[str]:
-    """The command in a process of its own; yields its address."""
+    """Run the command in a process of its own; yields its address."""
     log = folder / "dashboard.log"
     command = [sys.executable, "-m", "faust", "-A", "app", "dashboard", "--port", "0"]
     environment = {**os.environ, **settings.environment(), "PYTHONUNBUFFERED": "1"}
@@ -162,7 +162,7 @@ def until_read(url: str, settings: Settings, n_overrides: int) -> None:
 
 
 def measured(url: str, pages: list[str], times: int) -> list[dict[str, Any]]:
-    """First contentful paint of each page in ms, each time in a context of its own."""
+    """First contentful paint of each page in ms, each in a fresh context."""
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
         raise SystemExit(f"There is no Chromium: install one of {', '.join(BROWSERS)}.")

@@ -1,10 +1,11 @@
-"""How the cost of a close grows with what is known already: trades in a group's window, and lessons
-of a module.
+"""How the cost of a close grows with the trades in a group's window, and with the lessons of a
+module.
 
 Run: python -m benchmarks.growth --plot docs/growth.svg
 
-CPU time of this process, which other load on the machine disturbs less than the clock.  How the
-pipeline grows with workers, `python -m benchmarks.pipeline --only workers` says.
+It measures the CPU time of this process, which other load on the machine disturbs less than the
+clock.  `python -m benchmarks.pipeline --only workers` measures how the pipeline scales with
+workers.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from benchmarks.speed.worlds import CATEGORY, group, trades
 
 DIMS, DEPTH, GROUP_TRADES = 8, 3, 500
 CHANGING = 4
-"""Groups that change, one after the other."""
+"""Number of groups that change, one after the other."""
 URGENT, FULL = "a group's change, until sizes are published", "the rest, in a full judgement"
 
 
 @dataclass(frozen=True)
 class Point:
-    """Seconds of CPU at a size."""
+    """CPU seconds at a size."""
 
     size: int
     seconds: float
@@ -40,14 +41,14 @@ Curves = dict[str, list[Point]]
 
 
 def cpu_s(work: Callable[[], object]) -> float:
-    """Of one call."""
+    """CPU seconds of one call."""
     began = time.process_time()
     work()
     return time.process_time() - began
 
 
 def by_trades(sizes: list[int], runs: int) -> Curves:
-    """A close into a group of so many trades: until it is published, and the exact refit."""
+    """A close in a group with each number of trades: until it is published, and the exact refit."""
     curves: Curves = {"one more trade, published": [], "refit of its group": []}
     for size in sizes:
         made = trades(size + 40 * runs, DIMS, (4,), seed=1)
@@ -73,8 +74,8 @@ def by_trades(sizes: list[int], runs: int) -> Curves:
 
 
 def by_lessons(groups: list[int], runs: int) -> Curves:
-    """A judgement of a module of so many lessons, once one group has changed: what a position
-    manager waits for, then what is left for a full one."""
+    """A judgement of a module with each number of lessons after one group has changed: first the
+    part that a position manager waits for, then the rest of a full judgement."""
     curves: Curves = {URGENT: [], FULL: []}
     config = LearningConfig(max_dims=DEPTH)
     seeds = itertools.count(20_000)
@@ -139,12 +140,14 @@ def plot(path: str, panels: dict[str, Curves]) -> None:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.growth", description=(__doc__ or "").partition("\n\n")[0]
     )
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: that it runs")
-    parser.add_argument("--runs", type=int, default=3, help="medians of so many (default 3)")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to test that it runs")
+    parser.add_argument(
+        "--runs", type=int, default=3, help="runs, whose medians are reported (default 3)"
+    )
     parser.add_argument("--plot", metavar="FILE", help="write a plot, as SVG or PNG")
     options = parser.parse_args()
     sizes = [200, 400] if options.quick else [1_000, 3_000, 10_000, 30_000]

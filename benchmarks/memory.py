@@ -1,10 +1,10 @@
 """The memory of one worker that learns and judges: trades in the windows of groups, their lessons,
-and what is published of them.
+and the published records.
 
 Run: python -m benchmarks.memory --groups 800
 
-Both stages run in this process as in a worker, without Kafka: facts are folded group by group, the
-lessons are judged as they come, and in the end everything is settled.
+Both stages run in this process as in a worker, without Kafka: facts are folded group by group,
+lessons are judged as they arrive, and in the end all pending work is done.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from schemas.facts import FactAction, PatternTradeEvent, Segment, TradeMetrics
 from schemas.kinds import LESSONS
 
 TOGETHER = 20
-"""Groups whose lessons are judged at once."""
+"""Number of groups whose lessons are judged together."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Worker:
         self._builder.fold(records, self._facts)
 
     def learn(self, full: bool) -> None:
-        """Refit what is due, and judge its lessons."""
+        """Refit the groups that are due, and judge their lessons."""
         while True:
             sent = self._builder.changes(full=True)
             self._hand_over(sent)
@@ -123,12 +123,14 @@ class Worker:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.memory", description=(__doc__ or "").partition("\n\n")[0]
     )
-    parser.add_argument("--groups", type=int, default=800, help="groups (default 800)")
-    parser.add_argument("--trades", type=int, default=500, help="trades of each (default 500)")
+    parser.add_argument("--groups", type=int, default=800, help="number of groups (default 800)")
+    parser.add_argument(
+        "--trades", type=int, default=500, help="trades of each group (default 500)"
+    )
     options = parser.parse_args()
     empty, worker = resident_mb(), Worker()
     for number in range(options.groups):

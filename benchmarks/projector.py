@@ -33,7 +33,7 @@ T0 = "2024-03-01T00:00:00.000000Z"
 
 
 def facts(settings: Settings) -> Iterator[Outgoing]:
-    """Trades with three actions on a scope of ten dimensions."""
+    """Facts of trades with three actions on a scope of ten dimensions."""
     rng = random.Random(1)
     for i in range(RECORDS):
         key = f"pm.family.S{i % 20}.motif"
@@ -71,7 +71,7 @@ def facts(settings: Settings) -> Iterator[Outgoing]:
 
 
 def overrides(settings: Settings) -> Iterator[Outgoing]:
-    """Overrides, each another one."""
+    """Overrides, all different."""
     for i in range(RECORDS):
         value = Override(
             override_id=f"{i:032x}",

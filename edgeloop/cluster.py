@@ -109,8 +109,8 @@ class SameLog:
 
     async def require(self) -> None:
         """Raise `ConnectionError` unless what was read belongs to the current log.  A topic that
-        was created again, or a broker that was set back, begins again below what was read, and the
-        old versions would win forever.
+        was created again, or a broker that was rolled back, begins again below what was read, and
+        the old versions would win forever.
         """
         client = self._consumer._client
         positions = {
@@ -126,7 +126,9 @@ class SameLog:
             epochs = {(self._topic, number): epoch for number, (_, epoch) in self._read.items()}
             for (_, number), end in (await ends_of_epochs(client, now, epochs)).items():
                 if end < self._read[number][0]:
-                    raise ConnectionError(f"{self._topic} was set back below what was read of it.")
+                    raise ConnectionError(
+                        f"{self._topic} was rolled back below what was read of it."
+                    )
         self._was = now
         self._read = {
             number: (position, topic.leaders[number][1])

@@ -29,7 +29,7 @@ class Promotions:
         ] = {}  # partition → promotion → number of records still missing
 
     def ready(self, partition: int, records: Sequence[Any]) -> Sequence[Any]:
-        """Of the new records and those held back, the ones that may become effective."""
+        """The records, of the new ones and those held back, that may become effective."""
         held, missing = self._held.pop(partition, []), self._missing.get(partition, {})
         free = 0  # number of held records to release
         for record in records:

@@ -23,8 +23,8 @@ TARGET = HERE.parent / "docs" / "licences.md"
 _OPTIONS = ("--with-system", "--from=mixed", "--format=json")
 _HEAD = """# Licences
 
-The packages that a worker installs, from `requirements/worker.lock`, with the licences that they
-state. `make licences` writes this file.
+For everyone who distributes a worker: the packages that it installs, from
+`requirements/worker.lock`, with the licences that they state. `make licences` writes this file.
 
 | package | versions | licence |
 |---|---|---|

@@ -1,2 +1,2 @@
-"""The sample trade log: closed trades of published rules on real prices, and the script that makes
-them."""
+"""The sample trade log: closed trades of published rules on real prices, and the scripts that make
+it."""

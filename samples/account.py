@@ -1,6 +1,6 @@
 """A readable account of what was learned: counts per topic and table, the overrides of entries with
-their evidence, what the three meta-learners had to say, why most slices got no override, and one
-look-up explained.
+their evidence, what the three meta-learners found, why most slices got no override, and one look-up
+explained.
 
 May touch: the broker and the database (read only).
 """
@@ -52,7 +52,7 @@ WHY_NOT = {
     "already has": "groups that already have the maximum number of effects",
     "Shared effect": "a shared effect too small to change a size",
 }
-"""What a verdict's reason contains, and the line of the account under which it is counted."""
+"""A part of a verdict's reason → the line of the account under which the verdict is counted."""
 OTHER_REASONS = "other reasons"
 
 
@@ -91,7 +91,7 @@ def _counts(title: str, counts: dict[str, int]) -> Table:
 
 
 def account(settings: Settings, console: Console) -> None:
-    """Print it."""
+    """Print the account."""
     skipped = Skipped()
     lessons = asyncio.run(current(settings, kinds.LESSONS, skipped))
     verdicts = asyncio.run(current(settings, kinds.VERDICTS, skipped))
@@ -102,8 +102,8 @@ def account(settings: Settings, console: Console) -> None:
     console.print(_counts("topic", asyncio.run(_topic_records(settings))))
     console.print(_counts("table", asyncio.run(_table_rows(settings))))
     summaries = [record for record in lessons.values() if isinstance(record, GroupSummary)]
-    # How a trade was left says how it ended, so exits and trims rank by construction; entries are
-    # where a size is chosen.
+    # The way in which a trade was closed already says how it ended, so exits and trims rank high by
+    # construction; sizes are chosen at entries.
     entries = sorted(
         (o for o in overrides.values() if o.action_category == "entry"),
         key=lambda o: (-o.effect, o.override_id),

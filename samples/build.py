@@ -27,7 +27,7 @@ NAME = "us_equities"
 
 
 def trades(market: Market) -> list[Trade]:
-    """Every trade of every rule in every symbol, the open ones too."""
+    """Every trade of every rule in every symbol, including open ones."""
     return [
         trade
         for rule in RULES
@@ -37,7 +37,7 @@ def trades(market: Market) -> list[Trade]:
 
 
 def events(market: Market) -> list[dict[str, Any]]:
-    """The closed trades as events, by time of exit, then id: the order in which a trading system
+    """The closed trades as events, sorted by exit, then id: the order in which a trading system
     would have sent them."""
     prices = {symbol: [c / SCALE for c in close.tolist()] for symbol, close in market.close.items()}
     made = [event(trade, market, prices[trade.symbol]) for trade in trades(market) if trade.closed]
@@ -45,15 +45,15 @@ def events(market: Market) -> list[dict[str, Any]]:
 
 
 def to_jsonl(made: Iterable[dict[str, Any]]) -> bytes:
-    """One event a line, keys sorted."""
+    """One event per line, with sorted keys."""
     return b"".join(
         orjson.dumps(e, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE) for e in made
     )
 
 
 def compress(data: bytes) -> bytes:
-    """A zstd frame without time or name.  Its bytes may differ between versions of the library;
-    what it holds does not."""
+    """A zstd frame without time or name.  Its bytes may differ between versions of the library; its
+    content does not."""
     parameters = zstandard.ZstdCompressionParameters.from_level(
         19, window_log=26, enable_ldm=True, write_checksum=True
     )
@@ -63,7 +63,7 @@ def compress(data: bytes) -> bytes:
 def metadata(
     made: list[dict[str, Any]], source: dict[str, Any], data: bytes, packed: bytes
 ) -> dict[str, Any]:
-    """What travels with the log: where it is from, what it holds, and both check sums."""
+    """The metadata beside the log: its source, its contents, and both checksums."""
     per_trade = sorted(len(e["actions"]) for e in made)
     return {
         "file": f"{NAME}.jsonl.zst",
@@ -98,7 +98,7 @@ def metadata(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code."""
+    """Write or compare the files; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m samples.build", description="Make the sample trade log from real prices."
     )
@@ -136,7 +136,7 @@ def _run(out: Path, check: bool) -> None:
             metadata(made, source, data, packed),
         )
         for each in (found, expected):
-            del each["source"]["package_version"]  # another version with the same files is as good
+            del each["source"]["package_version"]  # another version with the same files will do
         if held != data or found != expected:
             raise BadDataError(
                 f"{log.name} or {description.name} does not match what the script produces.",

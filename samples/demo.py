@@ -40,8 +40,8 @@ SAMPLE = ROOT / "samples" / "us_equities.jsonl.zst"
 SAMPLE_SETTINGS = ROOT / "samples" / "us_equities.env"
 IDLE_TIMEOUT_S = 240
 CUTS, PLACEBOS = 12, 6
-"""Times that the demo learns from the past, and shuffled logs that it learns from: half as many as
-the audit's own, for half the time."""
+"""Number of past times at which the demo learns, and of shuffled logs that it learns from: half of
+the audit's defaults, to take half the time."""
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -116,12 +116,12 @@ def start_dashboard(environment: dict[str, str], port: int, metrics_port: int) -
 
 
 def up() -> None:
-    """Everything from an empty folder to the account; run again, it starts over with empty topics
-    and tables."""
+    """Run the whole demo, from an empty folder to the account.  Run again, it starts over with
+    empty topics and tables."""
     started = time.monotonic()
     down(quiet=True)
     HOME.mkdir(exist_ok=True)
-    AUDIT.unlink(missing_ok=True)  # of an earlier run
+    AUDIT.unlink(missing_ok=True)  # from an earlier run
     with console.status("checking the stack") as line:
         devstack.reset(HOME / "stack")
         info = devstack.up(HOME / "stack", report=line.update)
@@ -192,7 +192,8 @@ def up() -> None:
 
 
 def down(quiet: bool = False) -> None:
-    """Stop the dashboard, the worker and the stack; their data stays until the next `make demo`."""
+    """Stop the dashboard, the worker and the stack; their data are kept until the next `make
+    demo`."""
     processes.stop(DASHBOARD_RECORD, signal.SIGTERM, 10.0)
     processes.stop(WORKER_RECORD, signal.SIGTERM, 30.0)
     devstack.down(HOME / "stack")
@@ -201,7 +202,7 @@ def down(quiet: bool = False) -> None:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["up", "down"])
     {"up": up, "down": down}[parser.parse_args().what]()

@@ -3,9 +3,9 @@ samples.journal`; with `--check` compares.
 
 May touch: samples.*, `us_equities.jsonl.zst` (read only), the file it writes.
 
-A row is a closed trade of the sample: its days, its rule under a trader's name for it, three
-numbers that were known at the close of the day of the decision, and what became of it.  The numbers
-are worked out from the same prices as the sample itself.  Nothing is random: the rows are the last
+A row is a closed trade of the sample: its days, its rule under a name that a trader might use,
+three numbers that were known at the close of the day of the decision, and its result.  The numbers
+are computed from the same prices as the sample itself.  Nothing is random: the rows are the last
 `ROWS` trades by exit.
 """
 
@@ -58,7 +58,7 @@ SETUPS = {
 
 
 def above_average_pct(level: Ints, n: int = 200) -> Floats:
-    """How far each close is above its n-day mean, percent; NaN until there are n."""
+    """How far each close is above its n-day mean, in percent; NaN until there are n closes."""
     out = np.full(len(level), np.nan)
     seen = known(len(level), n)
     out[seen] = (level[seen] * n / window_sum(level, n)[seen] - 1.0) * 100.0
@@ -66,7 +66,7 @@ def above_average_pct(level: Ints, n: int = 200) -> Floats:
 
 
 def rows(prices: Prices) -> Iterator[tuple[Any, ...]]:
-    """The journal's rows, by exit; what was not known yet is empty."""
+    """The journal's rows, sorted by exit; numbers that were not known yet are empty."""
     events = [orjson.loads(line) for line, _, _ in deque(jsonl.lines(str(SAMPLE)), ROWS)]
     day_of = {day: t for t, day in enumerate(prices.days)}
     close = {
@@ -112,7 +112,7 @@ def to_csv(prices: Prices) -> bytes:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code."""
+    """Write or compare the file; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m samples.journal", description="Make the sample journal from the sample log."
     )

@@ -3,10 +3,9 @@ states, ranks.
 
 May touch: the installed data files of the package `skfolio`, numpy.
 
-Every array is aligned with the days and holds at position t only what follows from the closes up to
-and including day t.  Prices are integers (thousandths), sums over windows are therefore exact, and
-everything else is done in a fixed order of operations, so that the figures are the same on every
-machine.
+Every array is aligned with the days; position t depends only on the closes up to and including day
+t.  Prices are integers (thousandths), so sums over windows are exact, and everything else is
+computed in a fixed order, so that the figures are the same on every machine.
 """
 
 from __future__ import annotations
@@ -53,7 +52,8 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class Prices:
-    """Closes: `close` has shape (days, symbols), `index` has shape (days,), both in thousandths."""
+    """Daily closes: `close` has shape (days, symbols), `index` has shape (days,), both in
+    thousandths."""
 
     days: tuple[str, ...]
     symbols: tuple[str, ...]
@@ -62,7 +62,7 @@ class Prices:
 
 
 def load_prices() -> tuple[Prices, dict[str, Any]]:
-    """The closes, and where they are from (package, version, licence, SHA-256 of each file read).
+    """The closes, and their source (package, version, licence, SHA-256 of each file read).
 
     The files are found through the package's metadata and read directly: importing `skfolio` would
     need its dependencies. Raises `ConfigurationError` if it is not installed.
@@ -130,7 +130,7 @@ def lowest(close: Ints, n: int) -> Bools:
 
 
 def growth(close: Ints, n: int) -> Floats:
-    """Close over the close n days before, less one; NaN until there is one."""
+    """Close divided by the close n days before, minus one; NaN until there is one."""
     out = np.full(len(close), np.nan)
     out[n:] = close[n:] / close[:-n] - 1.0
     return out
@@ -149,7 +149,7 @@ def volatility(close: Ints, n: int) -> Floats:
 
 def rsi(close: Ints, n: int) -> Floats:
     """Relative strength index over n days with Wilder's smoothing (Wilder 1978), 0..100; 50 while
-    nothing has moved, NaN before."""
+    nothing has moved, NaN until there are n changes."""
     out = np.full(len(close), np.nan)
     moves = [int(b) - int(a) for a, b in pairwise(close.tolist())]
     if len(moves) < n:
@@ -182,7 +182,8 @@ def states(level: Ints) -> dict[str, Ints]:
 
 
 class Market:
-    """All that is known at each close, for all symbols.  `sectors` maps a symbol to its sector."""
+    """Everything that is known at each close, for all symbols.  `sectors` maps a symbol to its
+    sector."""
 
     def __init__(self, prices: Prices, sectors: dict[str, str] = SECTORS) -> None:
         self.prices = prices
@@ -208,7 +209,8 @@ class Market:
 
     @cached_property
     def sector_states(self) -> dict[str, dict[str, Ints]]:
-        """Of each sector's equally weighted index, rebalanced daily (in millionths, from 1 000)."""
+        """The trend states of each sector's equally weighted index, rebalanced daily (in
+        millionths, from 1 000)."""
         out = {}
         for sector in sorted(set(self.sector.values())):
             members = [

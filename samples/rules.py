@@ -1,4 +1,4 @@
-"""The trading rules: when each one enters, adds and leaves, with the publication it follows.
+"""The trading rules: when each one enters, adds and exits, with the publication it follows.
 
 May touch: samples.market.
 
@@ -51,11 +51,11 @@ class Rule:
     up to `max_buys`."""
     max_buys: int
     add_step: float
-    """An add needs the close this far above (negative: below) the last buy."""
+    """How far above (negative: below) the last buy the close must be for an add."""
     add_wait_days: int
     stop: float
     max_days: int
-    """Trading days after which the position is closed whatever happened."""
+    """Trading days after which the position is closed in any case."""
     overlapping: bool = False
     """Whether a new trade may open while an earlier one of the same rule and stock is open."""
 

@@ -1,10 +1,11 @@
-"""Runs a rule over a stock and keeps the book: fills, costs, stops, take-profits, and the trade's
-path to its result.
+"""Simulate a rule on a stock: fills, costs, stops, take-profits, and each trade's path to its
+result.
 
 May touch: samples.market, samples.rules.
 
-A decision is taken at the close of day t from what is known then, and filled at the close of day t
-+ 1, gaps included.  One decision a day and trade: leave (stop, rule, time), else trim, else add.
+A decision is made at the close of day t from what is known then, and filled at the close of day t +
+1, gaps included.  There is one decision per day and trade: exit (stop, rule, time), else trim, else
+add.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from samples.rules import Rule, Signals
 
 FULL_SIZE_USD = 40_000.0
 COST = 0.0005
-"""Commission, spread and slippage: a fraction of what is traded, per side (5 bps)."""
+"""Commission, spread and slippage: a fraction of the traded amount, per side (5 bps)."""
 DRAWDOWN_FLOOR = 0.01
-"""Least drawdown by which a return is divided: a day's ordinary move, so that a trade which never
-looked back has no endless `rr`."""
+"""Minimum drawdown by which a return is divided: an ordinary day's move, so that a trade without a
+drawdown has a finite `rr`."""
 STALE = 0.001
-"""No entry under this daily volatility: the quotes did not move."""
+"""There is no entry below this daily volatility, at which the quotes do not move."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """An action, decided at the close of day `t`; `size_frac` is of a full position for buys, of
-    the shares held for sales."""
+    """An action, decided at the close of day `t`; `size_frac` is a fraction of a full position for
+    buys, and of the shares held for sales."""
 
     t: int
     state: str
@@ -57,7 +58,8 @@ class Trade:
     last_buy: float = 0.0
     peak: float = 0.0
     next_target: float = 1.0
-    """The gain at which profits are next taken, in distances of the stop; doubles each time."""
+    """The gain at which profits are next taken, in multiples of the stop's distance; doubles each
+    time."""
     closed: bool = False
 
     @property
@@ -84,9 +86,9 @@ class Trade:
 def simulate(market: Market, rule: Rule, symbol: str) -> list[Trade]:
     """All trades of `rule` in `symbol`, in order of entry; the last ones may still be open.
 
-    Trades take turns in the two ways of leaving, so that both are seen in all markets: `target`
-    keeps its first stop and takes profits in thirds; `trail` lets the stop follow the highest close
-    and trims when overheated.
+    Trades alternate between two ways to exit, so that both occur in all markets: `target` keeps its
+    first stop and takes profits in thirds; `trail` lets the stop follow the highest close and trims
+    when overheated.
     """
     close = market.close[symbol]
     prices = [c / SCALE for c in close.tolist()]
@@ -150,10 +152,11 @@ def _decide(
 def summary(trade: Trade, days: tuple[str, ...], prices: list[float]) -> dict[str, Any]:
     """The figures of a closed trade.
 
-    The path is the profit after costs at each close, open shares at market, over all that was
-    bought; `roi` is its end, `max_gain` its highest and `max_drawdown` its greatest fall from a
-    high (both at least 0, starting at 0), and `rr` = roi / max(max_drawdown, DRAWDOWN_FLOOR).
-    `time_to_payback_days` is from the entry to the first close in profit (null: never).
+    The path is the profit after costs at each close, with open shares at market value, divided by
+    all that was bought; `roi` is its end, `max_gain` its highest and `max_drawdown` its greatest
+    fall from a high (both at least 0, starting at 0), and `rr` = roi / max(max_drawdown,
+    DRAWDOWN_FLOOR).  `time_to_payback_days` is from the entry to the first close in profit (null:
+    never).
     """
     first, last = trade.fills[0][0], trade.fills[-1][0]
     bought = sum(shares * price for _, shares, price in trade.fills if shares > 0)
@@ -200,8 +203,8 @@ def _days_between(a: str, b: str) -> int:
 
 
 def actions(trade: Trade, market: Market) -> Iterator[dict[str, Any]]:
-    """The trade's actions as the event has them.  What stays the same during a trade is in its
-    entry context only."""
+    """The trade's actions as the event has them.  Values that do not change during a trade are in
+    its entry context only."""
     for i, d in enumerate(trade.decisions):
         yield {
             "action_id": f"{trade_id(trade, market)}/{i}",

@@ -1,4 +1,4 @@
-"""The browser that pages are looked at with: which one, and what to do where there is none.
+"""The browser for the tests of pages: which one, and what to do if there is none.
 
 May touch: nothing.
 """
@@ -30,12 +30,12 @@ def find_browser() -> str | None:
 
 
 def browser_path() -> str:
-    """As `find_browser`; fails, with what to do, where there is none."""
+    """As `find_browser`; fails with a remedy if there is none."""
     found = find_browser()
     assert found, MISSING
     return found
 
 
-if __name__ == "__main__":  # what `make test` says at its beginning
+if __name__ == "__main__":  # the message at the beginning of `make test`
     if find_browser() is None:
         sys.stderr.write(f"NOTE: {MISSING}\n\n")

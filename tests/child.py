@@ -13,8 +13,8 @@ from app.devstack import processes
 def child(*words: str) -> list[str]:
     """The command line of `python WORDS`, which the kernel ends with the thread that starts it.
 
-    A worker that outlives a killed test run would try to reach a broker that is gone for as long as
-    `EDGELOOP_BROKER_AWAY_S` lets it.
+    Otherwise a worker that outlives a killed test run would try to reach its broker for
+    `EDGELOOP_BROKER_AWAY_S`.
     """
     return processes.launcher_command([sys.executable, *words])
 

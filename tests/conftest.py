@@ -1,5 +1,5 @@
-"""What tests share: the real Kafka and PostgreSQL of the dev stack, and names of their own in it
-for each test."""
+"""Shared by the tests: the real Kafka and PostgreSQL of the dev stack, and unique names in it for
+each test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.settings import Settings
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackInfo]:
-    """A stack in a folder of its own, on free ports, for as long as the test session runs."""
+    """A stack in a folder of its own, on free ports, for the test session."""
     with temporary_stack(tmp_path_factory.mktemp("stack")) as info:
         yield info
 
@@ -34,8 +34,8 @@ def database_schema() -> str:
 
 @pytest.fixture
 def stack_settings(stack: StackInfo, topic_prefix: str, database_schema: str) -> Settings:
-    """Settings of an installation of its own on the shared stack: topics, consumer groups and
-    tables are this test's."""
+    """Settings of an installation on the shared stack, with its own topics, consumer groups and
+    tables."""
     return Settings(
         broker=stack.broker,
         database_url=stack.database_url,

@@ -16,7 +16,7 @@ CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 
 
 class BadName(str):
-    """A header's name that goes out as bytes which are no UTF-8."""
+    """A header's name that is sent as bytes which are not UTF-8."""
 
     __slots__ = ()
 
@@ -31,14 +31,14 @@ READ_HEADERS = (
     ("empty", None),
     ("bytes", b"\xff\x00"),
 )
-"""What is read of them."""
+"""The headers as they are read."""
 
 Record = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
 """Key, value, headers."""
 
 
 def builder(records: Sequence[Record], codec: str, stamp_ms: int) -> _DefaultRecordBatchBuilderPy:
-    """A batch of `records`, as they are."""
+    """A batch of `records`, unchanged."""
     made = _DefaultRecordBatchBuilderPy(2, CODECS[codec], 0, -1, -1, 0, 1 << 30)
     for at, (key, value, headers) in enumerate(records):
         made.append(at, stamp_ms, key, value, list(headers))

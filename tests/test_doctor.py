@@ -1,4 +1,4 @@
-"""What `doctor` asks, it asks at once."""
+"""`doctor` runs its checks concurrently."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEVERAL = ("_control", "_projection")
 
 
 async def test_no_check_waits_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is over only when all have begun, as at a broker that is silent."""
+    """Each check ends only when all have begun, as with a broker that does not answer."""
     all_of_them = asyncio.Barrier(len(ONE) + len(SEVERAL))
 
     async def one(_: Settings) -> Finding:

@@ -87,7 +87,7 @@ def test_agents_are_those_that_there_are() -> None:
 
 
 def test_no_regimes_is_a_signature_too() -> None:
-    """And an empty one that a command hands to a child process stays empty."""
+    """An empty one that a command passes to a child process stays empty."""
     assert Settings.from_environment({"EDGELOOP_REGIME_SIGNATURE": ""}).regime_signature == ()
     none = Settings(regime_signature=())
     assert Settings.from_environment(none.environment()) == none

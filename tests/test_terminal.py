@@ -1,4 +1,5 @@
-"""No control character of a value reaches a terminal; no value is markup, or a formula in CSV."""
+"""No control character in a value reaches a terminal; no value is interpreted as markup, or as a
+formula in CSV."""
 
 from __future__ import annotations
 

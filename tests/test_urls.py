@@ -1,4 +1,4 @@
-"""Addresses with passwords: never shown, and refused in a sentence where written wrongly."""
+"""Addresses with passwords are never shown, and are refused with a message if written wrongly."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from app.audit.bootstrap import Estimate
 from app.audit.document import (
     Decay,
     DoubleCounting,
@@ -22,14 +23,13 @@ from app.audit.document import (
     Weight,
 )
 from app.audit.peers import CALLED
-from app.audit.resample import Estimate
 from app.audit.variants import LEARNERS
 from app.audit.walk_forward import Score
 from app.learning.common.config import LearningConfig
 
 MATERIAL_SHARE = 0.1
-"""A benefit is material from this part of the value of sizing (of the skill of a forecast, of the
-overrides that vote)."""
+"""The part of the value of sizing from which a benefit is material (for forecasts, of the skill;
+for double counting, of the overrides that vote)."""
 YES, NO, UNSURE = "yes", "no", "not enough data"
 AUTO, ON, OFF = "auto", "on", "off"
 COUNTED = {"half-life": "half_life", "shared effects": "shared_effects"}
@@ -290,8 +290,8 @@ def switches(
     always: Mapping[str, Score] = MappingProxyType({}),
     weights: Sequence[Weight] = (),
 ) -> list[Switch]:
-    """The recommended settings with reasons; `always`: by learner, what it would add if always on,
-    compared with its weight by past accuracy."""
+    """The recommended settings with reasons; `always` has, by learner, what it would add if it were
+    always on instead of weighted by its past accuracy."""
     edge = has_edge(settings)
     ours, theirs = settings["integrated"], settings["classic"]
     against = _beyond(theirs).value
@@ -354,11 +354,11 @@ def switches(
 
 
 def _learner(gain: Score, on: Score | None, material: float) -> tuple[str, str]:
-    """The recommended setting of a learner, and why.  Weighted by its record it adds `gain` over
-    off, and always on it would add `on` to that.
+    """The recommended setting of a learner, with the reason.  Weighted by its record it adds `gain`
+    over off; always on, it would add `on` to that.
 
-    A default with a certain cost is never kept, however small the cost; it is replaced by always on
-    only if that gain is material, too.
+    A default that certainly costs something is not kept, however small the cost.  Always on
+    replaces it only if that gain is material, too.
     """
     if gain.value.high < 0:
         return OFF, f"It has a cost: {number(gain.value)} of value per decision."

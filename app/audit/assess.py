@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audit import answers, decay, exploration
+from app.audit.bootstrap import UNKNOWN, Estimate, Resampler
 from app.audit.document import (
     Audit,
     AuditedOverride,
@@ -32,7 +33,6 @@ from app.audit.document import (
 )
 from app.audit.gains import gains
 from app.audit.placebo import counted
-from app.audit.resample import UNKNOWN, Estimate, Resampler
 from app.audit.trades import Refused
 from app.audit.variants import LEARNERS, variants
 from app.audit.walk_forward import (
@@ -68,7 +68,7 @@ def audit(
     skipped: Skipped,
     seconds: float,
 ) -> Audit:
-    """The document of all results in `done`."""
+    """The document made from all results in `done`."""
     cuts = [cut for of_module in done.cuts.values() for cut in of_module]
     judged = summary(cuts)
     draws = Resampler(judged.cut_us, plan.seed)
@@ -150,7 +150,7 @@ def _data(
 
 
 def _exploration(plan: AuditPlan, done: Done) -> Exploration | None:
-    """The estimates from decisions of all modules that logged their draw."""
+    """The estimates from the decisions of all modules whose draw is logged."""
     outcome, parts = plan.config.outcome, []
     for name, module in sorted(plan.modules.items()):
         now = done.now[name]
@@ -376,7 +376,7 @@ def _overrides(now: dict[str, Now]) -> tuple[AuditedOverride, ...]:
 
 
 def effect_curve(effect: decay.TrackedEffect) -> EffectCurve:
-    """The trades of an effect in stretches of equal numbers, and the three forms."""
+    """The trades of an effect in stretches of equal numbers, and the three fitted forms."""
     newest = float(effect.hours[-1])
     parts = np.array_split(
         np.arange(len(effect.hours)), min(STRETCHES, max(1, len(effect.hours) // 5))

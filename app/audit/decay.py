@@ -9,10 +9,10 @@ Uplift of a trade at t (in spans of the effect's trades, from the first): a · f
     linear        f = max(0, 1 − t/T)
     exponential   f = 2^(−t/h)
 
-The two decaying forms have two parameters each, on grids that match (half is gone at h, and at T/2)
-and that end with "not at all".  The amplitude has the same normal prior in all three; the time has
-the same prior over the grid.  All are Bayesian regressions in closed form, so that what is scored
-is the predictive density of a later trade: noise, amplitude and time all uncertain.
+The two decaying forms have two parameters each, on matching grids (half of the edge is gone at h,
+or at T/2) that end with "no decay".  The amplitude has the same normal prior in all three; the time
+has the same prior over the grid.  All are Bayesian regressions in closed form, so that what is
+scored is the predictive density of a later trade: noise, amplitude and time all uncertain.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ Floats = NDArray[np.float64]
 
 FORMS = ("constant", "linear", "exponential")
 HALF_GONE = np.append(np.geomspace(1 / 32, 4.0, 29), np.inf)
-"""When half of the edge is gone, in spans."""
+"""Times at which half of the edge is gone, in spans."""
 STAYS = 0.5
 """Prior weight of "no decay" in the two decaying forms; the rest is uniform in ln(time)."""
 
 
 class TrackedEffect(NamedTuple):
-    """A chosen effect that passed, at a cut: its trades before it and after it.
+    """A chosen effect that passed at a cut: its trades before and after the cut.
 
-    `hours` (n,) exits since 1970, ascending, `uplift` (n,) what each made beyond all other effects,
-    clipped at the group's bounds; `after_us` (m,) decisions after the cut with their trades'
-    `after` (m,) uplift; `noise_sd` of one trade.
+    `hours` (n,) are exits since 1970, ascending; `uplift` (n,) is what each trade made beyond all
+    other effects, clipped at the group's bounds; `after_us` (m,) are decisions after the cut,
+    `after` (m,) the uplift of their trades; `noise_sd` is the standard deviation of one trade.
     """
 
     lesson: Lesson
@@ -58,8 +58,8 @@ class TrackedEffect(NamedTuple):
 
 
 class DecayFit(NamedTuple):
-    """One form fitted: C cells with weights `log_weight`, amplitudes' `mean` and `variance` (C,),
-    `half_gone` (C,) in spans."""
+    """One fitted form: C cells with weights `log_weight`, the amplitude's `mean` and `variance`
+    (C,), and `half_gone` (C,) in spans."""
 
     form: str
     first: float
@@ -70,7 +70,7 @@ class DecayFit(NamedTuple):
     half_gone: Floats
 
     def shape(self, hours: Floats) -> Floats:
-        """(C, N) of the cells at `hours` (N,)."""
+        """The shapes of the cells (C, N) at `hours` (N,)."""
         return shapes(self.form, (hours - self.first) / self.span, self.half_gone)
 
     def curve(self, hours: Floats) -> Floats:
@@ -78,7 +78,7 @@ class DecayFit(NamedTuple):
         return np.asarray(np.exp(self.log_weight) * self.mean @ self.shape(hours))
 
     def log_density(self, hours: Floats, uplift: Floats, noise_sd: float) -> Floats:
-        """(N,) of each trade's uplift, by itself."""
+        """The log predictive density of each trade's uplift by itself (N,)."""
         f = self.shape(hours)
         variance = noise_sd**2 + self.variance[:, None] * f * f
         log_p = -0.5 * (
@@ -88,7 +88,7 @@ class DecayFit(NamedTuple):
 
 
 def shapes(form: str, t: Floats, half_gone: Floats) -> Floats:
-    """f (C, N) at times t (N,) in spans.
+    """The values f (C, N) of a form at times t (N,) in spans.
 
     >>> shapes("linear", np.array([0.0, 1.0, 3.0]), np.array([1.0, np.inf])).tolist()
     [[1.0, 0.5, 0.0], [1.0, 1.0, 1.0]]
@@ -101,7 +101,7 @@ def shapes(form: str, t: Floats, half_gone: Floats) -> Floats:
 
 
 def fit(form: str, hours: Floats, uplift: Floats, noise_sd: float) -> DecayFit:
-    """`form`, of `FORMS`, fitted to trades at `hours` (n,).
+    """Fit `form` (one of `FORMS`) to trades at `hours` (n,).
 
     >>> hours = np.arange(200.0)
     >>> going = fit("exponential", hours, np.exp2(-hours / 50), 0.1)
@@ -126,8 +126,9 @@ def fit(form: str, hours: Floats, uplift: Floats, noise_sd: float) -> DecayFit:
 
 
 class Densities(NamedTuple):
-    """M trades after cuts, each in one effect: `at_us` (M,) of the decision, `log_density` (M, 4)
-    of what it made if the effect is nothing, then by each of `FORMS`; `n_effects` that were fitted.
+    """M trades after cuts, each in one effect: `at_us` (M,) is the time of the decision,
+    `log_density` (M, 4) the log density of its uplift without any effect, then by each of `FORMS`;
+    `n_effects` is the number of fitted effects.
     """
 
     at_us: NDArray[np.int64]
@@ -167,8 +168,8 @@ def together(parts: Sequence[Densities]) -> Densities:
 def effects(
     engine: Engine, known: Mapping[Group, Sequence[Trade]], asked: Sequence[Decision]
 ) -> list[TrackedEffect]:
-    """The effects of `engine`'s judgement that passed, their trades of `known`, and the decisions
-    `asked` that they match."""
+    """The effects that passed in `engine`'s judgement, with their trades in `known` and the
+    decisions of `asked` that they match."""
     passed = {v.lesson_id for v in engine.verdicts() if v.confidence > 0.0}
     lessons = {lesson.lesson_id: lesson for lesson in engine.lessons()}
     of_group: dict[Group, list[Decision]] = {}

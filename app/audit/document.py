@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from app.audit.bootstrap import Estimate
 from app.audit.gains import RegimeGain
-from app.audit.resample import Estimate
 from app.audit.walk_forward import Score
 from edgeloop.overrides import Override
 
@@ -49,8 +49,8 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Placebo(msgspec.Struct, frozen=True, kw_only=True):
-    """`real` overrides now; `counts` after shuffling outcomes, their `mean`, and its `share` of the
-    real ones."""
+    """The number of `real` overrides now; `counts` after shuffling outcomes, their `mean`, and the
+    mean as a `share` of the real number."""
 
     real: int
     counts: tuple[int, ...]
@@ -59,8 +59,8 @@ class Placebo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overlap(msgspec.Struct, frozen=True, kw_only=True):
-    """Of decisions that any override matches: how many match (`matched`), the share that several
-    do."""
+    """Decisions that any override matches: how many overrides match on average (`matched`), and the
+    share of decisions that several match."""
 
     decisions: int
     matched: float
@@ -147,8 +147,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 class Switch(msgspec.Struct, frozen=True, kw_only=True):
     """A setting: its current and its recommended value, with the reason.
 
-    Of a learner also the value per decision that it adds by its record beyond off (`adds`), and
-    that it would add beyond that if it were always on (`always`; null where no record is used).
+    For a learner, also the value per decision that it adds over off when weighted by its record
+    (`adds`), and what it would add to that if it were always on (`always`; null where no record is
+    used).
     """
 
     variable: str
@@ -225,9 +226,9 @@ class AuditedOverride(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """One way of sizing, `scale` times as far from neutral as learned: what it is worth per
-    decision beyond neutral sizes, by three estimates; `decisions` that were sized so, and their
-    effective number under the weights (`effective`, of neutral sizes `effective_neutral`)."""
+    """One way of sizing, `scale` times as far from neutral as learned: three estimates of its value
+    per decision beyond neutral sizes; the number of `decisions` sized so, and their effective
+    number under the weights (`effective`; `effective_neutral` for neutral sizes)."""
 
     name: str
     scale: float
@@ -240,9 +241,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exploration(msgspec.Struct, frozen=True, kw_only=True):
-    """Decisions whose draw is logged, those of them that `explored`, inconsistent ones (`unusable`,
-    left out), and the mean `share` that was meant to explore.  `on_chosen_sizes` is the value of
-    sizing as learned, estimated from outcomes at the learned sizes alone."""
+    """The number of decisions whose draw is logged, of those that `explored`, and of inconsistent
+    ones that are left out (`unusable`); and the mean `share` that was meant to explore.
+    `on_chosen_sizes` is the value of sizing as learned, estimated from outcomes at the learned
+    sizes alone."""
 
     decisions: int
     explored: int

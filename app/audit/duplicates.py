@@ -17,15 +17,16 @@ from app.learning.integrated.sketches import sketches, trade_hashes
 from edgeloop.overrides import Override
 
 CHUNK = 256
-"""Overrides whose trades are held at a time."""
+"""Number of overrides whose trades are held in memory at a time."""
 
 
 def representatives(
     overrides: Iterable[Override], known: Mapping[Group, Sequence[Trade]], jaccard: float
 ) -> dict[str, str]:
-    """Override id → the id of the one that represents it in its group: itself, or the first
-    (by trades, generality, id) of those whose trades in the window are alike on average to
-    `jaccard` at least, as latent factors are made (`app.learning.integrated.factors`)."""
+    """Override id → the id of the override that represents it in its group: itself, or the first
+    (by trades, generality, id) of those whose trades in the window have a mean Jaccard similarity
+    of at least `jaccard`, which is how latent factors are formed
+    (`app.learning.integrated.factors`)."""
     by_group: dict[Group, list[Override]] = {}
     for o in overrides:
         by_group.setdefault((o.pattern_key, o.action_category), []).append(o)

@@ -4,10 +4,10 @@ May touch: nothing but its arguments.
 
 Walk-forward scores sizes by the outcomes of the trades that were taken, as if the outcome of one
 unit did not depend on how many were taken.  Where it does (slippage, fills, what the position
-manager does with a larger position), only decisions that were sized otherwise, with a known
-probability, can show it.  Each decision drew its multiplier m with the propensity p; with u what a
-unit made beyond the baseline, r = m · u.  A policy (so much of the learned distance from neutral)
-would have chosen m*:
+manager does with a larger position), only decisions that were sized differently, with a known
+probability, can show it.  Each decision drew its multiplier m with the propensity p; u is what a
+unit made beyond the baseline, and r = m · u.  A policy (a multiple of the learned distance from
+neutral) would have chosen m*:
 
     w     = 1 / p where m = m*, else 0
     IPS   = mean of w · r                       Horvitz & Thompson 1952
@@ -15,9 +15,9 @@ would have chosen m*:
     DR    = mean of q(m*) + w · (r − q(m))      Robins et al. 1994; Dudík et al. 2011
 
 q is a ridge regression of u on the learned multiplier, the one taken and their product, fitted to
-the other folds (stretches of days).  A policy's worth is its estimate less that of neutral sizes.
-All three are consistent for any q, since the propensities are known; a good q makes DR
-narrower.  Intervals take days as independent (`mean_interval`).
+the other folds (stretches of days).  A policy's worth is its estimate minus that of neutral sizes.
+All three are consistent for any q, since the propensities are known; a good q makes DR narrower.
+Intervals treat days as independent (`mean_interval`).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from app.audit.bootstrap import Estimate
 from app.audit.document import Exploration, Policy
-from app.audit.resample import Estimate
 from app.audit.trades import Decision
 from app.explain.effect import mean_interval
 from app.learning.common.event_time import DAY_US
@@ -42,12 +42,13 @@ Floats = NDArray[np.float64]
 POLICIES = {"half of what is learned": 0.5, "as learned": 1.0, "one and a half times": 1.5}
 FOLDS = 5
 RIDGE = 1e-3
-"""Of the mean square of the columns; it keeps the fit defined where nobody explored."""
+"""The ridge penalty, as a part of the columns' mean square; it keeps the fit defined where no
+decision explored."""
 
 
 class Drawn(NamedTuple):
-    """N decisions: `day` (N,); what was `learned`, the multiplier `taken` and its propensity `p`
-    (N,); `u` (N,) what a unit made beyond the baseline, in units of size."""
+    """N decisions, each array (N,): the `day`, the `learned` multiplier, the one `taken` and its
+    propensity `p`, and `u`, what a unit made beyond the baseline, in units of size."""
 
     day: NDArray[np.int64]
     learned: Floats
@@ -62,9 +63,9 @@ def drawn(
     unit: float,
     outcome: str,
 ) -> tuple[Drawn, int, float]:
-    """The decisions whose draw is logged, how many of those make no sense, and the mean share that
-    explores.  `outcome` says what the decisions' outcome is: a profit (`pnl`) grows with the size,
-    the others are per unit."""
+    """The decisions whose draw is logged, the number of inconsistent ones, and the mean share that
+    explores.  `outcome` names the decisions' outcome: a profit (`pnl`) grows with the size, the
+    others are per unit."""
     rows, unusable, shares = [], 0, []
     for d in decisions:
         if (s := d.sizing) is None:
@@ -87,7 +88,7 @@ def joined(parts: Sequence[Drawn]) -> Drawn:
 
 
 def exploration(found: Drawn, unusable: int, share: float) -> Exploration | None:
-    """What the policies are worth; None where no decision logged a draw."""
+    """The value of each policy; None if no decision logged a draw."""
     if not len(found.u):
         return None
     chosen = found.taken == found.learned
@@ -120,12 +121,14 @@ def _policy(name: str, scale: float, found: Drawn) -> Policy:
 
 
 def weights(wanted: Floats, found: Drawn) -> Floats:
-    """(N,) inverse propensities of the decisions that were sized as `wanted` (N,)."""
+    """The weights (N,): inverse propensities of the decisions that were sized as `wanted` (N,),
+    else 0."""
     return np.where(found.taken == wanted, 1.0 / found.p, 0.0)
 
 
 def _model(found: Drawn) -> Callable[[Floats], Floats]:
-    """q: the multipliers (N,) → what is expected of each decision, from the other folds."""
+    """The function q: multipliers (N,) → the expected outcome of each decision, from the other
+    folds."""
     days = np.unique(found.day)
     fold = np.searchsorted(days, found.day) * FOLDS // max(len(days), 1)
     coefficients = np.zeros((len(found.u), 4))
@@ -150,7 +153,7 @@ def _columns(learned: Floats, taken: Floats) -> Floats:
 
 
 def _self_normalised(w: Floats, w0: Floats, r: Floats, day: NDArray[np.int64]) -> Estimate:
-    """The difference of two ratios; its interval is that of its influence function (delta
+    """The difference of two ratios; the interval comes from its influence function (delta
     method)."""
     total, total0 = float(w.sum()), float(w0.sum())
     if total <= 0.0 or total0 <= 0.0:

@@ -4,15 +4,15 @@ regime.
 May touch: nothing but its arguments.  This does not use the learner's own test, and uses only
 decisions after the cuts.
 
-With c the prediction of effects learned over all regimes for a decision, and e its outcome beyond
-all other predictions, the gain of a regime is the slope of e on c among all of its decisions: those
-that an effect matches against those that none does, so that a regime which is good or bad for every
-trade has no part in it.  If every regime's gain were known, sizing by it would be worth
+Let c be what effects learned over all regimes predict for a decision, and e its outcome beyond all
+other predictions.  The gain of a regime is the slope of e on c over all of its decisions, including
+those that no effect matches; so a regime that is good or bad for every trade has no influence. If
+every regime's gain were known, sizing by it would be worth
 
     ½ Σ_r n_r var_r(c) (gain_r − gain)² / N        more per decision,
 
-with `gain` that of all together.  Measured gains differ by chance alone, which makes this too
-large; the part due to chance is subtracted.
+where `gain` is the gain over all regimes.  Measured gains differ by chance alone, which makes this
+too large; the part due to chance is subtracted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from app.audit.resample import UNKNOWN, Estimate, Resampler
+from app.audit.bootstrap import UNKNOWN, Estimate, Resampler
 from app.audit.walk_forward import MODEL, Judgements
 
 MIN_DECISIONS = 30
@@ -31,8 +31,9 @@ REST = "(rest)"
 
 
 class RegimeGain(msgspec.Struct, frozen=True):
-    """Of one regime: decisions that an effect learned over all regimes matches, the mean size of
-    their predictions, and the gain: the realised part of the prediction."""
+    """One regime: the number of decisions matched by an effect learned over all regimes, the mean
+    absolute prediction for them, and the gain, which is the part of the prediction that was
+    realised."""
 
     regime: str
     decisions: int
@@ -53,8 +54,8 @@ def gains(judged: Judgements, draws: Resampler) -> Gains:
     c = judged.blend
     used = c != 0.0
     if not used.any():
-        # Where all that was learned names its regime, nothing is left for gains; where nothing was
-        # learned, nothing is known of them.
+        # If every effect names its regime, there is nothing left for gains to add; if there are no
+        # effects, the gains are unknown.
         return Gains([], UNKNOWN, Estimate(0.0, 0.0, 0.0) if (judged.own != 0.0).any() else UNKNOWN)
     e = judged.uplift - (judged.multipliers[MODEL] - 1.0 - c)
     names, count = np.unique(judged.regime[used], return_counts=True)
@@ -77,7 +78,8 @@ def gains(judged: Judgements, draws: Resampler) -> Gains:
     if len(inside) < 2:
         worth[:] = np.nan  # one regime has nothing to differ from
     by_chance = float(np.mean(worth[1:]) - worth[0])
-    # What was measured holds once what chance adds, and a draw, which varies about that, twice.
+    # The measured value includes the part due to chance once; a bootstrap draw, which varies about
+    # the measured value, includes it twice.
     attainable = draws.estimate(np.append(worth[0] - by_chance, worth[1:] - 2.0 * by_chance))
     found = [
         RegimeGain(

@@ -33,7 +33,7 @@ PENALTIES = (30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 1e6)
 
 
 class Lesson(NamedTuple):
-    """N known trades by exit and M decisions.
+    """N known trades, sorted by exit, and M decisions.
 
     `seen` (N, D) and `asked` (M, D) are codes of D dimensions, 0 where there is no value; `group`
     and `asked_group` say which pattern and category, −1 for one without a known trade; `uplift`
@@ -56,8 +56,8 @@ def lesson(
     expected: Callable[[SegmentKey], float],
     unit: float,
 ) -> Lesson:
-    """The table of the known trades of these categories; `expected` is the baseline of a segment,
-    `unit` what is one unit of size."""
+    """The table of the known trades of these categories; `expected` gives the baseline of a
+    segment, `unit` is the outcome that makes one unit of size."""
     groups = sorted(group for group in known if group[1] in categories)
     rows = sorted(
         ((trade, i) for i, group in enumerate(groups) for trade in known[group]),
@@ -94,8 +94,8 @@ def lesson(
 
 
 def group_means(table: Lesson) -> Floats:
-    """(M,) the mean of each group, drawn to the mean of all as James & Stein (1961) do, by the
-    positive part with unequal variances."""
+    """The mean of each decision's group (M,), shrunk to the overall mean as by James & Stein
+    (1961): the positive part, with unequal variances."""
     if not len(table.group):
         return np.zeros(len(table.asked_group))
     n = np.bincount(table.group)
@@ -119,8 +119,8 @@ def group_means(table: Lesson) -> Floats:
 
 
 def ridge(table: Lesson) -> Floats:
-    """(M,) ridge regression on the pattern and the values of one and two dimensions; later trades
-    choose its one penalty."""
+    """Predictions (M,) of a ridge regression on the pattern and the values of one and two
+    dimensions; its penalty is the one that predicts later trades best."""
     n = len(table.uplift)
     if n < LEAST_TRADES:
         return np.zeros(len(table.asked_group))
@@ -136,8 +136,8 @@ def ridge(table: Lesson) -> Floats:
         x, asked = x[:, kept], asked[:, kept]
     loss, sums, start = np.zeros(len(PENALTIES)), _sums(x[:0], y[:0]), 0
     for until, end in in_time(n, FOLDS):
-        # What closes just before the later trades does so after they were opened: a strip is left
-        # out.
+        # Trades that close just before the later ones close after these were opened, so a strip of
+        # them is left out.
         stop = until - max(1, until // 50)
         sums, start = _sums(x[start:stop], y[start:stop], sums), stop
         predicted = _predictions(sums, x[until:end], PENALTIES)
@@ -147,22 +147,22 @@ def ridge(table: Lesson) -> Floats:
 
 
 PEERS: dict[str, Callable[[Lesson], Floats]] = {"group means": group_means, "ridge": ridge}
-"""By name what each expects of the decisions, in units of size beyond the baseline."""
+"""By name, the expected outcome of each decision beyond the baseline, in units of size."""
 CALLED = {
     "group means": "a shrunk mean of each group",
     "ridge": "a ridge regression on all dimensions",
 }
-"""What they are, in words."""
+"""The peers in words."""
 
 
 def sized(table: Lesson) -> dict[str, Floats]:
-    """By peer the multipliers (M,) of the decisions, within the product's bounds."""
+    """The multipliers (M,) of the decisions by peer, within the bounds of every multiplier."""
     return {name: multiplier(expect(table)) for name, expect in PEERS.items()}
 
 
 class Slices(NamedTuple):
-    """Columns of ones and zeros: `seen` (N, K) and `asked` (M, K); `dimension` (K,) of those of one
-    dimension, −1 for those of two."""
+    """Columns of ones and zeros: `seen` (N, K) and `asked` (M, K).  `dimension` (K,) is the
+    dimension of a column of one dimension, −1 for a column of two."""
 
     seen: sparse.csr_matrix
     asked: sparse.csr_matrix
@@ -170,8 +170,7 @@ class Slices(NamedTuple):
 
 
 def slices(seen: Ints, asked: Ints, least_of_two: int = LEAST_OF_ONE) -> Slices:
-    """Every value of a dimension and of two, that enough of the rows `seen` have and not all of
-    them."""
+    """The values of one and of two dimensions that enough of the rows `seen` have, but not all."""
     n, m, d = len(seen), len(asked), seen.shape[1]
     top = int(max(seen.max(initial=0), asked.max(initial=0))) + 1
     keys = [(a, a) for a in range(d)] + [(a, b) for a in range(d) for b in range(a + 1, d)]
@@ -210,8 +209,8 @@ def in_time(n: int, folds: int) -> list[tuple[int, int]]:
 
 
 class _Sums(NamedTuple):
-    """Over `n` rows the sums of K columns `x` (K,), of outcomes `y`, and of the products `xx` (K,
-    K) and `xy` (K,)."""
+    """Sums over `n` rows: of K columns `x` (K,), of outcomes `y`, and of the products `xx` (K, K)
+    and `xy` (K,)."""
 
     n: int
     x: Floats
@@ -221,7 +220,7 @@ class _Sums(NamedTuple):
 
 
 def _sums(x: sparse.csr_matrix, y: Floats, before: _Sums | None = None) -> _Sums:
-    """Those of these rows and of the ones `before`."""
+    """The sums over these rows and those in `before`."""
     own = _Sums(
         len(y), np.asarray(x.sum(axis=0)).ravel(), float(y.sum()), (x.T @ x).toarray(), x.T @ y
     )
@@ -233,7 +232,7 @@ def _sums(x: sparse.csr_matrix, y: Floats, before: _Sums | None = None) -> _Sums
 
 
 def _predictions(s: _Sums, asked: sparse.csr_matrix, penalties: tuple[float, ...]) -> Floats:
-    """(M, penalties) what is expected of `asked`; the mean is not penalised."""
+    """The predictions for `asked` (M, penalties); the mean is not penalised."""
     mean, centre = s.y / s.n, s.x / s.n
     gram, wanted = s.xx - s.n * np.outer(centre, centre), s.xy - s.y * centre
     weights = np.empty((len(gram), len(penalties)))

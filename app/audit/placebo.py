@@ -1,12 +1,12 @@
-"""How many overrides would there be if scopes carried no information?  Outcomes change places,
-everything else stays, and it is learned again.
+"""How many overrides would there be if scopes carried no information?  Outcomes are permuted,
+everything else stays, and the learning is repeated.
 
 May touch: nothing but its arguments.
 
-The outcomes of a module's trades, by exit, are cut into stretches that change places as wholes:
-within a stretch they stay neighbours, so that what clusters in time still does, and trades, groups
-and scopes are as they were.  Only which outcome belongs to which scope is broken.  What is learned
-from that is false.
+The outcomes of a module's trades, in the order of exits, are cut into stretches, and whole
+stretches are permuted.  Within a stretch, outcomes stay neighbours, so clusters in time remain;
+trades, groups and scopes are unchanged.  Only the link between outcome and scope is broken, so
+every override learned from such trades is false.
 """
 
 from __future__ import annotations
@@ -25,15 +25,14 @@ from app.learning.engine import Engine
 from edgeloop.overrides import Override
 
 STRETCHES = 24
-"""In how many stretches the window is cut."""
+"""Number of stretches that the outcomes are cut into."""
 SETTINGS = ("integrated", "classic")
 
 Trades = Mapping[Group, Sequence[Trade]]
 
 
 def permutation(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Of n places the places that their outcomes come from: stretches in another order, none where
-    it was.
+    """For each of n places, the place that its outcome comes from: the stretches in another order.
 
     >>> permutation(6, np.random.default_rng(1)).tolist()
     [2, 3, 4, 5, 1, 0]
@@ -54,8 +53,7 @@ def permutation(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
 
 
 def shuffled(known: Trades, seed: int) -> dict[Group, list[Trade]]:
-    """The same trades, whose outcomes have changed places; a trade has one outcome in all of its
-    groups."""
+    """The same trades with permuted outcomes; a trade has the same outcome in all of its groups."""
     outcome = {(t.exit_us, t.trade_id): t.outcome for trades in known.values() for t in trades}
     ordered = sorted(outcome)
     source = permutation(len(ordered), np.random.default_rng(seed))
@@ -69,8 +67,8 @@ def shuffled(known: Trades, seed: int) -> dict[Group, list[Trade]]:
 def overrides_of(
     name: str, known: Trades, config: LearningConfig, home: Collection[Group]
 ) -> dict[str, list[Override]]:
-    """What `SETTINGS` say of these trades.  The formulas of `classic` look at the groups `home`
-    alone."""
+    """The overrides that each of `SETTINGS` learns from these trades.  The formulas of `classic`
+    get the groups `home` only."""
     configs = variants(config)
     found = {}
     for setting in SETTINGS:
@@ -83,5 +81,5 @@ def overrides_of(
 
 
 def counted(overrides: Sequence[Override], categories: Collection[str]) -> int:
-    """Those of `categories` that change a size."""
+    """The number of overrides of `categories` that change a size."""
     return sum(o.multiplier != 1.0 and o.action_category in categories for o in overrides)

@@ -1,5 +1,5 @@
-"""What of a module was known when: the trades that had closed by a time, as far as they are still
-in the window then.
+"""What was known of a module at a time: the trades that had closed by then and were still in the
+window.
 
 May touch: nothing but its arguments.
 """
@@ -17,7 +17,7 @@ from app.learning.common.trade import Trade
 
 
 class Timeline:
-    """A module's trades by exit and its decisions of `categories` by time."""
+    """A module's trades, sorted by exit, and its decisions of `categories`, sorted by time."""
 
     def __init__(self, module: Module, config: LearningConfig, categories: Collection[str]) -> None:
         self._window_us = config.window_us
@@ -43,16 +43,16 @@ class Timeline:
             for group, trades in self._closed.items()
             if group[1] in categories or any(t.home for t in trades)
         }
-        """Groups that a baseline or an answer needs, whatever the way of learning."""
+        """Groups that a baseline or an answer needs, with any learning method."""
 
     @property
     def end_us(self) -> int:
-        """The newest exit, 0 without any."""
+        """The newest exit; 0 if there is none."""
         return max((int(exits[-1]) for exits in self._exits.values()), default=0)
 
     def known(self, cut_us: int) -> dict[Group, list[Trade]]:
-        """Of each group the closes by `cut_us` that its window holds then, of several closes of a
-        trade the one that counts, by exit."""
+        """For each group, the closes up to `cut_us` that its window holds at that time, sorted by
+        exit. Of several closes of a trade, the one that counts."""
         found = {}
         for group, trades in self._closed.items():
             until = int(np.searchsorted(self._exits[group], cut_us, side="right"))
@@ -84,7 +84,7 @@ class Timeline:
 
 
 class Slices:
-    """Which trades of a list have a scope: one table for many questions."""
+    """Which trades of a list have a scope: one table for many queries."""
 
     def __init__(self, trades: Sequence[Trade]) -> None:
         self._n = len(trades)
@@ -96,7 +96,7 @@ class Slices:
         self._single = len(rows) == len(trades)
 
     def members(self, scope: Mapping[str, str]) -> NDArray[np.bool_]:
-        """(T,) the trades of which one action has all of `scope`."""
+        """Whether an action of each trade has all of `scope` (T,)."""
         rows = np.ones(len(self._trade), np.bool_)
         for dimension, value in scope.items():
             if dimension not in self._columns:

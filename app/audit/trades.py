@@ -46,14 +46,14 @@ class Decision(NamedTuple):
 
 @dataclass
 class Module:
-    """All trades of one module, by group, and the decisions in them, each by trade and group
-    according to the close that counts."""
+    """All trades of one module, by group, and the decisions in them.  For each trade and group, the
+    close that counts decides."""
 
     trades: dict[Group, list[Trade]] = field(default_factory=dict)
     _decided: dict[tuple[str, Group], tuple[Trade, list[Decision]]] = field(default_factory=dict)
 
     def add(self, fact: PatternTradeEvent, outcome: str) -> None:
-        """Take a fact in; facts without the outcome do not count.  Raises `ValueError` for one that
+        """Add a fact; facts without the outcome do not count.  Raises `ValueError` for one that
         cannot be read."""
         trade = trade_from_fact(fact, outcome)
         if trade is None:
@@ -80,7 +80,7 @@ class Module:
         self.trades.setdefault(group, []).append(trade)
 
     def decisions(self, categories: Collection[str] = CATEGORIES) -> list[Decision]:
-        """The decisions of these categories, by time."""
+        """The decisions of these categories, sorted by time."""
         found = [
             d
             for (_, group), (_, decisions) in self._decided.items()
@@ -115,7 +115,7 @@ async def read_facts(
     skipped: Skipped,
     progress: Callable[[int], None] = lambda n: None,
 ) -> None:
-    """Have all facts of the log taken; those that cannot be read are added to `skipped`.
+    """Pass all facts of the log to `take`; those that cannot be read are added to `skipped`.
 
     `progress` gets the number of records of each batch.  Raises `UnreachableError` without a
     broker, `ConfigurationError` without the topic.
@@ -138,8 +138,8 @@ async def read_modules(
 
 
 class Refused(NamedTuple):
-    """Closes that would be dead letters: for which reason, how many (`closes`), and the first of
-    them in words."""
+    """Closes that would be dead letters for one reason: the reason, their number (`closes`), and a
+    description of the first."""
 
     reason: str
     closes: int
@@ -153,7 +153,7 @@ def explode_all(
     take: Take,
     progress: Callable[[Closed], None] = lambda closed: None,
 ) -> list[Refused]:
-    """Have the facts of closes taken that files hold; rejected closes are returned by reason, the
+    """Pass the facts of the closes in files to `take`; return the rejected closes by reason, the
     most frequent first.
 
     `now_ms` (since 1970) stands for the records' timestamp: no exit may lie more than a day after

@@ -29,8 +29,8 @@ CLASSIC_MAX_DIMS = 3
 
 
 def variants(config: LearningConfig) -> dict[str, LearningConfig]:
-    """By name: `integrated` (each by its record), `no half-life`, `no regime weights`, `no latent
-    factors`, `no shared effects`, `classic`.
+    """The variants by name: `integrated` (each learner by its record), `no half-life`, `no regime
+    weights`, `no latent factors`, `no shared effects`, `classic`.
 
     >>> list(variants(LearningConfig()))
     ['integrated', 'no half-life', 'no regime weights', 'no latent factors', 'no shared effects', \
@@ -51,7 +51,7 @@ def variants(config: LearningConfig) -> dict[str, LearningConfig]:
 
 
 def always(config: LearningConfig) -> dict[str, LearningConfig]:
-    """By learner of `WEIGHED`: `integrated` with that one on, regardless of its record.
+    """For each learner of `WEIGHED`, `integrated` with that one on, regardless of its record.
 
     >>> [
     ...     (name, made.half_life, made.shared_effects)

@@ -5,16 +5,16 @@ May touch: nothing but its arguments.  No look-ahead: a decision is sized from t
 cut, and was taken after it.  Overrides are meant for the days after the newest trade, then expire:
 a cut answers for those days only.
 
-What sizing is worth: with u what a decision's trade made beyond the baseline, in units of size, and
-p = multiplier − 1, per decision
+The worth of sizing per decision, where u is what the decision's trade made beyond the baseline, in
+units of size, and p = multiplier − 1:
 
     outcome added   cov(p, u)               what sizing one trade more than another has earned
     value           cov(p, u) − var(p)/2    the same, less the cost of the added risk
 
 Means do not count: sizing everything up, or down, is not a skill.  The outcome added grows with any
-exaggeration that is right on average.  The value is greatest where differences of p are the
+exaggeration that is right on average.  The value is greatest where differences of p equal the
 expected differences of u, which is what a multiplier should be (the quadratic score; Brier 1950,
-Gneiting & Raftery 2007): by it settings are compared.
+Gneiting & Raftery 2007); settings are compared by it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audit import decay, peers
+from app.audit.bootstrap import UNKNOWN, Estimate, Resampler
 from app.audit.duplicates import representatives
-from app.audit.resample import UNKNOWN, Estimate, Resampler
 from app.audit.timeline import Timeline
 from app.audit.trades import Decision, Group
 from app.audit.variants import WEIGHED, always, published, variants
@@ -47,10 +47,10 @@ from schemas.lessons import Baseline
 Floats = NDArray[np.float64]
 
 SIZED = ("entry",)
-"""Default categories of judged decisions: an entry knows nothing of its trade, while adds and exits
-depend on how the trade went so far."""
+"""Default categories of judged decisions.  An entry is decided before anything is known of its
+trade, while adds and exits depend on how the trade has gone so far."""
 HORIZON_US = LIFETIME_US
-"""How long after it a cut sizes decisions."""
+"""How long after a cut its overrides size decisions."""
 PROBES = 400
 """Contexts resolved at every cut, to measure how their multipliers change."""
 MODEL = "no regime weights"
@@ -60,14 +60,14 @@ MODEL = "no regime weights"
 class Judgements(NamedTuple):
     """N decisions, what each variant sized them by, and what their trades made.
 
-    `at_us` (N,) decision, `cut_us` (N,) the cut that answers; `uplift` (N,) outcome beyond the
-    baseline known at the cut, in units of size; `regime` (N,) canonical text of the decision's
-    regime; `multipliers`, `matched` by variant (N,): the answer, and how many overrides made it.
-    Of what `MODEL` says `blend` (N,) is the part of effects of slices learned over all regimes,
-    `own` (N,) that of slices which name their regime.  Of `classic`: `distinct` (N,) pieces of
-    evidence among the overrides that match, `merged` (N,) the multiplier if each had one vote.
-    `peers` by peer and `always` by learner that is on whatever its record says: the multipliers
-    (N,).
+    `at_us` (N,) decision, `cut_us` (N,) the cut whose overrides answer; `uplift` (N,) outcome
+    beyond the baseline known at the cut, in units of size; `regime` (N,) canonical text of the
+    decision's regime; `multipliers`, `matched` by variant (N,): the answer, and how many overrides
+    made it.  `blend` and `own` (N,) are two parts of the answer of the variant `MODEL`: the effects
+    of slices learned over all regimes, and those of slices that name their regime.  For `classic`,
+    `distinct` (N,) counts the pieces of evidence among the overrides that match, and `merged` (N,)
+    is the multiplier if each piece had one vote.  `peers` and `always` hold multipliers (N,): by
+    peer, and by the learner that is switched on regardless of its record.
     """
 
     at_us: NDArray[np.int64]
@@ -106,10 +106,10 @@ class Score(msgspec.Struct, frozen=True):
 
 
 def cut_times(decisions: Sequence[Decision], n: int) -> list[int]:
-    """At most `n` times in µs, the first at a third of the decisions, the others so that as many
-    decisions lie between any two.
+    """At most `n` times in µs: the first after a third of the decisions, the others with equal
+    numbers of decisions between them.
 
-    `decisions` by time.
+    `decisions` are sorted by time.
     """
     if not decisions:
         return []
@@ -153,8 +153,8 @@ def judge_cut(
     end_us: int,
     probes: Sequence[Decision] = (),
 ) -> Cut:
-    """Learn what had closed by `cut_us` in module `name`, and hold it against the decisions after
-    it, up to `end_us`.
+    """Learn from the trades of module `name` that had closed by `cut_us`, and size the decisions
+    after it, up to `end_us`.
 
     All variants of `integrated` judge the same lessons, as they would in production.  Peers learn
     from the same trades.
@@ -166,7 +166,7 @@ def judge_cut(
     known = timeline.known(cut_us)
     integrated, classic = Engine(configs["integrated"], name), Engine(configs["classic"], name)
     integrated.fold(known)
-    # The formulas of `classic` know nothing of other groups but the baseline.
+    # The formulas of `classic` use nothing of other groups except the baseline.
     classic.fold({group: trades for group, trades in known.items() if group in timeline.home})
     overrides = published(integrated, classic, configs | weighed)
     readers = {variant: Reader(found) for variant, found in overrides.items()}
@@ -220,8 +220,8 @@ def judge_cut(
 def _merged(
     reader: Reader, lead: Mapping[str, str], asked: Sequence[Decision]
 ) -> tuple[NDArray[np.int64], Floats]:
-    """Of each decision how many different pieces of evidence match, and the multiplier if each
-    speaks once."""
+    """For each decision, how many different pieces of evidence match, and the multiplier if each
+    has one vote."""
     distinct, multipliers = np.zeros(len(asked), np.int64), np.ones(len(asked))
     for i, d in enumerate(asked):
         matched = reader.match(d)
@@ -240,8 +240,8 @@ def _merged(
 def _by_regime(
     overrides: Sequence[Override], signature: Sequence[str], answers: Sequence[Resolution]
 ) -> tuple[Floats, Floats]:
-    """Two parts of each answer: of slices that name no dimension of the signature, which gains
-    could change, and of those that do."""
+    """Two parts of each answer: from slices that name no dimension of the signature, which gains
+    could change, and from slices that do."""
     named = {
         o.override_id: any(name in o.scope for name in signature) for o in overrides if o.scope
     }
@@ -254,7 +254,7 @@ def _by_regime(
 
 
 def baseline_of(baselines: Sequence[Baseline], default: float) -> Callable[[SegmentKey], float]:
-    """What a trade was expected to make, by its segment, whatever its pattern."""
+    """The expected outcome of a trade by its segment, regardless of its pattern."""
     means = {(b.bucket, b.timeframe): b.mean for b in baselines}
 
     def expected(segment: SegmentKey) -> float:
@@ -268,7 +268,7 @@ def baseline_of(baselines: Sequence[Baseline], default: float) -> Callable[[Segm
 
 
 def summary(cuts: Sequence[Cut]) -> Judgements:
-    """Several cuts, of several modules, as one; the decisions by time."""
+    """Several cuts, of several modules, as one; decisions are sorted by time."""
     parts = [cut.judged for cut in cuts]
     names = list(variants(LearningConfig()))
     order = (
@@ -297,7 +297,8 @@ def summary(cuts: Sequence[Cut]) -> Judgements:
 
 
 def values(multiplier: Floats, judged: Judgements) -> Floats:
-    """(N,) what sizing by `multiplier` was worth, decision by decision; their mean is the value."""
+    """What sizing by `multiplier` (N,) was worth, decision by decision (N,); the mean is the
+    value."""
     p, u = multiplier - multiplier.mean(), judged.uplift - judged.uplift.mean()
     return np.asarray(p * u - 0.5 * p * p)
 

@@ -51,10 +51,10 @@ class AuditPlan:
 
 
 class Now(NamedTuple):
-    """The current state of a module: overrides of the categories by variant; of `integrated` its
-    lessons, summaries, verdicts, factors and regime weights, and the effects behind its overrides;
-    by variant how many overrides differ from `integrated`, with the largest difference; by category
-    how far each of its learners counts; and the baselines."""
+    """The current state of a module: overrides of the categories by variant; the lessons,
+    summaries, verdicts, factors and regime weights of `integrated`, and the effects behind its
+    overrides; by variant, how many overrides differ from `integrated`, with the largest difference;
+    by category, how much each learner counts; and the baselines."""
 
     overrides: dict[str, list[Override]]
     lessons: list[Lesson]
@@ -69,8 +69,8 @@ class Now(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The pieces: `cuts` of all modules, `now` by module, `placebos` by setting the overrides of
-    each (all modules together)."""
+    """The results: `cuts` of all modules, `now` by module, and `placebos`: by setting, the number
+    of overrides in each shuffle (all modules together)."""
 
     cuts: dict[str, list[Cut]]
     now: dict[str, Now]
@@ -95,7 +95,7 @@ class _Desk:
         )
 
     def tasks(self) -> list[tuple[str, str, int]]:
-        """(what, module, number), what takes longest first."""
+        """The tasks as (what, module, number), the longest first."""
         names = sorted(self.timelines)
         return [
             *(("now", name, 0) for name in names),
@@ -104,7 +104,7 @@ class _Desk:
         ]
 
     def do(self, what: str, name: str, number: int) -> Cut | Now | dict[str, int]:
-        """One task."""
+        """Do one task."""
         timeline, config, categories = self.timelines[name], self.plan.config, self.plan.categories
         if what == "cut":
             end_us = [*self.cuts, 2**62][number + 1]
@@ -223,8 +223,8 @@ def _do(what: str, name: str, number: int) -> object:
 
 @contextmanager
 def _single_threaded() -> Iterator[None]:
-    """What is started meanwhile finds one thread for linear algebra in its environment, unless
-    something else was asked for."""
+    """Processes started meanwhile get one thread for linear algebra from their environment, unless
+    it says otherwise."""
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update({name: "1" for name, value in before.items() if value is None})
     try:

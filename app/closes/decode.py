@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from app.closes import guards, older
+from app.closes import older_envelope, raw_checks
 from app.closes.errors import NEW_ENVELOPE, DeadLetterError, Paths, dead_letter
 from schemas.events import PositionClosed, ScopeValue, scope_type
 
@@ -46,7 +46,7 @@ def decode(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[An
     try:
         return decode_envelope(value, dimensions)
     except DeadLetterError:
-        return decode_envelope(guards.last_wins(value), dimensions)
+        return decode_envelope(raw_checks.last_wins(value), dimensions)
 
 
 def _decode_new(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[Any], Paths]:
@@ -57,7 +57,7 @@ def _decode_new(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClos
 
 
 def _decode_older(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[Any], Paths]:
-    return older.adapt(value, scope_type(dimensions))
+    return older_envelope.adapt(value, scope_type(dimensions))
 
 
 def _is_older(value: bytes) -> bool:
@@ -66,8 +66,8 @@ def _is_older(value: bytes) -> bool:
     try:
         msgspec.json.decode(value, type=msgspec.Raw)
     except msgspec.DecodeError as error:
-        if guards.has_bad_escape(value):
-            raise guards.bad_text(value) from None
+        if raw_checks.has_bad_escape(value):
+            raise raw_checks.bad_text(value) from None
         raise DeadLetterError("not_json", "$", str(error), type(error).__name__) from None
     try:
         head = _head.decode(value)

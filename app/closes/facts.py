@@ -14,7 +14,7 @@ from msgspec.structs import astuple
 
 from app.closes.decode import decode
 from app.closes.errors import DeadLetterError, Paths
-from app.closes.guards import check_bytes
+from app.closes.raw_checks import check_bytes
 from app.closes.times import canonical_time, epoch_us
 from edgeloop.canonical import CanonicalError
 from edgeloop.pattern_key import canonical_pattern_key, check_module
@@ -28,8 +28,8 @@ OUTCOME_FIELDS = {"rr": "rr", "roi": "roi", "pnl": "pnl_usd"}
 
 
 class Checked(NamedTuple):
-    """A valid close: as it was read, and with what its facts have in a canonical form.  `groups`
-    are its actions by (pattern key, category), in the order of each group's first one."""
+    """A valid close as it was read, with the canonical forms that its facts need.  `groups` are its
+    actions by (pattern key, category), in the order of each group's first one."""
 
     close: PositionClosed[Any]
     module: str
@@ -50,7 +50,8 @@ def check(
     outcome: str,
     max_actions: int | None = None,
 ) -> Checked:
-    """One record of `position_closed`.  Parameters and exceptions as those of `explode`."""
+    """Validate one record of `position_closed`.  Parameters and exceptions are those of
+    `explode`."""
     if value is None:
         raise DeadLetterError("null_value", "$", "The record has no value.")
     check_bytes(value)

@@ -31,8 +31,8 @@ from app.deadletters.marking import marked
 from app.deadletters.redrive import Redrive, plan, send, whole_value
 from app.errors import BadDataError, UsageError
 from app.log.fetcher import Fetcher
-from app.moment import parse_time
 from app.settings import Settings
+from app.time_argument import parse_time
 
 SHOWN_LINES = 400
 """Lines shown of a letter's value, unless --whole is given."""

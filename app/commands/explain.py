@@ -25,8 +25,8 @@ from app.explain.override import explain_override
 from app.explain.page import html
 from app.explain.reading import find_override, read_changes, read_known
 from app.explain.text import show
-from app.moment import parse_time
 from app.settings import Settings
+from app.time_argument import parse_time
 from edgeloop.identity import CATEGORIES
 
 html_option = click.option(

@@ -28,8 +28,8 @@ from app.export.columns import Column, wide
 from app.export.exported import Exported, Filters, Remarks
 from app.export.files import FORMATS, format_of, write
 from app.export.tables import TABLES
-from app.moment import parse_time
 from app.settings import Settings
+from app.time_argument import parse_time
 from edgeloop.identity import CATEGORIES
 
 

@@ -31,7 +31,6 @@ from app.commands.base import (
 from app.commands.sending import ReadBytes, progress, send, sending_options, shift_by
 from app.errors import BadDataError, UsageError
 from app.settings import Settings
-from app.shift import shifted
 from app.sources import Closed, Notes, closes
 from app.sources.cells import QUOTE
 from app.sources.closes import kind_of
@@ -42,6 +41,7 @@ from app.sources.making import joined
 from app.sources.mapping import FIELDS, TableMapping
 from app.sources.mapping_file import load
 from app.sources.survey import Survey, survey, unconfigured_sentence
+from app.time_shift import shifted
 from schemas.kinds import CLOSES
 
 GLANCE = 1_000

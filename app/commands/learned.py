@@ -29,18 +29,18 @@ from app.commands.base import (
     warn_skipped,
 )
 from app.commands.refresh import refreshing
+from app.context_text import context_text
 from app.errors import BadDataError
-from app.explain.spark import curve
+from app.explain.sparklines import curve
 from app.export.exported import Remarks
 from app.export.overrides import overrides_at
+from app.group_filter import matching
 from app.log.bulk_reader import follow
 from app.log.records import UNREADABLE, version_of
 from app.log.skipped import SHOWN, Skipped
 from app.log.snapshot import current, decoder
-from app.matching import matching
-from app.moment import parse_time
 from app.settings import Settings
-from app.words import context_text
+from app.time_argument import parse_time
 from edgeloop.overrides import Override
 from edgeloop.scope import canonical_text
 from schemas import kinds

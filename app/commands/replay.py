@@ -37,8 +37,8 @@ from app.commands.base import (
 from app.errors import ConfigurationError
 from app.replay import promote as promotion
 from app.replay.digest import bare, digest
-from app.replay.live import Live, read_live
 from app.replay.pool import POLL_S
+from app.replay.published import Live, read_live
 from app.replay.run import Report, Result, described, run, source_of_files, work_folder
 from app.replay.shadow import Source, State, names, opened
 from app.replay.span import span_of

@@ -11,12 +11,12 @@ import asyncio
 import click
 
 from app.commands.base import cli, echo, echo_json, handle_errors, json_option, warn_skipped
+from app.context_text import context_text
 from app.errors import UsageError
 from app.log.skipped import Skipped
 from app.log.snapshot import current
-from app.moment import parse_time
 from app.settings import Settings
-from app.words import context_text
+from app.time_argument import parse_time
 from edgeloop.identity import CATEGORIES
 from edgeloop.resolution import resolve as resolve_records
 from schemas import kinds

@@ -22,10 +22,10 @@ from app.errors import BadDataError, UsageError
 from app.log.producer import Producer
 from app.log.records import Outgoing, partition_of
 from app.log.topics import require_one
-from app.moment import parse_time
 from app.settings import Settings
-from app.shift import newest_exit, shifted
 from app.sources import Closed
+from app.time_argument import parse_time
+from app.time_shift import newest_exit, shifted
 from schemas.kinds import CLOSES
 
 BATCH = 2_000

@@ -191,7 +191,7 @@ def _principals(given: tuple[str, ...]) -> dict[str, str]:
 @handle_errors
 def accept(dry_run: bool, yes: bool, as_json: bool) -> None:
     """Accept the log as it is, after topics were created again, partitions were added, the broker
-    was set back, or closes were deleted before they were read.
+    was rolled back, or closes were deleted before they were read.
 
     Versions are offsets.  Where they would decrease, the published records are deleted, and the
     workers publish them again from the closes.  PostgreSQL is refilled as by `rebuild`.

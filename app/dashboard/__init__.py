@@ -7,7 +7,7 @@ the processes of its own pool.
 * `broker`, `database` and `metrics` read the sources repeatedly;
 * `background` has the work that takes seconds (explanations, the learners' record, attribution,
   shadows), done in processes of its own so that pages stay quick;
-* `table`, `heat`, `charts`, `summary` and `words` turn records into what pages show;
-* `guard` decides who may ask; `web` serves the pages, `api` answers programs, `server` runs the
-  process.
+* `table`, `heat`, `charts`, `summary` and `formatting` turn records into what pages show;
+* `access` decides who may send requests; `web` serves the pages, `api` answers programs, `server`
+  runs the process.
 """

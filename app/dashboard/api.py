@@ -15,7 +15,7 @@ from starlette.datastructures import QueryParams
 
 from app.dashboard.state import Dashboard
 from app.errors import UsageError
-from app.moment import parse_time
+from app.time_argument import parse_time
 from edgeloop import __version__
 from edgeloop.identity import CATEGORIES
 from edgeloop.resolution import Resolution
@@ -33,7 +33,7 @@ class ResolvedMatch(msgspec.Struct, frozen=True):
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """The answer to `GET /api/resolve`.  `multiplier` is what to size by, always from 0.3 to 3.0;
+    """The answer to `GET /api/resolve`.  `multiplier` is the size factor, always from 0.3 to 3.0;
     `reason` is matched, no_match, emergency, not_ready, stale or error; unless it is `matched`, the
     multiplier is 1.0.  `age_s`: seconds since the overrides were last known to be current."""
 
@@ -63,8 +63,8 @@ class Question(NamedTuple):
 
 
 def question(query: QueryParams) -> Question:
-    """The question in a query string: `scope[dimension]=value`, as OpenAPI's deepObject has it;
-    empty values are left out.  Raises `UsageError`."""
+    """The question in a query string, with `scope[dimension]=value` in OpenAPI's `deepObject`
+    style; empty values are left out.  Raises `UsageError`."""
     if sum(len(name) + len(value) for name, value in query.multi_items()) > MOST_CHARACTERS * 4:
         raise UsageError("The request is too long.", "Leave out what does not affect the size.")
     pattern, category = query.get("pattern", "").strip(), query.get("category", "").strip()

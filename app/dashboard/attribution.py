@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from app.changes import OverrideChange
 from app.explain.effect import mean_interval, part_of
 from app.explain.known import Known
 from app.explain.reading import read_changes
@@ -26,6 +25,7 @@ from app.learning.common.trade import Rank, SegmentKey, Trade, trade_from_fact
 from app.log.bulk_reader import scan
 from app.log.skipped import Skipped
 from app.log.snapshot import current, decoder, read_fact
+from app.override_changes import OverrideChange
 from app.settings import Settings
 from schemas import kinds
 from schemas.facts import FactAction, PatternTradeEvent

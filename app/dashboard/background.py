@@ -35,8 +35,8 @@ from app.learning.common.event_time import micros_from_text, text_from_micros
 from app.log.skipped import Skipped
 from app.log.snapshot import current
 from app.replay.digest import digest
-from app.replay.live import read_live
 from app.replay.promote import require_finished
+from app.replay.published import read_live
 from app.replay.shadow import opened
 from app.settings import Settings
 from edgeloop.overrides import Override
@@ -46,7 +46,8 @@ from schemas.lessons import GroupSummary, Lesson, LessonVerdict
 T = TypeVar("T")
 
 TRADES = 50
-"""Most trades that an override's page lists, both of those behind it and of those that it sized."""
+"""Maximum number of trades that an override's page lists: of those behind it, and of those that it
+sized."""
 MOST_DIFFERENCES = 100
 
 
@@ -92,7 +93,7 @@ class Compared(msgspec.Struct, frozen=True):
         return self.live_digest == self.shadow_digest
 
 
-# -- what a child process does
+# -- in a child process
 
 
 def behind(settings: Settings, override_id: str) -> Behind:

@@ -23,9 +23,9 @@ from app.settings import Settings
 from schemas.kinds import CLOSES, DEAD_LETTERS, FACTS, LESSONS, OVERRIDES, VERDICTS
 
 MOST_LETTERS = 20
-"""Dead letters shown, the newest ones."""
+"""Number of dead letters shown: the newest ones."""
 MOST_LINES = 60
-"""Lines shown of each: those around the invalid value."""
+"""Lines shown of each dead letter: those around the invalid value."""
 READ_WITHIN_S = 5.0
 STAGES = (
     ("closes received", CLOSES),
@@ -34,7 +34,7 @@ STAGES = (
     ("verdicts judged by override_materializer", VERDICTS),
     ("overrides published", OVERRIDES),
 )
-"""What the newest record of each topic shows to be done."""
+"""What the newest record of each topic shows to have been done."""
 
 
 class RoleLag(msgspec.Struct, frozen=True):

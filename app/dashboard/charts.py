@@ -1,7 +1,7 @@
 """Charts as SVG: shapes and class names only, since the page's policy forbids inline styles.
 
 May touch: nothing but its arguments.  Every chart has a label that says what it shows; the figures
-are in a table beside it or in the label.
+are in the label or in a table beside the chart.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from math import ceil, floor, log10
 
 from markupsafe import Markup, escape
 
+from app.context_text import context_text
 from app.dashboard.attribution import Sum
 from app.dashboard.database import Day, Month
 from app.dashboard.learners import Weighed
@@ -20,14 +21,13 @@ from app.explain.decay import fitted_at
 from app.explain.document import DecayLine, DecayLines, OverrideDocument
 from app.explain.page import FITTED_STEPS
 from app.learning.common.event_time import micros_from_text
-from app.words import context_text
 from edgeloop.overrides import Override
 from edgeloop.resolution import Match
 
 WIDE, HALF, NARROW, SMALL = 1120, 560, 360, 260
 """Widths of drawings, in their own units, chosen so that their text is as large as the page's."""
 MOST_PARTS = 10
-"""Most parts of a size that are drawn one by one."""
+"""Maximum number of parts of a size that are drawn one by one."""
 
 
 def _both(wide: Callable[[int], Markup], width: int) -> Markup:
@@ -51,16 +51,20 @@ class Frame:
         self.parts: list[str] = []
 
     def x(self, share: float) -> float:
+        """The x coordinate of a place from 0 (left) to 1 (right)."""
         return round(self.left + share * (self.width - self.left - 10), 1)
 
     def y(self, value: float) -> float:
+        """The y coordinate of a value of the y axis."""
         return round(10 + (self.high - value) / (self.high - self.low) * (self.height - 36), 1)
 
     def line(self, name: str, points: Sequence[tuple[float, float]]) -> None:
+        """Draw a line of the class `name` through (place, value) points."""
         text = " ".join(f"{self.x(x)},{self.y(y)}" for x, y in points)
         self.parts.append(f'<polyline class="{name}" points="{text}"/>')
 
     def level(self, value: float, text: str, name: str = "grid") -> None:
+        """Draw a horizontal line at `value`, labelled with `text`."""
         y = self.y(value)
         self.parts.append(
             f'<line class="{name}" x1="{self.left}" x2="{self.width - 10}" y1="{y}" y2="{y}"/>'
@@ -79,12 +83,14 @@ class Frame:
             self.level(k * step, text if k else "0", "grid" if k else "axis")
 
     def below(self, share: float, text: str, anchor: str = "middle") -> None:
+        """Write a label below the x axis."""
         self.parts.append(
             f'<text class="tick" x="{self.x(share)}" y="{self.height - 8}"'
             f' text-anchor="{anchor}">{escape(text)}</text>'
         )
 
     def bar(self, name: str, share: float, wide: float, value: float, title: str) -> None:
+        """Draw a bar from zero to `value`; `wide` is its width as a share of the x axis."""
         zero, top = self.y(max(self.low, min(0.0, self.high))), self.y(value)
         y, tall = min(zero, top), max(abs(zero - top), 0.0)
         width = max((self.width - self.left - 10) * wide, 1.0)
@@ -94,12 +100,14 @@ class Frame:
         )
 
     def dot(self, name: str, share: float, value: float, r: float, title: str) -> None:
+        """Draw a dot with the radius `r`, in units of the drawing."""
         self.parts.append(
             f'<circle class="{name}" cx="{self.x(share)}" cy="{self.y(value)}" r="{r:.1f}">'
             f"<title>{escape(title)}</title></circle>"
         )
 
     def svg(self, label: str, name: str = "") -> Markup:
+        """The drawing as an SVG element; `label` describes it to screen readers."""
         return Markup(
             f'<svg class="chart {name}" viewBox="0 0 {self.width} {self.height}" role="img"'
             f' aria-label="{escape(label)}">{"".join(self.parts)}</svg>'

@@ -20,7 +20,7 @@ DAYS = 60
 MONTHS = 24
 MOST_CHANGES = 12
 MOST_VALUES = 200
-"""Most values of a dimension, and most pattern keys, that the form suggests."""
+"""Maximum number of values of a dimension, and of pattern keys, that the form suggests."""
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -57,8 +57,8 @@ class PastChange(msgspec.Struct, frozen=True):
 
 
 class Month(msgspec.Struct, frozen=True):
-    """What the effects in force predicted for the trades of a month, before each of its days, and
-    what these trades made in the predicted direction; per trade, in units of the outcome."""
+    """What the effects in force, before each day of a month, predicted for the trades of that day,
+    and what these trades made in the predicted direction; per trade, in units of the outcome."""
 
     month: str
     trades: int
@@ -189,7 +189,8 @@ async def months(connection: asyncpg.Connection) -> tuple[Month, ...]:
 
 
 async def since(connection: asyncpg.Connection) -> dict[str, str]:
-    """Override id → since when it has been in force without a break, for those in force."""
+    """Override id → the time since which it has been in force without a break; only overrides in
+    force."""
     rows = await connection.fetch(
         "SELECT h.override_id, min(h.published_at) AS at FROM pm_overrides AS o"
         " JOIN pm_overrides_history AS h USING (override_id)"

@@ -1,6 +1,6 @@
 """The last known state of each source: its answer, when it came, and the current error.
 
-May touch: nothing; the clock.
+May touch: the clock.
 
 A source that is away keeps its last value.  Pages show it with its age; a new value or a changed
 error wakes those waiting in `Feed.changed`.

@@ -99,7 +99,7 @@ def step_of(size: float) -> int:
     [-5, -1, 0, 1, 3, 5]
     """
     away = (size - 1.0) / 0.15 if size > 1.0 else (size - 1.0) / 0.10
-    if abs(size - 1.0) < 0.005:  # what is shown as 1.00
+    if abs(size - 1.0) < 0.005:  # sizes that are shown as 1.00
         return 0
     steps = min(STEPS, max(1, round(abs(away))))
     return steps if away > 0 else -steps

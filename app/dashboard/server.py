@@ -15,14 +15,14 @@ from types import FrameType
 
 import uvicorn
 
-from app.dashboard.guard import is_loopback
+from app.dashboard.access import is_loopback
 from app.dashboard.state import Dashboard, Options
 from app.dashboard.web import Site
 from app.errors import ConfigurationError, UnreachableError, UsageError
 from app.settings import Settings
 
 LEAST_TOKEN = 16
-"""Least length of a token."""
+"""Minimum length of a token."""
 STOP_WITHIN_S = 3
 
 

@@ -18,11 +18,11 @@ from typing import Any
 import msgspec
 
 from app.audit.document import Audit
-from app.changes import expired
 from app.dashboard import background, broker, database, metrics
 from app.dashboard.feed import Feed
 from app.dashboard.polling import poll
 from app.errors import BadDataError, ConfigurationError, UnreachableError
+from app.override_changes import expired
 from app.settings import Settings
 from edgeloop.book import OverrideBook
 from edgeloop.overrides import Override
@@ -30,7 +30,7 @@ from edgeloop.overrides import Override
 KNOWN_FOR_S = 15.0
 """Seconds without an answer after which the broker counts as away; the book asks every five."""
 KEPT = 64
-"""Most explanations that are kept until something changes."""
+"""Maximum number of explanations that are kept until something changes."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from app.audit.document import Audit, Curve
-from app.dashboard import words
+from app.dashboard import formatting
 from app.dashboard.attribution import Helped
 from app.dashboard.feed import Feed, Reading
 from edgeloop.overrides import Override
@@ -40,13 +40,13 @@ class Trouble(NamedTuple):
 
 
 def helping(helped: Helped | None, audit: Reading[Audit] | None) -> Answer:
-    """Whether it helps: by what applied overrides have earned, else by the audit, if there is
-    one."""
+    """Whether it helps: judged by what applied overrides have earned, else by the audit, if there
+    is one."""
     if helped is not None and helped.total.trades:
         t = helped.total
         text = (
             f"Sizing by overrides has added {t.added:+,.2f} {helped.outcome} against the neutral"
-            f" size, over {words.plural(t.trades, 'closed trade')}"
+            f" size, over {formatting.plural(t.trades, 'closed trade')}"
         )
         if t.low is None or t.high is None:
             return Answer("unsure", "Too early to say", f"{text}, all of one day.")
@@ -65,14 +65,14 @@ def helping(helped: Helped | None, audit: Reading[Audit] | None) -> Answer:
 
 
 def _walked(audit: Audit) -> Answer:
-    """Whether it helps, by the audit: what sizing past decisions would have been worth."""
+    """Whether it helps, judged by the audit: what sizing past decisions would have been worth."""
     value = next((s.score.value for s in audit.settings if s.name == "integrated"), None)
     if value is None or not audit.data.judged:
         return Answer("unsure", "Not shown", audit.headline)
     text = (
-        f"Learned at {audit.data.cuts} past times and asked for the {audit.data.judged:,} decisions"
-        f" that followed, sizing would have been worth {value.value:+.3f} each, in units of size"
-        f" (90 % interval {value.low:+.3f} to {value.high:+.3f})."
+        f"Learned at {audit.data.cuts} past times and applied to the {audit.data.judged:,}"
+        f" decisions that followed, sizes would have been worth {value.value:+.3f} per decision, in"
+        f" units of size (90 % interval {value.low:+.3f} to {value.high:+.3f})."
     )
     if not audit.edge:
         return Answer("unsure", "Not shown", text)
@@ -93,16 +93,16 @@ def alive(feed: Feed) -> Answer:
     behind = [lag for lag in lags or () if lag.seconds is not None and lag.seconds > BEHIND_S]
     pending = sum(lag.records for lag in lags or ())
     if workers is not None and not joined:
-        waiting = f"; {words.plural(pending, 'record')} under way" if pending else ""
+        waiting = f"; {formatting.plural(pending, 'record')} under way" if pending else ""
         text = f"No worker has joined{waiting}. Start one: `faust -A app worker`."
         return Answer("bad", "No worker", text)
-    at = words.plural(len(joined), "worker")
+    at = formatting.plural(len(joined), "worker")
     if behind:
         worst = max(behind, key=lambda lag: lag.seconds or 0.0)
-        text = f"{worst.role} is {words.span(worst.seconds)} behind. {at.capitalize()}."
+        text = f"{worst.role} is {formatting.span(worst.seconds)} behind. {at.capitalize()}."
         return Answer("unsure", "Behind", text)
     if pending:
-        return Answer("good", "Yes", f"{at}; {words.plural(pending, 'record')} under way.")
+        return Answer("good", "Yes", f"{at}; {formatting.plural(pending, 'record')} under way.")
     return Answer("good", "Yes", f"{at.capitalize()}; every record is processed.")
 
 

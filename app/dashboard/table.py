@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from app.context_text import context_text
 from app.learning.common.event_time import DAY_US, micros_from_text
-from app.words import context_text
 from edgeloop.identity import CATEGORIES
 from edgeloop.overrides import Override
 from edgeloop.scope import canonical_text

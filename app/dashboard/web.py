@@ -30,12 +30,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope as AsgiScope
 
-from app.dashboard import api, charts, heat, summary, table, words
-from app.dashboard.guard import Guard
+from app.context_text import context_text
+from app.dashboard import api, charts, formatting, heat, summary, table
+from app.dashboard.access import Guard
 from app.dashboard.state import Dashboard
 from app.errors import EdgeloopError, MissingError, UsageError
 from app.explain.sections import sections
-from app.words import context_text
 from edgeloop.identity import CATEGORIES
 from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER
 
@@ -43,7 +43,7 @@ STATIC = Path(__file__).parent / "static"
 BEAT_S = 5.0
 """Seconds after which an open page gets an update, whether or not something changed."""
 LEAST_S = 1.0
-"""Shortest time between two updates of a page, in seconds."""
+"""Minimum time between two updates of a page, in seconds."""
 SHOWN_APART = ("Evidence", "Over time", "History", "Realised effect")
 """Sections of an explanation that have a place of their own on an override's page."""
 PAGES = (
@@ -54,7 +54,7 @@ PAGES = (
     ("/health", "Health"),
 )
 _STATUSES: dict[type[EdgeloopError], int] = {MissingError: 404, UsageError: 422}
-"""Errors that mean that there is nothing to show, or that the request is invalid; all others are
+"""Errors which say that there is nothing to show or that the request is invalid; all others are
 failures."""
 View = Callable[[Request], Awaitable[Response]]
 
@@ -88,14 +88,14 @@ def environment() -> Environment:
         "pairs",
         "prose",
     ):
-        made.filters[name] = getattr(words, name)
-    made.filters["plural"] = words.plural
+        made.filters[name] = getattr(formatting, name)
+    made.filters["plural"] = formatting.plural
     made.filters["context_text"] = context_text
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(STATIC.iterdir())))
     made.globals.update(
         pages=PAGES,
         charts=charts,
-        words=words,
+        words=formatting,
         ask_link=ask_link,
         least=MIN_MULTIPLIER,
         most=MAX_MULTIPLIER,

@@ -1,4 +1,4 @@
-"""Held closes approved: the approval goes into the control log, then the close is sent again.
+"""Approve held closes: the approval goes into the control log, then the close is sent again.
 
 May touch: the broker: reads `position_closed.dlq` and `position_closed`, writes `edgeloop_control`
 and `position_closed`.

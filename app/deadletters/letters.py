@@ -23,7 +23,7 @@ from app.stages.admission import held_revision
 from schemas.kinds import DEAD_LETTERS
 
 FOREIGN = "(none)"
-"""The reason of a record that has no such header: something else than ingest wrote it."""
+"""The reason of a record without such a header: another program than ingest wrote it."""
 
 
 class Place(NamedTuple):
@@ -55,9 +55,9 @@ def parse_place(text: str) -> Place:
 class Letter:
     """One dead letter without its value.
 
-    `source` is where the close was; of a value that was cut, `length` (bytes) and `sha256` are
-    those of the whole; `key_length` is that of a key that was cut; `written_ms` is when the
-    letter was written, `source_ms` the close's own Kafka timestamp.
+    `source` is where the close was; `length` (bytes) and `sha256` are those of the whole value
+    where it was cut, `key_length` is that of a key that was cut; `written_ms` is when the letter
+    was written, `source_ms` the close's own Kafka timestamp.
     """
 
     place: Place
@@ -115,9 +115,9 @@ def letter_of(record: ConsumerRecord) -> Letter:
 class Wanted:
     """A filter of letters: every condition that is set must match.
 
-    `path` fits its beginning, or the whole where it has `*` (anything) or `?` (one character);
-    times are milliseconds since 1970 of the close's own Kafka timestamp, from `since_ms` on and
-    before `until_ms`.
+    `path` matches the beginning of a letter's path, or all of it where it has `*` (anything) or `?`
+    (one character); times are milliseconds since 1970 of the close's own Kafka timestamp, from
+    `since_ms` on and before `until_ms`.
     """
 
     reasons: Collection[str] = ()
@@ -161,7 +161,7 @@ def path_fits(pattern: str, path: str) -> bool:
 
 def problem_now(value: bytes | None, at_ms: int, settings: Settings) -> DeadLetterError | None:
     """The validation error of `value` under these settings, for a record with the timestamp
-    `at_ms`; None if it would become facts, or meet a quota that only a worker knows."""
+    `at_ms`; None if it would become facts, or would meet a quota that only a worker knows."""
     try:
         facts = explode(
             value,

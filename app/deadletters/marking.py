@@ -1,4 +1,4 @@
-"""The value of a dead letter for people: indented, with the offending value marked.
+"""Show the value of a dead letter: indented, with the invalid part marked.
 
 May touch: nothing but its arguments.
 """
@@ -15,15 +15,15 @@ from edgeloop.canonical import member
 
 MARK = "   ◀── "
 EXCERPT_BYTES = 400
-"""Shown on either side of a place in what is not JSON."""
+"""Number of bytes shown on either side of the error in a value that is not JSON."""
 _LAST_STEP = re.compile(r"(\.[^.\[\]]+|\[[^\[]*\])$")
 MAX_TEXT = 200
-"""Longer texts are shown by their beginning."""
+"""Only the beginning of longer texts is shown."""
 
 
 def marked(value: bytes | None, path: str, reason: str, exception: str) -> list[str]:
-    """Lines of `value`, the one at `path` (or of the nearest thing there is around it) ending with
-    the reason.
+    """The lines of `value`; the line at `path`, or at the nearest existing part around it, ends
+    with the reason.
 
     >>> print("\\n".join(marked(b'{"a": {"b": 1}, "c": []}', "$.a.b", "wrong_type", "")))
     {
@@ -51,7 +51,7 @@ def marked(value: bytes | None, path: str, reason: str, exception: str) -> list[
 
 
 def _ancestors(path: str) -> Iterator[str]:
-    """The path, then what is around it, up to `$`."""
+    """The path, then the paths around it, up to `$`."""
     while path:
         yield path
         step = _LAST_STEP.search(path)

@@ -1,4 +1,4 @@
-"""Dead letters sent to `position_closed` again: the same bytes under the same key, each once.
+"""Resend dead letters to `position_closed`: the same bytes under the same key, each once.
 
 May touch: the broker: reads `position_closed.dlq` and `position_closed`, writes `position_closed`.
 
@@ -7,13 +7,13 @@ May touch: the broker: reads `position_closed.dlq` and `position_closed`, writes
 2. `position_closed` is read from the time of the oldest wanted letter on.  A record that was sent
    again carries the header `redriven.from` with the place of its letter; that letter, and any other
    of the same source (a crash writes a letter twice), is done.
-3. What is left is sent, with that header, in the order of the letters, to the partition that the
-   close was in.  A key that was cut is sent as the letter has it: any key will do.
+3. The remaining letters are sent, with that header, in their order, to the partition that the close
+   was in.  A key that was cut is sent as the letter has it: any key will do.
 
-So running it again, also after a crash in the middle, sends nothing twice.  A letter that was sent
-again and refused again is a new letter, whose source is the new record: it can be sent again on its
-own, and one run never sees what it sends itself.  Two runs at once would both send; as with any
-redelivery the trades count once all the same.
+So running it again, even after a crash in the middle, sends nothing twice.  A close that was sent
+again and refused again is a new letter, whose source is the new record: it can be sent again by
+itself, and a run never sees the letters that it causes.  Two runs at once would both send; as with
+any redelivery, each trade still counts once.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Redrive:
     """What would be done with the matching letters.
 
     `send` in their order; `refused` counts, by reason, those that would be rejected again (not in
-    `send` unless all were asked for); `already` were sent again before; `gone` are cut letters
-    whose whole value is no longer in `position_closed`; `too_large` are those whose whole value
-    fits no record of ours; `left` are those beyond the limit.
+    `send` unless all were asked for); `already` were resent before; `gone` are cut letters whose
+    whole value is no longer in `position_closed`; `too_large` are those whose whole value does not
+    fit into a record; `left` are those beyond the limit.
     """
 
     wanted: int = 0
@@ -100,7 +100,7 @@ async def plan(
                     made.gone.append(letter)
                     continue
                 if len(value) + len(letter.key or b"") > MAX_RECORD_BYTES:
-                    made.too_large += 1  # it came in compressed
+                    made.too_large += 1  # it had arrived compressed
                     continue
                 problem = problem_now(value, now_ms, settings)
                 reason = None if problem is None else problem.reason

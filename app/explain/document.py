@@ -22,7 +22,7 @@ class SegmentLine(msgspec.Struct, frozen=True):
 
 
 class TradeLine(msgspec.Struct, frozen=True):
-    """One trade: its outcome, and that beyond its segment's baseline."""
+    """One trade: its outcome, and its outcome beyond its segment's baseline."""
 
     trade_id: str
     exit_ts: str
@@ -54,7 +54,7 @@ class EvidenceLines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SliceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """Another slice of the group that was considered.  `relation` is alias (exactly the same
+    """A further slice of the group that was considered.  `relation` is alias (exactly the same
     trades), parent (part of the scope), child (the scope and more) or beside (neither, and chosen).
     `statistic` is its |z|, signed where it was not chosen."""
 
@@ -87,11 +87,12 @@ class SearchLines(msgspec.Struct, frozen=True, kw_only=True):
 class WeighingLines(msgspec.Struct, frozen=True, kw_only=True):
     """How the chosen and the shared effects of a group were combined in the effect.
 
-    `part` is selected (passes alone) or shared (one of many that count together).  Its
-    trades average `mean` more than the group's, of which `shared` remains given all other slices:
-    the share `kept`; None without a shared effect.  `half_life` and `shared_effects` are these
-    learners' weights, `own_half_life` that of the half-life of a selected slice, given its own
-    trades (else None), `open` the evidence that the groups of its category have any edge; 0 to 1.
+    `part` is selected (passes alone) or shared (one of many that count together).  Its trades
+    average `mean` more than the group's; given all other slices, `shared` of that remains, which is
+    the share `kept` (None without a shared effect).  The weights, from 0 to 1: `half_life` and
+    `shared_effects` are those of these learners; `own_half_life` is that of a selected slice's
+    half-life, given its own trades (else None); `open` is the evidence that the groups of its
+    category have any edge.
     """
 
     part: str
@@ -193,11 +194,11 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
 
     `n` trades with `n_actions` such actions; `mean_uplift` is the mean outcome beyond the segments'
     baselines, with its 90 % interval `low` to `high` (null with fewer than two days).  `promised`
-    is what the override predicted for them, `promised_by_all` that of all overrides that their
-    actions name, each as of the action's time; `made` is the realised outcome relative to the group
-    without its effects, with its 90 % interval.  `added` is the outcome that its sizing added: the
-    sum of (its part of the size − 1) · uplift.  For `n_assumed` trades, no version of the override
-    before the action is known; the earliest known one is used.
+    is what the override predicted for them, `promised_by_all` what all overrides that their actions
+    name predicted, each as of the action's time; `made` is the realised outcome relative to the
+    group without its effects, with its 90 % interval.  `added` is the outcome that its sizing
+    added: the sum of (its part of the size − 1) · uplift.  For `n_assumed` trades, no version of
+    the override before the action is known; the earliest known one is used.
     """
 
     n: int
@@ -248,7 +249,7 @@ class OverrideDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="kin
 
 
 class IgnoredKey(msgspec.Struct, frozen=True):
-    """A key of the given scope that does not count, and why."""
+    """A key of the given scope that does not count, with the reason."""
 
     name: str
     value: str
@@ -315,8 +316,8 @@ class ValueLine(msgspec.Struct, frozen=True):
 class ContextDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="context"):
     """Why a context resolves to what it does.
 
-    `pattern_key` is canonical, null where `asked` has no such form.  `scope` is what counts of the
-    scope that was given.  `n_group` trades are in the group's window (null: there is no such
+    `pattern_key` is canonical, null where `asked` has no such form.  `scope` is the part of the
+    given scope that counts.  `n_group` trades are in the group's window (null: there is no such
     group); `n_context` of them match the whole scope.
     """
 

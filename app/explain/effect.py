@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from app.changes import OverrideChange
 from app.explain.document import Attribution
 from app.explain.known import Counted, Known
 from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
+from app.override_changes import OverrideChange
 from edgeloop.overrides import Override
 from edgeloop.resolution import resolve
 from schemas.facts import FactAction
@@ -123,8 +123,8 @@ def part_of(
 
 
 def _held_at(changes: Iterable[OverrideChange], at_us: int) -> tuple[Override | None, bool]:
-    """The override by the last change before `at_us`; and whether the earliest known change was
-    used instead.  An action may name an override that was just being retired: then its last content
+    """The override after the last change before `at_us`, and whether the earliest known change was
+    used instead.  An action may name an override that had just been retired: then its last content
     counts.
     """
     before: Override | None = None

@@ -1,4 +1,5 @@
-"""What an explanation needs to know of a module: its published records, and the facts of one group.
+"""What an explanation needs to know about a module: its published records, and the facts of one
+group.
 
 May touch: nothing but its arguments.
 """
@@ -9,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from app.changes import OverrideChange
 from app.learning.common.baselines import SegmentBaselines, module_baseline, segment_baselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.size_unit import unit_of_size
 from app.learning.common.trade import Scope, SegmentKey, Trade, trade_from_fact
 from app.learning.common.window import GroupWindow
 from app.learning.integrated.judge import IntegratedMaterializer, Standings
+from app.override_changes import OverrideChange
 from edgeloop.identity import slice_id
 from schemas.facts import FactAction, PatternTradeEvent
 from schemas.lessons import (
@@ -38,8 +39,8 @@ class Counted:
 
 @dataclass(frozen=True)
 class Known:
-    """All of one module, by id where there are ids; `days`, `facts` and `changes` at least of the
-    group in question.
+    """Everything about one module, by id where there are ids; `days`, `facts` and `changes` cover
+    at least the group in question.
 
     `facts` may hold several closes of a trade, in any order.  `notes` are sentences on what may be
     missing.

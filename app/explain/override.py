@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from app.changes import OverrideChange, expired
 from app.errors import MissingError
 from app.explain.decay import decay_lines
 from app.explain.document import (
@@ -32,6 +31,7 @@ from app.learning.common.segments import segment_order
 from app.learning.integrated.netting import weight_of_movement
 from app.learning.integrated.prior_share import between
 from app.learning.integrated.quality_metrics import METRICS
+from app.override_changes import OverrideChange, expired
 from edgeloop.identity import group_id, slice_id
 from edgeloop.overrides import Override
 from edgeloop.scope import canonical_text
@@ -144,7 +144,7 @@ def _mean(values: list[float]) -> float | None:
 
 
 def _shift(known: Known, override: Override, lesson: Lesson | None) -> float:
-    """What is added to the uplifts of the history.
+    """The number that is added to the uplifts of the history.
 
     0, except for a whole group, whose days are not yet relative to its baseline.  The judgement
     does the same.

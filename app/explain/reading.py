@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app import changes
-from app.changes import OverrideChange
+from app import override_changes
 from app.errors import MissingError
 from app.explain.known import Known
 from app.learning.common.trade import Rank, Trade, trade_from_fact
@@ -19,6 +18,7 @@ from app.log.bulk_reader import scan
 from app.log.records import partition_of
 from app.log.skipped import Skipped
 from app.log.snapshot import current, decoder, read_fact
+from app.override_changes import OverrideChange
 from app.settings import Settings
 from schemas import kinds
 from schemas.facts import PatternTradeEvent, group_key
@@ -50,14 +50,14 @@ class Found:
     action_category: str
 
 
-async def read_changes(settings: Settings) -> changes.KnownChanges:
-    """Every change of any override.  Raises as `app.changes.read` does, and `ConfigurationError`
-    without the topics of `READ`."""
+async def read_changes(settings: Settings) -> override_changes.KnownChanges:
+    """Every change of any override.  Raises as `app.override_changes.read` does, and
+    `ConfigurationError` without the topics of `READ`."""
     await topics.require_existence(settings, READ)
-    return await changes.read(settings, Skipped())
+    return await override_changes.read(settings, Skipped())
 
 
-def find_override(held: changes.KnownChanges, prefix: str) -> Found:
+def find_override(held: override_changes.KnownChanges, prefix: str) -> Found:
     """The one override whose id begins with `prefix`, in force or not.  Raises `MissingError` if
     there is none, or more than one."""
     records = {
@@ -82,7 +82,7 @@ def find_override(held: changes.KnownChanges, prefix: str) -> Found:
 
 async def read_known(
     settings: Settings,
-    held: changes.KnownChanges,
+    held: override_changes.KnownChanges,
     module: str,
     pattern_key: str,
     category: str,

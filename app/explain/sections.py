@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from app.context_text import context_text
 from app.explain.document import (
     Attribution,
     ContextDocument,
@@ -16,7 +17,6 @@ from app.explain.document import (
     DifferenceLine,
     OverrideDocument,
 )
-from app.words import context_text
 
 BAR_CELLS = 20
 """Characters of the longest bar."""

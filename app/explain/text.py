@@ -11,7 +11,7 @@ from rich.text import Text
 
 from app.explain.document import ContextDocument, OverrideDocument
 from app.explain.sections import sections
-from app.explain.spark import history
+from app.explain.sparklines import history
 
 
 def show(document: OverrideDocument | ContextDocument, console: Console) -> None:

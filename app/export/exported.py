@@ -1,4 +1,4 @@
-"""What an exported table is: its columns, its rows, and which records of them are wanted.
+"""What an exported table is: its columns, its rows, and the filter of its records.
 
 May touch: nothing but its arguments.
 """
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from app.export.columns import Column, column
+from app.group_filter import matching
 from app.log.skipped import Skipped
-from app.matching import matching
 from app.settings import Settings
 
 
 class Filters(NamedTuple):
-    """Which records are wanted: of this module, pattern key (may end in `*`) and category;
-    `as_of_us` applies to overrides alone."""
+    """The filter: records of this module, pattern key (may end in `*`) and category; `as_of_us`
+    applies to overrides only."""
 
     module: str | None = None
     pattern: str | None = None
@@ -42,7 +42,8 @@ Rows = AsyncIterator[Any]
 
 @dataclass(frozen=True)
 class Remarks:
-    """What a table may lack: `notes` are sentences, `skipped` the records that cannot be read."""
+    """What may be missing in a table: `notes` are sentences, `skipped` the records that cannot be
+    read."""
 
     notes: list[str] = field(default_factory=list)
     skipped: Skipped = field(default_factory=Skipped)

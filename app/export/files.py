@@ -24,11 +24,11 @@ FORMATS = ("parquet", "csv")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 BATCH = 10_000
-"""Rows that are held before they are written: also the size of Parquet's row groups."""
+"""Number of rows that are held before they are written; also the size of Parquet's row groups."""
 
 
 def format_of(out: str, chosen: str | None) -> str:
-    """The format of `out`: what was chosen, else what its name ends in.  Raises `UsageError`.
+    """The format of `out`: the chosen one, else by the ending of its name.  Raises `UsageError`.
 
     >>> format_of("lessons.parquet", None), format_of("-", None)
     ('parquet', 'csv')
@@ -59,8 +59,8 @@ async def write(
     force: bool = False,
     progress: Callable[[int], None] = lambda n: None,
 ) -> int:
-    """Write what `columns` read of `rows` to `out` (`-`: standard output); returns the number of
-    rows.
+    """Write the cells that `columns` read from `rows` to `out` (`-`: standard output); returns the
+    number of rows.
 
     The file appears whole, under its name, when all is written, and not at all if anything fails.
     Raises `UsageError` if it is there already, unless `force`, and `ConfigurationError` if it
@@ -110,7 +110,7 @@ def _opened(out: str, force: bool) -> Iterator[IO[bytes]]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(name, 0o666 & ~_umask())  # a temporary file is its owner's alone
+        os.chmod(name, 0o666 & ~_umask())  # only its owner may read a temporary file
         os.replace(name, target)
     except OSError as error:
         raise ConfigurationError(
@@ -145,7 +145,7 @@ class _Csv:
 
     def close(self) -> None:
         self._text.flush()
-        self._text.detach()  # the stream is another's to close
+        self._text.detach()  # whoever opened the stream closes it
 
 
 def _csv_cell(cell: Any) -> Any:
@@ -155,8 +155,8 @@ def _csv_cell(cell: Any) -> Any:
 
 
 def inert(text: str) -> str:
-    """`text` with an apostrophe before it where a spreadsheet would take it as a formula: it begins
-    with = + - @, a tab or a carriage return, and is no number.
+    """`text`, with an apostrophe before it where a spreadsheet would take it for a formula: it
+    begins with = + - @, a tab or a carriage return, and is not a number.
 
     >>> inert("=1+1"), inert("-3"), inert("sol")
     ("'=1+1", '-3', 'sol')
@@ -165,8 +165,8 @@ def inert(text: str) -> str:
 
 
 class _Parquet:
-    """zstd, one row group a batch; times are microseconds in UTC; each column's field has its
-    meaning as metadata."""
+    """Write zstd-compressed Parquet, one row group per batch; times are microseconds in UTC; each
+    column's meaning is in the metadata of its field."""
 
     def __init__(self, stream: IO[bytes], columns: Sequence[Column]) -> None:
         try:

@@ -5,8 +5,7 @@ May touch: the broker and, for the past, PostgreSQL (read only).
 
 from __future__ import annotations
 
-from app import changes
-from app.changes import in_force
+from app import override_changes
 from app.export.columns import column, json_column
 from app.export.exported import (
     GROUP_COLUMNS,
@@ -19,6 +18,7 @@ from app.export.exported import (
 )
 from app.learning.common.event_time import text_from_micros
 from app.log.snapshot import current
+from app.override_changes import in_force
 from app.settings import Settings
 from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER, Override
 from schemas import kinds
@@ -59,7 +59,7 @@ async def overrides_at(settings: Settings, as_of_us: int, remarks: Remarks) -> d
 
     Raises `UnreachableError` without a broker.
     """
-    known = await changes.read(settings, remarks.skipped)
+    known = await override_changes.read(settings, remarks.skipped)
     if known.note:
         remarks.notes.append(known.note)
     return in_force(known.changes, as_of_us)
@@ -94,7 +94,7 @@ _CHANGE = (
 
 
 async def _changes(settings: Settings, filters: Filters, remarks: Remarks) -> Rows:
-    known = await changes.read(settings, remarks.skipped)
+    known = await override_changes.read(settings, remarks.skipped)
     if known.note:
         remarks.notes.append(known.note)
     wanted = {

@@ -90,8 +90,8 @@ _ACTION = (
 
 
 async def _actions(settings: Settings, filters: Filters, remarks: Remarks) -> Rows:
-    """Partition by partition, each read twice: for which close of each trade counts, then for the
-    rows; so memory holds ranks only."""
+    """Read each partition twice: first to find which close of each trade counts, then for the rows;
+    so memory holds ranks only."""
     await topics.require_existence(settings, [kinds.FACTS])
     decode = decoder(kinds.FACTS)
 

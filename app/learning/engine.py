@@ -54,21 +54,42 @@ class Learner(Protocol):
     search_cut: bool
 
     @property
-    def needs_rebuild(self) -> bool: ...
+    def needs_rebuild(self) -> bool:
+        """True while the window lacks trades; see `GroupWindow`."""
+
     @property
-    def dirty(self) -> bool: ...
+    def dirty(self) -> bool:
+        """Whether a refit may change anything."""
+
     @property
-    def touched(self) -> bool: ...
+    def touched(self) -> bool:
+        """Whether `provisional` may return anything."""
+
     @property
-    def due(self) -> bool: ...
+    def due(self) -> bool:
+        """Whether a refit is needed next, since it may change more than digits."""
+
     @property
-    def stale(self) -> float: ...
-    def fold(self, trades: Iterable[Trade]) -> None: ...
-    def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None: ...
-    def refit(self, version: int) -> Refit: ...
-    def provisional(self, version: int) -> Refit: ...
-    def begin(self, version: int) -> Work | None: ...
-    def finish(self, work: Any, version: int) -> Refit: ...
+    def stale(self) -> float:
+        """Part of the trades that came or went since the last refit; 1 before the first."""
+
+    def fold(self, trades: Iterable[Trade]) -> None:
+        """Add trades, or corrections of them, to the window."""
+
+    def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None:
+        """Start from the published records."""
+
+    def refit(self, version: int) -> Refit:
+        """Learn from the whole window; return what differs from the published records."""
+
+    def provisional(self, version: int) -> Refit:
+        """What differs, as far as it is known without a refit."""
+
+    def begin(self, version: int) -> Work | None:
+        """Begin a refit, to be run and then finished; None if no trade has changed."""
+
+    def finish(self, work: Any, version: int) -> Refit:
+        """The result of a refit that has run, updated by trades folded since."""
 
 
 def group_learner(
@@ -167,7 +188,7 @@ class Engine:
         self._version = 0
 
     def fold(self, groups: Mapping[tuple[str, str], Iterable[Trade]]) -> None:
-        """Take in closed trades.
+        """Add closed trades.
 
         Parameters
         ----------

@@ -6,7 +6,7 @@ May touch: the broker.  Agents receive through Faust; every other client is made
 |---|---|
 | `client.py` | the options of every client |
 | `admin.py` | an admin client |
-| `topics.py` | the declared topics: create, check, mend |
+| `topics.py` | the declared topics: create, check, correct |
 | `records.py` | records to send, and their headers |
 | `producer.py` | send and await every delivery; one transaction as a whole |
 | `bulk_reader.py` | read in bulk, without a consumer group |
@@ -16,6 +16,6 @@ May touch: the broker.  Agents receive through Faust; every other client is made
 | `progress.py` | committed offsets: how far a role is done |
 | `lag.py` | how far each role is behind, and what blocks it |
 | `identity.py` | which log was read: noted, and compared with the current one |
-| `unread.py` | closes that were deleted before they were read |
+| `unread_closes.py` | closes that were deleted before they were read |
 | `retry.py` | back off, and stop on request |
 """

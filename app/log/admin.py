@@ -12,8 +12,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 
 from app.log.client import client_options
+from app.log.connection_errors import why_unreachable
 from app.log.retry import client_errors
-from app.log.trouble import why_unreachable
 from app.settings import Settings
 from edgeloop.closing import close_client
 

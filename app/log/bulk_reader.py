@@ -15,10 +15,10 @@ from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
 from app.log.client import client_id, client_options
+from app.log.connection_errors import explained, why_unreachable
 from app.log.records import is_strangers
 from app.log.retry import Stopping, client_errors
 from app.log.topics import require_existence
-from app.log.trouble import explained, why_unreachable
 from app.settings import Settings
 from edgeloop.closing import close_client
 from edgeloop.cluster import look

@@ -9,7 +9,8 @@ start and every few seconds while it runs, and so does `doctor`:
 * in Kafka, as the committed offsets of the group `….log`: each offset is the end of a partition,
   and its metadata has the leader's epoch at that time and the ids of the cluster and of all topics.
   (Kafka forgets the offsets of a deleted topic, so the ids of all topics are kept with each topic.)
-* in PostgreSQL, by the projector: for each partition, the log of its rows (`app.storage.marks`).
+* in PostgreSQL, by the projector: for each partition, the log of its rows
+  (`app.storage.projected_log`).
 * in the published records: no version is beyond the end of the log of which it is an offset
   (`app.ownership.hydration`).
 
@@ -107,8 +108,8 @@ def lost_group(settings: Settings) -> str:
 
 
 class Identity:
-    """Reads the identity of the log, and notes it: an async context manager that keeps its
-    connections open."""
+    """Reads and notes the identity of the log: an async context manager that keeps its connections
+    open."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -276,8 +277,8 @@ class Identity:
             if now.ends[topic, number].offset < end.offset:
                 differs(
                     topic,
-                    f"partition {number} ends at {now.ends[topic, number].offset:,}, before"
-                    f" {end.offset:,}, where it has been: the broker was set back or lost records",
+                    f"partition {number} ends at {now.ends[topic, number].offset:,}, but had"
+                    f" reached {end.offset:,}: the broker was rolled back or lost records",
                 )
         left = {at: end.epoch for at, end in same.items() if at[0] not in found and end.epoch >= 0}
         if left and self.cluster is not None:
@@ -286,9 +287,9 @@ class Identity:
                 if up_to < same[topic, number].offset:
                     differs(
                         topic,
-                        f"partition {number} was rewritten below offset"
-                        f" {same[topic, number].offset:,}, where it has been: the broker was set"
-                        " back and went on",
+                        f"partition {number} had reached offset {same[topic, number].offset:,} and"
+                        " was rewritten below it: the broker was rolled back and continued from"
+                        " there",
                     )
         return list(found.values())
 

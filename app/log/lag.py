@@ -1,4 +1,4 @@
-"""How far each role is behind: its lag in records, what blocks it, and whether all is idle.
+"""How far each role is behind: its lag in records, what blocks it, and whether everything is idle.
 
 Lag counts to the end of each partition that exists (the high watermark), also behind an open
 transaction.  Records that will never be delivered (of aborted transactions, and the markers that
@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from app.log.bulk_reader import reader, unreachable
 from app.log.groups import progress_group, projector_group
 from app.log.identity import Identity, Lost
-from app.log.lookout import Lookout, record_between
+from app.log.shared_offsets import SharedOffsets, record_between
 from app.log.topics import require_existence
 from app.settings import Settings
 from edgeloop.closing import close_client
@@ -30,7 +30,7 @@ _LOOK_S = 2.0  # for finding a record in the lag; a fetch that finds one takes m
 
 @dataclass(frozen=True)
 class Lag:
-    """Records of one topic that a role has not done yet.
+    """Records of one topic that a role has not processed yet.
 
     `group` is the consumer group whose committed offsets show it.  `in_transaction` of the records
     wait behind an open transaction, in each partition from offset `open_at` on; `deleted` more were
@@ -147,19 +147,19 @@ class LagReader:
 
 
 class SharedLags:
-    """Computes lags from a worker's `Lookout`; its offsets may be some seconds old."""
+    """Computes lags from a worker's `SharedOffsets`; its offsets may be some seconds old."""
 
-    def __init__(self, settings: Settings, lookout: Lookout) -> None:
+    def __init__(self, settings: Settings, offsets: SharedOffsets) -> None:
         self._settings = settings
-        self._lookout = lookout
+        self._offsets = offsets
         self._nothing: dict[tuple[TopicPartition, int], int] = {}
 
     async def lags(self) -> list[Lag]:
-        """Lag per role and topic.  Raises as `Lookout` does."""
+        """Lag per role and topic.  Raises as `SharedOffsets` does."""
         found = []
-        seen = await self._lookout.look()
+        seen = await self._offsets.read()
         for role, group, topics in chain(self._settings):
-            committed = await self._lookout.committed(group)
+            committed = await self._offsets.committed(group)
             for topic in topics:
                 name = self._settings.topic(topic)
                 bounds = {
@@ -176,7 +176,7 @@ class SharedLags:
 
     async def _is_nothing(self, tp: TopicPartition, start: int, end: int) -> bool:
         if self._nothing.get((tp, start), -1) < end:
-            if await self._lookout.delivers(tp, start, end, _LOOK_S) is not False:
+            if await self._offsets.delivers(tp, start, end, _LOOK_S) is not False:
                 return False
             self._nothing[tp, start] = end
         return True

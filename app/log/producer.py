@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 _SEND_WINDOW = 20_000
 BATCH_BYTES = 1_048_576
 _TRANSACTION_TIMEOUT_MS = 60_000
-"""Longest time that readers wait behind a transaction whose process was killed."""
+"""Maximum time that readers wait behind a transaction whose process was killed."""
 
 
 class Producer:
@@ -41,8 +41,8 @@ class Producer:
 
     A transient failure is retried in place until it works or the worker stops: with a new client,
     since an idempotent one cannot continue after losing a batch.  The retry may repeat records;
-    every reader folds by key and version, so a repetition changes nothing.  A permanent failure is
-    a bug or a broken installation and raises.
+    every reader folds by key and version, so a repetition changes nothing.  A permanent failure
+    means a bug or a broken installation, and raises.
     """
 
     def __init__(self, settings: Settings, should_stop: Callable[[], bool] = lambda: False) -> None:

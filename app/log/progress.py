@@ -53,7 +53,7 @@ class Progress:
 async def rewind(
     settings: Settings, group: str, topics: Iterable[str], *, dry_run: bool = False
 ) -> dict[str, int]:
-    """Set a group without members back to the beginning of `topics`; returns records by topic.
+    """Reset a group without members to the beginning of `topics`; returns records by topic.
 
     Raises `UnreachableError`.
     """

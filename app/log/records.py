@@ -17,7 +17,8 @@ from app.settings import Settings
 from schemas.kinds import KINDS
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
-"""Largest record: room for all facts of a close, or for a rejected close as a dead letter."""
+"""Maximum size of a record: room for all facts of a close, or for a rejected close as a dead
+letter."""
 
 MAX_VERSION = 2**53 - 1
 """The largest integer that a double holds exactly, so that readers in any language agree; no log is
@@ -30,7 +31,7 @@ _JSON_HEADERS = (("content-type", b"application/json"), ("schema-version", b"1")
 
 
 class Outgoing(NamedTuple):
-    """A record to send.  `topic` is the full name, `value` None a tombstone."""
+    """A record to send.  `topic` is the full name; a `value` of None makes it a tombstone."""
 
     topic: str
     partition: int
@@ -104,7 +105,8 @@ form (`msgspec.DecodeError`, a `ValueError`), not UTF-8, missing, or nested too 
 `msgspec.MsgspecError` covers the first two only."""
 
 KEY_CHARACTERS = 200
-"""Most characters of a key in messages: a key that another program wrote may have megabytes."""
+"""Maximum number of characters of a key in messages: a key that another program wrote may have
+megabytes."""
 
 
 def is_strangers(record: ConsumerRecord) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 SHOWN = 5
-"""Skipped records that are named one by one."""
+"""Maximum number of skipped records that are named individually."""
 _REASON_CHARACTERS = 200
 
 

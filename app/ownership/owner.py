@@ -48,18 +48,18 @@ log = structlog.get_logger(__name__)
 # Records taken in but not folded yet; beyond, the agent waits, Faust's buffers fill, and fetching
 # pauses.
 MAX_PENDING = 20_000
-QUIET_S = 0.25  # after this time without input, changes in the last digits are published, too
+QUIET_S = 0.25  # after this time without input, changes in the last digits are published too,
 FULL_EVERY_S = 10.0  # and under a steady load at the latest after this time
 PROGRESS_EVERY_S = 0.25
 # Offsets that somebody has deleted or moved would show a lag that does not exist.
 NOTE_AGAIN_S = 30.0
 AGAIN_S = 0.01
 TURN_S = 0.05  # refits of one turn; then results are sent and new records folded
-# At this rate of input, refits take one part in 1 + REST of the time: the more records one refit
-# covers, the less each of them costs.
+# At this rate of input, refits take one part in 1 + REST of the time: the more records a refit
+# covers, the less it costs per record.
 BUSY_RECORDS, BUSY_S = 500, 0.25
 REST = 4.0
-GIVE_BACK_S = 1.0  # nothing to do for so long: the system gets what work needed only for a moment
+GIVE_BACK_S = 1.0  # idle time after which memory is returned to the system
 
 _partition_of = attrgetter("partition")
 
@@ -205,7 +205,7 @@ class PartitionOwner:
     # -- the loop ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Fold, refit, publish (step 3), note progress (step 4), heal (step 5), until stopped."""
+        """Fold, refit, publish (step 3), note progress (step 4), repair (step 5), until stopped."""
         self._running = True
         try:
             self._watched_s = time.monotonic()

@@ -17,7 +17,7 @@ class StateStore(Protocol):
     """A stage's state of one input partition.  Every call comes from one thread."""
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
-        """Take in records in the order of their offsets; `next_offset` is the store's version."""
+        """Fold records in the order of their offsets; `next_offset` is the store's version."""
 
     def adopt(self, published: Iterable[Any]) -> None:
         """Take these records, and no others, as the published ones."""
@@ -50,13 +50,16 @@ class Stage(Protocol):
     """A stage that owns partitions of the topic `source` and publishes to `outputs` (no prefix)."""
 
     @property
-    def role(self) -> str: ...
+    def role(self) -> str:
+        """The stage's name in logs, metrics and consumer groups."""
 
     @property
-    def source(self) -> str: ...
+    def source(self) -> str:
+        """The topic whose partitions are owned, without prefix."""
 
     @property
-    def outputs(self) -> Sequence[str]: ...
+    def outputs(self) -> Sequence[str]:
+        """The topics that it publishes to, without prefix."""
 
     def new_store(self, partition: int) -> StateStore:
         """An empty store."""

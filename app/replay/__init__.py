@@ -10,7 +10,7 @@ compare, then promote or drop it.
 4. `judge.py`: module by module, the lessons are judged.
 5. Every result is written to the shadow (`shadow.py`), a PostgreSQL schema of its own, in one
    transaction with its progress, so that an interrupted run resumes there.
-6. `digest.py` hashes a set of records, to compare two of them; `live.py` reads what is
+6. `digest.py` hashes a set of records, to compare two of them; `published.py` reads what is
    published.
 7. `promote.py` publishes what differs, as one Kafka transaction.
 

@@ -64,7 +64,7 @@ class Groups:
         self.sieves: dict[Group, Sieve] = {}
 
     def add(self, trades: Mapping[Group, list[Trade]]) -> None:
-        """Take in trades."""
+        """Add trades."""
         for group, batch in trades.items():
             sieve = self.sieves.get(group)
             if sieve is None:
@@ -80,7 +80,7 @@ class Groups:
     def restore(
         self, trades: Mapping[Group, list[Trade]], missing: Mapping[Group, set[str]]
     ) -> None:
-        """Take in the missing ones of these trades."""
+        """Add those of these trades that are missing."""
         for group, batch in trades.items():
             if group in missing:
                 self.sieves[group].restore(batch, missing[group])

@@ -39,13 +39,13 @@ from app.errors import EdgeloopError
 T = TypeVar("T")
 POLL_S = 0.2
 STOP = -1
-"""The slot that means stop."""
+"""The slot that tells tasks to stop."""
 
 _counters: Any = None
 
 
 class Stopped(Exception):
-    """The task was stopped: the next run does the rest."""
+    """The task was stopped; the next run does the rest."""
 
 
 class Lost(EdgeloopError):
@@ -78,8 +78,8 @@ def _begin(counters: Any) -> None:
     _counters = counters
     # Ctrl-C reaches every process of the terminal: the parent tells us when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The window's objects live long, and there is nothing else: looking through them for garbage
-    # costs a tenth of the time.
+    # Nearly all objects belong to windows and live long: scanning them for garbage costs a tenth of
+    # the time.
     gc.set_threshold(50_000, 20, 100)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
 
@@ -146,8 +146,8 @@ class Pool:
     def run(
         self, task: Callable[..., T], arguments: Sequence[Any], tick: Callable[[], None]
     ) -> Iterator[T]:
-        """The results of a task for each of the arguments, begun in their order, as they come;
-        meanwhile `tick` is called."""
+        """Run a task for each of the arguments, started in their order, and yield the results as
+        they arrive; `tick` is called meanwhile."""
         open_ = {self.submit(task, argument) for argument in arguments}
         while open_:
             done, open_ = wait(open_, POLL_S, FIRST_COMPLETED)

@@ -9,15 +9,16 @@ PostgreSQL (the shadow, read only).
    lessons when they start.)
 2. Refuse, unless each reason is accepted, if the settings differ, the shadow does not cover the
    whole log, the log has grown, or workers are running, which would overwrite it.
-3. Versions: of a lesson the end of its group's facts, of what was judged the end of its module's
-   lessons, both as they are now, and not below what live has.  So it is not below what any worker
-   has written, and not above what one that starts later will write.  With the shadow's settings
-   that worker finds the records that it would publish itself, and publishes nothing.
+3. The version of a lesson is the current end of its group's facts; that of a judged record is the
+   current end of its module's lessons; neither is below the published version.  So no version is
+   below what any worker has written, or above what one that starts later will write.  With the
+   shadow's settings that worker finds the records that it would publish itself, and publishes
+   nothing.
 4. Everything is one Kafka transaction.  Readers of committed records see nothing of it before its
    end, and nothing at all if it is interrupted; the next promotion, with the same transactional id,
    first aborts it.
-5. Each record has headers: `promotion`, an id of this one, and `promotion.records`, how many
-   records of it are in this partition, so that a reader in memory can apply them at once
+5. Each record has headers: `promotion`, an id of this one, and `promotion.records`, how many of its
+   records are in this partition, so that a reader in memory can apply them at once
    (`edgeloop.book`).
 """
 
@@ -33,13 +34,13 @@ from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, UnreachableError
 from app.log.acls import promotion_id
+from app.log.connection_errors import explained
 from app.log.groups import group_of
 from app.log.producer import send_transaction
 from app.log.records import Outgoing, derived_headers, encode, partition_of
 from app.log.skipped import Skipped
-from app.log.trouble import explained
 from app.replay.digest import Records, bare
-from app.replay.live import Live, decoded, read_live
+from app.replay.published import Live, decoded, read_live
 from app.replay.shadow import State, differing, learning_settings, opened
 from app.replay.span import newer
 from app.settings import Settings

@@ -8,7 +8,7 @@ shadow).
 2. From closes and files: explode into the spool.
 3. Fold each partition of groups.
 4. Judge each module.
-5. Note the digest of everything, remove the spool.
+5. Store the digest of everything, and remove the spool.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ class _Replay:
         def tick() -> None:
             self._report("exploding", sum(workers.done[first:]), total)
 
-        # The longest first, here and below: the last one to end is then the least behind the
+        # The longest tasks start first, here and below, so that the last one ends soon after the
         # others.
         for _ in workers.run(
             explode.explode_partition, sorted(tasks, key=lambda t: t.start - t.end), tick

@@ -63,9 +63,9 @@ CREATE TABLE IF NOT EXISTS replay_state (
 class Source(msgspec.Struct, frozen=True):
     """Where the trades come from.
 
-    `kind` is `facts`, `closes` or `files`.  `ends` has the offset behind the last record to be read
-    of each partition, fixed at the start, `files` each file's path, size and modification time
-    (ns); `at_ms` (since 1970) is when files were taken in.
+    `kind` is `facts`, `closes` or `files`.  `ends` has the offset after the last record to be read
+    of each partition, fixed at the start; `files` has each file's path, size and modification time
+    (ns); `at_ms` (since 1970) is when the files were listed.
     """
 
     kind: str
@@ -85,8 +85,8 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """A partition of groups that is done: `records` read, `facts` folded, of which `trades` were
-    home ones, `lessons` made."""
+    """A partition of groups that is done: the numbers of `records` read, `facts` folded, home
+    `trades` among them, and `lessons` made."""
 
     next_offset: int
     records: int
@@ -146,8 +146,8 @@ def _prefix(settings: Settings) -> str:
 
 
 def learning_settings(settings: Settings) -> dict[str, Any]:
-    """The settings on which the results depend, by name: those of the core, and the dimensions, by
-    which closes become facts."""
+    """The settings on which the results depend, by name: those of the learning core, and the
+    dimensions, which determine the facts of a close."""
     found = msgspec.to_builtins(settings.learning_config)
     found["dimensions"] = list(settings.dimensions)
     return dict(msgspec.json.decode(msgspec.json.encode(found)))

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from app.errors import UsageError
-from app.moment import parse_time
+from app.time_argument import parse_time
 from schemas.times import micros_since_epoch
 
 REMEDY = (
@@ -28,8 +28,8 @@ _OPEN = 2**63 - 1
 class Span(msgspec.Struct, frozen=True):
     """The requested range (`asked`, in words), and its bounds.
 
-    Trades with `from_us` ≤ exit < `to_us` (µs since 1970, None: no bound); with `offsets`, of the
-    topic's partitions named there the records from the first to before the second offset.
+    Trades with `from_us` ≤ exit < `to_us` (µs since 1970, None: no bound); with `offsets`, the
+    records of the partitions named there, from the first offset to before the second.
     """
 
     asked: str

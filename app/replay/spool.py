@@ -3,8 +3,8 @@ been read.
 
 May touch: the folder it is given.
 
-1. Of each source (a partition of closes, or the files) there is one file for each partition of
-   groups, and a checkpoint.
+1. Each source (a partition of closes, or the files) has one file for each partition of groups, and
+   a checkpoint.
 2. A file is a sequence of blocks: the length as four bytes, then a zstd frame of MessagePack,
    trades by group.
 3. The checkpoint has the position in the source and the lengths of the files, and is replaced in
@@ -48,7 +48,7 @@ def packed(trades: dict[Group, list[Trade]]) -> bytes:
 
 
 class Spool:
-    """What one process writes of one source."""
+    """Writes the trades of one source, in one process."""
 
     def __init__(self, folder: Path, source: int) -> None:
         self._folder = folder

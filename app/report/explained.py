@@ -11,16 +11,16 @@ from collections.abc import Mapping, Sequence
 from app.audit.document import Audit
 from app.audit.variants import variants
 from app.audit.work import Now
-from app.changes import OverrideChange
 from app.explain import Known, explain_override, html
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
 from app.learning.integrated.history import history_records
+from app.override_changes import OverrideChange
 from edgeloop.overrides import Override
 from schemas.facts import PatternTradeEvent
 
 EXPLAINED = 12
-"""Overrides that are explained, the strongest first."""
+"""Number of overrides that are explained, the strongest first."""
 Facts = Mapping[tuple[str, str, str], Sequence[PatternTradeEvent]]
 """By (module, pattern key, category)."""
 

@@ -11,15 +11,15 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from app.audit.bootstrap import Estimate
 from app.audit.document import Audit, AuditedOverride, Exploration, Question, Setting
-from app.audit.resample import Estimate
 from app.report import plots
 from app.report.style import STYLE
 from app.report.text import SIMPLE, figure
 from edgeloop.scope import canonical_text
 
 DRAWN = 12
-"""Overrides whose edge is drawn."""
+"""Number of overrides whose edge is drawn."""
 BADGES = {"yes": "yes", "no": "no"}
 
 
@@ -102,7 +102,7 @@ def _between(e: Estimate) -> str:
 
 
 def _bar(e: Estimate, material: float | None) -> str:
-    """The interval on a line, with zero and what is material."""
+    """The interval on a line, with zero and the material value."""
     if not math.isfinite(e.low):
         return ""
     marks = [0.0, *([material] if material is not None else [])]

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from app.audit.bootstrap import Estimate
 from app.audit.document import Audit, EffectCurve, Peer, Setting
-from app.audit.resample import Estimate
 from app.errors import ConfigurationError
 
 try:
@@ -75,8 +75,8 @@ Draw = Callable[[Any], None]
 def svg(
     name: str, label: str, draw: Draw, height_pt: float = HEIGHT_PT, width_pt: float = WIDTH_PT
 ) -> str:
-    """What `draw` draws on the axes it gets, as an element of a page; `name` makes its ids unique,
-    `label` describes it."""
+    """The drawing that `draw` makes on the axes passed to it, as an element of a page; `name` makes
+    its ids unique, `label` describes it."""
     style: Any = {**STYLE, "svg.hashsalt": name}
     with mpl.rc_context(style):
         figure = Figure(figsize=(width_pt / 72, height_pt / 72), layout="constrained")

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.audit.bootstrap import Estimate
 from app.audit.document import Audit
-from app.audit.resample import Estimate
 from edgeloop.scope import canonical_text
 
 WIDTH = 120
@@ -21,7 +21,7 @@ SIMPLE = "what simple tools would have made"
 
 
 def show(found: Audit, console: Console) -> None:
-    """Print it."""
+    """Print the document."""
     data = found.data
     console.print(
         f"{data.trades:,} trades of {', '.join(data.modules) or 'no module'}, {data.from_ts[:10]}"

@@ -16,8 +16,7 @@ from app.sources.positions import ClosedTrade
 _SHOWN = 12
 _CENT = 0.02
 _NEARLY = 0.0005
-"""Share of a total by which it may differ from what is expected: amounts are rounded trade by
-trade."""
+"""Share by which a total may differ from the expected one: amounts are rounded trade by trade."""
 
 
 @dataclass
@@ -32,7 +31,7 @@ class Money:
 
 @dataclass
 class Account:
-    """Sums over the closes that would be taken."""
+    """Sums over the closes that would be accepted."""
 
     by_symbol: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     money: dict[str, Money] = field(default_factory=lambda: defaultdict(Money))
@@ -60,8 +59,8 @@ class Account:
         self.lost += told.pnl < 0
 
     def expected(self, total: float, currency: str | None = None) -> tuple[bool, str]:
-        """(whether the profit is `total`, after or before fees, a sentence).  Without a currency
-        any one may be meant."""
+        """(whether the profit after or before fees is `total`, a sentence).  Without a currency,
+        the profits of any currency may match."""
         for code, sums in sorted(self.money.items()):
             if currency not in (None, code):
                 continue
@@ -84,7 +83,7 @@ class Account:
         return False, f"The expected profit is {total:,.2f}, but these closes make {shown}."
 
     def document(self) -> dict[str, Any]:
-        """All of it as JSON."""
+        """The account as plain data for `--json`."""
         return {
             "by_symbol": {symbol: dict(sides) for symbol, sides in sorted(self.by_symbol.items())},
             "profit": {
@@ -103,7 +102,7 @@ class Account:
         }
 
     def lines(self) -> Iterator[str]:
-        """A few lines of text; none where nothing was counted."""
+        """A few lines of text; none if nothing was counted."""
         if not self.by_symbol:
             return
         yield "To compare with the broker or the program:"

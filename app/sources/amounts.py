@@ -1,5 +1,5 @@
-"""What follows from a fill's amounts: the contract value from a gross or net amount, the fee from a
-net one, a fee in another coin.
+"""Infer from a fill's amounts: the contract value from a gross or net amount, the fee from a net
+one, a fee in another coin.
 
 May touch: nothing.
 """
@@ -14,14 +14,15 @@ _NEARLY = Decimal("0.002")
 
 
 class ContractTerms(NamedTuple):
-    """The contract's value and the fee; None where the amount does not show it."""
+    """The contract value and the fee; None if the amount does not determine it."""
 
     multiplier: Decimal | None
     fee: Decimal | None
 
 
 def contract_value(quantity: Decimal, price: Decimal, gross: Decimal) -> Decimal | None:
-    """Money per point and unit, from what was paid or got before fees; None where one of them is 0.
+    """Money per point and unit, from the amount paid or received before fees; None if one of them
+    is 0.
 
     >>> (
     ...     contract_value(Decimal(-6), Decimal("0.55"), Decimal("330.00")),
@@ -34,7 +35,7 @@ def contract_value(quantity: Decimal, price: Decimal, gross: Decimal) -> Decimal
         return None
     value = abs(gross) / size
     near = Decimal(round(value)) if value >= 1 else 1 / Decimal(round(1 / value))
-    # An amount is rounded to cents or so: half of its last digit is no reason for another value.
+    # An amount is rounded to cents or so: half of its last digit does not make another value.
     rounding = Decimal(1).scaleb(int(gross.as_tuple().exponent)) / size
     return near if abs(value - near) <= max(near * _NEARLY, min(rounding, near / 10)) else value
 
@@ -42,8 +43,8 @@ def contract_value(quantity: Decimal, price: Decimal, gross: Decimal) -> Decimal
 def from_net(
     quantity: Decimal, price: Decimal, net: Decimal, fee: Decimal | None
 ) -> ContractTerms | None:
-    """What the cash of a fill (fees taken off) tells; `fee` is that of its own column.  None where
-    no usual contract value explains it.
+    """The terms that explain the cash of a fill after fees; `fee` is that of its own column.  None
+    if no usual contract value explains it.
 
     >>> from_net(Decimal(-4), Decimal("6.35"), Decimal("2539.84"), None)
     ContractTerms(multiplier=Decimal('100'), fee=Decimal('0.16'))

@@ -30,8 +30,8 @@ _TOTAL = re.compile(
 
 
 class Row(NamedTuple):
-    """`cells` by column (texts, from typed files values, None where there is nothing), `line` of
-    the file (else the row, from 1), `position` in bytes, and what there was `beyond` the columns.
+    """`cells` by column (text, or values from typed files; None where there is nothing), the `line`
+    of the file (else the row, from 1), the `position` in bytes, and the cells `beyond` the columns.
     """
 
     cells: dict[str, Any]
@@ -50,8 +50,7 @@ class Block(NamedTuple):
 
 
 def blocks_of(sheets: Iterator[Sheet], wanted: frozenset[str], notes: Notes) -> Iterator[Block]:
-    """The tables of all sheets.  A line with all the `wanted` names is a header, whatever else it
-    looks like."""
+    """The tables of all sheets.  A line with all the `wanted` names is always a header."""
     for sheet in sheets:
         if sheet.columns is not None:
             names = _names(sheet.columns)
@@ -113,7 +112,7 @@ def _is_plain_row(cells: Sequence[Any], n_columns: int) -> bool:
 
 
 def _is_value(cell: Any) -> bool:
-    """Whether the cell is a number or a time, which no column is called."""
+    """Whether the cell is a number or a time, which are not names of columns."""
     if not isinstance(cell, str):
         return isinstance(cell, (int, float, datetime, date))
     text = cell.strip()
@@ -125,7 +124,8 @@ def _is_value(cell: Any) -> bool:
 
 
 def looks_like_header(cells: Sequence[Any]) -> bool:
-    """Whether the cells are names that columns have: at least two, no number or time among them."""
+    """Whether the cells are known names of columns: at least two, with no number or time among
+    them."""
     filled = [cell for cell in cells if cell not in (None, "") and str(cell).strip()]
     if len(filled) < 2 or any(
         _is_value(cell) or re.search(r":\s|:$", str(cell).strip()) for cell in filled
@@ -136,7 +136,7 @@ def looks_like_header(cells: Sequence[Any]) -> bool:
 
 
 def _has_sections(head: list[Line]) -> bool:
-    """Statements in which each line begins with its section and what it is: `Trades,Data,…`."""
+    """Statements in which each line begins with its section and its kind: `Trades,Data,…`."""
     kinds = [str(line.cells[1]).strip().lower() for line in head[:20] if len(line.cells) > 2]
     return len(kinds) >= 2 and "header" in kinds and all(kind in _SECTION_KINDS for kind in kinds)
 
@@ -173,7 +173,7 @@ def _sections(lines: Iterator[Line], notes: Notes) -> Iterator[Block]:
 
 
 class _Finder:
-    """Goes through the lines once; `_pending` is a header that has ended the table before it."""
+    """Reads the lines once; `_pending` is a header that has ended the table before it."""
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ class _Finder:
 
     def _first_header(self, head: list[Line]) -> int | None:
         """The line of the first header: one with the wanted names, else one that looks like a
-        header, else the first as wide as most."""
+        header, else the first line as wide as most."""
         filled = [line for line in head if any(_texts(line.cells))]
         if not filled:
             return None
@@ -300,7 +300,7 @@ class _Finder:
         )
 
     def _skip(self) -> None:
-        """Lines with labels end a table: what follows until the next header is no row of it."""
+        """Lines with labels end a table: the lines up to the next header are not rows of it."""
         for line in self._lines:
             texts = _texts(line.cells)
             if any(texts):

@@ -4,7 +4,7 @@ splits.
 May touch: nothing.
 
 Quantities, prices and fees are decimals, so that flat is exactly flat.  A fill through zero closes
-one position and opens the next; its fee is shared out by quantity.
+one position and opens the next; its fee is split by quantity.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class Fill(NamedTuple):
 
 @dataclass(slots=True)
 class Lot:
-    """What is left of a fill that opened or added: `fee` is its fee per unit."""
+    """The remaining part of a fill that opened or added to a position; `fee` is its fee per
+    unit."""
 
     quantity: Decimal
     price: Decimal
@@ -63,7 +64,8 @@ class Lot:
 
 @dataclass(slots=True)
 class Step:
-    """One action: which fill, how much of it, of how much, at which price, and what it realised."""
+    """One action: its fill, how much of it, out of how much, at which price, and the profit that it
+    realised."""
 
     category: str
     fill: Fill
@@ -77,9 +79,8 @@ class Step:
 
 @dataclass(slots=True)
 class Position:
-    """A position: its direction (1 or -1), its lots from the oldest on, what was done so far, what
-    is held, without sign, and why its figures cannot be trusted (empty: nothing speaks against
-    them)."""
+    """A position: its direction (1 or -1), its lots from the oldest on, its steps so far, the
+    quantity held (without sign), and why its figures cannot be trusted (empty: they can)."""
 
     direction: int
     lots: deque[Lot] = field(default_factory=deque)
@@ -88,7 +89,7 @@ class Position:
     doubt: str = ""
 
     def enter(self, fill: Fill, quantity: Decimal) -> None:
-        """Open or add to it by `quantity` of `fill`."""
+        """Open the position or add to it with `quantity` of `fill`."""
         value = (
             fill.multiplier
             if fill.multiplier is not None
@@ -112,7 +113,7 @@ class Position:
         self.held += quantity
 
     def leave(self, fill: Fill, quantity: Decimal) -> None:
-        """Close `quantity` of it (at most what is held) by `fill`, the oldest lots first."""
+        """Close `quantity` of it (at most the quantity held) with `fill`, the oldest lots first."""
         held, rest, realized = self.held, quantity, ZERO
         fee = fill.fee / abs(fill.quantity)
         value = fill.multiplier if fill.multiplier is not None else self.lots[0].multiplier
@@ -151,12 +152,12 @@ class Position:
 
 
 class Books:
-    """All books while fills go through them.  `splits` are those that the mapping tells, by symbol;
-    `doubted` the symbols of which rows could not be read; `shorts` is `yes`, `no` or `said` (a sale
-    of more than is held opens a short, never does, or does where it says so).
+    """All books while fills are applied.  `splits` are those in the mapping, by symbol; `doubted`
+    are the symbols with rows that could not be read; `shorts` is `yes`, `no` or `said` (a sale of
+    more than is held opens a short, never does, or does if it says so).
 
-    `oversold` counts, by symbol, what was sold without being held and was left out; `odd` what else
-    was no change of a position."""
+    `oversold` counts, by symbol, the units sold without being held, which were left out; `odd`
+    counts other events that did not change a position."""
 
     def __init__(
         self,
@@ -174,7 +175,7 @@ class Books:
         self.odd: list[tuple[str, Fill]] = []
 
     def closed(self, fill: Fill) -> Position | None:
-        """Put `fill` into its book; the position that it has closed, if any."""
+        """Apply `fill` to its book; returns the position that it has closed, if any."""
         position = self._open.get(fill.book)
         if position is not None:
             self._split_by_mapping(position, fill)
@@ -209,7 +210,7 @@ class Books:
         return done
 
     def still_open(self) -> Iterable[Position]:
-        """The positions that no fill has closed."""
+        """The positions that are still open."""
         for book, rows in self._splitting.items():
             self._split_by_rows(self._open.get(book), rows)
         self._splitting.clear()
@@ -231,8 +232,7 @@ class Books:
                 position.split(split.factor)
 
     def _split_by_rows(self, position: Position | None, rows: list[Fill]) -> None:
-        """Apply a split, of which some files have two rows: the units that go, and those that
-        come."""
+        """Apply a split, for which some files have two rows: the units removed, and those added."""
         added = sum((fill.quantity for fill in rows), ZERO)
         first = rows[0]
         if position is None:
@@ -262,7 +262,7 @@ class Books:
 
     def _doubt_values(self, position: Position, fill: Fill) -> None:
         """Contract values that differ within a book: two instruments, such as a share and its
-        option, go by one symbol."""
+        option, share one symbol."""
         value, other = position.lots[0].multiplier, fill.multiplier
         if (
             other is not None
@@ -287,7 +287,7 @@ class Books:
         )
         if symbol in self._doubted:
             self._doubt[fill.book] = (
-                f"{what}; a row of {symbol} could not be read. Mend it, or leave it out in"
+                f"{what}; a row of {symbol} could not be read. Fix it, or leave it out in"
                 " [leave_out]."
             )
         elif (

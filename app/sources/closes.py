@@ -37,9 +37,9 @@ _ROWS_A_REPORT = 1_000
 
 
 class Closed(NamedTuple):
-    """One event: its bytes as a record of `position_closed` holds them, its key (the trade's id,
-    where it can be told), where it comes from (`closes.jsonl:17`), how many bytes of its file had
-    been read by then, and for tables what the close says to a trader."""
+    """One event: its bytes as a record of `position_closed` holds them, its key (the trade's id, if
+    it is known), where it comes from (`closes.jsonl:17`), how many bytes of its file had been read
+    by then, and for tables the close as a trader sees it."""
 
     value: bytes
     key: bytes | None
@@ -57,11 +57,11 @@ def closes(
     notes: Notes | None = None,
     reading: Callable[[int], None] | None = None,
 ) -> Iterator[Closed]:
-    """The closes in the files.  `kind` is one of `KINDS` (None: told from each file), `mapping`
-    says what columns mean, `module` is the events' (None: the mapping's, else `pm`; JSON lines have
-    their own), and `notes` takes what was left out and why.
-    `reading` is called with the bytes read so far while fills are read, which come to an end before
-    the first close.
+    """The closes in the files.  `kind` is one of `KINDS` (None: detected from each file), `mapping`
+    gives the meaning of columns, `module` is the module of the events (None: the mapping's, else
+    `pm`; JSON lines have their own), and `notes` collects what was left out and why.  `reading` is
+    called with the bytes read so far while fills are read; all of them are read before the first
+    close.
 
     The same files give the same events, with the same ids.  Raises `UsageError` for a file that
     cannot be read or an unknown kind, `ConfigurationError` for a mapping that does not fit, and
@@ -117,7 +117,7 @@ def _kind_of_lines(path: str) -> str:
 
 
 def _kind_of_json(path: str) -> str:
-    """Events a line, or a document of another program with lists of trades."""
+    """One event per line, or a document of another program with lists of trades."""
     with opened(path) as (stream, _):
         first = stream.readline(_LOOKED_AT_BYTES).strip()
     try:
@@ -248,7 +248,7 @@ def _reported(
     notes: Notes,
     reading: Callable[[int], None] | None,
 ) -> Iterator[tuple[str, Iterator[Row]]]:
-    """(path, its rows), with a report of the bytes read every so many rows."""
+    """(path, its rows); reports the bytes read at regular intervals."""
     before = 0
 
     def told(path: str) -> Iterator[Row]:

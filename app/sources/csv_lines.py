@@ -15,7 +15,7 @@ from app.errors import BadDataError
 from app.sources.lines import MOST_COLUMNS, Line
 
 MOST_CHARACTERS = 1_000_000
-"""Of a line of CSV."""
+"""Maximum number of characters in a line of CSV."""
 MOST_LINES_OF_A_CELL = 100
 _FORMULA = re.compile(r'''(?:^|(?<=[,;\t|]))(?:="([^"]*)"|"=""([^"]*)""")(?=[,;\t|\r\n]|$)''')
 """A text that spreadsheets must not take for a number, as some programs write it: `="0042"`."""
@@ -31,8 +31,8 @@ def csv_lines(
     delimiter: str | None,
     wanted: Collection[str],
 ) -> Iterator[Line]:
-    """The lines of `text`; `path` is what errors call the file, `position` tells the bytes read.
-    Without a `delimiter` it is told from the lines.  Raises `BadDataError` and `csv.Error`."""
+    """The lines of `text`; `path` names the file in errors, `position` gives the bytes read.
+    Without a `delimiter`, it is inferred from the lines.  Raises `BadDataError` and `csv.Error`."""
 
     def physical() -> Iterator[str]:
         while line := text.readline(MOST_CHARACTERS + 1):
@@ -75,12 +75,11 @@ def csv_lines(
 
 
 _RULE = re.compile(r":?[-=]{3,}:?")
-"""A cell of a line that is only drawn, as below the names of columns in Markdown."""
+"""A cell of a drawn line, such as the one below the names of columns in Markdown."""
 
 
 def _delimiter(head: list[str], wanted: Collection[str]) -> str:
-    """What separates the cells: with it most lines have the same number of cells, and more than
-    one."""
+    """The separator with which most lines have the same number of cells, and more than one."""
 
     if wanted:
         for mark in _DELIMITERS:
@@ -101,7 +100,7 @@ def _delimiter(head: list[str], wanted: Collection[str]) -> str:
             return 0.0, 0
         common = max(set(wide), key=lambda width: (wide.count(width), width))
         share = sum(width >= common - (common > 2) for width in widths) / len(widths)
-        # The names of the columns stand in the first line of most files.
+        # In most files, the first line has the names of the columns.
         first = 1.5 if widths[0] == common else 1.0
         return first * share * min(common, 4) + share * common / 1000, common
 

@@ -17,7 +17,7 @@ _OCC = re.compile(r"[.-]{0,2}([A-Z]{1,6})\d?\s*\d{6}[CP](\d{8}|\d{1,6}(?:\.\d+)?
 _BEHIND = re.compile(r"\b(?:CALL|PUT|C|P) ?\$?(\d+(?:\.\d+)?)(?![\d/])")
 _BEFORE = re.compile(r"\$?(\d+(?:\.\d+)?) ?(?:C|P|CALL|PUT)\b")
 _MOST_DAYS = 4
-"""Between an assignment and its shares: a weekend and a holiday."""
+"""Days between an assignment and its shares: a weekend and a holiday."""
 UNDELIVERED = (
     "The assignment or exercise of {symbol} moves shares at its strike, and no row within"
     f" {_MOST_DAYS} days does.  Export the shares' rows too; if it was settled in cash, leave the"

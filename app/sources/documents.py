@@ -1,5 +1,5 @@
-"""JSON, XML and SQLite of other programs as sheets: each list of records, kind of element or table
-is one.
+"""JSON, XML and SQLite files of other programs as sheets: one for each list of records, kind of
+element or table.
 
 May touch: the files it is given (read only).
 """
@@ -117,7 +117,8 @@ def _alike(objects: list[dict[str, Any]]) -> bool:
 
 
 def _moment(value: Mapping[str, Any]) -> str | None:
-    """The time of an object with its parts, as Java programs write them, None where it is none.
+    """The time of an object with the parts of a time, as Java programs write them; None if it is
+    not one.
 
     >>> _moment({"date": {"year": 2021, "month": 3, "day": 4}, "time": {"hour": 9, "minute": 5}})
     '2021-03-04 09:05:00'
@@ -137,8 +138,8 @@ def _moment(value: Mapping[str, Any]) -> str | None:
 
 
 def _flat(item: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Fields, those of objects inside with a dot; of an object with a `value` (or a `cost` and a
-    `currency`) that is the field."""
+    """The fields of an object; those of objects inside it are named with a dot.  An object with a
+    `value` (or a `cost` and a `currency`) is one field."""
     for key, value in item.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict):

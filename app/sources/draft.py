@@ -22,15 +22,16 @@ from app.sources.sheets import form_of
 from app.sources.tables import Row, blocks, encoding_of, is_parquet, named
 
 _COLUMNS_OF_FACTS = 3
-"""What a table may have at most whose rows say something about the others: a name and a value."""
+"""Maximum number of columns of a table that describes the others: a name and a value."""
 ROWS_READ = 200_000
-"""Rows from which a draft is made; the quantiles of more than these would hardly differ."""
+"""Maximum number of rows from which a draft is made; the quantiles of more rows would hardly
+differ."""
 
 
 @dataclass
 class Drafted:
-    """The mapping's text; guesses, open decisions, and questions to answer before anything is read,
-    as sentences."""
+    """The mapping's text, and as sentences: guesses, open decisions, and questions to answer before
+    anything is read."""
 
     text: str
     guessed: list[str] = field(default_factory=list)
@@ -48,14 +49,14 @@ class _Found:
 
     @property
     def name(self) -> str:
-        """What `table` of a mapping calls it."""
+        """The table's name for `table` of a mapping."""
         return self.title or f"line {self.line}"
 
 
 def draft(path: str, name: str, which: str | None = None, rows: str | None = None) -> Drafted:
     """A mapping of a table in the file at `path`; `name` is what the mapping calls the file,
     `which` the table's title or number (None: the one that is most likely to hold the trades),
-    `rows` what a row is (None: told from the table).
+    `rows` what a row is (None: inferred from the table).
 
     Raises `BadDataError` if there is no row, or no column that could be the time of a close (or of
     a fill).
@@ -114,7 +115,7 @@ def _tables(path: str, encoding: str, notes: Notes) -> list[_Found]:
 
 
 def _merged(found: list[_Found]) -> list[_Found]:
-    """Tables with one title and the same columns are one."""
+    """Merge tables with the same title and columns."""
     merged: list[_Found] = []
     for table in found:
         same = next(

@@ -1,5 +1,5 @@
-"""What a cell says of a fee as a share of the value of its fill: a rate, or the text of an object
-with a rate and with amounts in coins, as bots keep it.
+"""Read a cell with a fee as a share of the fill's value: a rate, or the text of an object with a
+rate and with amounts in coins, as bots store it.
 
 May touch: nothing.
 """
@@ -21,7 +21,7 @@ class FeeCell(NamedTuple):
 
 
 def fee_cell(value: Any, decimal: str = ".") -> FeeCell | None:
-    """What the cell says, None where it says nothing that can be read.
+    """The fee in the cell; None if it cannot be read.
 
     >>> fee_cell("0.1%")
     FeeCell(rate=Decimal('0.001'), amounts=())

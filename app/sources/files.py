@@ -21,11 +21,11 @@ from app.errors import BadDataError, UsageError
 DAMAGE = (EOFError, gzip.BadGzipFile, zstandard.ZstdError)
 """What a damaged file raises while it is read."""
 MOST_BYTES = 256 * 1024 * 1024
-"""Of what has to be held in memory: HTML, JSON, XML, the parts of a spreadsheet."""
+"""Maximum size of what has to be held in memory: HTML, JSON, XML, the parts of a spreadsheet."""
 MOST_VALUES = 8_000_000
 """Values of a document that is held in memory: each takes some hundred bytes, however short."""
 MOST_LINE_BYTES = 64 * 1024 * 1024
-"""Of an event in a line; the door takes a quarter of that."""
+"""Maximum number of bytes of an event in a line; input validation accepts a quarter of that."""
 _UNPACKS_FREELY_BYTES = 64 * 1024 * 1024
 _MOST_TIMES = 100
 """A trade log of text unpacks to 5 to 50 times its size; a bomb to thousands."""

@@ -1,9 +1,9 @@
-"""A position that fills made, as an event and as a trader sees it.
+"""Positions made of fills, as events and as a trader sees them.
 
 May touch: nothing.
 
-Each trim and exit says in `realized_pnl` what the lots that it closed have made, their fees on both
-sides taken off.  (A whole position makes the same by any order of its lots.)
+Each trim and exit has in `realized_pnl` the profit of the lots that it closed, after fees on both
+sides.  (The profit of a whole position does not depend on the order of its lots.)
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class FillEvents:
         self._notes = notes
 
     def event(self, position: Position) -> dict[str, Any]:
+        """The `position_closed` event of a closed position."""
         cells, first = self._cells, position.steps[0].fill
         account, symbol, own = first.book
         trade_id = "/".join(filter(None, ("fills", account, symbol, own, first.own_id)))
@@ -109,8 +110,8 @@ class FillEvents:
         return self._cells.unit(fill.row, "price") or self._cells.currency(fill.row, fill.book[1])
 
     def _profit(self, position: Position) -> tuple[Decimal, Decimal]:
-        """(profit after fees, fees): by the table's own column where the rows of a trade have one,
-        else by prices."""
+        """(profit after fees, fees): from the table's own column if the rows of a trade have one,
+        else from prices."""
         made = sum((step.realized for step in position.steps if step.realized is not None), ZERO)
         fees = sum((step.fee for step in position.steps), ZERO)
         if self._cells.has("pnl_usd"):
@@ -120,7 +121,9 @@ class FillEvents:
                 if step.realized is not None
             }
             said = [self._cells.exact(row, "pnl_usd") for row in rows.values()]
-            if not any(profit is not None for profit in said):  # Some put it beside the entry.
+            if not any(
+                profit is not None for profit in said
+            ):  # Some programs put it beside the entry.
                 said = [
                     self._cells.exact(step.fill.row, "pnl_usd")
                     for step in position.steps
@@ -132,6 +135,7 @@ class FillEvents:
         return made, fees
 
     def told(self, position: Position) -> ClosedTrade | None:
+        """The closed position as a summary shows it; None if its figures are in doubt."""
         if position.doubt:
             return None
         first, last = position.steps[0].fill, position.steps[-1].fill

@@ -27,7 +27,7 @@ OVERSOLD = "symbols with more sold than was held; the rest was left out"
 
 
 class Fills:
-    """Makes events of the rows of all files together: a position may be opened in one file and
+    """Makes events from the rows of all files together: a position may be opened in one file and
     closed in the next."""
 
     def __init__(self, mapping: TableMapping, module: str, notes: Notes) -> None:
@@ -41,8 +41,8 @@ class Fills:
         self.oversold: dict[str, Decimal] = {}
 
     def closings(self, files: Iterable[tuple[str, Iterable[Row]]]) -> Iterator[Closing]:
-        """The closes in the (path, rows) of each file: first the rows that are no fills, for the
-        door to refuse, then by time."""
+        """The closes in the (path, rows) of each file: first the rows that are not fills, which
+        input validation refuses, then the closes by time."""
         events = self._events
         for found in self.positions(files):
             if isinstance(found, Closing):
@@ -55,7 +55,7 @@ class Fills:
                 self._notes.add(STILL_OPEN, name=f"{symbol} {held.normalize():f}")
 
     def positions(self, files: Iterable[tuple[str, Iterable[Row]]]) -> Iterator[Closing | Position]:
-        """The rows that are no fills, then each position when it is closed, then those that stay
+        """The rows that are not fills, then each position when it is closed, then those that stay
         open."""
         with Spool() as spool:
             assigned: list[Fill] = []
@@ -75,7 +75,7 @@ class Fills:
     def _read(
         self, path: str, rows: Iterable[Row], number: int, spool: Spool, assigned: list[Fill]
     ) -> Iterator[Closing]:
-        """The rows of a file that are no fills; the others go into `spool`."""
+        """The rows of a file that are not fills; the others go into `spool`."""
         before, falls = "", 0
         for row in rows:
             found = self._reader.read(path, row)
@@ -97,11 +97,12 @@ class Fills:
                 if first is None or moment < first[0]:
                     self._values[found.book[1]] = moment, found.multiplier
         if falls > 0 if self._mapping.newest_first is None else self._mapping.newest_first:
-            # The newest first, as many exports are: of equal times, too, the last is the first.
+            # Newest first, as in many exports: of rows with equal times, too, the last is the
+            # first.
             spool.turn(number)
 
     def _undelivered(self, assigned: list[Fill], spool: Spool) -> list[Fill]:
-        """The assignments whose shares are no fill of their own."""
+        """The assignments whose shares have no fill of their own."""
         if not assigned:
             return []
         shares = {underlying(str(fill.book[1])) for fill in assigned}
@@ -120,15 +121,15 @@ class Fills:
         self._in_unread.update(str(cell).strip() for cell in (*row.cells.values(), *row.beyond))
 
     def _doubted(self) -> set[str]:
-        """The symbols that stand anywhere in rows that could not be read."""
+        """The symbols that occur anywhere in rows that could not be read."""
         found = {symbol for symbol, n in self._symbols.items() if n} & self._in_unread
         for symbol in sorted(found):
             self._notes.add(UNREADABLE, 0, symbol)
         return found
 
     def _completed(self, spool: Spool, alone: list[Fill]) -> Iterator[Fill]:
-        """The fills in order of time: those without an id numbered if they are equal, and those
-        that tell no contract value with the first one that others of their symbol have told."""
+        """The fills in order of time.  Equal ones without an id are numbered, and those without a
+        contract value get the first one of their symbol."""
         twins, moment = making.Occurrences(), ""
         gone = {fill.place for fill in alone}
         for fill in spool:

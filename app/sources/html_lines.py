@@ -16,6 +16,8 @@ from app.sources.lines import MOST_COLUMNS, Line, Sheet
 
 
 def html_sheet(path: str) -> Iterator[Sheet]:
+    """The tables of an HTML file as one sheet.  Raises `ConfigurationError` without lxml, and
+    `BadDataError` for a file that is not HTML."""
     try:
         import lxml.html
         from lxml import etree
@@ -38,7 +40,7 @@ def html_sheet(path: str) -> Iterator[Sheet]:
         for number, row in enumerate(document.iter("tr"), 1):
             cells = [cell for cell in row if cell.tag in ("td", "th")]
             if any(cell.find(".//table") is not None for cell in cells):
-                continue  # A table for the layout.
+                continue  # A table that is only layout.
             parent = next(row.iterancestors("table"), None)
             if before is not None and parent is not before:
                 yield Line((), row.sourceline or number, 0)
@@ -63,7 +65,7 @@ def html_sheet(path: str) -> Iterator[Sheet]:
 
 
 def _markup(raw: bytes) -> str | bytes:
-    """HTML as text; where it names its own encoding that is left to the parser."""
+    """HTML as text; if it names its own encoding, the parser handles that."""
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return raw.decode("utf-16", errors="replace")
     if re.search(rb"charset|encoding=", raw[:4096], re.IGNORECASE):

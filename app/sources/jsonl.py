@@ -17,7 +17,7 @@ def lines(path: str) -> Iterator[tuple[bytes, int, int]]:
     """(line without its end, its number from 1, bytes of the file read so far) for each line that
     is not blank.
 
-    Raises `UsageError` for a file that cannot be opened and `BadDataError` on a broken one.
+    Raises `UsageError` for a file that cannot be opened, and `BadDataError` for a broken one.
     """
     with opened(path) as (stream, position):
         number = 0
@@ -33,8 +33,8 @@ def lines(path: str) -> Iterator[tuple[bytes, int, int]]:
 
 
 def key_of(value: bytes) -> bytes | None:
-    """The message key: the event's `trade_id` (either envelope) where it can be read, else none;
-    what is broken is sent all the same."""
+    """The message key: the event's `trade_id` (either envelope) if it can be read, else none;
+    broken lines are sent all the same."""
     try:
         event = orjson.loads(value)
     except orjson.JSONDecodeError:

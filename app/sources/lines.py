@@ -1,4 +1,4 @@
-"""Lines of cells and sheets of lines: what files of any form are read as.
+"""Lines of cells, and sheets of lines: the form in which all files are read.
 
 May touch: nothing.
 """
@@ -21,8 +21,8 @@ class Line(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """Lines under a name (empty: the file is one sheet).  `columns` are known where the form says
-    them, else they stand in a line."""
+    """Lines under a name (empty: the file is one sheet).  `columns` are set if the format has them,
+    else they are in a line."""
 
     name: str
     lines: Iterator[Line]

@@ -1,5 +1,5 @@
-"""What all adapters make events with: the client's functions (`edgeloop.integrations.making`), and
-what only files need: encoding, keys, and ids where the data has none.
+"""The parts of events for all adapters: the client's functions (`edgeloop.integrations.making`),
+and those that only files need: encoding, keys, and ids if the data has none.
 
 May touch: nothing.  Nothing here raises for bad data.
 """
@@ -61,7 +61,7 @@ DAYS = "days"
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
-    """The event as a record of `position_closed` holds it.  What JSON has no form for becomes its
+    """The event as the value of a `position_closed` record.  Values that JSON cannot express become
     text."""
     try:
         return orjson.dumps(event, default=_as_text)
@@ -80,13 +80,13 @@ def key(event: Mapping[str, Any]) -> bytes | None:
 
 
 def short_digest(*parts: str) -> bytes:
-    """Twelve bytes by which texts are told apart in little memory."""
+    """Twelve bytes that distinguish texts in little memory."""
     joined = "\x00".join(parts).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(joined, digest_size=12).digest()
 
 
 class Occurrences:
-    """Tells equal ids apart: the second of a kind gets `/2`.  Used where the data itself has no
+    """Makes equal ids distinct: the second of a kind gets `/2`.  Used if the data itself has no
     ids."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Where something stands in a mapping file, for errors, and what could have been meant.
+"""The place of a key in a mapping file, for errors, and suggestions for misspelled names.
 
 May touch: the mapping file (read only).
 """
@@ -20,7 +20,7 @@ def comment_of(path: str, section: str, key: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`Did you mean 'Symbol'? ` where a known name is near, else nothing."""
+    """`Did you mean 'Symbol'? ` if a known name is similar, else nothing."""
     by_folded = {text.casefold(): text for text in known}
     near = difflib.get_close_matches(name.casefold(), by_folded, n=1)
     return f"Did you mean {by_folded[near[0]]!r}? " if near else ""

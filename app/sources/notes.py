@@ -1,5 +1,5 @@
-"""What a reader of files has to say besides the closes: what is no close and was left out, what
-could not be told, and how often.
+"""The notes of a reader of files besides the closes: what was left out since it is not a close,
+what could not be determined, and how often.
 
 May touch: nothing.
 """

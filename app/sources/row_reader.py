@@ -1,5 +1,5 @@
-"""What the readers of rows have in common: a mapping, the cells that it names, contract values, and
-the ids of rows that have none of their own.
+"""The common part of the readers of rows: a mapping, the cells that it names, contract values, and
+ids for rows without one.
 
 May touch: nothing.
 """
@@ -17,8 +17,8 @@ from app.sources.pairs import future_of, is_option
 
 
 class RowReader:
-    """Reads rows as `mapping` says; it remembers the rows without an id, to tell equal ones
-    apart."""
+    """Reads rows according to `mapping`; it remembers the rows without an id, to distinguish equal
+    ones."""
 
     def __init__(self, mapping: TableMapping, module: str, notes: Notes) -> None:
         self._cells = Cells(mapping)
@@ -40,8 +40,8 @@ class RowReader:
         )
 
     def _lacks_value(self, symbol: Any) -> bool:
-        """Whether the mapping tells contract values of others, and none of what looks like an
-        option or a future."""
+        """Whether the mapping has contract values for other symbols, but none for one that looks
+        like an option or a future."""
         return bool(self._mapping.multipliers) and (
             is_option(str(symbol)) or future_of(str(symbol)) is not None
         )

@@ -1,8 +1,8 @@
-"""Files as sheets of lines: CSV in any usual form, HTML, spreadsheets, JSON, XML and SQLite, told
-apart by what they hold.
+"""Files as sheets of lines: CSV in any usual form, HTML, spreadsheets, JSON, XML and SQLite,
+distinguished by their content.
 
-May touch: the files it is given (read only).  Every reader is bounded: what is too large or too
-deep for a trade log is refused.
+May touch: the files it is given (read only).  Every reader is bounded: input that is too large or
+too deep for a trade log is refused.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ UTF_8 = "utf-8-sig"
 
 
 def form_of(path: str) -> str:
-    """`csv`, `html`, `xml`, `json`, `sqlite`, `xlsx` or `zip`, by what the file holds.  Raises
-    `UsageError` for what cannot be read."""
+    """`csv`, `html`, `xml`, `json`, `sqlite`, `xlsx` or `zip`, by the file's content.  Raises
+    `UsageError` for formats that cannot be read."""
     if path == "-":
         return "csv"
     with opened(path) as (stream, _):
@@ -79,12 +79,12 @@ def _is_workbook(path: str) -> bool:
 def sheets(
     path: str, delimiter: str | None = None, encoding: str = UTF_8, wanted: Collection[str] = ()
 ) -> Iterator[Iterator[Sheet]]:
-    """The sheets of the file, one after the other: the lines of each have to be read before the
-    next one is asked for.  Without a `delimiter` it is the one with which a line has the `wanted`
-    cells, else that which makes most lines equally wide.
+    """The sheets of the file, one after the other: the lines of each must be read before the next
+    one is requested.  Without a `delimiter`, it is the one with which a line has the `wanted`
+    cells, else the one that makes most lines equally wide.
 
     Raises `UsageError` for a file that cannot be opened, `BadDataError` for one that is damaged,
-    too large or in another encoding, and `ConfigurationError` where a package is missing.
+    too large or in another encoding, and `ConfigurationError` if a package is missing.
     """
     form = form_of(path)
     if form == "csv":
@@ -115,7 +115,7 @@ def sheets(
 
 
 def _encoding(stream: IO[bytes], encoding: str) -> str:
-    """UTF-16 tells itself by its mark, whatever the mapping says."""
+    """UTF-16 is recognised by its byte order mark, whatever the mapping says."""
     peek: Callable[[int], bytes] | None = getattr(stream, "peek", None)
     start = peek(4)[:4] if peek else b""
     return (

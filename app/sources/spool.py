@@ -16,16 +16,16 @@ from typing import IO, Any
 from app.sources.books import Fill
 
 RUN = 50_000
-"""Fills that are held in memory; fewer never touch the disk."""
+"""Number of fills that are held in memory; fewer never touch the disk."""
 _CHUNK = 500
-"""Fills of a run that are read at once."""
+"""Number of fills of a run that are read at once."""
 _Entry = tuple[tuple[str, bool], int, int, Fill]
 """(the order by time, the number of the file, the number of the fill, the fill)."""
 
 
 class Spool:
-    """Takes fills in any order and gives them in order of time, as often as is asked for; of equal
-    times in the order in which they came, or the other way round for files that are turned."""
+    """Takes fills in any order and returns them in order of time, as often as requested.  Fills
+    with equal times keep their order, or are reversed in files that have the newest first."""
 
     def __init__(self) -> None:
         self._run: list[_Entry] = []
@@ -80,17 +80,17 @@ class Spool:
             yield from pickle.load(self._file)
 
     def _turned_back(self, run: Iterator[_Entry]) -> Iterator[_Entry]:
-        """The run with the fills of one time the other way round in files that are turned."""
+        """The run, with the fills of equal times reversed in files that have the newest first."""
         for (_, file), entries in groupby(run, key=itemgetter(0, 1)):
             together = list(entries)
             yield from reversed(together) if file in self._turned else together
 
 
 def moment_of(fill: Fill) -> str:
-    """The time of a fill as a text that sorts as the times do."""
+    """The time of a fill as text that sorts in the order of time."""
     return fill.ts.removesuffix("Z")
 
 
 def _order(fill: Fill) -> tuple[str, bool]:
-    """By time; of one trade's rows at one time those that open come first."""
+    """Sort by time; of one trade's rows at the same time, those that open come first."""
     return moment_of(fill), fill.book[2] is not None and fill.opens is False

@@ -1,5 +1,5 @@
 """A survey of a log before it is sent: whether each close would be accepted, which outcomes and
-dimensions it has, and what the settings would have to be.
+dimensions it has, and which settings would fit.
 
 May touch: nothing.
 """
@@ -28,13 +28,13 @@ from edgeloop.scope import DEFAULT_DIMENSIONS
 
 _PLACES = 3
 _OLDER_NAMES = {"rr": "rr", "roi": "rpnl_pct", "pnl_usd": "rpnl_usd"}
-"""What the older envelope calls an outcome."""
+"""The names of outcomes in the older envelope."""
 
 
 @dataclass
 class Refused:
     """Closes that would be dead letters for one reason at one path: how many, where the first ones
-    are, the first one's error, and in words what is wrong with the first ones."""
+    are, the first one's error, and what is wrong with the first ones in words."""
 
     count: int = 0
     places: list[str] = field(default_factory=list)
@@ -44,8 +44,8 @@ class Refused:
 
 @dataclass
 class Survey:
-    """What has been seen: `outcomes` counts closes by outcome field, `dimensions` by key of a
-    scope, whether configured or not."""
+    """The closes so far: `outcomes` counts closes by outcome field, `dimensions` by key of a scope,
+    whether configured or not."""
 
     settings: Settings
     mapping: TableMapping | None = None
@@ -63,7 +63,7 @@ class Survey:
 
     def see(self, closed: Closed, timestamp_ms: int, show: int = 0) -> None:
         """Add one close, validated as ingest would at `timestamp_ms`; the first `show` events are
-        kept in whole."""
+        kept as a whole."""
         self.closes += 1
         event = _event(closed.value)
         if event is not None:
@@ -101,8 +101,8 @@ class Survey:
     def _lacks_only_the_outcome(
         self, closed: Closed, event: dict[str, Any], timestamp_ms: int
     ) -> bool:
-        """Whether a refused close would be taken with another outcome: then its figures can still
-        be compared."""
+        """Whether a refused close would be accepted with another outcome: then its figures can
+        still be compared."""
         summary, _ = _parts(event)
         for outcome, name in OUTCOME_FIELDS.items():
             if outcome == self.settings.outcome or summary.get(name) is None:
@@ -173,11 +173,11 @@ class Survey:
 
     @property
     def outcome_field(self) -> str:
-        """The field that the configured outcome is in."""
+        """The field that has the configured outcome."""
         return OUTCOME_FIELDS[self.settings.outcome]
 
     def outcome_remedy(self) -> str:
-        """What to do where no close has the configured outcome; empty where one has."""
+        """What to do if no close has the configured outcome; empty if one has."""
         if not self.closes or self.outcomes[self.outcome_field]:
             return ""
         others = [name for name, held in OUTCOME_FIELDS.items() if self.outcomes[held]]
@@ -201,7 +201,7 @@ class Survey:
             )
 
     def document(self) -> dict[str, Any]:
-        """All of it as JSON."""
+        """The survey as plain data for `--json`."""
         return {
             "closes": self.closes,
             "facts": self.facts,
@@ -238,7 +238,7 @@ class Survey:
 
 
 def _as_trader_sees(event: dict[str, Any]) -> ClosedTrade:
-    """What an event of another kind than a table's says to a trader."""
+    """An event that does not come from a table, as a trader sees it."""
     summary, scopes = _parts(event)
     pnl: Any = summary.get("pnl_usd")
     short = next(
@@ -300,7 +300,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def unconfigured_sentence(survey: Survey) -> str:
-    """What to say of dimensions that nobody configured; empty where there are none."""
+    """A sentence on dimensions that are not configured; empty if there are none."""
     if not survey.unconfigured:
         return ""
     return f"Not in {PREFIX}DIMENSIONS, so ignored: {joined(survey.unconfigured, 12)}."

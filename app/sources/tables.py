@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _ENCODINGS = ("cp1252", "cp1250", "cp1251", "cp932", "gb18030", "big5", "euc_kr")
-"""What spreadsheets of the countries whose words are known write besides Unicode."""
+"""Encodings besides Unicode that spreadsheets write in countries whose words are known."""
 _CELLS_LOOKED_AT = 500
 _BATCH_ROWS = 5_000
 _CHUNK_BYTES = 1_048_576
@@ -62,9 +62,9 @@ def table(
     which: str | None = None,
     notes: Notes | None = None,
 ) -> Iterator[Table]:
-    """The table in the file that has all the `wanted` columns, of several the first, with the rows
-    of all that are alike; `which` is its title or number (from 1).  `delimiter` None is told from
-    the content.  `notes` takes what else there was.
+    """The first table in the file that has all the `wanted` columns, with the rows of all similar
+    tables; `which` is its title or number (from 1).  A `delimiter` of None is inferred from the
+    content. `notes` collects what else the file has.
 
     Raises `UsageError` if the file cannot be opened, `BadDataError` if it is damaged, has no table,
     or is in another encoding, and `ConfigurationError` where a package is missing.
@@ -106,7 +106,7 @@ def named(block: Block, number: int, which: str) -> bool:
 def _alike(
     first: Block, every: Iterator[Block], number: int, which: str | None, notes: Notes
 ) -> Iterator[Row]:
-    """The rows of `first`, and of the blocks behind it that have its title and columns; the others
+    """The rows of `first`, and of the blocks after it that have its title and columns; the others
     are counted."""
     yield from first.rows
     for later, block in enumerate(every, number + 1):
@@ -127,7 +127,7 @@ def _alike(
 
 
 def blocks(path: str, delimiter: str | None, encoding: str, notes: Notes) -> Iterator[Block]:
-    """All tables in the file; the rows of each have to be read before the next one is asked for."""
+    """All tables in the file; the rows of each must be read before the next one is requested."""
     if is_parquet(path):
         found = _parquet(path)
         yield Block("", 0, found.columns, found.rows)
@@ -137,8 +137,9 @@ def blocks(path: str, delimiter: str | None, encoding: str, notes: Notes) -> Ite
 
 
 def encoding_of(path: str) -> str:
-    """The encoding of a CSV file: UTF-8, or else what spreadsheets write, UTF-16 (told by its mark)
-    or the one of a region in which the names of its columns are known, Windows' Western one first.
+    """The encoding of a CSV file: UTF-8, else one that spreadsheets write: UTF-16 (recognised by
+    its mark), or that of a region in which the names of its columns are known, Windows' Western one
+    first.
     """
     if is_parquet(path) or form_of(path) != "csv":
         return UTF_8
@@ -160,14 +161,14 @@ def encoding_of(path: str) -> str:
 
 
 def _by_known_names(path: str) -> str:
-    """The encoding in which most cells of the file's beginning are known names of columns."""
+    """The encoding in which most cells at the beginning of the file are known names of columns."""
     with opened(path) as (stream, _):
         start = stream.read(_CHUNK_BYTES // 16)
 
     def names(encoding: str) -> int:
         decoder = codecs.getincrementaldecoder(encoding)()
         try:
-            text = decoder.decode(start)  # A character cut off at the end is left over.
+            text = decoder.decode(start)  # A character cut off at the end remains.
         except UnicodeDecodeError:
             return -1
         cells = re.split(r"[,;\t|\r\n]+", text)[:_CELLS_LOOKED_AT]
@@ -177,7 +178,7 @@ def _by_known_names(path: str) -> str:
 
 
 def pyarrow_parquet() -> Any:
-    """pyarrow's module for Parquet.  Raises `ConfigurationError` where it is not installed."""
+    """pyarrow's module for Parquet.  Raises `ConfigurationError` if it is not installed."""
     try:
         import pyarrow.parquet
     except ImportError as error:

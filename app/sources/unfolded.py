@@ -1,5 +1,5 @@
-"""Tables that say in a sentence, or in two lines, what others say in the columns of one row: they
-are read with those columns added.
+"""Tables that have in a sentence, or in two lines, what others have in the columns of one row: they
+are read with these columns added.
 
 May touch: nothing.
 """
@@ -32,7 +32,7 @@ _OF_TWO_LINES = ("Side", "Open time", "Close time", "Open price", "Close price")
 
 
 def unfolded(block: Block) -> Block:
-    """The block, with the columns that its sentences or its second lines fill."""
+    """The block, with the columns that its sentences or second lines fill."""
     names = {known_as(column): column for column in block.columns}
     if names.keys() >= _BALANCES:
         columns = tuple(name for name in _OF_SENTENCES if name not in block.columns)
@@ -55,7 +55,7 @@ def unfolded(block: Block) -> Block:
 
 
 def _of_sentences(rows: Iterator[Row], action: str, columns: tuple[str, ...]) -> Iterator[Row]:
-    """As in the history of the balance of TradingView's paper trading."""
+    """Read the balance history of TradingView's paper trading."""
     for row in rows:
         said = _CLOSED.match(str(row.cells.get(action) or ""))
         found = {name: said[_OF_SENTENCES[name]] if said else None for name in columns}
@@ -64,7 +64,7 @@ def _of_sentences(rows: Iterator[Row], action: str, columns: tuple[str, ...]) ->
 
 
 def _of_activity(rows: Iterator[Row], names: dict[str, str]) -> Iterator[Row]:
-    """As in eToro's account activity: one line opens a position and another, not next to it, closes
+    """Read eToro's account activity: one line opens a position and another, not next to it, closes
     it; neither says whether it was long or short."""
     kind, number, day = names["type"], names["position_id"], names["date"]
     waiting: dict[tuple[str, str], Row] = {}
@@ -94,8 +94,8 @@ def _of_activity(rows: Iterator[Row], names: dict[str, str]) -> Iterator[Row]:
 def _of_two_lines(
     rows: Iterator[Row], number: str, day: str, bought: str, sold: str
 ) -> Iterator[Row]:
-    """As in FXCM's statements: the line of the entry has the number of the trade and what it made,
-    the one below it only the time and the price of the exit."""
+    """Read FXCM's statements: the line of the entry has the number of the trade and its profit, the
+    one below it only the time and the price of the exit."""
     first: Row | None = None
     for row in rows:
         if _has(row, number):

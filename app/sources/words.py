@@ -1,4 +1,4 @@
-"""A dead letter in words: the column and the cell that are to blame, as they stand in the table.
+"""A dead letter in words: the column and the cell that cause it, as they are in the table.
 
 May touch: nothing.
 """
@@ -63,7 +63,7 @@ def _column(field: str, mapping: TableMapping | None) -> str:
 
 
 def _at(event: Mapping[str, Any], path: str) -> Any:
-    """What stands at a JSON path of the event; None where the path leads nowhere."""
+    """The value at a JSON path of the event; None if the path leads nowhere."""
     found: Any = event
     for part in path.removeprefix("$").strip(".").split("."):
         name, _, rest = part.partition("[")

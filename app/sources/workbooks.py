@@ -16,6 +16,8 @@ from app.sources.lines import MOST_COLUMNS, Line, Sheet
 
 
 def workbook_sheets(path: str) -> Iterator[Sheet]:
+    """The sheets of a spreadsheet.  Raises `ConfigurationError` without openpyxl, `BadDataError`
+    for a file that cannot be read."""
     try:
         import openpyxl
     except ImportError as error:

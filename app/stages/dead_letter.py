@@ -17,11 +17,11 @@ from app.settings import Settings
 from schemas.kinds import DEAD_LETTERS
 
 CUT_BYTES = 1024 * 1024
-"""What is kept of a key or a value if both together do not fit into a record."""
+"""How much is kept of a key or a value if both together do not fit into a record."""
 _HEADER_BYTES = 16_384
 """Room for the headers of a letter."""
 PATH_CHARACTERS = 2_000
-"""Most characters of a path in a header or a log line."""
+"""Maximum number of characters of a path in a header or a log line."""
 
 
 def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Outgoing:

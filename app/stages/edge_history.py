@@ -2,9 +2,9 @@
 
 May touch: nothing but its arguments.
 
-A lesson carries its own history, most of which stays from one refit to the next: of the days that
-were sent, digests are kept.  Days that have left the window, or whose lesson is retired or no
-longer chosen, stay: they record what was known then.
+A lesson carries its own history, most of which does not change from one refit to the next, so
+digests of the days that were sent are kept.  Days that have left the window, or whose lesson is
+retired or no longer chosen, stay: they record what was known then.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class EdgeHistories:
         self._due: dict[str, Lesson] = {}
         self._retired: set[str] = set()  # since days were last sent
         self._doubted: set[str] = set()  # lessons of which it is not sure that all days were sent
-        self._seen: dict[str, tuple[HistoryCell, ...]] = {}  # the history that came last
+        self._seen: dict[str, tuple[HistoryCell, ...]] = {}  # the latest history
 
     def adopt(self, records: Iterable[Lesson | GroupSummary]) -> None:
         """Adopt the published lessons.

@@ -17,7 +17,7 @@ from app.log.control import ControlLog
 from app.log.producer import Producer
 from app.log.records import Outgoing
 from app.log.retry import back_off, client_errors, later
-from app.log.unread import Unread
+from app.log.unread_closes import Unread
 from app.metrics import BATCH_SECONDS
 from app.settings import Settings
 from app.stages.ingest import Ingest

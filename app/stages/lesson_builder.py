@@ -41,7 +41,8 @@ from schemas.lessons import GroupSummary, Lesson
 log = structlog.get_logger(__name__)
 
 SIFTED_TRADES = 50_000
-"""Most sifted trades of one partition while its log is read for the first time: some 50 MB."""
+"""Maximum number of sifted trades of one partition while its log is read for the first time: some
+50 MB."""
 PRUNE_EVERY = 200_000
 """Facts.  Until then the ranks of trades outside every window take some 50 MB."""
 

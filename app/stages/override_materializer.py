@@ -20,7 +20,7 @@ from app.log.records import UNREADABLE, Outgoing, partition_of, published, tombs
 from app.log.trace import Newest
 from app.metrics import UNREADABLE_RECORDS, WEIGHT
 from app.settings import Settings
-from app.stages.standing import Standing
+from app.stages.lesson_counts import Standing
 from edgeloop.overrides import Override
 from edgeloop.versions import Latest
 from schemas.kinds import JUDGED, KINDS, LESSONS, OVERRIDES
@@ -29,8 +29,8 @@ from schemas.lessons import GroupSummary, Lesson
 log = structlog.get_logger(__name__)
 
 SHOWN_MODULES = 100
-"""Most modules of a partition whose weights are published as metrics: names of modules come from
-events, which must not create an unlimited number of metrics."""
+"""Maximum number of modules of a partition whose weights are published as metrics: names of modules
+come from events, which must not create an unlimited number of metrics."""
 
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
@@ -113,7 +113,7 @@ class ModuleStore:
             self._standing.lesson(key, lesson, known=before is not None)
             if lesson is not None:
                 if lesson.lesson_id == key:
-                    key = lesson.lesson_id  # one object for all who hold it
+                    key = lesson.lesson_id  # one object shared by all that hold it
                 self._latest.put(key, version, intern(lesson.module))
                 in_force[key] = lesson
                 gone.pop(key, None)

@@ -35,8 +35,8 @@ from app.log.retry import Stopping, back_off, client_errors
 from app.metrics import BAD_RECORDS, BATCH_SECONDS, PROJECTED_ROWS, PROJECTION_WAITING
 from app.settings import Settings
 from app.storage.connect import close, connect
-from app.storage.marks import differences, marks_of, refusal, write
 from app.storage.project import PROJECTIONS
+from app.storage.projected_log import differences, marks_of, refusal, write
 from app.storage.projection import BadRecord, Projection, Record
 from app.worker.fatal import fatal_exit, refuse
 from edgeloop.closing import close_client

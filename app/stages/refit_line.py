@@ -27,7 +27,7 @@ import structlog
 from app.learning.common.refit import Refit, Work
 from app.learning.engine import Learner
 from app.learning.integrated.between import DUE_PART
-from app.stages.turns import Turns
+from app.stages.refit_turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -109,11 +109,11 @@ class RefitLine:
         return self._large, len(self._owing) - self._large
 
     def touch(self, key: str, since: int) -> None:
-        """Note that trades were folded into a group, from records with the offset `since` or
+        """Note that trades were folded into a group, from records at the offset `since` or
         later."""
         self.note(key)
         if key not in self._owing:
-            return  # nothing new to the group
+            return  # the group knew all of them
         now_s = time.monotonic()
         self._touched[key] = None
         known = self._waiting.get(key, Wait(now_s, now_s, since))
@@ -214,9 +214,9 @@ class RefitLine:
         )
 
     def _line(self, full: bool, now_s: float) -> Iterator[str]:
-        """The groups to be refitted, in fair turns (`turns.py`); where none has used more time than
-        another, those in greatest need first: those that have published nothing yet; then by how
-        stale they are, and how long they have waited."""
+        """The groups to be refitted, in fair turns (`refit_turns.py`).  Where none has used more
+        time than another, those in greatest need come first: groups that have published nothing
+        yet, then the others by how stale they are and how long they have waited."""
         self._held = {key: until for key, until in self._held.items() if until > now_s}
         need: dict[str, float] = {}
         for key in self._owing:

@@ -87,6 +87,7 @@ class RewriteWatch:
 
 
 def written_ms(record: Any) -> int:
-    """When a record was written, in ms since 1970; Faust gives seconds, the client milliseconds."""
+    """The time at which a record was written, in ms since 1970; Faust gives seconds, the client
+    milliseconds."""
     at = record.timestamp or 0
     return round(at if at > 100_000_000_000 else at * 1000)

@@ -1,9 +1,9 @@
 """Accept the current log after it was replaced: `faust -A app topics accept`.
 
 A version is an offset of the topic that a record was derived from.  If that topic was created again
-or set back, versions begin again below the published ones.  So the published records are deleted,
-and workers publish them again from the closes.  Only `position_closed` cannot be derived again, and
-it is never deleted.
+or rolled back, versions begin again below the published ones.  So the published records are
+deleted, and workers publish them again from the closes.  Only `position_closed` cannot be derived
+again, and it is never deleted.
 
 1. Find out what has changed: ids and ends, numbers of partitions, and versions beyond the end of
    the topic of which they are offsets.
@@ -33,7 +33,7 @@ from app.log.identity import Difference, Identity, Lost, examine, readers
 from app.log.progress import rewind
 from app.log.records import UNREADABLE, is_strangers, partition_of, version_of
 from app.settings import Settings
-from app.storage import marks
+from app.storage import projected_log
 from app.storage.rebuild import rebuild
 from schemas.facts import group_key
 from schemas.kinds import CLOSES, DERIVED, FACTS, HISTORY, JUDGED, KINDS, LESSONS
@@ -44,8 +44,8 @@ _GONE_WITHIN_S = 15.0
 
 @dataclass
 class Plan:
-    """What has changed, and what to do: topics (without prefix) to create again; topics to read
-    from the beginning, by group; whether to refill PostgreSQL."""
+    """What has changed, and what to do: the topics (without prefix) to create again; by group, the
+    topics to read from the beginning; and whether to refill PostgreSQL."""
 
     differences: list[Difference] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
@@ -73,7 +73,7 @@ async def plan(settings: Settings) -> Plan:
     again = changed | recreate
     if FACTS in again:
         again.add(CLOSES)
-    tables = await marks.examine(settings) if settings.database_url else []
+    tables = await projected_log.examine(settings) if settings.database_url else []
     found += [Difference(f"{d.topic} in the tables", d.what) for d in tables]
     return Plan(
         found,

@@ -62,12 +62,14 @@ async def connect(
     return connection
 
 
-def passes(error: asyncpg.PostgresError) -> bool:
+def is_transient(error: asyncpg.PostgresError) -> bool:
     """Whether waiting may help: the connection was lost, or the server stops, starts, is out of
     resources, or accepts no writes at the moment.
 
-    >>> passes(asyncpg.AdminShutdownError()), passes(asyncpg.InsufficientPrivilegeError())
-    (True, False)
+    >>> is_transient(asyncpg.AdminShutdownError())
+    True
+    >>> is_transient(asyncpg.InsufficientPrivilegeError())
+    False
     """
     state = error.sqlstate or ""
     return state[:2] in _PASSING or state == asyncpg.ReadOnlySQLTransactionError.sqlstate
@@ -87,9 +89,9 @@ def _remedy(error: BaseException) -> str:
 
 
 def _pooled(database_url: str) -> ConfigurationError:
-    """Whether there is a pooler in between, which the server's process id reveals.  Migrations hold
-    a lock and the projector a temporary table in their session, which a pooler may give to another
-    client."""
+    """Whether there is a connection pooler in between, which the server's process id reveals.
+    Migrations hold a lock and the projector a temporary table in their session, which a pooler may
+    give to another client."""
     return ConfigurationError(
         f"A connection pooler such as PgBouncer is in front of PostgreSQL at"
         f" {redact_url(database_url)}.",

@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 
 from app.errors import ConfigurationError, EdgeloopError, UnreachableError
-from app.storage.connect import close, connect, passes
+from app.storage.connect import close, connect, is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ class NotMigratedError(ConfigurationError):
 
 
 def tables(folder: Traversable | None = None) -> tuple[str, ...]:
-    """The tables that the migrations create, the ledger not among them."""
+    """The tables that the migrations create, without the ledger."""
     found = (re.findall(r"^CREATE TABLE (\w+)", m.sql, re.MULTILINE) for m in migrations(folder))
     return tuple(dict.fromkeys(name for names in found for name in names))
 
@@ -72,8 +72,8 @@ def tables(folder: Traversable | None = None) -> tuple[str, ...]:
 async def migrate(
     database_url: str, schema: str, *, dry_run: bool = False, folder: Traversable | None = None
 ) -> list[str]:
-    """Bring `schema` (made if it is missing) up to date; returns the names of the migrations
-    applied, or with `dry_run` to be applied.
+    """Bring `schema` (created if it is missing) up to date; returns the names of the migrations
+    that were applied, or with `dry_run` would be applied.
 
     Safe to run twice at once: the second waits for the first.  A migration that fails is rolled
     back.  Raises `ConfigurationError` when the database was migrated with files that differ from
@@ -105,7 +105,7 @@ async def migrate(
 def _explained(error: Exception, schema: str, *, dry_run: bool) -> EdgeloopError:
     """The error for a migration, or a check of one, that failed because of PostgreSQL or the
     connection."""
-    if not isinstance(error, asyncpg.PostgresError) or passes(error):
+    if not isinstance(error, asyncpg.PostgresError) or is_transient(error):
         return UnreachableError(
             f"PostgreSQL interrupted the check or the migration of the schema {schema}:"
             f" {str(error) or type(error).__name__}.",

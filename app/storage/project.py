@@ -82,7 +82,7 @@ VERDICTS = Keyed(
     [
         Column("effect", "float8", lambda v: v.edge),
         _field("effect_sd", "float8"),
-        # `classic` shrinks nothing
+        # `classic` does not shrink
         Column("edge_raw", "float8", lambda v: v.edge if v.edge_raw is None else v.edge_raw),
         _field("baseline", "float8"),
         _field("multiplier", "float8"),
@@ -186,7 +186,8 @@ HISTORY = Keyed(
         _json_field("regimes"),
         _field("schema_version", "integer"),
     ],
-    # By event time, back from the table's newest day, so that a rebuild keeps the same.
+    # By event time, counted back from the table's newest day, so that a rebuild keeps the same
+    # days.
     prune=(
         "DELETE FROM learning_edge_history WHERE day < (SELECT max(day) FROM"
         f" learning_edge_history) - {HISTORY_DAYS};"

@@ -103,6 +103,7 @@ class Facts:
     _decoder = msgspec.json.Decoder(kinds.KINDS[topic].struct)
 
     def decode(self, record: ConsumerRecord) -> Record:
+        """See `Projection`."""
         _, version, fact = parsed(record, self._decoder)
         if fact is None:
             raise BadRecord("A null value has no meaning in this topic.")
@@ -114,6 +115,7 @@ class Facts:
             raise BadRecord(str(error)) from error
 
     async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
+        """See `Projection`."""
         rows = [row for record in newest(batch) for row in record.rows]
         async with connection.transaction():
             await fill_stage(connection, "stage_pattern_trade_events", _FACT_COLUMNS, rows)

@@ -39,6 +39,7 @@ class Column:
 
     @property
     def is_json(self) -> bool:
+        """Whether the staging column holds JSON."""
         return self.kind == "json"
 
 
@@ -126,6 +127,7 @@ class Keyed:
         )
 
     def decode(self, record: ConsumerRecord) -> Record | None:
+        """See `Projection`."""
         key, version, value = parsed(record, self._decoder)
         change = None
         if self._history:
@@ -162,6 +164,7 @@ class Keyed:
         return own, _day(day)
 
     async def write(self, connection: asyncpg.Connection, batch: Sequence[Record]) -> int:
+        """See `Projection`."""
         current = newest(batch)
         retiring = any(record.retired for record in current)
         async with connection.transaction():

@@ -42,7 +42,8 @@ class Projection(Protocol):
     """The projector's interface to a topic."""
 
     @property
-    def topic(self) -> str: ...
+    def topic(self) -> str:
+        """The topic's name without prefix."""
 
     def decode(self, record: ConsumerRecord) -> Record | None:
         """The record as rows, or None if it has none.  Pure.  Raises `BadRecord`."""

@@ -30,8 +30,8 @@ topic."""
 
 
 async def rebuild(settings: Settings, *, dry_run: bool = False) -> dict[str, int]:
-    """Migrate, set the projector back to the beginning of every derived topic, and empty the
-    tables; returns records to read by topic.
+    """Migrate, reset the projector to the beginning of every derived topic, and empty the tables;
+    returns the number of records to read, by topic.
 
     The offsets go first: if this is interrupted, the projector rewrites existing rows, and nothing
     is lost. Raises `ConfigurationError` while a projector is running, `UnreachableError`.

@@ -27,11 +27,13 @@ from faust.types.tuples import ConsumerMessage, Message, ack_lock
 from mode.utils.futures import notify
 
 MAX_BATCH = 1_000
-"""Most records of a batch."""
+"""Maximum number of records in a batch."""
 MAX_BATCHES = 16
-"""Batches that may wait before a stream; beyond, fetching of their partitions pauses."""
+"""Number of batches that may wait before a stream; beyond it, fetching of their partitions
+pauses."""
 MAX_TAKEN = 4_000
-"""Most records that an agent takes at a time, plus the rest of the last batch."""
+"""Maximum number of records that an agent takes at a time, not counting the rest of the last
+batch."""
 
 
 class Batch(ConsumerMessage):
@@ -115,7 +117,7 @@ class BatchingConsumer(Consumer):
         await self._go_back(left)
 
     async def _go_back(self, left: Sequence[tuple[TP, Sequence[Any]]]) -> None:
-        """Set the position back to records that were fetched and not handed over, so that they are
+        """Move the position back to records that were fetched but not handed over, so that they are
         fetched again.  A rebalance seeks only to committed offsets, which a new partition does not
         have.
         """
@@ -129,7 +131,7 @@ class BatchingConsumer(Consumer):
                 await self.seek(tp, offset)
             except Exception as error:
                 # As in Faust: the rebalance itself seeks once more.
-                self.log.warning("The position was not set back before a rebalance: %r", error)
+                self.log.warning("The position was not moved back before a rebalance: %r", error)
 
     def _new_batch(self, tp: TP, records: Sequence[Any], generation: int) -> Batch | None:
         """The batch of those of the records that were not handed over before."""

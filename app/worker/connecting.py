@@ -1,7 +1,7 @@
 """Connect Faust's own clients, and wait if the broker goes away while the worker starts.  Faust
 connects its producer and its consumer once; if the broker goes away after the preflight checks
-(`app.worker.preflight`), the worker would end with a traceback.  `app.worker.away`, which watches
-the broker later, does not run yet at that time.
+(`app.worker.preflight`), the worker would end with a traceback.  `app.worker.broker_away`, which
+watches the broker later, does not run yet at that time.
 
 May touch: the broker; the process, which it ends if waiting does not help.
 """
@@ -17,8 +17,8 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from app.log.client import started
+from app.log.connection_errors import why_unreachable
 from app.log.retry import Stopping, back_off, client_errors
-from app.log.trouble import why_unreachable
 from app.settings import Settings
 from app.worker.fatal import refuse, stop_early
 

@@ -19,7 +19,7 @@ from app import metrics
 from app.errors import ConfigurationError
 from app.settings import Settings
 from app.worker.fatal import refuse
-from app.worker.guard import Guard
+from app.worker.log_guard import Guard
 from app.worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)

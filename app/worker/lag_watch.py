@@ -22,8 +22,8 @@ from aiokafka.errors import KafkaError
 
 from app.errors import EdgeloopError
 from app.log.lag import Lag, SharedLags
-from app.log.lookout import Lookout
 from app.log.retry import client_errors
+from app.log.shared_offsets import SharedOffsets
 from app.metrics import LAG, LAG_SECONDS
 from app.settings import Settings
 from app.worker.fatal import fatal_exit
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 15.0
 _SEEN = 1_000
-"""Remembered ends of a partition; beyond, every second one is dropped."""
+"""Number of ends remembered per partition; beyond it, every second one is dropped."""
 
 Place = tuple[str, int]
 """A topic and a partition."""
@@ -69,8 +69,10 @@ class Waiting:
 class LagWatch:
     """Measures the lag while the worker runs."""
 
-    def __init__(self, app: faust.App, settings: Settings, lookout: Lookout | None = None) -> None:
-        self._lags = SharedLags(settings, lookout or Lookout(settings))
+    def __init__(
+        self, app: faust.App, settings: Settings, offsets: SharedOffsets | None = None
+    ) -> None:
+        self._lags = SharedLags(settings, offsets or SharedOffsets(settings))
         self._waiting: dict[str, Waiting] = {}
         self._stop = asyncio.Event()
         app.on_before_shutdown.connect(self.stop)

@@ -30,6 +30,7 @@ class RateLimit(logging.Filter):
         self._seen: dict[tuple[str, int], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to write the record; critical ones always are."""
         place, now = (record.pathname, record.lineno), time.monotonic()
         since, count = self._seen.get(place, (now, 0))
         if now - since >= 60.0:

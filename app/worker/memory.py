@@ -73,7 +73,7 @@ def part_used() -> float:
 
 
 def is_full() -> bool:
-    """Whether input should stop."""
+    """Whether input should pause."""
     return part_used() > 1.0
 
 
@@ -82,13 +82,13 @@ async def room(role: str, aborted: Callable[[], bool]) -> None:
     if not is_full():
         return
     await asyncio.to_thread(_collect)
-    told_s = 0.0
+    logged_s = 0.0
     try:
         while is_full():
             if aborted():
                 raise Stopping
-            if time.monotonic() - told_s > LOG_EVERY_S:
-                told_s = time.monotonic()
+            if time.monotonic() - logged_s > LOG_EVERY_S:
+                logged_s = time.monotonic()
                 MEMORY_FULL.labels(role).set(1)
                 log.error("memory.full", role=role, used=round(part_used(), 3), do=REMEDY)
             await asyncio.sleep(0.5)

@@ -19,7 +19,7 @@ from app.log import topics
 from app.log.admin import admin
 from app.log.identity import Log, require_same_log
 from app.settings import Settings
-from app.storage import marks
+from app.storage import projected_log
 from app.storage.migrate import require_migrated
 from app.storage.rights import require_rights
 from app.worker.agreement import require_agreement
@@ -74,7 +74,7 @@ async def preflight(settings: Settings, timeout_s: float = CONNECT_WITHIN_S) -> 
         try:
             await require_migrated(settings.database_url, settings.database_schema)
             await require_rights(settings)
-            await marks.require_same_log(settings)
+            await projected_log.require_same_log(settings)
         except UnreachableError as error:
             log.warning("worker.database_away", error=error.what)
     return seen

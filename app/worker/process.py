@@ -28,7 +28,7 @@ from app.worker.connecting import connected
 from app.worker.fatal import fatal_exit, guard_stop
 from app.worker.logs import logging_config
 
-# Lines that a library prints would be split in the log, and Faust ignores the setting
+# Otherwise lines that a library prints would be split in the log; Faust ignores the setting
 # `worker_redirect_stdouts`.
 worker_command.redirect_stdouts = False
 
@@ -66,8 +66,8 @@ class CommittedThread(AIOKafkaConsumerThread):
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Check for stalls only if there is a position.  There is none while a lost offset is
-        looked up again (deleted closes, a broker that was set back), but Faust asserts that there
-        is one, and the worker would end.
+        looked up again (deleted closes, a broker that was rolled back), but Faust asserts that
+        there is one, and the worker would end.
         """
         subscription = self._ensure_consumer()._fetcher._subscriptions.subscription
         assignment = None if subscription is None else subscription.assignment

@@ -28,8 +28,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
-from app.log.lookout import Lookout
 from app.log.retry import client_errors
+from app.log.shared_offsets import SharedOffsets
 from app.metrics import STALLED
 from app.settings import Settings
 from app.worker import memory
@@ -77,10 +77,12 @@ class Unmoved:
 class Watchdog:
     """`reasons`: a word and a sentence for each stall, for readiness."""
 
-    def __init__(self, app: faust.App, settings: Settings, lookout: Lookout | None = None) -> None:
+    def __init__(
+        self, app: faust.App, settings: Settings, offsets: SharedOffsets | None = None
+    ) -> None:
         self._app = app
         self._settings = settings
-        self._lookout = lookout or Lookout(settings)
+        self._offsets = offsets or SharedOffsets(settings)
         self._unmoved = Unmoved()
         self._stalled: dict[str, str] = {}
         self._turns = 0
@@ -104,7 +106,7 @@ class Watchdog:
     async def stop(self, *_: Any, **__: Any) -> None:
         """Stop checking."""
         self._stop.set()
-        await self._lookout.stop()
+        await self._offsets.stop()
 
     async def run(self) -> None:
         """Check every few seconds, until stopped."""
@@ -171,13 +173,13 @@ class Watchdog:
         if not owned or "ingest" not in self._settings.agents:
             return {}
         partitions = [TopicPartition(tp.topic, tp.partition) for tp in owned]
-        stable = (await self._lookout.look()).stable
+        stable = (await self._offsets.read()).stable
         ends = {tp: stable.get(tp, 0) for tp in partitions}
-        committed = await self._lookout.committed(self._settings.consumer_group)
+        committed = await self._offsets.committed(self._settings.consumer_group)
         done = {tp: committed.get(tp, 0) for tp in partitions}
         found = self._unmoved.look(done, ends, now_s)
         for tp, seconds in found.items():
-            if seconds > STALLED_S and not await self._lookout.delivers(
+            if seconds > STALLED_S and not await self._offsets.delivers(
                 tp, done[tp], ends[tp], PEEK_S
             ):
                 self._unmoved.passed(tp)

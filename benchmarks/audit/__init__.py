@@ -1,4 +1,4 @@
-"""Are the audit's answers right?  Logs whose truth is known, audited; see docs/audit.md.
+"""Check the audit's answers on logs whose truth is known; see docs/audit.md.
 
 Run with `python -m benchmarks.audit`.
 """

@@ -35,10 +35,10 @@ def main() -> None:
         "--worlds", type=int, default=20, metavar="N", help="logs of each kind (default 20)"
     )
     parser.add_argument(
-        "--seed", type=int, default=1, help="of the first log of each kind (default 1)"
+        "--seed", type=int, default=1, help="seed of the first log of each kind (default 1)"
     )
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all that was found")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all results")
     options = parser.parse_args()
     tasks = [
         (name, seed)

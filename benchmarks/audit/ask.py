@@ -1,4 +1,4 @@
-"""One log audited: what the answers are, and whether they are right.
+"""Audit one log: the answers, and whether they are right.
 
 May touch: nothing but its arguments.
 """
@@ -20,7 +20,7 @@ OUTCOMES = ("right", "wrong", "withheld")
 
 
 def audited(log: Log, cuts: int | None = None) -> Audit:
-    """The audit of a log, in this process and without placebos, which no answer depends on."""
+    """Audit a log, in this process and without placebos, on which no answer depends."""
     plan = AuditPlan(
         {"pm": log.module},
         log.config,
@@ -34,7 +34,7 @@ def audited(log: Log, cuts: int | None = None) -> Audit:
 
 
 def audited_log(name: str, seed: int, cuts: int | None = None) -> Audit:
-    """The audit of the log of this name and seed."""
+    """Audit the log of this name and seed."""
     return audited(make(name, seed), cuts)
 
 
@@ -64,7 +64,7 @@ def outcome(answer: str, truth: str) -> str:
 
 
 def ask(name: str, seed: int) -> dict[str, Any]:
-    """What the audit answers about a log, with the figures, against the truth."""
+    """The audit's answers about a log, with their figures, compared with the truth."""
     log = make(name, seed)
     found = audited(log)
     answers = answers_of(found)

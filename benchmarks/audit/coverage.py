@@ -1,12 +1,12 @@
-"""`python -m benchmarks.audit.coverage`: how often 90 % intervals hold the truth, of the block
-bootstrap and of other ways.
+"""`python -m benchmarks.audit.coverage`: how often the 90 % intervals of the block bootstrap and of
+other methods contain the truth.
 
 May touch: stdout.
 
-Values of decisions are made whose true mean is 0: independent; with a fortune of their own for each
-cut; with a level that wanders with a time constant of 20 days across cuts; skewed.  Compared with
-the interval of Student's t over cuts as clusters (Liang & Zeger 1986), and with a bootstrap over
-weeks.
+Values of decisions are simulated with a true mean of 0: independent; with a random level for each
+cut; with a level that wanders across cuts with a time constant of 20 days; skewed.  The audit's
+interval is compared with that of Student's t over cuts as clusters (Liang & Zeger 1986), and with a
+bootstrap over weeks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from app.audit.resample import Resampler
+from app.audit.bootstrap import Resampler
 from schemas.times import DAY_US
 
 Floats = NDArray[np.float64]
@@ -26,11 +26,11 @@ Ints = NDArray[np.int64]
 PER_CUT = 80
 SHAPES = ("independent", "by cut", "slow", "skewed by cut")
 DESIGNS = ((8, 30), (24, 20), (24, 30), (24, 300))
-"""Cuts, and days between them."""
+"""Numbers of cuts, and days between them."""
 
 
 def values(rng: np.random.Generator, shape: str, cuts: int, gap_days: int) -> tuple[Ints, Floats]:
-    """The cut of each decision in µs, and what it was worth; the true mean is 0."""
+    """The cut of each decision in µs, and the decision's value; the true mean is 0."""
     day = np.sort(
         np.concatenate(
             [k * gap_days + rng.uniform(0.0, min(gap_days, 30), PER_CUT) for k in range(cuts)]
@@ -55,7 +55,7 @@ def values(rng: np.random.Generator, shape: str, cuts: int, gap_days: int) -> tu
 
 
 def clustered(cut_us: Ints, made: Floats) -> tuple[float, float]:
-    """Student's t, the cuts as clusters."""
+    """Student's t, with cuts as clusters."""
     _, cluster = np.unique(cut_us, return_inverse=True)
     n = int(cluster.max()) + 1
     sums = np.bincount(cluster, made - made.mean())
@@ -64,7 +64,7 @@ def clustered(cut_us: Ints, made: Floats) -> tuple[float, float]:
 
 
 def bootstrap(cut_us: Ints, made: Floats) -> tuple[float, float]:
-    """The audit's own."""
+    """The audit's own interval."""
     found = Resampler(cut_us, seed=1, draws=400).mean(made)
     return found.low, found.high
 
@@ -76,7 +76,7 @@ WAYS: dict[str, Callable[[Ints, Floats], tuple[float, float]]] = {
 
 
 def coverage(way: str, shape: str, cuts: int, gap_days: int, worlds: int, seed: int = 1) -> float:
-    """The share of worlds whose interval holds 0."""
+    """The share of worlds whose interval contains 0."""
     rng = np.random.default_rng(seed)
     held = 0
     for _ in range(worlds):

@@ -1,5 +1,5 @@
-"""Trade logs whose answers are known: two years of entries, made so that the audit's questions have
-one right answer each.
+"""Trade logs with known answers: two years of entries, simulated so that each of the audit's
+questions has one right answer.
 
 May touch: nothing; randomness comes from the seed alone.
 """
@@ -29,17 +29,17 @@ T0_US = 19_723 * DAY_US
 SPAN_DAYS = 600.0
 REGIME = "btc_macro"
 REGIMES, REGIME_DAYS = ("S0", "S1", "S2"), 4.0
-"""Market states, and how long one lasts on average."""
+"""Market states, and the average days that one lasts."""
 CONFIG = LearningConfig(n_min=25, max_dims=2)
 SETUP_DAYS = 75.0
-"""How long a setup is traded."""
+"""How many days a setup is traded."""
 QUESTIONS = ("regimes", "decay", "double counting", "edge")
-"""What is asked of a log: the three questions, and whether there is anything to size by."""
+"""The questions about a log: the audit's three, and whether there is anything to size by."""
 
 
 class Log(NamedTuple):
-    """A log with the settings and the number of cuts to audit it with, and the right answer to each
-    question that it is made for."""
+    """A log, the settings and the number of cuts with which to audit it, and the right answer to
+    each question that it is made for."""
 
     name: str
     module: Module
@@ -50,7 +50,7 @@ class Log(NamedTuple):
 
 @dataclass
 class _Trades:
-    """N entries while they are being made: `day` and `group` (N,), the value of each dimension, the
+    """N entries under construction: `day` and `group` (N,), the value of each dimension, the
     expected uplift."""
 
     rng: np.random.Generator
@@ -153,8 +153,8 @@ def make(name: str, seed: int) -> Log:
 def _in_regimes(
     rng: np.random.Generator, name: str, gains: Mapping[str, float], answer: str
 ) -> Log:
-    """Eight groups, in each a slice of some forty trades a window with an edge; within one regime
-    these are too few to be looked at."""
+    """Eight groups, each with a slice of some forty trades per window that has an edge; within one
+    regime these are too few to be examined."""
     made = _trades(rng, 11.0, 8)
     _add_regimes(made)
     gain = np.array([gains[r] for r in made.dims[REGIME].tolist()])
@@ -166,7 +166,7 @@ def _in_regimes(
 
 @log
 def regimes_matter(rng: np.random.Generator, name: str) -> Log:
-    """All edges are half as large again in two market regimes and nothing in the third."""
+    """All edges are one and a half times as large in two market regimes, and zero in the third."""
     return _in_regimes(rng, name, {"S0": 1.5, "S1": 0.0, "S2": 1.5}, YES)
 
 
@@ -178,7 +178,8 @@ def regimes_do_not(rng: np.random.Generator, name: str) -> Log:
 
 @log
 def regimes_in_scope(rng: np.random.Generator, name: str) -> Log:
-    """Edges in one regime only, of slices large enough to be found there: the scope says it all."""
+    """Edges in one regime only, of slices large enough to be found there: the scope explains
+    everything."""
     made = _trades(rng, 11.0, 3)
     _add_regimes(made)
     for group, dim in enumerate(("chain", "intent", "vol_bucket")):
@@ -189,8 +190,8 @@ def regimes_in_scope(rng: np.random.Generator, name: str) -> Log:
 
 
 def _fading(rng: np.random.Generator, name: str, shape: Callable[[Days], Days], answer: str) -> Log:
-    """Three groups, in each of which a new setup with a fresh edge comes up every 75 days, and
-    takes two fifths of the trades until the next."""
+    """Three groups, in each of which a new setup with a fresh edge appears every 75 days, and takes
+    two fifths of the trades until the next one."""
     made = _trades(rng, 14.0, 3)
     starts = np.array([0.0, 25.0, 50.0])[made.group]
     number = np.floor((made.day + SETUP_DAYS - starts) / SETUP_DAYS).astype(int)
@@ -209,7 +210,7 @@ def decay_exponential(rng: np.random.Generator, name: str) -> Log:
 
 @log
 def decay_linear(rng: np.random.Generator, name: str) -> Log:
-    """Edges that fall evenly and are gone after sixty days."""
+    """Edges that fall linearly and are gone after sixty days."""
     return _fading(rng, name, lambda age: np.maximum(0.0, 1.0 - age / 60.0), NO)
 
 
@@ -232,19 +233,19 @@ def _cloned(rng: np.random.Generator, name: str, clones: int, answer: str) -> Lo
 
 @log
 def clones(rng: np.random.Generator, name: str) -> Log:
-    """Two dimensions that say nearly the same as another."""
+    """Two dimensions that have nearly the same information as another."""
     return _cloned(rng, name, 2, YES)
 
 
 @log
 def no_clones(rng: np.random.Generator, name: str) -> Log:
-    """The same edge, and dimensions that say different things."""
+    """The same edge, and dimensions with different information."""
     return _cloned(rng, name, 0, NO)
 
 
 @log
 def no_edge(rng: np.random.Generator, name: str) -> Log:
-    """Scopes say nothing: there is nothing to size by, and so no regime and no decay of it."""
+    """Scopes carry no information: there is nothing to size by, and so no regime and no decay."""
     made = _trades(rng, 8.0, 4)
     _add_regimes(made)
     return made.log(name, 1.0, {"regimes": UNSURE, "decay": UNSURE, "edge": NO})

@@ -1,4 +1,4 @@
-"""Measure, print a table with the machine, and with --json one document."""
+"""Measure; print a table with a description of the machine, and with --json one document."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def measure(
     elif part == "latency":
         for learning in LEARNINGS:
             figures += await latency(stack, 200.0, 60.0 * scale, learning, quix)
-            quix = None  # once is enough
+            quix = None  # one run is enough
         # Groups of 10 000 trades, at 20 closes/s; one pattern alone would have no overrides.
         figures += await latency(
             stack, 20.0, 60.0 * scale, "integrated", None, warm=round(20_000 * scale), patterns=2
@@ -54,7 +54,7 @@ async def measure(
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.pipeline",
         description="Speed of the pipeline, as ratios in one run.",
@@ -66,7 +66,9 @@ def main() -> None:
         default=1.0,
         help="fraction of the full size, for a quick look (default 1)",
     )
-    parser.add_argument("--runs", type=int, default=3, help="medians of so many runs (default 3)")
+    parser.add_argument(
+        "--runs", type=int, default=3, help="runs, whose medians are reported (default 3)"
+    )
     parser.add_argument(
         "--quix",
         metavar="PYTHON",
@@ -79,7 +81,7 @@ def main() -> None:
     if quix is None:
         print(f"{options.quix} has no quixstreams: ours alone", file=sys.stderr)
     figures: list[Figure] = []
-    # a new topic's first records are sent again until its leader is known
+    # the first records of a new topic are resent until its leader is known
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     with (
         tempfile.TemporaryDirectory() as folder,

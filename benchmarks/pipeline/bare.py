@@ -1,4 +1,4 @@
-"""The bare chain: Faust as it comes, an event a message, and no learning.
+"""The bare chain: plain Faust, one event per message, and no learning.
 
 Its messages per close are those of the workers.
 
@@ -20,7 +20,7 @@ from schemas.kinds import CLOSES, FACTS, LESSONS, OVERRIDES
 
 
 class PlainApp(EdgeloopApp):
-    """An app on Faust's own transport: an event a message."""
+    """An app on Faust's own transport: one event per message."""
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)

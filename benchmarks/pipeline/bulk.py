@@ -1,4 +1,4 @@
-"""Producing in bulk against a bare producer, and catching up against a bare loop.
+"""Bulk producing compared with a bare producer, and catching up compared with a bare loop.
 
 May touch: the benchmark's stack, processes that it started.
 """
@@ -23,8 +23,8 @@ from schemas import kinds
 
 
 async def produce_rate(stack: devstack.StackInfo, count: int) -> Figure:
-    """Our sender against a bare idempotent aiokafka producer, the same messages, three times in
-    turn."""
+    """Our sender compared with a bare idempotent aiokafka producer: the same messages, three times
+    in turn."""
     here = Installation(stack)
     await here.create()
     messages = list(workload.closes(count))
@@ -63,8 +63,8 @@ async def _bare_produce(here: Installation, messages: list[tuple[str, bytes]]) -
 
 
 async def backlog(stack: devstack.StackInfo, count: int, learning: str) -> list[Figure]:
-    """A worker started behind `count` facts: time until its lessons are published, against reading
-    and parsing the same topic."""
+    """A worker that starts `count` facts behind: the time until its lessons are published, compared
+    with reading and parsing the same topic."""
     here = Installation(
         stack,
         EDGELOOP_DIMENSIONS=",".join(f"d{i}" for i in range(8)),
@@ -92,7 +92,7 @@ async def backlog(stack: devstack.StackInfo, count: int, learning: str) -> list[
 
 
 def _peak_mb(pid: int) -> float:
-    """Greatest resident memory of a process so far."""
+    """Peak resident memory of a process so far."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 

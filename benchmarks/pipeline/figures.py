@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the report; `target` is what the ratio (or value) is held against."""
+    """One line of the report; `target` is the target of the ratio, or of the value."""
 
     name: str
     value: str

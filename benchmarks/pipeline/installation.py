@@ -1,4 +1,5 @@
-"""Topics and tables of a benchmark's own, the workers that run on them, and when they are done.
+"""A benchmark's own topics and tables, the workers that run on them, and waiting until these are
+done.
 
 May touch: the benchmark's stack, processes that it started.
 """
@@ -40,7 +41,7 @@ DEADLINE_S = 600.0
 def running(
     command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is stopped in the end, or when this one ends, and that must not end by itself
+    """A process that is stopped at the end, or when this process ends, and must not end by itself
     before."""
     process = subprocess.Popen(
         processes.launcher_command(command),
@@ -62,7 +63,7 @@ def running(
 
 
 class Installation:
-    """Topics and tables of their own on the benchmark's stack."""
+    """A set of topics and tables on the benchmark's stack."""
 
     made = 0
 
@@ -86,7 +87,7 @@ class Installation:
 
     @contextmanager
     def workers(self, count: int) -> Iterator[None]:
-        """So many workers, all of which have their partitions."""
+        """A number of workers, all with their partitions assigned."""
         with ExitStack() as started:
             for _ in range(count):
                 started.enter_context(self.worker())
@@ -141,7 +142,7 @@ class Installation:
             return await self.until(check, "idle")
 
     async def produce(self, name: str, messages: Iterable[tuple[str, bytes]]) -> float:
-        """Send as fast as the broker takes it; returns the seconds."""
+        """Send as fast as the broker accepts; returns the seconds."""
         sender = Producer(self.settings)
         topic, partitions = self.settings.topic(name), self.settings.partitions
         batch: list[Outgoing] = []
@@ -159,7 +160,7 @@ class Installation:
     async def pace(
         self, rate: float, messages: Iterable[tuple[str, bytes]], sent: dict[str, float]
     ) -> None:
-        """Send closes one by one at so many a second, and note by exit when each was sent."""
+        """Send closes one by one at a rate per second, and note by exit when each was sent."""
         producer = AIOKafkaProducer(
             bootstrap_servers=self.settings.broker, enable_idempotence=True, acks="all"
         )
@@ -170,7 +171,7 @@ class Installation:
             await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
             sent[orjson.loads(value)["trade_summary"]["exit_timestamp"]] = time.perf_counter()
             await producer.send(topic, value, key.encode(), partition=partition_of(key, partitions))
-        await producer.stop()  # delivers what is under way
+        await producer.stop()  # delivers records in flight
 
     async def sizes(self) -> dict[str, tuple[int, int]]:
         """Topic → its records and the bytes of their keys and values."""

@@ -1,14 +1,15 @@
-"""From a close produced to a book that sizes by it.
+"""Latency from a produced close to a book that sizes by it.
 
 May touch: the benchmark's stack, processes that it started.
 
-Two moments are measured of each close:
+For each close, two moments are measured:
 
-* *in evidence*: another reader has an override of its entry group whose evidence includes it.  A
-  record that differs in its last digits alone waits up to ten seconds, so this says how long digits
-  wait.
-* *right*: a book resolves, within a step of the grid, what an exact learner says of the log up to
-  this close, or up to a later one.  For a sample of closes the exact learner refits everything.
+* *in evidence*: another reader has an override of its entry group whose evidence includes the
+  close.  A record that differs only in its last digits waits up to ten seconds, so this measures
+  how long digits wait.
+* *right*: a book resolves, within a step of the grid, to the multiplier that an exact learner gives
+  for the log up to this close, or up to a later one.  For a sample of closes, the exact learner
+  refits everything.
 """
 
 from __future__ import annotations
@@ -38,12 +39,13 @@ from schemas import kinds
 
 WARM = 3_000
 PROBES_A_SECOND = 1.0
-"""Closes of the sample, for each of which the exact learner refits all that has changed."""
+"""Number of closes in the sample, for each of which the exact learner refits all groups that have
+changed."""
 STEP = 0.01
 
 
 class Probe(NamedTuple):
-    """What the exact learner says after a close: by context of its groups the multiplier."""
+    """The exact learner's multipliers after a close, by context of its groups."""
 
     exit: str
     answers: dict[tuple[str, str, str], float]
@@ -58,7 +60,7 @@ async def latency(
     warm: int = WARM,
     patterns: int = workload.PATTERNS,
 ) -> list[Figure]:
-    """Both moments at a steady rate, and the first one of the peer."""
+    """Both moments at a steady rate, and the first one for the peer."""
     here = Installation(stack, EDGELOOP_LEARNING=learning)
     await here.create()
     count = round(rate * seconds)
@@ -106,7 +108,7 @@ def in_evidence(
     messages: Sequence[tuple[str, bytes]],
     sent: dict[str, float],
 ) -> list[float]:
-    """Seconds, in order of size."""
+    """Seconds, in ascending order."""
     waiting: dict[str, list[str]] = {}
     for _, value in messages:
         event = orjson.loads(value)
@@ -128,7 +130,7 @@ def in_evidence(
 def exact(
     settings: Settings, messages: Sequence[tuple[str, bytes]], places: Sequence[int]
 ) -> list[Probe]:
-    """What a learner that refits everything says after each of these closes."""
+    """The answers of a learner that refits everything after each of these closes."""
     engine = Engine(settings.learning_config)
     probes, folded = [], 0
     for place in places:
@@ -147,8 +149,8 @@ def exact(
 def right(
     came: Sequence[tuple[float, Any]], probes: Sequence[Probe], sent: dict[str, float]
 ) -> list[float]:
-    """Of each probe and group the seconds until a book is right, 0 where it was before; in order of
-    size, infinite where it never was."""
+    """For each probe and group, the seconds until a book is right: 0 if it was right before,
+    infinite if it never was; in ascending order."""
     shelf = Shelf()
     known: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
     contexts = {key for probe in probes for key in probe.answers}
@@ -182,8 +184,8 @@ def right(
 
 
 def _first(published: Sequence[tuple[float, float]], goals: Sequence[tuple[float, float]]) -> float:
-    """The first moment at which the published multiplier is within a step of a goal that counts by
-    then."""
+    """The first moment at which the published multiplier is within a step of a goal that is valid
+    by then."""
     best = float("inf")
     for place, (since, multiplier) in enumerate(published):
         until = published[place + 1][0] if place + 1 < len(published) else float("inf")
@@ -216,12 +218,12 @@ def _trades(
 
 
 def _at() -> datetime:
-    """The same moment for all answers, after every close: decay is not what is compared."""
+    """One moment for all answers, after every close, so that decay is not compared."""
     return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
 
 async def _follow(here: Installation) -> list[tuple[float, Any]]:
-    """All records of overrides with the time at which they came, until cancelled."""
+    """Collect all records of overrides with the time of their arrival, until cancelled."""
     consumer = reader(here.settings, fetch_max_wait_ms=20)
     await consumer.start()
     came: list[tuple[float, Any]] = []

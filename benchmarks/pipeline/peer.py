@@ -2,8 +2,8 @@
 
 May touch: the benchmark's stack, processes that it started, a folder for the peer's state.
 
-The package `quixstreams` wants an older confluent-kafka than the tests do, so it may live in an
-environment of its own, whose interpreter is named with `--quix`.
+The package `quixstreams` needs an older confluent-kafka than the tests, so it may be in an
+environment of its own, whose interpreter is given with `--quix`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def installed(python: str) -> bool:
 
 @contextmanager
 def peers(here: Installation, python: str, count: int) -> Iterator[None]:
-    """So many processes of the peer, in one consumer group."""
+    """A number of processes of the peer, in one consumer group."""
     prefix = here.settings.topic_prefix
     with ExitStack() as started:
         for _ in range(count):
@@ -53,7 +53,7 @@ def peers(here: Installation, python: str, count: int) -> Iterator[None]:
 
 
 async def peer_rate(stack: devstack.StackInfo, python: str, closes: int, processes: int) -> float:
-    """Closes per second until the last record is out."""
+    """Closes per second until the last record has been published."""
     here = Installation(stack)
     await here.create()
     with peers(here, python, processes):
@@ -66,7 +66,8 @@ async def peer_rate(stack: devstack.StackInfo, python: str, closes: int, process
 async def peer_delays(
     stack: devstack.StackInfo, python: str, rate: float, count: int
 ) -> list[float]:
-    """Seconds from each close to the record of its entry group that has it, in order of size."""
+    """Seconds from each close to the record of its entry group that includes it, in ascending
+    order."""
     here = Installation(stack)
     await here.create()
     with peers(here, python, 1):

@@ -1,13 +1,13 @@
-"""A peer: running statistics of slices as a Quix Streams application of one file.
+"""A peer: running statistics of slices as a Quix Streams application in one file.
 
 Run by `python -m benchmarks.pipeline`, with the interpreter that has the package `quixstreams`; it
 imports nothing of ours.  PEER_BROKER and PEER_PREFIX name where it reads and writes.
 
 A close becomes a fact for each of its three groups.  Facts are keyed by group through the
-application's own repartition topic.  Of each group it keeps the count, mean and variance of every
+application's own repartition topic.  For each group it keeps the count, mean and variance of every
 slice of the context in RocksDB, and publishes the multiplier of every slice that a close touches.
-It has no window, no search, no test and no correction of a close; delivery is at least once, and
-all settings are the package's own.
+It has no window, no search, no test and no corrections of closes; delivery is at least once, and
+all settings are the package's defaults.
 """
 
 import math
@@ -22,7 +22,7 @@ PREFIX = os.environ["PEER_PREFIX"]
 
 
 def facts(close: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """One for each group in which the trade acted."""
+    """One fact for each group in which the trade acted."""
     summary = close["trade_summary"]
     for action in close["actions"]:
         yield {
@@ -34,7 +34,7 @@ def facts(close: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def slices(scope: dict[str, str]) -> Iterator[str]:
-    """All slices that a context lies in."""
+    """All slices that contain a context."""
     pairs = [f"{name}={value}" for name, value in sorted(scope.items())]
     for size in range(len(pairs) + 1):
         for chosen in combinations(pairs, size):

@@ -1,4 +1,4 @@
-"""Closes per second through all agents, against a bare chain and against the Quix Streams peer.
+"""Closes per second through all agents, compared with a bare chain and with the Quix Streams peer.
 
 May touch: the benchmark's stack, processes that it started.
 """
@@ -17,7 +17,7 @@ from benchmarks.pipeline.peer import peer_rate
 from schemas import kinds
 
 LOADS = {
-    # One lesson a group: message for message what the bare chain passes on.
+    # One lesson per group: the same messages as the bare chain.
     "1 slice a group": {"EDGELOOP_DIMENSIONS": "none"},
     # Every close touches twelve slices in three groups.
     "12 slices a group": {},
@@ -28,8 +28,8 @@ LEARNINGS = ("integrated", "classic")
 async def throughput(
     stack: devstack.StackInfo, count: int, load: str, runs: int, quix: str | None
 ) -> list[Figure]:
-    """Closes per second from the first sent until everything is learned and projected, in one
-    process; in turn with the bare chain and the peer."""
+    """Closes per second from the first one sent until everything is learned and projected, in one
+    process, alternating with the bare chain and the peer."""
     bare: list[float] = []
     peer: list[float] = []
     ours: dict[str, list[float]] = {learning: [] for learning in LEARNINGS}
@@ -76,7 +76,7 @@ async def _peer_text(stack: devstack.StackInfo, quix: str, count: int, processes
 
 
 async def rate(here: Installation, count: int, workers: int) -> float:
-    """Closes per second through so many workers."""
+    """Closes per second through a number of workers."""
     await here.create()
     with here.workers(workers):
         await here.produce(kinds.CLOSES, workload.closes(200))
@@ -87,7 +87,7 @@ async def rate(here: Installation, count: int, workers: int) -> float:
 
 
 async def per_close(stack: devstack.StackInfo, count: int, rate: float) -> list[Figure]:
-    """Records and bytes that a close causes on each topic, at a steady rate and in a burst."""
+    """The records and bytes that a close causes on each topic, at a steady rate and in a burst."""
     figures = []
     for name, pace in ((f"at {rate:.0f} closes/s", rate), ("in a burst", None)):
         here = Installation(stack)

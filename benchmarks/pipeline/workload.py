@@ -1,7 +1,7 @@
 """The workload: closes of a few patterns with two context dimensions, three groups each.
 
-Seven messages in and nine out per close on the bare chain's way (1 close, 3 facts, 3 lessons in; 3
-facts, 3 lessons, 3 overrides out).
+On the bare chain, each close causes seven messages in and nine out (1 close, 3 facts, 3 lessons in;
+3 facts, 3 lessons, 3 overrides out).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ SETTINGS = {
     "EDGELOOP_DIMENSIONS": "chain,vol_bucket",
     "EDGELOOP_MAX_DIMS": "2",
     "EDGELOOP_N_MIN": "33",
-    # No holding back: the delay is that of the work itself.
+    # No throttling: the delay is that of the work itself.
     "EDGELOOP_LESSONS_PER_SECOND": "20000",
 }
 _START = datetime.now(UTC) - timedelta(days=30)
 
 
 def exit_of(number: int) -> str:
-    """Exit time of close `number`: one a second."""
+    """Exit time of close `number`: one per second."""
     return (
         (_START + timedelta(seconds=number))
         .isoformat(timespec="microseconds")

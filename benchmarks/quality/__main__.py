@@ -30,7 +30,7 @@ from benchmarks.quality.worlds import FAMILIES
 PROCESSES = 2
 QUICK_WORLDS = 2
 QUICK_ONCE = ("dense", "movement")
-"""Kinds of families with one world each where it has to be quick: their searches are the longest.
+"""Kinds of families that get one world each in a quick run: their searches are the longest.
 """
 
 
@@ -57,7 +57,7 @@ def arguments() -> argparse.Namespace:
         "--seed",
         type=int,
         default=1,
-        help="another seed makes other worlds of the same families (default 1)",
+        help="another seed gives other worlds of the same families (default 1)",
     )
     parser.add_argument(
         "--quick",
@@ -137,7 +137,7 @@ def by_family(pool: Pool, setting: str) -> Table:
 
 
 def document(pool: Pool) -> dict[str, object]:
-    """The figures by setting, in all and by family."""
+    """The figures by setting, overall and by family."""
     return {
         "figures": {row.name: {s: row.measure(pool, s) for s in pool.settings} for row in ROWS},
         "met": {
@@ -173,7 +173,7 @@ def main() -> int:
         bar = progress.add_task("worlds", total=len(todo))
         for record in run_all(todo, options.processes, lambda task: progress.advance(bar)):
             records.append(record)
-    # The order of completion is no property of the result.
+    # The order of completion must not affect the result.
     order = {name: i for i, name in enumerate(("truth", *SETTINGS))}
     records.sort(
         key=lambda r: (list(FAMILIES).index(r["family"]), r["index"], order[r["setting"]], r["cut"])

@@ -22,8 +22,8 @@ NOISE_SD = 1.2
 
 
 def slices(made: Frame) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """(R, K) which rows have each slice of one and of two dimensions, and (K,) how many dimensions
-    it has.
+    """Which rows have each slice of one and of two dimensions (R, K), and how many dimensions the
+    slice has (K,).
 
     >>> made = frame(np.random.default_rng(1), 500, cards=(3, 4))
     >>> members, depth = slices(made)
@@ -40,12 +40,12 @@ def slices(made: Frame) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
 
 
 def some_cards(rng: np.random.Generator, low: int, high: int) -> list[int]:
-    """`low` to `high` dimensions of three or four values each."""
+    """Draw `low` to `high` dimensions of three or four values each."""
     return rng.integers(3, 5, int(rng.integers(low, high + 1))).tolist()
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> int:
-    """A whole number between `low` and `high`, as likely small as large."""
+    """A whole number between `low` and `high`, uniform on a logarithmic scale."""
     return round(float(np.exp(rng.uniform(np.log(low), np.log(high)))))
 
 
@@ -87,13 +87,13 @@ def one_group(rng: np.random.Generator, calendar: Calendar) -> Frame:
 
 
 def shocks(made: Frame, length_days: float) -> NDArray[np.int64]:
-    """(T,) the number of the shock of each trade: those that close in the same `length_days` share
+    """The number of the shock of each trade (T,): trades that close in the same `length_days` share
     one."""
     return shapes.spans(made.exit_day, length_days)
 
 
 def outcomes(rng: np.random.Generator, made: Frame, effects: Dense) -> NDArray[np.float64]:
-    """(T,) level, noise and shocks."""
+    """The sum of level, noise and shocks (T,)."""
     values = noise(rng, made, effects.noise_sd)
     return (
         values
@@ -103,7 +103,7 @@ def outcomes(rng: np.random.Generator, made: Frame, effects: Dense) -> NDArray[n
 
 
 def world(rng: np.random.Generator, made: Frame, name: str, index: int, effects: Dense) -> World:
-    """The world with these effects; its `noise_sd` is that of noise and shock together."""
+    """The world with these effects; its `noise_sd` covers noise and shock together."""
     return made.world(
         name,
         index,
@@ -155,11 +155,12 @@ def dense_groups(rng: np.random.Generator, index: int) -> World:
     )
 
 
-# -- effects that move in common
+# -- effects that move together
 
 
 def slow(rng: np.random.Generator, calendar: Calendar) -> Movement:
-    """A path that wanders about 1 and is back there in some 150 to 300 days; never below 0."""
+    """A path that wanders about 1, to which it reverts within some 150 to 300 days; never below
+    0."""
     days = np.arange(0.0, calendar.horizon_days + 1.0)
     tau_days = float(rng.uniform(150.0, 300.0))
     return Movement(
@@ -168,7 +169,7 @@ def slow(rng: np.random.Generator, calendar: Calendar) -> Movement:
 
 
 def on_and_off(rng: np.random.Generator, calendar: Calendar) -> Movement:
-    """1.7 and 0.3 by turns, for exponential times of 200 to 400 days in the mean."""
+    """1.7 and 0.3 in turn, for exponential times with a mean of 200 to 400 days."""
     dwell_days = float(rng.uniform(200.0, 400.0))
     starts, levels, at, on = [0.0], [], 0.0, bool(rng.integers(2))
     while at < calendar.horizon_days:
@@ -181,7 +182,7 @@ def on_and_off(rng: np.random.Generator, calendar: Calendar) -> Movement:
 
 @family("movement")
 def common_movement(rng: np.random.Generator, index: int) -> World:
-    """A window of five years, all effects grow and fade together: slowly, or by turns of half a
+    """A window of five years; all effects grow and fade together: slowly, or in turns of half a
     year and more."""
     made = one_group(rng, YEARS)
     movement = (slow, on_and_off)[index % 2](rng, YEARS)

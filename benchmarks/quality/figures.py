@@ -1,4 +1,4 @@
-"""From the scores of many worlds to the figures that have targets.
+"""Compute the figures that have targets from the scores of many worlds.
 
 May touch: nothing but its arguments.
 """
@@ -33,11 +33,11 @@ STRONG = ("strong",)
 NOTHING = 0.005
 
 Value = float | None
-"""None where there is nothing to measure."""
+"""A figure; None where there is nothing to measure."""
 
 
 class Pool:
-    """Scores by setting and kind of family, and the figures of them."""
+    """Scores by setting and kind of family, and their figures."""
 
     def __init__(self, records: Iterable[Record]) -> None:
         self.records = list(records)
@@ -45,7 +45,7 @@ class Pool:
     def of(
         self, setting: str, *, kinds: Sequence[str] = (), families: Sequence[str] = ()
     ) -> list[Record]:
-        """The scores of one setting, of some kinds or some families (both empty: of all)."""
+        """The scores of one setting, for some kinds or families (both empty: for all)."""
         return [
             r
             for r in self.records
@@ -67,12 +67,12 @@ class Pool:
 
 
 def share(part: float, whole: float) -> Value:
-    """part / whole, None of nothing."""
+    """part / whole; None if the whole is 0."""
     return part / whole if whole else None
 
 
 def false_slices(records: Sequence[Record]) -> Value:
-    """Selected overrides that are not neutral over all slices that were searched (of worlds without
+    """Selected overrides that are not neutral, divided by all slices searched (in worlds without
     any effect)."""
     return share(sum(r["n_overrides"] for r in records), sum(r["m"] for r in records))
 
@@ -102,24 +102,25 @@ def mean_square(records: Sequence[Record]) -> Value:
 
 
 def fdr(records: Sequence[Record]) -> Value:
-    """Share of selected, non-neutral overrides that are no planted slice."""
+    """Share of selected, non-neutral overrides whose slice was not planted."""
     return share(sum(r["n_false"] for r in records), sum(r["n_overrides"] for r in records))
 
 
 def void(records: Sequence[Record]) -> Value:
-    """Share of selected, non-neutral overrides of the wrong sign, or with less than a quarter of
-    what they say."""
+    """Share of selected, non-neutral overrides whose true effect has the opposite sign, or is less
+    than a quarter of the learned one."""
     return share(sum(r["n_void"] for r in records), sum(r["n_judged"] for r in records))
 
 
 def power(records: Sequence[Record]) -> Value:
-    """Share of the slices found that a t-test at α/m finds when it is given them."""
+    """Share of the slices found among those that a t-test at α/m finds when it is given the
+    slice."""
     found = [hit for r in records for hit in r["power"]]
     return share(sum(found), len(found))
 
 
 def bias(records: Sequence[Record]) -> Value:
-    """Mean error of found effects, positive: too large; in units of the outcome."""
+    """Mean error of found effects, in units of the outcome; positive if they are too large."""
     errors = [np.sign(true) * (estimate - true) for r in records for true, estimate in r["effects"]]
     return float(np.mean(errors)) if errors else None
 
@@ -142,7 +143,7 @@ def half_life_error(records: Sequence[Record]) -> Value:
 
 
 def half_life_coverage(records: Sequence[Record]) -> Value:
-    """Share of claimed 80 % intervals that hold the truth."""
+    """Share of claimed 80 % intervals that contain the truth."""
     claims = [
         (true, low, high)
         for r in records
@@ -167,8 +168,8 @@ def half_life_claimed(records: Sequence[Record], *, by_oracle: bool = False) -> 
 def adjusted_rand(records: Sequence[Record]) -> Value:
     """Adjusted Rand index of factors, over pairs of lessons.
 
-    With pairs together in both a, only in truth b, only as learned c, in neither d: 2(ad − bc) /
-    ((a+b)(b+d) + (a+c)(c+d)) (Hubert & Arabie 1985 in the form of Steinley 2004).
+    Of all pairs, a are together in both, b only in truth, c only as learned, d in neither: 2(ad −
+    bc) / ((a+b)(b+d) + (a+c)(c+d)) (Hubert & Arabie 1985 in the form of Steinley 2004).
     """
     pairs = [r["factor_pairs"] for r in records if r["factor_pairs"]]
     if not pairs:
@@ -178,8 +179,8 @@ def adjusted_rand(records: Sequence[Record]) -> Value:
 
 
 def clone_change(records: Sequence[Record], n_clones: int | None = None) -> Value:
-    """Greatest relative change of a resolved effect by clones (of worlds with `n_clones`, if
-    given)."""
+    """Greatest relative change of a resolved effect that clones cause (in worlds with `n_clones`,
+    if given)."""
     changes = [r["clone_change"] for r in records if "clone_change" in r]
     sizes = [change for n, change in changes if change is not None and n_clones in (None, n)]
     return max(sizes, default=None)
@@ -197,49 +198,50 @@ def calibration(records: Sequence[Record]) -> Value:
 
 
 def gain(records: Sequence[Record], key: str = "sums") -> Value:
-    """Σ(pu − p²/2) / Σ(u²/2); None where hardly anything is to be had (u below 0.005 in the
-    quadratic mean)."""
+    """Σ(pu − p²/2) / Σ(u²/2); None where there is hardly anything to gain (quadratic mean of u
+    below 0.005)."""
     n, _, _, pp, pu, uu = (float(x) for x in summed(records, key))
     return share(pu - pp / 2.0, uu / 2.0) if uu > NOTHING**2 * n else None
 
 
 def regime_gap(records: Sequence[Record], truths: Sequence[Record]) -> Value:
-    """Share of the gap between an oracle blind to regimes and one that knows them."""
+    """Share of the gap between an oracle that ignores regimes and one that knows them."""
     blind, knowing, ours = gain(truths, "blind"), gain(truths, "oracle"), gain(records)
     if blind is None or knowing is None or ours is None:
         return None
     return share(ours - blind, knowing - blind)
 
 
-def told_share(records: Sequence[Record], truths: Sequence[Record]) -> Value:
+def share_of_mixed_model(records: Sequence[Record], truths: Sequence[Record]) -> Value:
     """Gain as a share of that of the mixed model that is given the variances."""
-    ours, ceiling = gain(records), gain(truths, "told")
+    ours, ceiling = gain(records), gain(truths, "mixed model")
     return None if ours is None or ceiling is None else share(ours, ceiling)
 
 
 def neutral_gains(records: Sequence[Record]) -> Value:
-    """Share of pairs of override and market state whose gain is exactly 1."""
+    """Share of the pairs of override and market state whose gain is exactly 1."""
     one, pairs = np.sum([r["neutral_gains"] for r in records], axis=0) if records else (0, 0)
     return share(float(one), float(pairs))
 
 
 def churn(records: Sequence[Record], place: int = 1) -> Value:
-    """Changes of overrides per 1 000 closes; `place` 2: as if multipliers were not on a grid."""
+    """Changes of overrides per 1 000 closes; with `place` 2, as if multipliers were not on a
+    grid."""
     steps = [step for r in records for step in r["churn"]]
     return share(1000.0 * sum(s[place] for s in steps), sum(s[0] for s in steps))
 
 
 Figure = Callable[[Sequence[Record]], Value]
 Against = Callable[[Sequence[Record], Sequence[Record]], Value]
-"""A figure that compares scores with those of the truth in the same worlds."""
+"""A figure that compares scores with the truth's scores in the same worlds."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.  `low` and `high` bound the target (inclusive); `worst`: the worst
-    family counts, not the pool.
+    """One line of the table.  `low` and `high` bound the target (inclusive); with `worst`, the
+    worst family counts instead of the pool.
 
-    With `against` it is this figure of scores and truths that is measured, else `figure`.
+    With `against`, this figure of scores and truths is measured, else `figure`.
     """
 
     name: str
@@ -253,7 +255,7 @@ class Row:
     against: Against | None = None
 
     def measure(self, pool: Pool, setting: str) -> Value:
-        """The figure in one setting; for a `worst` row that of the worst family."""
+        """The figure in one setting; for a `worst` row, that of the worst family."""
         if self.worst:
             there = [
                 v
@@ -275,7 +277,7 @@ class Row:
         return self.figure(records)
 
     def met(self, value: Value) -> bool | None:
-        """Whether `value` meets the target; None without one."""
+        """Whether `value` meets the target; None if there is none."""
         if value is None or (self.low is None and self.high is None):
             return None
         return bool(
@@ -284,7 +286,7 @@ class Row:
 
     @property
     def target(self) -> str:
-        """In words."""
+        """The target in words."""
         low, high = (None if b is None else shown(b, self.unit) for b in (self.low, self.high))
         if low is not None and high is not None:
             return f"{low} – {high}"
@@ -364,14 +366,14 @@ ROWS: tuple[Row, ...] = (
         gain,
         ("dense",),
         low=0.90,
-        against=told_share,
+        against=share_of_mixed_model,
     ),
     Row(
         "dense: share of the oracle mixed model's gain, worst family",
         gain,
         ("dense",),
         worst="min",
-        against=told_share,
+        against=share_of_mixed_model,
     ),
     Row("dense: calibration slope", calibration, ("dense",), unit=""),
     Row("dense: void", void, ("dense",)),
@@ -379,7 +381,7 @@ ROWS: tuple[Row, ...] = (
         "common movement: share of the oracle mixed model's gain",
         gain,
         ("movement",),
-        against=told_share,
+        against=share_of_mixed_model,
     ),
     Row("common movement: calibration slope", calibration, ("movement",), unit=""),
     Row("regimes: share of the gap", gain, ("regime",), low=0.40, against=regime_gap),

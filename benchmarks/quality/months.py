@@ -51,7 +51,7 @@ def null_t3(rng: np.random.Generator, index: int) -> World:
 
 @family("null")
 def null_skewed(rng: np.random.Generator, index: int) -> World:
-    """Many small losses, rare great wins (lognormal or exponential), or the mirror image."""
+    """Many small losses and rare large wins (lognormal or exponential), or the mirror image."""
     made = frame(rng, int(rng.integers(400, 1200)))
     sign = -1.0 if index % 4 == 3 else 1.0
     values = sign * noise(rng, made, 1.2, ("lognormal", "exponential")[index % 2])
@@ -87,7 +87,7 @@ def null_autocorrelated(rng: np.random.Generator, index: int) -> World:
 
 @family("null")
 def null_shocks(rng: np.random.Generator, index: int) -> World:
-    """A common shock a day, and market states of which each lasts some days."""
+    """One common shock per day, and market states that last some days each."""
     made = frame(rng, int(rng.integers(500, 1200)), cards=CARDS_SHORT)
     regimes(rng, made, dwell_days=rng.uniform(2.0, 5.0))
     return made.world(
@@ -107,7 +107,7 @@ def null_clustered(rng: np.random.Generator, index: int) -> World:
 
 @family("null")
 def null_actions(rng: np.random.Generator, index: int) -> World:
-    """Several actions a trade, some of whose dimensions differ from action to action."""
+    """Several actions per trade, some of whose dimensions differ from action to action."""
     made = several_actions(
         rng, frame(rng, int(rng.integers(300, 700))), mean=float(rng.uniform(2.0, 6.0)), varying=4
     )
@@ -128,8 +128,8 @@ def null_groups(rng: np.random.Generator, index: int) -> World:
 
 @family("segments")
 def null_segments(rng: np.random.Generator, index: int) -> World:
-    """Bucket and timeframe decide what a trade earns, groups trade them in different shares,
-    patterns add nothing."""
+    """Bucket and timeframe determine what a trade earns, groups trade them in different
+    proportions, and patterns add nothing."""
     n_groups = int(rng.integers(2, 7))
     made = frame(rng, int(rng.integers(900, 2000)), groups=n_groups, cards=CARDS_SHORT)
     shares = rng.dirichlet(np.full(6, 1.5), n_groups)
@@ -151,7 +151,7 @@ def null_segments(rng: np.random.Generator, index: int) -> World:
 @family("constant", churn=True)
 def single(rng: np.random.Generator, index: int) -> World:
     """800 trades, 8 dimensions of 3 to 4 values, +0.8 on a pair of values that about 66 trades
-    have, noise sd 1.2."""
+    have, and noise with a standard deviation of 1.2."""
     made = frame(rng, 800, even=True)
     scope = pick(rng, made, 0, 2, 55, 78)
     return made.world(
@@ -176,7 +176,7 @@ def strong(rng: np.random.Generator, index: int) -> World:
 
 @family("constant")
 def nested(rng: np.random.Generator, index: int) -> World:
-    """A slice and a part of it: the part adds, or takes away more than the whole gives."""
+    """A slice and a part of it: the part adds something, or takes away more than the whole adds."""
     made = frame(rng, 1200)
     parent = pick(rng, made, 0, 1, 280, 420)
     child = pick(rng, made, 0, 1, 80, 130, within=parent)
@@ -237,7 +237,7 @@ def groups(rng: np.random.Generator, index: int) -> World:
 
 @family("constant")
 def whole_groups(rng: np.random.Generator, index: int) -> World:
-    """Ten groups; one as a whole is better than the baseline, one worse by as much."""
+    """Ten groups; one as a whole is better than the baseline, and one is worse by as much."""
     made = frame(rng, 2500, groups=10, cards=(3, 4, 3, 4))
     better, worse = rng.choice(10, 2, replace=False).tolist()
     planted = [Planted((group(better),), {}, 0.5), Planted((group(worse),), {}, -0.5)]
@@ -314,14 +314,14 @@ def actions(rng: np.random.Generator, index: int) -> World:
 
 
 def halving(days: Days, *, start_day: float, half_life_days: float) -> Days:
-    """0 before `start_day`, 1 there, falling by halves."""
+    """0 before `start_day`, 1 there, then decaying with a half-life."""
     return np.where(
         days < start_day, 0.0, np.exp2(-np.maximum(days - start_day, 0.0) / half_life_days)
     )
 
 
 def rising(days: Days, *, start_day: float, half_life_days: float) -> Days:
-    """0 up to `start_day`, then toward 1, the gap falling by halves."""
+    """0 up to `start_day`, then approaching 1; the gap decays with a half-life."""
     return np.where(
         days < start_day, 0.0, 1.0 - np.exp2(-np.maximum(days - start_day, 0.0) / half_life_days)
     )
@@ -352,8 +352,8 @@ def _decaying(
     *,
     new: bool = False,
 ) -> World:
-    """One slice whose effect begins at day `start`; with `new`, its trades do too, else they earned
-    nothing more before."""
+    """One slice whose effect begins at day `start`; with `new`, its trades begin then, too, else
+    they had no effect before."""
     made = frame(rng, n, cards=CARDS_SHORT)
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), n // 5, n // 3)
     if new:
@@ -388,7 +388,7 @@ def decaying_fast(rng: np.random.Generator, index: int) -> World:
 
 @family("decaying")
 def decaying_from_start(rng: np.random.Generator, index: int) -> World:
-    """Half-lives of ten to thirty days, begun with the window."""
+    """Half-lives of ten to thirty days, from the beginning of the window."""
     half_life = float(np.exp(rng.uniform(np.log(10.0), np.log(30.0))))
     return _decaying(
         rng, "decaying_from_start", index, int(rng.integers(900, 1500)), half_life, 0.0
@@ -408,8 +408,8 @@ def decaying_new(rng: np.random.Generator, index: int) -> World:
 
 @family("decaying")
 def decaying_midway(rng: np.random.Generator, index: int) -> World:
-    """Half-lives of three to thirty days, of slices that earned nothing more before the last ten to
-    fifty days, though they were traded."""
+    """Half-lives of three to thirty days, of slices that were traded before the last ten to fifty
+    days, but had no effect then."""
     half_life = float(np.exp(rng.uniform(np.log(3.0), np.log(30.0))))
     start = WINDOW_DAYS - float(rng.uniform(10.0, 50.0))
     return _decaying(rng, "decaying_midway", index, int(rng.integers(1200, 2400)), half_life, start)
@@ -417,8 +417,8 @@ def decaying_midway(rng: np.random.Generator, index: int) -> World:
 
 @family("improving")
 def improving(rng: np.random.Generator, index: int) -> World:
-    """From nothing to its full size within the last ten to eighty days: at once, in a line, or ever
-    slower."""
+    """From nothing to the full size within the last ten to eighty days: at once, linearly, or ever
+    more slowly."""
     made = frame(rng, int(rng.integers(900, 1500)), cards=CARDS_SHORT)
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), 180, 350)
     start = float(rng.uniform(10.0, 75.0))
@@ -434,7 +434,7 @@ def improving(rng: np.random.Generator, index: int) -> World:
 
 @family("changing")
 def reversing(rng: np.random.Generator, index: int) -> World:
-    """What won loses from some day on, or the other way round."""
+    """A winning slice loses from some day on, or the other way round."""
     made = frame(rng, int(rng.integers(900, 1500)), cards=CARDS_SHORT)
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), 180, 350)
     profile = partial(
@@ -462,7 +462,7 @@ def seasonal(rng: np.random.Generator, index: int) -> World:
     )
 
 
-# -- effects that hold in one market state and not in another
+# -- effects that exist in one market state and not in another
 
 
 def _in_regimes(
@@ -473,8 +473,8 @@ def _in_regimes(
     *,
     metric: bool,
 ) -> World:
-    """Six groups with a slice each; `gains` of a slice depend on whether its trades pay back fast,
-    where `metric` says that they differ."""
+    """Six groups with one slice each; with `metric`, the `gains` of a slice depend on whether its
+    trades pay back fast."""
     made = frame(rng, int(rng.integers(2100, 2700)), groups=6, cards=(3, 4, 3, 4))
     regimes(rng, made, dwell_days=float(rng.uniform(3.0, 5.0)))
     made.efficiency = np.clip(rng.normal(0.5, 0.12, made.n), 0.05, 0.95)
@@ -518,7 +518,8 @@ def regime_metric(rng: np.random.Generator, index: int) -> World:
 
 @family("regime_control")
 def regime_control(rng: np.random.Generator, index: int) -> World:
-    """Market states and pay-back times as in the other two, but effects do not depend on them."""
+    """Market states and pay-back times as in the previous two, but effects do not depend on
+    them."""
     return _in_regimes(rng, "regime_control", index, lambda fast: {}, metric=bool(index % 2))
 
 
@@ -527,7 +528,7 @@ def regime_control(rng: np.random.Generator, index: int) -> World:
 
 @family("clones")
 def exact_clones(rng: np.random.Generator, index: int) -> World:
-    """One to ten dimensions that say the same as one of the planted slice's."""
+    """One to ten dimensions with the same information as one of the planted slice's."""
     made = frame(rng, 900, cards=(3, 4, 3, 4), even=True)
     scope = pick(rng, made, 0, 2, 55, 90)
     values = noise(rng, made, 1.0)
@@ -543,11 +544,11 @@ def exact_clones(rng: np.random.Generator, index: int) -> World:
 
 @family("clones")
 def near_clones(rng: np.random.Generator, index: int) -> World:
-    """Two dimensions that say the same as one of the planted slice's save for 1 to 9 % of the
-    trades, one that does so for a third.
+    """Two dimensions that equal one of the planted slice's except for 1 to 9 % of the trades, and
+    one that equals it for a third of them.
 
-    Nothing in between: three slices of which only two pairs are alike have no clusters that all
-    would agree on.
+    There is nothing in between: three slices of which only two pairs are alike have no clusters
+    that everybody would agree on.
     """
     made = frame(rng, 900, cards=(3, 4, 3, 4))
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), 70, 220)
@@ -566,8 +567,8 @@ def near_clones(rng: np.random.Generator, index: int) -> World:
 
 @family("clones")
 def clones_across_groups(rng: np.random.Generator, index: int) -> World:
-    """The same trades act in two to four groups, all of them or nine in ten; a fifth group trades
-    on its own."""
+    """The same trades act in two to four groups: all of them, or nine in ten; a fifth group has its
+    own trades."""
     made = frame(rng, 900, cards=(3, 4, 3, 4))
     scope = pick(rng, made, 0, int(rng.integers(1, 3)), 70, 200)
     shared = 2 + index % 3

@@ -12,7 +12,7 @@ Noise = NDArray[np.float64]
 
 
 def gaussian(rng: np.random.Generator, n: int) -> Noise:
-    """Normal."""
+    """Standard normal noise."""
     return rng.standard_normal(n)
 
 
@@ -22,13 +22,13 @@ def student3(rng: np.random.Generator, n: int) -> Noise:
 
 
 def lognormal(rng: np.random.Generator, n: int, sigma: float = 0.75) -> Noise:
-    """A lognormal less its mean: many small losses and rare great wins."""
+    """A lognormal minus its mean: many small losses and rare large wins."""
     spread = np.exp(sigma**2 / 2) * np.sqrt(np.exp(sigma**2) - 1.0)
     return np.asarray((rng.lognormal(0.0, sigma, n) - np.exp(sigma**2 / 2)) / spread)
 
 
 def exponential(rng: np.random.Generator, n: int) -> Noise:
-    """An exponential less its mean."""
+    """An exponential minus its mean."""
     return rng.exponential(1.0, n) - 1.0
 
 
@@ -50,7 +50,7 @@ def wandering(rng: np.random.Generator, days: NDArray[np.float64], tau_days: flo
 
 
 def daily(rng: np.random.Generator, days: NDArray[np.float64]) -> Noise:
-    """One independent shock a day, shared by all trades of the day."""
+    """One independent shock per day, shared by all trades of the day."""
     day = np.floor(days).astype(np.int64)
     return rng.standard_normal(int(day.max()) + 1)[day]
 
@@ -58,8 +58,8 @@ def daily(rng: np.random.Generator, days: NDArray[np.float64]) -> Noise:
 def spans(
     days: NDArray[np.float64], length_days: float, among: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
-    """(T,) the number of the span of `length_days` that each of `days` is in; with `among` (T,)
-    those of different numbers differ."""
+    """The number (T,) of the span of `length_days` that each of `days` is in; with `among` (T,),
+    different values of it get different numbers."""
     span = np.floor(days / length_days).astype(np.int64)
     return span if among is None else span * (int(among.max()) + 1) + among
 

@@ -1,5 +1,5 @@
-"""What could be known: sizing by the truth, a mixed model that is given its variances, the test
-that is given the slice, the precision a half-life can have.
+"""The best that can be known: sizing by the truth, a mixed model that is given its variances, a
+test that is given the slice, and the precision that a half-life can have.
 
 May touch: nothing but its arguments.
 """
@@ -16,7 +16,7 @@ from benchmarks.quality.truth import Planted, World
 from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER
 
 LOWEST, HIGHEST = MIN_MULTIPLIER - 1.0, MAX_MULTIPLIER - 1.0
-"""The bounds of a multiplier, less 1."""
+"""The bounds of a multiplier, minus 1."""
 
 
 def knowing(uplift: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -25,7 +25,7 @@ def knowing(uplift: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def regime_blind(world: World, window: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(R,) the best p of one who knows every effect at every time, but of its regimes only the mix
+    """The best p (R,) if every effect is known at every time, but of its regimes only their mix
     among the slice's trades in `window`.
 
     `window` (T,) marks the trades to take the mix from.
@@ -47,30 +47,30 @@ def regime_blind(world: World, window: NDArray[np.bool_]) -> NDArray[np.float64]
 
 
 class Posterior(NamedTuple):
-    """`mean` and `variance` of the true uplift, given the window: the best that can be known, and
-    how far it may be off.
+    """`mean` and `variance` of the true uplift, given the window: the best estimate, and how far
+    off it may be.
 
-    Where all effects move in common, `variance` is that of the effects alone; that nobody knows the
-    path after the cut comes on top.
+    Where all effects move together, `variance` is that of the effects alone, without the
+    uncertainty of the path after the cut.
     """
 
     mean: NDArray[np.float64]
     variance: NDArray[np.float64]
 
 
-def told_mixed_model(
+def mixed_model(
     world: World, window: NDArray[np.bool_], decided: NDArray[np.int64], day: float
 ) -> Posterior:
-    """What a mixed model makes of the rows of `window` (R,) for the rows `decided` (D,), of a world
-    of many small effects.
+    """The predictions of a mixed model that learns from the rows of `window` (R,), for the rows
+    `decided` (D,) of a world of many small effects.
 
-    It is given the distribution each effect is drawn from, the size of the noise, which trades
-    share a shock and how large shocks are, and, where all effects move in common, their path up to
-    `day` and how fast it forgets.  It is not given the level, the effects and the shocks.
+    It is given the distribution from which each effect is drawn, the size of the noise, which
+    trades share a shock and how large shocks are, and, where all effects move together, their path
+    up to `day` and how fast it reverts.  It is not given the level, the effects and the shocks.
 
-    With outcome y = level + X·b + shock + noise, b ~ N(0, S) and V the covariance of shock and
-    noise, the precision of (level, b) is [1 X]ᵀV⁻¹[1 X] + diag(0, S⁻¹) (Henderson 1975).  V⁻¹ = (I
-    − Z·diag(τ²/(σ² + n·τ²))·Zᵀ)/σ², where n trades share a shock of variance τ².
+    The outcome is y = level + X·b + shock + noise, with b ~ N(0, S) and V the covariance of shock
+    and noise; then the precision of (level, b) is [1 X]ᵀV⁻¹[1 X] + diag(0, S⁻¹) (Henderson 1975).
+    V⁻¹ = (I − Z·diag(τ²/(σ² + n·τ²))·Zᵀ)/σ², where n trades share a shock of variance τ².
     """
     dense = world.dense
     if dense is None:
@@ -103,11 +103,11 @@ def told_mixed_model(
     return Posterior(asked @ mean, np.einsum("dk,dk->d", asked @ covariance[1:, 1:], asked))
 
 
-def told_test_p(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> float:
+def t_test_p(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> float:
     """Two-sided p-value of Welch's t-test between the outcomes of a slice and those of the rest of
     its group.
 
-    >>> round(told_test_p(np.array([2.0, 3.0, 4.0]), np.array([0.0, 1.0, 0.0, 1.0])), 4)
+    >>> round(t_test_p(np.array([2.0, 3.0, 4.0]), np.array([0.0, 1.0, 0.0, 1.0])), 4)
     0.0305
     """
     a, b = inside.var(ddof=1) / len(inside), outside.var(ddof=1) / len(outside)
@@ -117,11 +117,11 @@ def told_test_p(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> fl
 
 
 def half_life_sd(planted: Planted, days: NDArray[np.float64], noise_sd: float) -> float:
-    """Cramér-Rao bound on the standard deviation of ln(half-life), amplitude unknown too, from
-    trades at `days` with noise `noise_sd`.
+    """Cramér-Rao bound on the standard deviation of ln(half-life) when the amplitude is unknown,
+    too, from trades at `days` with noise `noise_sd`.
 
-    y = s·2^(−Δ/h): ∂y/∂s = 2^(−Δ/h), ∂y/∂ln h = s·2^(−Δ/h)·ln 2·Δ/h; the bound is of (JᵀJ/σ²)⁻¹.
-    Infinite with fewer than two trades.
+    y = s·2^(−Δ/h): ∂y/∂s = 2^(−Δ/h), ∂y/∂ln h = s·2^(−Δ/h)·ln 2·Δ/h; the bound comes from
+    (JᵀJ/σ²)⁻¹.  Infinite with fewer than two trades.
     """
     h = planted.half_life_days
     if h is None:

@@ -1,4 +1,4 @@
-"""A picture per kind of family.
+"""One picture for each kind of family.
 
 May touch: the folder it is given.
 """
@@ -230,7 +230,9 @@ def _dense(pool: Pool) -> Picture:
         1, 2, figsize=(12, 1.6 + 0.5 * len(pool.families)), layout="constrained", sharey=True
     )
     truths = {f: pool.of("truth", families=[f]) for f in pool.families}
-    _bars(left, pool, lambda r: figures.told_share(r, truths[r[0]["family"]]), pool.families)
+    _bars(
+        left, pool, lambda r: figures.share_of_mixed_model(r, truths[r[0]["family"]]), pool.families
+    )
     left.axvline(90, color=TARGET, ls="--", lw=1, label="target, all")
     left.axvline(0, color=TRUTH, lw=0.8)
     left.set(title="share of the gain of a mixed model given the variances", xlabel="%")
@@ -244,13 +246,13 @@ def _dense(pool: Pool) -> Picture:
 
 
 def _colour(pool: Pool, setting: str) -> str:
-    """The colour of a setting; of one without its own, the next that is free."""
+    """The colour of a setting; for one without its own colour, the next free one."""
     others = [s for s in pool.settings if s not in COLOURS]
     return COLOURS.get(setting) or OTHER_COLOURS[others.index(setting) % len(OTHER_COLOURS)]
 
 
 def _titled(picture: Picture, title: str) -> Picture:
-    """With a title, and one legend for all of its axes."""
+    """Give the picture a title, and one legend for all of its axes."""
     picture.suptitle(title, fontweight="bold")
     entries = {
         label: handle
@@ -280,7 +282,7 @@ def _bars(
     settings: Sequence[str] = (),
     scale: float = 100.0,
 ) -> None:
-    """Horizontal bars, a row per family and a bar per setting; a dot where there is nothing to
+    """Draw horizontal bars: a row per family and a bar per setting; a dot where there is nothing to
     measure."""
     settings = _shown(pool, settings or tuple(dict.fromkeys((*COLOURS, *pool.settings))))
     height = 0.8 / max(1, len(settings))
@@ -298,7 +300,7 @@ def _bars(
 
 
 def _gains(ax: Axes, pool: Pool) -> None:
-    """Gain per family; what falls below −100 % is cut off."""
+    """Draw the gain per family; values below −100 % are cut off."""
     _bars(
         ax, pool, lambda r: None if (g := figures.gain(r)) is None else max(g, -1.0), pool.families
     )

@@ -17,8 +17,8 @@ Build = Callable[[np.random.Generator, int], World]
 
 @dataclass(frozen=True)
 class Family:
-    """`kind` says which targets it is held against; `churn`: also learn between the cuts and count
-    what changes."""
+    """`kind` selects its targets; with `churn`, it also learns between the cuts and counts
+    changes."""
 
     kind: str
     build: Build
@@ -26,7 +26,7 @@ class Family:
 
 
 class Families(dict[str, Family]):
-    """By name, in the order of their declaration."""
+    """All families by name, in the order of their declaration."""
 
     def add(self, kind: str, *, churn: bool = False) -> Callable[[Build], Build]:
         """Register a function under its own name."""

@@ -1,4 +1,5 @@
-"""A world streamed through the core: fold what has closed, learn, score what follows.
+"""Stream a world through the core: fold the closed trades, learn, and score the decisions that
+follow.
 
 May touch: the processes of its own pool.
 """
@@ -21,16 +22,16 @@ from benchmarks.quality.worlds import FAMILIES, make
 
 CHURN_DAYS = (75.0, 80.0, 85.0, 90.0, 95.0, 100.0)
 COUNTED = ("classic", "integrated")
-"""Settings whose churn is counted, in families with a window of 90 days: it takes three times as
-many learnings."""
+"""Settings whose churn is counted, in families with a window of 90 days; it needs three times as
+many refits."""
 SETTINGS: Mapping[str, LearningConfig] = dict(
     sorted(variants(LearningConfig()).items(), key=lambda item: item[0] != "classic")
 )
-"""The ways of learning by name, `classic` first."""
+"""The configurations of the learning by name, `classic` first."""
 
 
 class Stream:
-    """One world through one engine, whose window is as long as the world says."""
+    """One world through one engine, with the window that the world defines."""
 
     def __init__(self, world: World, config: LearningConfig) -> None:
         from app.learning.engine import Engine
@@ -42,7 +43,7 @@ class Stream:
         self.overrides: list[Any] = []
 
     def up_to(self, day: float) -> int:
-        """Fold what has closed by `day` and learn; returns how many closes those were."""
+        """Fold the trades closed by `day` and learn; returns the number of these closes."""
         until = exit_micros(day)
         batch: dict[Group, list[Trade]] = {}
         for group, left in self._left.items():
@@ -56,7 +57,7 @@ class Stream:
         return len({trade.trade_id for closed in batch.values() for trade in closed})
 
     def answer(self) -> Answer:
-        """What the core says now."""
+        """The core's current answer."""
         m = sum(summary.n_slices for summary in self.engine.summaries())
         return Answer(self.overrides, list(self.engine.lessons()), list(self.engine.verdicts()), m)
 
@@ -67,10 +68,10 @@ def run_world(
     cuts: Sequence[float] = (),
     churn_days: Sequence[float] = CHURN_DAYS,
 ) -> list[Record]:
-    """Scores of a world: for each cut (of `cuts`, else of the world's calendar) the truth's record
-    and one per setting.
+    """The scores of a world: for each cut (of `cuts`, else of the world's calendar), the truth's
+    record and one per setting.
 
-    Of families whose churn is counted it also learns on `churn_days`.
+    In families whose churn is counted, it also learns on `churn_days`.
     """
     records = []
     cuts = cuts or world.calendar.cuts
@@ -118,7 +119,7 @@ class Task:
 
 
 def run_task(task: Task) -> list[Record]:
-    """The scores of the task's world.  Raises `RuntimeError` that says which world it is."""
+    """The scores of the task's world.  Raises `RuntimeError`, which names the world."""
     try:
         return run_world(make(task.family, task.index, task.seed), task.settings)
     except Exception as error:
@@ -131,7 +132,7 @@ def run_task(task: Task) -> list[Record]:
 def run_all(
     tasks: Sequence[Task], processes: int, done: Callable[[Task], None]
 ) -> Iterator[Record]:
-    """The scores of all tasks, in order of completion; `done` is called after each."""
+    """The scores of all tasks, in the order of completion; `done` is called after each."""
     if processes <= 1:
         for task in tasks:
             yield from run_task(task)

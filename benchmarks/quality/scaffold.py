@@ -30,7 +30,7 @@ def group(i: int) -> Group:
 
 @dataclass
 class Frame:
-    """What a world is made of, while it is being made; shapes as in `World`."""
+    """A world under construction; shapes as in `World`."""
 
     action_day: NDArray[np.float64]
     exit_day: NDArray[np.float64]
@@ -46,15 +46,15 @@ class Frame:
 
     @property
     def n(self) -> int:
-        """Trades."""
+        """The number of trades."""
         return len(self.action_day)
 
     def column(self, dim: str) -> NDArray[np.int64]:
-        """(R,) the codes of a dimension."""
+        """The codes of a dimension (R,)."""
         return self.codes[:, self.dims.index(dim)]
 
     def add_dim(self, name: str, values: Sequence[str], codes: NDArray[np.int64]) -> None:
-        """One more dimension; `codes` (R,)."""
+        """Add a dimension with these `codes` (R,)."""
         self.dims.append(name)
         self.values.append(tuple(values))
         self.codes = np.column_stack((self.codes, codes))
@@ -71,7 +71,7 @@ class Frame:
         n_clones: int = 0,
         dense: Dense | None = None,
     ) -> World:
-        """The world in which each trade earns `noise` (T,), the planted effects and those of
+        """The world in which each trade earns `noise` (T,) plus the planted effects and those of
         `dense`."""
         return World(
             family=family,
@@ -111,8 +111,8 @@ def frame(
     days: NDArray[np.float64] | None = None,
     calendar: Calendar = MONTHS,
 ) -> Frame:
-    """About `n` trades per window, one action each, spread over `groups` and time; `even`: all
-    values are equally likely."""
+    """About `n` trades per window with one action each, spread over `groups` and time; with `even`,
+    all values are equally likely."""
     total = round(n * calendar.horizon_days / calendar.window_days)
     action = np.sort(rng.uniform(0.0, calendar.horizon_days, total)) if days is None else days
     total = len(action)
@@ -195,10 +195,10 @@ def pick(
     within: Mapping[str, str] | None = None,
     tries: int = 400,
 ) -> dict[str, str]:
-    """A random scope of `n_dims` dimensions (besides those of `within`) that `low` to `high` trades
-    of the first window have.
+    """A random scope of `n_dims` dimensions (in addition to those of `within`) that `low` to `high`
+    trades of the first window have.
 
-    If none of `tries` has, the one that comes closest.
+    If none of `tries` draws has, the one that comes closest.
     """
     free = [
         d for d, name in enumerate(made.dims) if name not in avoid and name not in (within or {})
@@ -236,6 +236,6 @@ def noise(
     shape: str = "gaussian",
     level: float | None = None,
 ) -> NDArray[np.float64]:
-    """(T,) independent noise around a level of the module (random if not given)."""
+    """Independent noise (T,) around a level of the module (random if not given)."""
     centre = rng.uniform(-0.3, 0.3) if level is None else level
     return np.asarray(centre + sd * shapes.SHAPES[shape](rng, made.n))

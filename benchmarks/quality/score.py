@@ -1,4 +1,4 @@
-"""One cut of one world: what the core says at that time against what is true after it.
+"""Score one cut of one world: the core's answer at that time, compared with the truth after it.
 
 May touch: nothing but its arguments.
 """
@@ -21,31 +21,30 @@ from edgeloop.resolution import Resolution
 from schemas.lessons import Lesson, LessonVerdict
 
 SAME_JACCARD = 0.8
-"""From here on a slice is a planted one."""
+"""The Jaccard index from which a slice counts as a planted one."""
 VOID_SHARE = 0.25
-"""An override is void if what is true is less than this share of what it says."""
+"""An override is void if the true effect is less than this share of the learned one."""
 IDENTIFIED_SD = 0.35
-"""A half-life is identified if its logarithm can be known to this standard deviation."""
+"""A half-life is identified if its logarithm can be known with this standard deviation."""
 ALIVE = 0.1
-"""A planted slice whose effect at the cut is smaller than this does not count for power: to leave
-it alone is right."""
+"""A planted slice whose effect at the cut is smaller than this does not count for power: ignoring
+it is right."""
 ALPHA = 0.05
 N_MIN = 33
 BAR_MARGIN = 0.05
 TRACED = 1
-"""The number of the world of each family whose decisions are kept for a picture."""
+"""The index of the world of each family whose decisions are kept for a picture."""
 SAID = 0.005
-"""From here on the answer to a decision is not neutral: half a step of the grid of multipliers.
-"""
+"""The deviation from which an answer is not neutral: half a step of the grid of multipliers."""
 MAX_FACTOR_LESSONS = 600
-"""Pairs of so many lessons at most are compared (the first by id)."""
+"""Maximum number of lessons whose pairs are compared (the first by id)."""
 
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the core says at a cut."""
+    """The core's answer at a cut."""
 
     overrides: Sequence[Override]
     lessons: Sequence[Lesson]
@@ -55,11 +54,11 @@ class Answer:
 
 @dataclass
 class Cut:
-    """A world at `day`, in days: what is in the windows, what is decided in the days after, and
-    what of the planted slices holds.
+    """A world at `day`: the windows, the decisions of the days after it, and the planted slices at
+    that time.
 
-    `window` (R,) rows of trades in their group's window; `decided` (D,) rows that are decisions;
-    `uplift` (D,) their truth; `blind` (D,) the best p without knowing regimes.
+    `window` (R,) marks rows of trades in their group's window; `decided` (D,) are the rows that are
+    decisions, `uplift` (D,) their true uplift, and `blind` (D,) the best p without knowing regimes.
     """
 
     world: World
@@ -88,7 +87,7 @@ class Cut:
         self.blind = oracle.regime_blind(w, w.trades_of(self.window))[self.decided]
 
     def members(self, group: Group, scope: Mapping[str, str]) -> NDArray[np.bool_]:
-        """(T,) trades of a slice in the window."""
+        """The trades of a slice in the window (T,)."""
         w = self.world
         return w.trades_of(w.has(scope) & w.rows_of(group) & self.window)
 
@@ -100,7 +99,7 @@ class Cut:
 def resolutions(
     cut: Cut, overrides: Sequence[Override], rows: Sequence[int] | None = None
 ) -> list[Resolution]:
-    """The reader's answer to every decision (or to those of `rows`, as if they were made at the
+    """The reader's answer to every decision (or to those in `rows`, as if they were made at the
     cut)."""
     w = cut.world
     prepared: dict[Group, list[Any]] = {}
@@ -120,7 +119,7 @@ def resolutions(
 
 
 def sums(p: NDArray[np.float64], u: NDArray[np.float64]) -> list[float]:
-    """[n, Σp, Σu, Σp², Σpu, Σu²]: all that gain and calibration need.
+    """[n, Σp, Σu, Σp², Σpu, Σu²]: the sums that gain and calibration need.
 
     >>> sums(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
     [2.0, 1.0, 1.0, 1.0, 0.5, 0.5]
@@ -129,30 +128,30 @@ def sums(p: NDArray[np.float64], u: NDArray[np.float64]) -> list[float]:
 
 
 def truth_record(cut: Cut) -> Record:
-    """What those make of the cut who know the truth, or the truth save for regimes, or how many
-    small effects are distributed."""
+    """The sums of sizing by the truth, by the truth without regimes, by nothing, and, in worlds of
+    many small effects, by a mixed model that knows their distribution."""
     record = {
         "oracle": sums(oracle.knowing(cut.uplift), cut.uplift),
         "blind": sums(cut.blind, cut.uplift),
         "zero": sums(np.zeros_like(cut.uplift), cut.uplift),
     }
     if cut.world.dense is not None:
-        known = oracle.told_mixed_model(cut.world, cut.window, cut.decided, cut.day)
-        record["told"] = sums(oracle.knowing(known.mean), cut.uplift)
+        known = oracle.mixed_model(cut.world, cut.window, cut.decided, cut.day)
+        record["mixed model"] = sums(oracle.knowing(known.mean), cut.uplift)
     return record
 
 
 def selected(overrides: Sequence[Override]) -> list[Override]:
-    """Those that were selected, each by itself, among all that was searched; the others are shares
-    of a common estimate of many effects."""
+    """The overrides that were selected, each by itself, from all that was searched; the others are
+    parts of a common estimate of many effects."""
     return [o for o in overrides if getattr(o, "part", "selected") == "selected"]
 
 
 def score(cut: Cut, answer: Answer) -> Record:
     """All figures of one cut in one setting, as sums and lists that can be pooled.
 
-    `n_overrides` and what is counted of single overrides concern the `selected` ones; `sums` and
-    `any` all answers.
+    `n_overrides` and all counts of single overrides concern the `selected` ones; `sums` and `any`
+    concern all answers.
     """
     w = cut.world
     answers = resolutions(cut, answer.overrides)
@@ -177,7 +176,7 @@ def score(cut: Cut, answer: Answer) -> Record:
 
 
 def _trace(cut: Cut, p: NDArray[np.float64]) -> list[list[float]]:
-    """[days, truth, estimate] of the decisions in planted slices, for a picture."""
+    """The [days, truth, estimate] of the decisions in planted slices, for a picture."""
     w = cut.world
     rows = cut.decided
     inside = np.any([w.row_effect(q)[rows] != 0.0 for q in w.planted], axis=0)
@@ -221,7 +220,7 @@ def _slices(
     kept = _kept(cut)
     rows = cut.decided
     if any(k.parts for k in kept):
-        # The days after the cut may see one regime alone; what a slice is worth is its mean over
+        # The days after the cut may have only one regime, so the worth of a slice is its mean over
         # the regimes of the window.
         rows = np.flatnonzero(cut.window)
         answers = resolutions(cut, answer.overrides, rows.tolist())
@@ -283,16 +282,16 @@ def _slices(
 
 
 def _t_test_finds(cut: Cut, m: int, group: Group, trades: NDArray[np.bool_]) -> bool:
-    """Whether Welch's t-test at α/m, given the slice, finds it against the rest of its group (of
-    the module, if it is the whole group)."""
+    """Whether Welch's t-test at α/m, given the slice, distinguishes it from the rest of its group
+    (of the module, if it is the whole group)."""
     w = cut.world
     rest = w.trades_of(w.rows_of(group) & cut.window) & ~trades
     others = rest if rest.sum() >= 2 else w.trades_of(cut.window) & ~trades
-    return oracle.told_test_p(w.outcome[trades], w.outcome[others]) <= ALPHA / max(1, m)
+    return oracle.t_test_p(w.outcome[trades], w.outcome[others]) <= ALPHA / max(1, m)
 
 
 def _effect_at(cut: Cut, planted: Planted) -> float:
-    """The effect of a planted slice at the cut, in the mean over regimes in the window."""
+    """The effect of a planted slice at the cut, averaged over the regimes in the window."""
     w = cut.world
     effect = planted.size * float(planted.profile(np.array([cut.day]))[0])
     if planted.gains:
@@ -302,10 +301,10 @@ def _effect_at(cut: Cut, planted: Planted) -> float:
 
 
 def _half_lives(cut: Cut, answer: Answer) -> list[list[float | None]]:
-    """[true, estimate, low, high, told] of each identified half-life, in hours; None where none is
+    """[true, estimate, low, high, seen] for each identified half-life, in hours; None where none is
     claimed.
 
-    `told`: 1 if the t-test finds the slice when it is given (a short burst long ago is hidden in
+    `seen` is 1 if the t-test finds the slice when it is given (a short burst long ago is hidden in
     the window's mean).
     """
     w = cut.world
@@ -329,8 +328,8 @@ def _half_lives(cut: Cut, answer: Answer) -> list[list[float | None]]:
         true = 24.0 * planted.half_life_days
         decay = best[1]
         low, high = (None, None) if decay is None or decay.interval is None else decay.interval
-        told = float(_t_test_finds(cut, answer.m, group, trades))
-        found.append([true, None if decay is None else decay.half_life_hours, low, high, told])
+        seen = float(_t_test_finds(cut, answer.m, group, trades))
+        found.append([true, None if decay is None else decay.half_life_hours, low, high, seen])
     return found
 
 
@@ -339,7 +338,7 @@ def _gain_of(o: Override, state: str) -> float:
 
 
 def _gains(cut: Cut, live: Sequence[Override]) -> list[list[float]]:
-    """[true gain relative to the mean over regimes, learned gain] of each found slice and market
+    """[true gain relative to the mean over regimes, learned gain] for each found slice and market
     state."""
     w = cut.world
     pairs = []
@@ -367,8 +366,8 @@ def _neutral_gains(w: World, live: Sequence[Override]) -> list[int]:
 
 
 def _factor_pairs(cut: Cut, answer: Answer) -> list[int]:
-    """Pairs of lessons [both, only true, only learned, neither]: same evidence by their trades'
-    Jaccard index, same factor as learned.
+    """The numbers of pairs of lessons [both, only true, only learned, neither]: true pairs have the
+    same evidence by their trades' Jaccard index, learned pairs are in the same factor.
 
     Pairs within 0.05 of the bar of 0.7 are left out.  Empty without factors.
     """
@@ -399,8 +398,8 @@ def _factor_pairs(cut: Cut, answer: Answer) -> list[int]:
 
 
 def clone_change(cut: Cut, answer: Answer, twin: Cut, twin_answer: Answer) -> float | None:
-    """Mean relative change of the resolved effect, over the decisions in the planted slices, that
-    the clones bring; None without effect."""
+    """Mean relative change of the resolved effect that the clones cause, over the decisions in the
+    planted slices; None without an effect."""
     inside = np.zeros(len(cut.decided), np.bool_)
     for planted in cut.world.planted:
         inside |= cut.world.has(planted.scope)[cut.decided]
@@ -415,7 +414,8 @@ def clone_change(cut: Cut, answer: Answer, twin: Cut, twin_answer: Answer) -> fl
 def churn(before: Sequence[Override], after: Sequence[Override]) -> list[int]:
     """[changes of what is published, changes if it were not on a grid] between two learnings.
 
-    A change: an override that is new, gone, or of another multiplier (effect, off the grid).
+    A change is an override that is new, gone, or has another multiplier (off the grid: another
+    effect).
     """
     old, new = {o.override_id: o for o in before}, {o.override_id: o for o in after}
     moved = len(old.keys() ^ new.keys())

@@ -23,15 +23,15 @@ T0_US = 1_704_067_200 * 1_000_000
 """2024-01-01T00:00:00Z, where every world begins."""
 MISSING = -1
 REGIME = "btc_macro"
-"""The dimension along which gains differ."""
+"""The dimension by which gains differ."""
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """The days of a world: how long the core's window is, when it learns, and how many days of
-    decisions are scored after each learning.
+    """The calendar of a world, in days: the length of the core's window, when it learns, and how
+    many days of decisions are scored each time.
 
-    Trades are held for `hold_days` in the mean and for `longest_hold_days` at most.
+    Trades are held for `hold_days` on average, and for at most `longest_hold_days`.
     """
 
     window_days: float = 90.0
@@ -42,14 +42,14 @@ class Calendar:
 
     @property
     def horizon_days(self) -> float:
-        """How long the world lasts."""
+        """The length of the world in days."""
         return self.cuts[-1] + self.after_days + 0.5
 
 
 MONTHS = Calendar()
 YEARS = Calendar(1826.0, (1826.0, 2008.0), 21.0, 4.0, 20.0)
 """A window of five years.  Overrides expire thirty days after the newest trade of their group, so
-that 21 days are scored."""
+21 days are scored."""
 
 
 def always(days: Days) -> Days:
@@ -59,11 +59,11 @@ def always(days: Days) -> Days:
 
 @dataclass(frozen=True)
 class Planted:
-    """A slice that does have an effect: size · profile(time of the action) · gain of the action's
-    regime, in units of the outcome.
+    """A slice with a true effect: size · profile(time of the action) · gain of the action's regime,
+    in units of the outcome.
 
-    The trades of all of `groups` are meant (a trade that acts in several gets the effect once).
-    `half_life_days` is set where the profile falls by halves from `start_day` on.
+    It applies to the trades of all `groups` (a trade that acts in several gets the effect once).
+    `half_life_days` is set where the profile decays with this half-life from `start_day` on.
     """
 
     groups: tuple[Group, ...]
@@ -77,11 +77,10 @@ class Planted:
 
 @dataclass(frozen=True)
 class Movement:
-    """What the effects of all slices are multiplied by: a path that was drawn, and how fast it
-    forgets where it was.
+    """The factor of all slices' effects over time: a random path, and how fast it reverts.
 
-    `level` is the factor at `days` (N,) ascending; it holds until the next of them.  In the long
-    run its mean is `mean`, and what it is away from it falls by 1/e in `tau_days`.
+    `level` is the factor at `days` (N,) ascending; it holds until the next of them.  Its long-run
+    mean is `mean`; the expected distance from it falls to 1/e in `tau_days`.
     """
 
     days: Days
@@ -94,8 +93,8 @@ class Movement:
         return np.asarray(self.level[np.searchsorted(self.days, days, side="right") - 1])
 
     def seen_at(self, days: Days, now: float) -> Days:
-        """The factor at `days` as it is known at day `now`: the path up to then, and after it what
-        is to be expected."""
+        """The factor at `days` as known at day `now`: the path up to then, and its expectation
+        after that."""
         ahead = self.mean + (self(np.array([now]))[0] - self.mean) * np.exp(
             -np.maximum(days - now, 0.0) / self.tau_days
         )
@@ -104,14 +103,14 @@ class Movement:
 
 @dataclass(frozen=True)
 class Dense:
-    """Small effects of very many slices at once, each drawn from a normal distribution; of worlds
-    with one row a trade.
+    """Small effects of very many slices at once, each drawn from a normal distribution, for worlds
+    with one row per trade.
 
-    `members` (R, K) says which rows each slice has, `sd` (K,) from which distribution its effect
-    was drawn, `effect` (K,) what it is.  They count from the mean of the module, so that the
-    uplifts of all rows have mean 0, and are multiplied by `movement`, if there is one.  The rest of
-    an outcome is a level, a normal shock of `shock_sd` that trades of the same number in `shock`
-    (T,) share, and normal noise of `noise_sd`.
+    `members` (R, K) marks the rows of each slice, `sd` (K,) is the standard deviation from which
+    its effect was drawn, `effect` (K,) the effect.  Effects are relative to the mean of the module,
+    so that the uplifts of all rows have mean 0, and are multiplied by `movement`, if there is one.
+    The rest of an outcome is a level, a normal shock of `shock_sd` that trades with the same number
+    in `shock` (T,) share, and normal noise of `noise_sd`.
     """
 
     members: NDArray[np.bool_]
@@ -123,11 +122,11 @@ class Dense:
     movement: Movement | None = None
 
     def design(self) -> NDArray[np.float64]:
-        """(R, K) what each row has of each effect, before any movement."""
+        """The part of each effect in each row (R, K), before any movement."""
         return np.asarray(self.members - self.members.mean(axis=0))
 
     def row_effect(self, row_day: Days) -> NDArray[np.float64]:
-        """(R,) the sum of the effects in each row, decided at `row_day` (R,)."""
+        """The sum of the effects in each row (R,), decided at `row_day` (R,)."""
         level = self.members @ self.effect - self.members.mean(axis=0) @ self.effect
         return np.asarray(level if self.movement is None else level * self.movement(row_day))
 
@@ -137,9 +136,9 @@ class World:
     """T trades with R scope rows (one per trade, group and distinct scope).
 
     `action_day`, `exit_day`, `outcome`, `segment`, `efficiency` are (T,); `row_trade`, `row_group`
-    (R,) are places in the trades and in `groups`; `codes` (R, D) are places in `values[d]`, −1 =
-    missing.  `twin` is the same world without its cloned dimensions.  What is true is the sum of
-    the effects of `planted` and of `dense`.
+    (R,) are indices of trades and of `groups`; `codes` (R, D) are indices of `values[d]`, −1 if
+    missing.  `twin` is the same world without its cloned dimensions.  The truth is the sum of the
+    effects of `planted` and of `dense`.
     """
 
     family: str
@@ -163,7 +162,7 @@ class World:
     dense: Dense | None = None
 
     def has(self, scope: Mapping[str, str]) -> NDArray[np.bool_]:
-        """(R,) the rows that have all of `scope`."""
+        """The rows that have all of `scope` (R,)."""
         found: NDArray[np.bool_] = np.ones(len(self.codes), np.bool_)
         for dim, value in scope.items():
             d = self.dims.index(dim)
@@ -174,23 +173,24 @@ class World:
         return found
 
     def rows_of(self, group: Group) -> NDArray[np.bool_]:
-        """(R,) the rows of `group`."""
+        """The rows of `group` (R,)."""
         return np.asarray(self.row_group == self.groups.index(group))
 
     def trades_of(self, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """(T,) the trades that have one of `rows`."""
+        """The trades that have one of `rows` (T,)."""
         found = np.zeros(len(self.outcome), np.bool_)
         found[self.row_trade[rows]] = True
         return found
 
     def row_inside(self, planted: Planted) -> NDArray[np.bool_]:
-        """(R,) the rows of a planted slice."""
+        """The rows of a planted slice (R,)."""
         return self.has(planted.scope) & np.isin(
             self.row_group, [self.groups.index(g) for g in planted.groups]
         )
 
     def row_effect(self, planted: Planted) -> NDArray[np.float64]:
-        """(R,) what `planted` adds to the expected outcome at each row's action; 0 outside."""
+        """What `planted` adds to the expected outcome at each row's action (R,); 0 outside the
+        slice."""
         inside = self.row_inside(planted)
         effect = np.zeros(len(self.codes))
         effect[inside] = planted.size * planted.profile(self.action_day[self.row_trade[inside]])
@@ -199,14 +199,14 @@ class World:
         return effect
 
     def row_gain(self, planted: Planted) -> NDArray[np.float64]:
-        """(R,) the gain of each row's regime."""
+        """The gain of each row's regime (R,)."""
         d = self.dims.index(REGIME)
         # the last is −1: missing
         table = np.array([planted.gains.get(v, 1.0) for v in self.values[d]] + [1.0])
         return np.asarray(table[self.codes[:, d]])
 
     def uplift(self) -> NDArray[np.float64]:
-        """(R,) the true expected uplift over a trade without patterns, of a decision with each
+        """The true expected uplift (R,), over a trade without patterns, of a decision with each
         row's group, scope and time."""
         planted = (
             np.sum([self.row_effect(p) for p in self.planted], axis=0)
@@ -216,7 +216,7 @@ class World:
         return np.asarray(planted + self.dense_effect())
 
     def dense_effect(self) -> NDArray[np.float64]:
-        """(R,) what the many small effects add to the expected outcome at each row's action."""
+        """What the many small effects add to the expected outcome at each row's action (R,)."""
         return (
             np.zeros(len(self.codes))
             if self.dense is None
@@ -224,8 +224,8 @@ class World:
         )
 
     def realised(self) -> World:
-        """This world with the planted effects added to the outcomes, once per trade (of the first
-        row that has one)."""
+        """This world with the planted effects added to the outcomes, once per trade (that of the
+        first row that has one)."""
         outcome = self.outcome.copy()
         for planted in self.planted:
             effect = self.row_effect(planted)
@@ -245,7 +245,7 @@ class World:
         }
 
     def trades(self) -> dict[Group, list[Trade]]:
-        """The trades of each group as the core takes them, by exit."""
+        """The trades of each group in the core's form, sorted by exit."""
         rows_of: dict[tuple[int, int], list[int]] = {}
         for row, (trade, group) in enumerate(
             zip(self.row_trade.tolist(), self.row_group.tolist(), strict=True)

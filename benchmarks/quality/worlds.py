@@ -1,4 +1,4 @@
-"""All families of worlds, and how to make one of their worlds.
+"""All families of worlds, and how to generate one of their worlds.
 
 May touch: nothing; randomness comes from the seed alone.
 """
@@ -17,7 +17,7 @@ FAMILIES: dict[str, Family] = {**months.FAMILIES, **years.FAMILIES, **dense.FAMI
 
 
 def make(name: str, index: int, seed: int) -> World:
-    """World number `index` of a family: the same for the same three arguments on every machine."""
+    """World number `index` of a family: the same on every machine for the same three arguments."""
     return FAMILIES[name].build(
         np.random.default_rng([seed, zlib.crc32(name.encode()), index]), index
     )

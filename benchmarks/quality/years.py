@@ -1,8 +1,8 @@
 """Families of worlds with a window of five years: no effect, and effects that hold, fade or
 stopped.
 
-Effects of whole groups come in pairs that cancel out at every time: what a group adds counts from
-the mean of the module, and one winner alone would make losers of all the others.
+Effects of whole groups come in pairs that cancel out at any time: a group's effect is relative to
+the mean of the module, and a single winner would turn all other groups into losers.
 
 May touch: the generator it is given.
 """
@@ -35,20 +35,20 @@ WINDOW_DAYS = YEARS.window_days
 
 
 def sign_of(index: int) -> float:
-    """Every third world has an effect that loses."""
+    """The sign of the effect: every third world has one that loses."""
     return -1.0 if index % 3 == 2 else 1.0
 
 
 def stopping(days: Days, *, at_day: float, width_days: float) -> Days:
-    """1 up to `at_day`, 0 from `width_days` later on, linear between."""
+    """1 up to `at_day`, 0 from `width_days` later on, and linear in between."""
     return np.clip(1.0 - (days - at_day) / width_days, 0.0, 1.0)
 
 
 def weekly(
     rng: np.random.Generator, made: Frame, sd: float, among: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
-    """(T,) shocks that the trades which close in the same week share; with `among` (T,) those of
-    the same number alone."""
+    """Shocks (T,) that trades closing in the same week share; with `among` (T,), only trades with
+    the same value of it."""
     return np.asarray(sd * shapes.common(rng, shapes.spans(made.exit_day, 7.0, among)))
 
 
@@ -57,8 +57,8 @@ def weekly(
 
 @family("null")
 def null_years(rng: np.random.Generator, index: int) -> World:
-    """Three to five groups with noise that is skewed, has heavy tails, or in which all trades of a
-    week share a shock."""
+    """Three to five groups with noise that is skewed, is heavy-tailed, or has a shock that all
+    trades of a week share."""
     n_groups = int(rng.integers(3, 6))
     made = frame(
         rng, int(rng.integers(1500, 4000)), groups=n_groups, cards=CARDS_SHORT, calendar=YEARS
@@ -74,8 +74,8 @@ def null_years(rng: np.random.Generator, index: int) -> World:
 
 @family("null")
 def null_shocks_long(rng: np.random.Generator, index: int) -> World:
-    """Trades in bursts; those of a week share a shock (in every other world only those of one
-    value); market states last months."""
+    """Trades in bursts; those of a week share a shock (in every other world only those with the
+    same value); market states last months."""
     n_groups = int(rng.integers(2, 5))
     days = burst_days(
         rng, int(rng.integers(1500, 3500)), bursts=400, width_days=3.0, calendar=YEARS
@@ -97,8 +97,8 @@ def null_shocks_long(rng: np.random.Generator, index: int) -> World:
 
 @family("years")
 def years_whole_groups(rng: np.random.Generator, index: int) -> World:
-    """Four to six groups of about a thousand trades; one as a whole is better than the baseline all
-    along, one worse."""
+    """Four to six groups of about a thousand trades; one as a whole is always better than the
+    baseline, one always worse."""
     n_groups = int(rng.integers(4, 7))
     made = frame(
         rng,
@@ -121,7 +121,7 @@ def years_whole_groups(rng: np.random.Generator, index: int) -> World:
 
 @family("years")
 def years_slices(rng: np.random.Generator, index: int) -> World:
-    """Three groups of 800 to 2 000 trades; a slice of each of two holds all along."""
+    """Three groups of 800 to 2 000 trades; in two of them a slice has a constant effect."""
     made = frame(rng, 3 * int(rng.integers(800, 2000)), groups=3, cards=CARDS_SHORT, calendar=YEARS)
     planted = []
     for g, sign in ((0, 1.0), (1, sign_of(index))):
@@ -132,8 +132,8 @@ def years_slices(rng: np.random.Generator, index: int) -> World:
 
 @family("years")
 def years_decaying(rng: np.random.Generator, index: int) -> World:
-    """Two groups of 1 500 to 2 500 trades; a slice of one began to earn 0.7 to 2 half-lives ago, of
-    60 to 400 days."""
+    """Two groups of 1 500 to 2 500 trades; in one of them a slice began to earn 0.7 to 2 half-lives
+    ago, with half-lives of 60 to 400 days."""
     made = frame(
         rng, 2 * int(rng.integers(1500, 2500)), groups=2, cards=CARDS_SHORT, calendar=YEARS
     )
@@ -155,7 +155,7 @@ def years_decaying(rng: np.random.Generator, index: int) -> World:
 @family("years")
 def years_stopped(rng: np.random.Generator, index: int) -> World:
     """Six groups of about a thousand trades; one earned more and one less until they stopped within
-    the last year, two others go on."""
+    the last year, and two others continue."""
     made = frame(
         rng, 6 * int(rng.integers(800, 1300)), groups=6, cards=(3, 4, 3, 4), calendar=YEARS
     )
@@ -175,7 +175,7 @@ def years_stopped(rng: np.random.Generator, index: int) -> World:
 @family("years")
 def years_shocks(rng: np.random.Generator, index: int) -> World:
     """Four groups of a thousand trades in bursts; those of a week share a shock; two whole groups
-    and a slice of a third hold all along."""
+    and a slice of a third have constant effects."""
     days = burst_days(
         rng, 4 * int(rng.integers(800, 1300)), bursts=400, width_days=3.0, calendar=YEARS
     )

@@ -1,5 +1,5 @@
-"""`python -m benchmarks.real`: does the learner help on real prices, and more than other ways to
-learn do?
+"""`python -m benchmarks.real`: does the learner help on real prices, and more than other methods
+do?
 
 May touch: stdout, stderr, build/real, the processes of its own pool, and the files of `--json` and
 `--out`.
@@ -27,7 +27,7 @@ from benchmarks.real.sources import NAMES, Source, given, named
 from benchmarks.real.walk import Sized, walk
 
 QUICK = (("dow_2001", "europe"), ("rr",), 6)
-"""Logs, outcomes and cuts of a run of a minute."""
+"""Logs, outcomes and cuts of the quick run, which takes a minute."""
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
@@ -48,7 +48,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="FILE",
-        help="also a log of your own; may be repeated",
+        help="also judge a log of your own; may be repeated",
     )
     parser.add_argument(
         "--env",
@@ -56,7 +56,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="FILE",
-        help="the settings of each --log, in their order",
+        help="the settings of each --log, in the same order",
     )
     parser.add_argument(
         "--outcome", nargs="+", choices=("rr", "roi"), default=None, help="(default: rr and roi)"
@@ -66,14 +66,14 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         type=int,
         default=None,
         metavar="N",
-        help="learn at so many times of the past (default 24)",
+        help="number of past times at which to learn (default 24)",
     )
     parser.add_argument(
         "--jobs",
         type=int,
         default=os.cpu_count() or 1,
         metavar="N",
-        help="processes (default: one a core)",
+        help="number of processes (default: one per core)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures")
     parser.add_argument("--out", type=Path, metavar="DIR", help="also draw a picture of each log")
@@ -86,7 +86,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(given_arguments: list[str] | None = None) -> int:
-    """Returns the exit code."""
+    """Run the benchmark; return the exit code."""
     options = arguments(given_arguments)
     try:
         _run(options)
@@ -121,7 +121,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.out:
         # raises where matplotlib is missing, before the work rather than after it
         from benchmarks.real.plots import draw
-    # One thread for linear algebra a process: there is a process a core.
+    # One thread for linear algebra per process, since there is one process per core.
     os.environ.update({name: os.environ.get(name, "1") for name in THREADS})
     began = time.monotonic()
     outcomes = tuple(options.outcome or (QUICK[1] if options.quick else ("rr", "roi")))

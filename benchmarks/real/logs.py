@@ -1,5 +1,5 @@
-"""The logs: of each its prices, rules, costs, outcome and the settings that fit; made on demand and
-kept under build/real.
+"""The logs, each with its prices, rules, costs, outcome and suitable settings; generated on demand
+and kept under build/real.
 
 May touch: the folder it is given, and what benchmarks.real.prices reads.
 """
@@ -32,11 +32,11 @@ RANKS = ("vol_rank", "mom_rank", "rev_rank", "dispersion")
 
 @dataclass(frozen=True)
 class Log:
-    """A log to be made.
+    """The definition of a log.
 
-    `cost` is a fraction a side; `rr` is the return over the greatest drawdown (`drawdown`) or over
-    the distance of the stop at the entry (`risk`), neither taken for less than `floor`; `pairs` are
-    traded beside the assets, by `pair_rules`.
+    `cost` is a fraction per side; `rr` is the return over the greatest drawdown (`drawdown`) or
+    over the distance of the stop at the entry (`risk`), at least `floor` in both cases; `pairs` are
+    traded in addition to the assets, by `pair_rules`.
     """
 
     name: str
@@ -50,14 +50,14 @@ class Log:
     horizons: Horizons = Horizons()  # noqa: RUF009
     bucket: str = "stock"
     by_volatility: bool = False
-    """Whether the bucket says how volatile the asset is among the others at the entry, instead of
-    its kind."""
+    """Whether the bucket is the rank of the asset's volatility at the entry, instead of the asset's
+    kind."""
     pairs: tuple[tuple[str, str], ...] = ()
     pair_rules: tuple[Rule, ...] = ()
 
     @property
     def env(self) -> str:
-        """The settings that fit, as a file for the shell."""
+        """The suitable settings, as a file for the shell."""
         settings = {
             "DIMENSIONS": ",".join(self.dimensions),
             "OUTCOME": "rr",
@@ -73,7 +73,7 @@ class Log:
 
 _DAILY = ("curator", "side", "asset", *TRENDS)
 _SHORT = Horizons(macro=(100, 10), meso=(30, 5), micro=(8, 3), momentum=63, range=126, memory=252)
-"""For logs of a few years, where 200 days are a large part of them."""
+"""For logs of a few years, of which 200 days would be a large part."""
 _HOURS = Horizons(
     macro=(480, 48),
     meso=(96, 12),
@@ -348,8 +348,7 @@ LOGS = {
 
 
 def trades(log: Log, panel: Panel) -> Iterator[tuple[Panel, Context, Trade]]:
-    """The closed trades of a log, each with the panel it was made in and the context of its
-    decisions."""
+    """The closed trades of a log, each with its panel and the context of its decisions."""
     books = [(panel, log.rules)]
     if log.pairs:
         books.append((pairs_of(panel, log.pairs), log.pair_rules))
@@ -361,7 +360,7 @@ def trades(log: Log, panel: Panel) -> Iterator[tuple[Panel, Context, Trade]]:
 
 
 def events(log: Log, panel: Panel) -> list[dict[str, Any]]:
-    """The closed trades as `position_closed` events, by exit, then id."""
+    """The closed trades as `position_closed` events, sorted by exit, then id."""
     found = [_event(log, book, context, trade) for book, context, trade in trades(log, panel)]
     return sorted(found, key=lambda e: (e["trade_summary"]["exit_timestamp"], e["event_id"]))
 
@@ -433,8 +432,8 @@ def _days(panel: Panel, a: int, b: int) -> float:
 
 
 def made(name: str, folder: Path) -> tuple[Path, Path]:
-    """The log `name` and its settings as files of `folder`, made there unless they are, by this
-    code."""
+    """The log `name` and its settings as files in `folder`; generated unless this version of the
+    code has done so before."""
     path, env, stamp = (
         folder / f"{name}.jsonl.zst",
         folder / f"{name}.env",
@@ -461,7 +460,7 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _code() -> str:
-    """What the logs depend on here, as a check sum; installed packages of prices do not change what
-    they hold."""
+    """A checksum of the code that the logs depend on; the contents of the installed packages of
+    prices do not change."""
     parts = (HERE / f"{name}.py" for name in ("prices", "states", "rules", "simulate", "logs"))
     return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()

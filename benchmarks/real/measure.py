@@ -1,13 +1,14 @@
 """What sizing was worth, by contender: the value, its parts within and between groups, its
-calibration, and differences that are sure.
+calibration, and clear differences.
 
 May touch: nothing but its arguments.
 
-With p = multiplier − 1 and u what the trades made beyond the baseline, the value is cov(p, u) −
-var(p)/2 per decision.  It is the sum of the same within groups, p and u less their group's mean,
-and of the rest, between them.  No sizing can be worth more than var(u)/2, so the value over that is
-the share of the possible, by which logs of different outcomes can be compared.  The slope of u on p
-is 1 where differences of p are the expected differences of u, less where they are exaggerated.
+Let p = multiplier − 1, and u what the trades made beyond the baseline.  The value is cov(p, u) −
+var(p)/2 per decision.  It has a part within groups, for which the group's means are subtracted from
+p and u, and the rest, between groups.  No sizing can be worth more than var(u)/2, so the value
+divided by that is the share of the possible, by which logs of different outcomes can be compared.
+The slope of u on p is 1 where differences of p are the expected differences of u, and less where
+they are exaggerated.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.audit.resample import UNKNOWN, Estimate, Resampler
+from app.audit.bootstrap import UNKNOWN, Estimate, Resampler
 from benchmarks.real.peers import PEERS
 from benchmarks.real.peers.table import Floats
 from benchmarks.real.walk import Sized
@@ -26,8 +27,8 @@ SEED = 1
 
 
 class Figures(NamedTuple):
-    """Of a contender in a log.  `beyond` is the first product's value less this peer's, or this
-    variant's less the first's."""
+    """The figures of a contender in a log.  `beyond` is the first product's value minus this
+    peer's, or this variant's minus the first's."""
 
     value: Estimate
     within: Estimate
@@ -38,7 +39,7 @@ class Figures(NamedTuple):
 
 
 def figures(sized: Sized) -> dict[str, Figures]:
-    """By contender."""
+    """The figures by contender."""
     if not len(sized.uplift):
         return {}
     draws = Resampler(sized.cut_us, SEED)
@@ -56,7 +57,7 @@ def figures(sized: Sized) -> dict[str, Figures]:
 
 
 def differences(sized: Sized) -> dict[tuple[str, str], Estimate]:
-    """By variant of the product and peer, the variant's value less the peer's."""
+    """For each variant of the product and each peer, the variant's value minus the peer's."""
     if not len(sized.uplift):
         return {}
     draws = Resampler(sized.cut_us, SEED)
@@ -74,7 +75,7 @@ def differences(sized: Sized) -> dict[tuple[str, str], Estimate]:
 
 
 def _worth(p: Floats, u: Floats, code: Any, draws: Resampler) -> dict[str, Floats]:
-    """Figures (1 + draws,) of one contender."""
+    """The figures (1 + draws,) of one contender."""
     ones = np.ones(len(p))
     inside = [code == g for g in range(int(code.max()) + 1)]
     n, sp, su, spp, spu, suu = draws.sums(ones, p, u, p * p, p * u, u * u).T
@@ -99,7 +100,8 @@ def _worth(p: Floats, u: Floats, code: Any, draws: Resampler) -> dict[str, Float
 
 
 def mean_of(estimates: Sequence[Estimate]) -> Estimate:
-    """The mean over logs, taken as independent: squares of the distances to the ends add up."""
+    """The mean over logs, which are treated as independent: the squares of the distances to the
+    ends add up."""
     known = [e for e in estimates if np.isfinite(e.low) and np.isfinite(e.high)]
     if not known:
         return UNKNOWN
@@ -126,5 +128,5 @@ def over_logs(by_log: Mapping[str, Mapping[str, Figures]]) -> dict[str, Figures]
 
 
 def is_peer(name: str) -> bool:
-    """Whether this is no variant of the product."""
+    """Whether this is a peer, not a variant of the product."""
     return name in PEERS

@@ -1,4 +1,4 @@
-"""What to say where something that is not installed with Edgeloop is missing.
+"""The error for missing packages that are not installed with Edgeloop.
 
 May touch: nothing.
 """

@@ -1,4 +1,4 @@
-"""A picture of each log: what sizing was worth so far, cut by cut.
+"""A picture of each log: the cumulative value of sizing, cut by cut.
 
 May touch: the folder it is given.
 """
@@ -22,7 +22,7 @@ PEERS = ("#c62828", "#e08214", "#8c564b", "#c2a000", "#222222")
 
 
 def draw(name: str, outcome: str, sized: Sized, folder: Path) -> Path:
-    """One file; the product's variants are drawn thick, peers dashed."""
+    """Draw one file; the product's variants are thick lines, peers are dashed."""
     picture, axes = plt.subplots(figsize=(10, 5.5), layout="constrained")
     cuts, place = np.unique(sized.cut_us, return_inverse=True)
     ours, theirs = cycle(OURS), cycle(PEERS)

@@ -2,11 +2,11 @@
 
 May touch: the installed files of the packages in `PACKAGES` (read only).
 
-The files are read as they lie, without importing the packages, so that their dependencies are not
+The files are read directly, without importing the packages, so that their dependencies are not
 needed.  The tables of universal-portfolios and the European indices have no dates: their closes are
-put on consecutive weekdays from the day on which they are known to begin, so that dates drift from
-the true ones by the holidays, and a weekday says nothing.  Edgeloop takes no exit before 1970: New
-York's stocks of 1962 begin in 1990 here, and the index begins in 1970.
+assigned to consecutive weekdays from the day on which they are known to begin, so dates drift from
+the true ones by the holidays, and weekdays carry no information.  Edgeloop accepts no exit before
+1970: the New York stocks of 1962 begin in 1990 here, and the index begins in 1970.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Times = np.ndarray[Any, np.dtype[np.datetime64]]
 @dataclass(frozen=True)
 class Panel:
     """Closes (T, N) of N assets at T times (UTC, whole seconds), with the level of their market
-    (T,); `per_day` closes a day."""
+    (T,); `per_day` closes per day."""
 
     times: Times
     assets: tuple[str, ...]
@@ -55,7 +55,7 @@ def equal_weight(close: Floats) -> Floats:
 
 
 def pairs_of(panel: Panel, pairs: tuple[tuple[str, str], ...]) -> Panel:
-    """The prices of one asset in units of another: to hold such a one is to be long the first and
+    """The prices of one asset in units of another: to hold such a ratio is to be long the first and
     short the second."""
     at = {asset: i for i, asset in enumerate(panel.assets)}
     close = np.column_stack([panel.close[:, at[a]] / panel.close[:, at[b]] for a, b in pairs])
@@ -65,7 +65,7 @@ def pairs_of(panel: Panel, pairs: tuple[tuple[str, str], ...]) -> Panel:
 
 
 def file_of(package: str, name: str) -> bytes:
-    """An installed file of a package; raises `ConfigurationError` if it is not there."""
+    """An installed file of a package; raises `ConfigurationError` if it does not exist."""
     try:
         path = Path(str(distribution(package).locate_file(name)))
     except PackageNotFoundError as error:
@@ -91,8 +91,8 @@ def _weekdays(start: str, n: int) -> Times:
 
 
 def _wealth(name: str, start: str, prefix: str) -> Callable[[], Panel]:
-    """A table of universal-portfolios: what one unit of each asset, bought before the first day, is
-    worth."""
+    """A table of universal-portfolios: the worth of one unit of each asset, bought before the first
+    day."""
 
     def load() -> Panel:
         table = np.array(
@@ -153,8 +153,8 @@ def us_index() -> Panel:
 
 
 def metals_oil() -> Panel:
-    """Gold, silver, crude oil and the Dow Jones, 1986 to 2012, on the days that have all; the
-    market is the four together."""
+    """Gold, silver, crude oil and the Dow Jones, 1986 to 2012, on the days that have all of them;
+    the market is the four together."""
     series: dict[str, dict[str, float]] = {}
     for name, column, asset in (
         ("AER/GoldSilver", "gold", "gold"),
@@ -180,8 +180,8 @@ def metals_oil() -> Panel:
 
 
 def eurusd() -> Panel:
-    """EUR/USD at the end of each hour, 2017-01 to 2018-02: of two packages, the second for what
-    comes after the first."""
+    """EUR/USD at the end of each hour, 2017-01 to 2018-02, from two packages; the second continues
+    the first."""
     found: dict[np.datetime64, float] = {}
     for row in _rows(
         file_of("gym-anytrading", "gym_anytrading/datasets/data/FOREX_EURUSD_1H_ASK.csv")

@@ -1,4 +1,4 @@
-"""The tables.
+"""The report's tables.
 
 May touch: the console it is given.
 """
@@ -12,13 +12,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from app.audit.resample import Estimate
+from app.audit.bootstrap import Estimate
 from benchmarks.real.measure import Figures, differences, is_peer, mean_of, over_logs
 from benchmarks.real.walk import Sized
 
 
 def table(title: str, found: Mapping[str, Figures]) -> Table:
-    """A log's, or the mean of all: a row a contender."""
+    """The table of a log, or of the mean of all: one row per contender."""
     made = Table(title=title, title_justify="left")
     made.add_column("sized by")
     for name in (
@@ -54,9 +54,7 @@ def by_log(by: Mapping[str, Mapping[str, Figures]], outcome: str) -> Table:
     """The value of each contender in each log."""
     names = list(dict.fromkeys(name for found in by.values() for name in found))
     made = Table(
-        title=(
-            f"value per decision by log, {outcome}; * the product is surely better, ! surely worse"
-        ),
+        title=(f"value per decision by log, {outcome}; * product clearly better, ! clearly worse"),
         title_justify="left",
     )
     made.add_column("log")
@@ -80,14 +78,14 @@ def by_log(by: Mapping[str, Mapping[str, Figures]], outcome: str) -> Table:
 
 
 def against(by: Mapping[str, Mapping[tuple[str, str], Estimate]], outcome: str) -> Table:
-    """The mean over the logs of each variant's value less each peer's, and in how many logs it is
-    surely better and surely worse."""
+    """The mean over the logs of each variant's value minus each peer's, and the numbers of logs in
+    which it is clearly better and clearly worse."""
     pairs = list(dict.fromkeys(pair for found in by.values() for pair in found))
     peers = list(dict.fromkeys(peer for _, peer in pairs))
     made = Table(
         title=(
-            f"variant − peer, mean over {len(by)} logs, {outcome} (logs where it is surely better /"
-            " worse)"
+            f"variant − peer, mean over {len(by)} logs, {outcome} (logs where it is clearly better"
+            " / worse)"
         ),
         title_justify="left",
     )
@@ -106,7 +104,7 @@ def against(by: Mapping[str, Mapping[tuple[str, str], Estimate]], outcome: str) 
 
 
 def heading(log: str, outcome: str, sized: Sized) -> str:
-    """What a log's table is of."""
+    """The description of a log's table."""
     groups = len(set(sized.group.tolist()))
     return (
         f"{log}, {outcome}: {len(sized.uplift)} decisions of {groups} groups at"
@@ -130,7 +128,7 @@ def show(
 def document(
     by: Mapping[tuple[str, str], Mapping[str, Figures]], sizes: Mapping[tuple[str, str], Sized]
 ) -> dict[str, Any]:
-    """All figures, as JSON has them: endless ends are null."""
+    """All figures for JSON: infinite ends are null."""
 
     def plain(e: Estimate) -> list[float | None]:
         return [x if np.isfinite(x) else None for x in (e.value, e.low, e.high)]
@@ -165,8 +163,10 @@ def _percent(e: Estimate) -> str:
 
 
 def _sure(e: Estimate) -> str:
-    """Of a difference, in words."""
-    return "[green]surely better[/]" if e.low > 0 else "[red]surely worse[/]" if e.high < 0 else ""
+    """A difference in words."""
+    return (
+        "[green]clearly better[/]" if e.low > 0 else "[red]clearly worse[/]" if e.high < 0 else ""
+    )
 
 
 def _mark(e: Estimate, peer: bool) -> str:

@@ -1,4 +1,4 @@
-"""The trading rules: when each enters and leaves, long or short, on a whole panel.
+"""The trading rules: when each enters and exits, long or short, on a whole panel.
 
 May touch: nothing but its arguments.
 
@@ -37,12 +37,12 @@ class Rule:
     signals: Callable[[Panel], Signals]
     stop: float
     most: int
-    """Bars after which a trade is closed whatever happened."""
+    """Bars after which a trade is closed in any case."""
     add: float = 0.0
-    """An add needs a gain since the last buy of this (negative: a loss); 0 for none."""
+    """The gain since the last buy (negative: the loss) at which an add is made; 0: no adds."""
     adds: int = 0
     target: float = 0.0
-    """A third is sold at this gain, then at twice it, and so on; 0 for never."""
+    """A third is sold at this gain, again at twice the gain, and so on; 0: never."""
     timeframe: str = "1d"
     overlapping: bool = False
     """Whether a trade may open while another of the same rule and asset is open."""
@@ -62,15 +62,15 @@ def _on(panel: Panel, every: int, phase: int = 0) -> np.ndarray[Any, np.dtype[np
 
 
 def _first(x: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Where it becomes true."""
+    """The bars at which a condition becomes true."""
     before = np.zeros_like(x)
     before[1:] = x[:-1]
     return x & ~before
 
 
 def momentum(back: int, skip: int, every: int, share: float) -> Callable[[Panel], Signals]:
-    """Winners among the assets are bought, losers sold (Jegadeesh & Titman 1993): by the gain from
-    `back` to `skip` bars ago."""
+    """Buy winners among the assets, sell losers, by the gain from `back` to `skip` bars ago
+    (Jegadeesh & Titman 1993)."""
 
     def signals(panel: Panel) -> Signals:
         place = rank(lagged(panel.close, skip) / lagged(panel.close, back) - 1.0)
@@ -81,7 +81,7 @@ def momentum(back: int, skip: int, every: int, share: float) -> Callable[[Panel]
 
 
 def reversal(back: int, every: int, share: float, phase: int = 0) -> Callable[[Panel], Signals]:
-    """Losers of the last bars are bought, winners sold (Lehmann 1990)."""
+    """Buy the losers of the last bars, sell the winners (Lehmann 1990)."""
 
     def signals(panel: Panel) -> Signals:
         place = rank(growth(panel.close, back))
@@ -104,7 +104,7 @@ def nearness(back: int, every: int, share: float) -> Callable[[Panel], Signals]:
 
 
 def calm(back: int, every: int, share: float) -> Callable[[Panel], Signals]:
-    """The least volatile are bought, the most volatile sold (Blitz & van Vliet 2007)."""
+    """Buy the least volatile assets, sell the most volatile (Blitz & van Vliet 2007)."""
 
     def signals(panel: Panel) -> Signals:
         place = rank(volatility(panel.close, back))
@@ -115,7 +115,7 @@ def calm(back: int, every: int, share: float) -> Callable[[Panel], Signals]:
 
 
 def breakout(into: int, out: int) -> Callable[[Panel], Signals]:
-    """A new high of `into` bars is bought, a new low sold; left at the opposite end of `out` bars
+    """Buy a new high of `into` bars, sell a new low; exit at the opposite end of `out` bars
     (Donchian 1960)."""
 
     def signals(panel: Panel) -> Signals:
@@ -127,8 +127,8 @@ def breakout(into: int, out: int) -> Callable[[Panel], Signals]:
 
 
 def cross(short: int, long: int) -> Callable[[Panel], Signals]:
-    """The short average crosses the long one (Brock, Lakonishok & LeBaron 1992); left when it is
-    back."""
+    """Trade when the short average crosses the long one; exit when it crosses back (Brock,
+    Lakonishok & LeBaron 1992)."""
 
     def signals(panel: Panel) -> Signals:
         fast, slow = mean(panel.close, short), mean(panel.close, long)
@@ -143,8 +143,8 @@ def cross(short: int, long: int) -> Callable[[Panel], Signals]:
 
 
 def own_momentum(back: int, every: int, phase: int = 0) -> Callable[[Panel], Signals]:
-    """What rose over `back` bars is bought, what fell sold (Moskowitz, Ooi & Pedersen 2012); left
-    when the sign turns."""
+    """Buy assets that rose over `back` bars, sell those that fell; exit when the sign turns
+    (Moskowitz, Ooi & Pedersen 2012)."""
 
     def signals(panel: Panel) -> Signals:
         gain = growth(panel.close, back)
@@ -157,8 +157,8 @@ def own_momentum(back: int, every: int, phase: int = 0) -> Callable[[Panel], Sig
 
 
 def fade(back: int, far: float, home: int) -> Callable[[Panel], Signals]:
-    """Against a move of `back` bars of more than `far` standard deviations; left at the mean of
-    `home` bars."""
+    """Trade against a move of more than `far` standard deviations over `back` bars; exit at the
+    mean of `home` bars."""
 
     def signals(panel: Panel) -> Signals:
         moved = in_sds(panel.close, back, 60)
@@ -170,7 +170,7 @@ def fade(back: int, far: float, home: int) -> Callable[[Panel], Signals]:
 
 
 def follow(back: int, far: float) -> Callable[[Panel], Signals]:
-    """With a move of `back` bars of more than `far` standard deviations."""
+    """Trade with a move of more than `far` standard deviations over `back` bars."""
 
     def signals(panel: Panel) -> Signals:
         moved = in_sds(panel.close, back, 60)
@@ -180,7 +180,7 @@ def follow(back: int, far: float) -> Callable[[Panel], Signals]:
 
 
 def streak(n: int) -> Callable[[Panel], Signals]:
-    """Against n gains or n losses in a row; left after a bar the trade's way."""
+    """Trade against n gains or n losses in a row; exit after a bar in the trade's direction."""
 
     def signals(panel: Panel) -> Signals:
         gain = np.nan_to_num(growth(panel.close, 1))
@@ -196,8 +196,8 @@ def streak(n: int) -> Callable[[Panel], Signals]:
 
 
 def spread(back: int, far: float, near: float) -> Callable[[Panel], Signals]:
-    """A ratio of two prices that is `far` standard deviations from its mean is expected back
-    (Gatev, Goetzmann & Rouwenhorst 2006)."""
+    """Trade the return to its mean of a ratio of two prices that is `far` standard deviations away
+    from it (Gatev, Goetzmann & Rouwenhorst 2006)."""
 
     def signals(panel: Panel) -> Signals:
         ratio = np.log(panel.close)
@@ -212,7 +212,7 @@ def spread(back: int, far: float, near: float) -> Callable[[Panel], Signals]:
 
 
 def month_turn(before: int, after: int) -> Callable[[Panel], Signals]:
-    """Long from the last weekdays of a month into the next one (Ariel 1987)."""
+    """Buy for the last weekdays of a month and the first of the next (Ariel 1987)."""
 
     def signals(panel: Panel) -> Signals:
         days = panel.times.astype("datetime64[D]")
@@ -229,8 +229,8 @@ def month_turn(before: int, after: int) -> Callable[[Panel], Signals]:
 
 
 def weekday(day: int, sign: int) -> Callable[[Panel], Signals]:
-    """Long (1) or short (−1) at the close of a day of the week (0 Monday): the effect of the
-    weekend (French 1980)."""
+    """Buy (1) or sell (−1) at the close of a day of the week (0: Monday): the weekend effect
+    (French 1980)."""
 
     def signals(panel: Panel) -> Signals:
         due = ((panel.times.astype("datetime64[D]").astype(int) + 3) % 7 == day)[:, None]
@@ -241,7 +241,7 @@ def weekday(day: int, sign: int) -> Callable[[Panel], Signals]:
 
 
 def clock(hour: int, back: int, sign: int) -> Callable[[Panel], Signals]:
-    """At an hour of the day with (1) or against (−1) the move of the last bars."""
+    """Trade at an hour of the day with (1) or against (−1) the move of the last bars."""
 
     def signals(panel: Panel) -> Signals:
         due = (panel.times.astype("datetime64[h]").astype(int) % 24 == hour)[:, None]
@@ -252,8 +252,8 @@ def clock(hour: int, back: int, sign: int) -> Callable[[Panel], Signals]:
 
 
 def session_break(begins: int, ends: int, until: int, sign: int) -> Callable[[Panel], Signals]:
-    """With (1) or against (−1) the first close of the day, between the hours `ends` and `until`,
-    that is outside of what the hours from `begins` to `ends` saw."""
+    """Trade with (1) or against (−1) the first close of the day, between the hours `ends` and
+    `until`, that is outside the range of the hours from `begins` to `ends`."""
 
     def signals(panel: Panel) -> Signals:
         hours = panel.times.astype("datetime64[h]").astype(int) % 24
@@ -276,5 +276,5 @@ def session_break(begins: int, ends: int, until: int, sign: int) -> Callable[[Pa
 
 
 def known(panel: Panel, back: int = 60) -> Floats:
-    """The standard deviation of one bar at each close, by which distances are measured."""
+    """The standard deviation of one bar at each close, the unit of distances."""
     return volatility(panel.close, back)

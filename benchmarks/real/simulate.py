@@ -1,11 +1,12 @@
-"""Runs a rule over a panel and keeps the book: fills, costs, stops, adds, trims, and the trade's
-path to its result.
+"""Simulate a rule on a panel: fills, costs, stops, adds, trims, and each trade's path to its
+result.
 
 May touch: nothing but its arguments.
 
-A decision is taken at a close from what is known then, and filled at the next close.  One decision
-a bar and trade: leave (stop, rule, time), else trim, else add.  Of a full position the entry takes
-`ENTRY`, each add `ADD`; a short gains what the price loses of its entry.
+A decision is made at a close from what is known then, and filled at the next close.  There is one
+decision per bar and trade: exit (stop, rule, time), else trim, else add.  The entry takes the part
+`ENTRY` of a full position, each add `ADD`; a short gains the fraction of its entry price that the
+price falls.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from benchmarks.real.rules import Rule, known
 
 ENTRY, ADD, TRIM = 0.5, 0.25, 1.0 / 3.0
 STALE = 1e-5
-"""No entry under this standard deviation of a bar: the quotes did not move."""
+"""There is no entry below this standard deviation of a bar, at which the quotes do not move."""
 
 
 class Action(NamedTuple):
-    """A decision at bar t: what it is called, its category, and its size (of a full position for
-    buys, of what is held for sales)."""
+    """A decision at bar t: its name, its category, and its size (a fraction of a full position for
+    buys, of the position held for sales)."""
 
     t: int
     motif: str
@@ -34,7 +35,7 @@ class Action(NamedTuple):
 
 @dataclass
 class Trade:
-    """A closed position.  Its results are fractions of all that was put in; `sd` is the standard
+    """A closed position.  Its results are fractions of all the money put in; `sd` is the standard
     deviation of a bar at the entry."""
 
     rule: Rule
@@ -52,8 +53,8 @@ class Trade:
 
 
 def simulate(panel: Panel, rule: Rule, cost: float) -> Iterator[Trade]:
-    """The closed trades of a rule by asset and entry; `cost` is a fraction of what is traded, a
-    side."""
+    """The closed trades of a rule by asset and entry; `cost` is a fraction of the traded amount,
+    per side."""
     signals, sd = rule.signals(panel), known(panel)
     for asset in range(len(panel.assets)):
         prices, leave = panel.close[:, asset].tolist(), signals.leave[:, asset].tolist()
@@ -70,7 +71,7 @@ def simulate(panel: Panel, rule: Rule, cost: float) -> Iterator[Trade]:
 
 
 def _run(trade: Trade, start: int, prices: list[float], leave: list[int], cost: float) -> bool:
-    """Carry the trade to its end; False if the prices end before."""
+    """Carry the trade to its end; False if the prices end first."""
     rule, side = trade.rule, trade.side
     trade.actions.append(Action(start, "entry", "entry", ENTRY))
     pending: Action | None = trade.actions[0]

@@ -1,4 +1,5 @@
-"""The logs that can be judged, each with its settings: ours by name, the sample's two, and files.
+"""The logs that can be judged, each with its settings: ours by name, the two of the sample, and
+files.
 
 May touch: build/real (made on demand), samples/ (read only), the files it is given (read only).
 """
@@ -26,7 +27,7 @@ NAMES = (*LOGS, *SAMPLES)
 
 @dataclass(frozen=True)
 class Source:
-    """A log as files: its events or rows, its settings, and for rows what they mean."""
+    """A log as files: its events or rows, its settings, and for rows their mapping."""
 
     name: str
     path: Path
@@ -34,7 +35,7 @@ class Source:
     mapping: Path | None = None
 
     def settings(self, outcome: str) -> Settings:
-        """Its settings, with this outcome."""
+        """The log's settings, with this outcome."""
         try:
             lines = self.env.read_text(encoding="utf-8").splitlines()
         except OSError as error:
@@ -48,7 +49,7 @@ class Source:
         return replace(Settings.from_environment(given), outcome=outcome)
 
     def modules(self, settings: Settings) -> dict[str, Module]:
-        """Its trades; raises `BadDataError` if there is none."""
+        """The log's trades; raises `BadDataError` if there are none."""
         kind = None if self.mapping is None else "table"
         found, refused = modules_of(
             closes([str(self.path)], kind, self.mapping), settings, int(time.time() * 1000)
@@ -63,7 +64,7 @@ class Source:
 
 
 def named(name: str) -> Source:
-    """One of `NAMES`; ours are made first, unless they are there."""
+    """The log of one of `NAMES`; ours are generated first, unless they exist."""
     if name in SAMPLES:
         log, env, mapping = SAMPLES[name]
         folder = ROOT / "samples"
@@ -72,7 +73,7 @@ def named(name: str) -> Source:
 
 
 def given(log: Path, env: Path) -> Source:
-    """A log by its files."""
+    """A log from its files."""
     if not log.is_file():
         raise UsageError(
             f"There is no file {log}.", "Name a file of position_closed events, one a line."

@@ -1,10 +1,10 @@
-"""What can be known at each close: averages, volatility, ranks, and the scope of a decision made of
+"""What can be known at each close: averages, volatility, ranks, and the scope of a decision from
 them.
 
 May touch: nothing but its arguments.
 
-Arrays are aligned with the panel's times and hold at t only what follows from the closes up to and
-including t; what is not known yet is NaN or left out of the scope.  Horizons are in bars; their
+Arrays are aligned with the panel's times, and position t depends only on the closes up to and
+including t; what is not known yet is NaN, or left out of the scope.  Horizons are in bars; their
 names are those of the dimensions.
 """
 
@@ -19,12 +19,12 @@ from benchmarks.real.prices import Floats, Panel
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SESSIONS = (("asia", 7), ("europe", 13), ("america", 20), ("late", 24))
-"""Each with the hour (UTC) at which it ends."""
+"""The sessions, each with the hour (UTC) at which it ends."""
 THIRDS = ("low", "mid", "high")
 
 
 def lagged(x: Floats, n: int) -> Floats:
-    """The value n bars before."""
+    """The value of n bars before."""
     out = np.full(x.shape, np.nan)
     out[n:] = x[: len(x) - n]
     return out
@@ -74,7 +74,7 @@ def lowest(x: Floats, n: int) -> Floats:
 
 
 def rank(x: Floats) -> Floats:
-    """Where each asset stands among those whose value is known, from 0 (lowest) to 1; NaN where
+    """The rank of each asset among those whose value is known, from 0 (lowest) to 1; NaN where
     fewer than three are known."""
     known = np.isfinite(x)
     order = np.argsort(
@@ -85,7 +85,8 @@ def rank(x: Floats) -> Floats:
 
 
 def trailing_rank(x: Floats, n: int) -> Floats:
-    """What share of its last n values, at least a quarter of them, each value is not below."""
+    """The share of the last n values that each value is not below; NaN where fewer than a quarter
+    of them are known."""
     out = np.full(x.shape, np.nan)
     for t in range(len(x)):
         past = x[max(0, t - n + 1) : t + 1]
@@ -106,8 +107,8 @@ def trend(x: Floats, average: int, slope: int) -> Floats:
 
 @dataclass(frozen=True)
 class Horizons:
-    """Bars of the averages of the three trends with those of their slopes, and of the gains by
-    which assets are ranked."""
+    """The bars of the averages of the three trends and of their slopes, and of the gains by which
+    assets are ranked."""
 
     macro: tuple[int, int] = (200, 20)
     meso: tuple[int, int] = (50, 10)
@@ -117,7 +118,7 @@ class Horizons:
     reversal: int = 5
     range: int = 252
     memory: int = 504
-    """Over so many bars a volatility is called low or high."""
+    """Number of bars within which a volatility is called low or high."""
 
 
 def _labels(x: Floats, names: tuple[str, ...]) -> list[list[str | None]]:
@@ -138,7 +139,7 @@ class Context:
 
     @cached_property
     def _columns(self) -> dict[str, list[list[str | None]]]:
-        """(T, N) of each dimension of prices; (T, 1) where it is the market's."""
+        """The codes of each dimension of prices (T, N), or (T, 1) for a dimension of the market."""
         p, h = self.panel, self.horizons
         market, states = p.market[:, None], ("S0", "S1", "S2", "S3")
         sd = volatility(p.close, h.volatility)
@@ -192,7 +193,7 @@ class Context:
         return found
 
     def scope(self, t: int, asset: int, wanted: tuple[str, ...]) -> dict[str, str]:
-        """What is known at bar t of this asset, of the dimensions `wanted`."""
+        """The values of the dimensions `wanted` that are known for this asset at bar t."""
         out = {"asset": self.panel.assets[asset]} | self._calendar[t]
         for name, column in self._columns.items():
             row = column[t]

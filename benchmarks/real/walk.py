@@ -3,7 +3,7 @@ same decisions.
 
 May touch: the processes of its own pool, the logs it is given (read only).
 
-Cuts, decisions and what they are worth are those of `app.audit.walk_forward`.
+Cuts, decisions and their worth are those of `app.audit.walk_forward`.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Task:
 
 class Sized(NamedTuple):
     """N decisions: the cut that answers, what their trades made beyond the baseline in units of
-    size, their group's name, and by contender the multipliers.  `product` names the contenders that
-    are variants of ours, the first of them as configured."""
+    size, their group's name, and the multipliers by contender.  `product` names the contenders that
+    are variants of Edgeloop; the first is as configured."""
 
     cut_us: Ints
     uplift: Floats
-    group: np.ndarray  # of text
+    group: np.ndarray  # array of text
     multipliers: dict[str, Floats]
     product: tuple[str, ...]
 
@@ -71,7 +71,7 @@ def _desk(source: Source, outcome: str, cuts: int) -> _Desk:
 
 
 def judged(task: Task) -> list[Sized]:
-    """What all say at a cut, module by module."""
+    """The answers of all contenders at a cut, module by module."""
     desk = _desk(task.source, task.outcome, task.cuts)
     if task.number >= len(desk.cuts):
         return []
@@ -95,8 +95,8 @@ def unit_between(asked: Sequence[Decision], uplift: Floats) -> float:
     """Units of the outcome that are one unit of size, from two decisions of a segment whose
     outcomes differ most; 1 if there are none.
 
-    The uplift is the outcome less the segment's baseline, in units of size: between two of a
-    segment the baseline drops out.
+    The uplift is the outcome minus the segment's baseline, in units of size; in the difference of
+    two decisions of a segment, the baseline cancels.
     """
     best, unit = 0.0, 1.0
     segments: dict[object, list[int]] = {}

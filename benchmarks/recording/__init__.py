@@ -1,4 +1,4 @@
-"""What a run of the sample publishes and projects, as text, so that two versions of the code can be
+"""The records and rows of a run of the sample, as text, so that two versions of the code can be
 compared byte by byte.
 
 python -m benchmarks.recording before            # in the old checkout

@@ -2,10 +2,10 @@
 
 May touch: a Kafka, a PostgreSQL and workers of its own, which end with it; the folder.
 
-1. The sample is sent in parts.  Of each part every stage runs alone until it is idle, so that all
-   records, with their versions, are functions of the log and not of when anybody looked.  Each part
-   meets new workers, which adopt what the ones before have published.
-2. A line of a topic is a distinct record, without the name of its writer: delivery is at least
+1. The sample is sent in parts.  After each part, every stage runs alone until it is idle, so that
+   all records, with their versions, are functions of the log and not of timing.  Each part gets new
+   workers, which adopt what the previous ones have published.
+2. A line of a topic is a distinct record, without the name of its writer; delivery is at least
    once, so repetitions do not count.  A line of a table is a row.  Both are sorted.
 """
 
@@ -37,7 +37,7 @@ SAMPLE = ROOT / "samples" / "us_equities.jsonl.zst"
 SAMPLE_SETTINGS = ROOT / "samples" / "us_equities.env"
 BAD = b'{"trade_id": "bad", "not": "a close"}\n'
 DEADLINE_S = 600.0
-SETTLED_S = 1.5  # an idle stage publishes within half a second what had waited for quiet
+SETTLED_S = 1.5  # within half a second, an idle stage publishes what waited for a pause
 LEFT_OUT = {"writer", "source.timestamp"}
 CLOCK_COLUMNS = {"published_at"}
 
@@ -56,7 +56,7 @@ def arguments() -> argparse.Namespace:
 
 
 def environment_of(info: StackInfo, learning: str) -> dict[str, str]:
-    """The variables of an installation that is the recording's own."""
+    """The variables of the recording's own installation."""
     lines = [
         line
         for line in SAMPLE_SETTINGS.read_text().splitlines()
@@ -73,7 +73,8 @@ def environment_of(info: StackInfo, learning: str) -> dict[str, str]:
 
 
 def parts_of(sizes: Iterable[int]) -> Iterable[bytes]:
-    """The sample in parts of so many closes; the first one ends with a record that is none."""
+    """The sample in parts of this many closes; the first part ends with a record that is not a
+    close."""
     with SAMPLE.open("rb") as file:
         lines = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file))
         for number, size in enumerate(sizes):
@@ -115,7 +116,7 @@ def run_alone(role: str, environment: dict[str, str]) -> None:
 
 
 async def idle(role: str, settings: Settings, worker: subprocess.Popen[bytes]) -> bool:
-    """Wait until the stage has done everything; False when its worker ended or it took too long."""
+    """Wait until the stage has done everything; False if its worker ended or it took too long."""
     give_up = time.monotonic() + DEADLINE_S
     async with LagReader(settings) as reader:
         while any(lag.records for lag in await reader.lags() if lag.role == role):
@@ -126,7 +127,7 @@ async def idle(role: str, settings: Settings, worker: subprocess.Popen[bytes]) -
 
 
 async def topic_lines(settings: Settings, topic: str) -> list[str]:
-    """The distinct records of a topic, one a line."""
+    """The distinct records of a topic, one per line."""
     found = set()
     async for records in scan(settings, topic):
         for r in records:
@@ -136,7 +137,7 @@ async def topic_lines(settings: Settings, topic: str) -> list[str]:
 
 
 async def table_lines(settings: Settings) -> dict[str, list[str]]:
-    """The rows of each table, one a line."""
+    """The rows of each table, one per line."""
     connection = await asyncpg.connect(
         settings.database_url, server_settings={"search_path": settings.database_schema}
     )
@@ -176,7 +177,7 @@ async def read(settings: Settings) -> dict[str, list[str]]:
 
 
 def record(info: StackInfo, learning: str, sizes: Iterable[int], folder: Path) -> None:
-    """Run the parts, then write what there is."""
+    """Run the parts, then write the topics and tables."""
     environment = environment_of(info, learning)
     faust(environment, "topics", "create")
     faust(environment, "migrate")
@@ -193,7 +194,7 @@ def record(info: StackInfo, learning: str, sizes: Iterable[int], folder: Path) -
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     given = arguments()
     if given.folder.exists():
         raise SystemExit(f"{given.folder} exists already.")

@@ -99,8 +99,8 @@ async def bare_loop(settings: Settings, name: str) -> tuple[int, float, float]:
 
 
 def replayed(settings: Settings, topic: str, folder: Path, jobs: int) -> dict[str, Any]:
-    """`replay run` as a user runs it; what it says, with the seconds of the whole command and the
-    most memory all its processes held."""
+    """Run `replay run` as a user would; return its output, with the seconds of the whole command
+    and the peak memory of all its processes."""
     command = [
         sys.executable,
         "-m",
@@ -137,13 +137,13 @@ def replayed(settings: Settings, topic: str, folder: Path, jobs: int) -> dict[st
 
 
 def _children_s() -> float:
-    """CPU seconds of the children that have ended, and of theirs."""
+    """CPU seconds of the children that have ended, and of their children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def _watch(pid: int, peak: list[int]) -> None:
-    """The greatest sum of the resident memory of a process and its children, until it ends."""
+    """The peak of the resident memory of a process and its children together, until it ends."""
     try:
         parent = psutil.Process(pid)
         while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
@@ -218,7 +218,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.replay", description=__doc__)
     parser.add_argument("--trades", type=int, default=1_000_000)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--json", type=Path, help="Write the numbers here, too.")
+    parser.add_argument("--json", type=Path, help="Also write the figures to this file.")
     given = parser.parse_args()
     memory = psutil.virtual_memory().total / 2**30
     machine = (

@@ -1,4 +1,4 @@
-"""The log: closed trades of ten patterns over two years, each entered and left once, in eight
+"""The log: closed trades of ten patterns over two years, each with one entry and one exit, in eight
 dimensions of context.
 
 May touch: nothing.
@@ -20,8 +20,8 @@ _SYMBOLS = ("AAA", "BBB", "CCC", "DDD", "EEE")
 
 
 def closes(count: int, seed: int = 11) -> Iterator[tuple[str, bytes, int]]:
-    """(trade id, event, timestamp in ms) of `count` closes, by time; a slice of each second pattern
-    has an edge."""
+    """(trade id, event, timestamp in ms) of `count` closes, sorted by time; a slice of every second
+    pattern has an edge."""
     rng = random.Random(seed)
     for number in range(count):
         exit_ = _END - SPAN + SPAN * (number / count)

@@ -1,2 +1,2 @@
-"""Speed of the core and of the position manager's look-up, against targets and against obvious
+"""Speed of the core and of the position manager's look-up, compared with targets and with obvious
 peers in the same run."""

@@ -1,4 +1,4 @@
-"""The command: measure, print a table with the machine and the command, and with --json one
+"""The command: measure; print a table with the machine and the command, and with --json one
 document."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a tiny version of everything: that it runs, not how fast it is",
+        help="a tiny version of everything, to test that it runs",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
@@ -63,7 +63,7 @@ def comparisons(found: list[Comparison]) -> Table:
 
 
 def installed(package: str) -> str | None:
-    """Its version."""
+    """The version of a package."""
     return version(package) if find_spec(package) else None
 
 
@@ -75,7 +75,7 @@ def main() -> int:
         status.update("resolve")
         rows += lookup.measure(QUICK_CALLS if options.quick else CALLS)
         if options.quick:
-            rows = [replace(row, below=None) for row in rows]  # the targets are of the full sizes
+            rows = [replace(row, below=None) for row in rows]  # the targets are for the full sizes
         found = (
             []
             if options.no_peers

@@ -20,7 +20,7 @@ from schemas.lessons import GroupSummary, Lesson
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of everything."""
+    """The sizes of all measurements."""
 
     runs: int
     refits: tuple[tuple[int, int, tuple[int, ...], int, float], ...]
@@ -30,7 +30,7 @@ class Sizes:
     module_groups: int
     memory_trades: int
     between: tuple[tuple[int, float], ...]
-    """(trades in the window, per cent of a full refit that one more may cost)."""
+    """(trades in the window, percentage of a full refit that one more trade may cost)."""
     memory_groups: int
 
 
@@ -59,7 +59,7 @@ Progress = Callable[[str], None]
 
 
 def measure(sizes: Sizes, progress: Progress) -> list[Row]:
-    """All lines of the core."""
+    """All lines about the core."""
     rows = []
     for n, dims, values, depth, below in sizes.refits:
         progress(f"refit of {n:,} trades × {dims}")
@@ -78,7 +78,7 @@ def measure(sizes: Sizes, progress: Progress) -> list[Row]:
 
 
 def learner(config: LearningConfig, number: int, made: list[Trade]) -> IntegratedLearner:
-    """One group that holds these trades."""
+    """One group with these trades."""
     one = IntegratedLearner("pm", group(number), CATEGORY, config)
     one.fold(made)
     return one
@@ -87,8 +87,8 @@ def learner(config: LearningConfig, number: int, made: list[Trade]) -> Integrate
 def full_refit(
     runs: int, n: int, dims: int, values: tuple[int, ...], depth: int, below: float
 ) -> Row:
-    """All from scratch: snapshot, mining, search, half-lives, history, sketches, the lessons
-    themselves."""
+    """A refit from scratch: snapshot, mining, search, half-lives, history, sketches, and the
+    lessons themselves."""
     one = learner(
         LearningConfig(max_dims=depth, window_trades=n), 0, trades(n, dims, values, seed=1)
     )
@@ -108,8 +108,8 @@ def full_refit(
 
 
 def between(runs: int, n: int, part: float) -> list[Row]:
-    """One more trade, and 100, into a full window of `n`, until what they change is published: in
-    per cent of a full refit after one more trade, in the same run."""
+    """One more trade, and 100 more, in a full window of `n`, until their changes are published; as
+    a percentage of a full refit after one more trade in the same run."""
     made = trades(n + 10 * (runs + 1), 8, (4,), seed=1)
     later = iter(made[n:])
     config = LearningConfig(max_dims=3, window_trades=n)
@@ -149,8 +149,8 @@ def between(runs: int, n: int, part: float) -> list[Row]:
 
 
 def batches(sizes: Sizes) -> list[Row]:
-    """A batch of closes into groups that hold 250 each: folding it, and the refits of all groups,
-    which are due some time after."""
+    """A batch of closes in groups of 250 trades each: folding it, and the refits of all groups,
+    which are due some time later."""
     config = LearningConfig(max_dims=3)
     groups = [learner(config, g, trades(250, 8, (3, 4), seed=g)) for g in range(sizes.batch_groups)]
     share = sizes.batch_trades // sizes.batch_groups
@@ -178,7 +178,7 @@ def batches(sizes: Sizes) -> list[Row]:
 
 
 def module(sizes: Sizes) -> list[Row]:
-    """Judging a module: from nothing, and once one group has changed."""
+    """Judging a module: from nothing, and after one group has changed."""
     config = LearningConfig(max_dims=3)
     groups = [learner(config, g, trades(500, 8, (4,), seed=g)) for g in range(sizes.module_groups)]
     records: list[Lesson | GroupSummary] = []
@@ -221,7 +221,7 @@ def module(sizes: Sizes) -> list[Row]:
 
 
 def memory(n: int) -> Row:
-    """What Python and numpy hold for a group once its trades are in the window, by tracemalloc."""
+    """The memory of Python and numpy for a group with its trades in the window, by tracemalloc."""
     config = LearningConfig(window_trades=n)
     IntegratedLearner("pm", group(0), CATEGORY, config)
     gc.collect()
@@ -238,7 +238,7 @@ def memory(n: int) -> Row:
 
 
 def memory_of_lessons(groups: int) -> Row:
-    """What groups of 500 trades hold once they have published their lessons, beyond the windows."""
+    """The memory beyond the windows of groups of 500 trades that have published their lessons."""
     config = LearningConfig(max_dims=3)
     held = [
         IntegratedLearner("pm", group(g), CATEGORY, config, between=True) for g in range(groups)
@@ -256,7 +256,7 @@ def memory_of_lessons(groups: int) -> Row:
 
 
 def seconds(work: Callable[[], object]) -> Took:
-    """One run, for what takes long."""
+    """One run, for measurements that take long."""
     at, busy = time.perf_counter(), time.process_time()
     work()
     return Took(time.perf_counter() - at, time.process_time() - busy)

@@ -52,7 +52,7 @@ def override(i: int, groups: int, learning: str, rng: random.Random) -> Override
 
 
 def filled(groups: int, learning: str, rng: random.Random) -> OverrideBook:
-    """A book that holds OVERRIDES in so many groups."""
+    """A book with OVERRIDES overrides in a number of groups."""
     shelf = Shelf()
     made = [override(i, groups, learning, rng) for i in range(OVERRIDES)]
     shelf.apply(
@@ -100,7 +100,7 @@ def measure(calls: int) -> list[Row]:
             f"resolve, {OVERRIDES:,} {learning} overrides in {groups}"
             f" group{'s' if groups > 1 else ''}"
         )
-        held = learning == "integrated"  # what the targets are about
+        held = learning == "integrated"  # the case that has the targets
         detail = f"{matches / calls:.1f} match"
         rows.append(
             Row(f"{name}: p50", took[calls // 2] / 1e3, "µs", 10.0 if held else None, detail)

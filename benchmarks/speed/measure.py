@@ -1,4 +1,4 @@
-"""Medians of several runs, and the lines that tell of them."""
+"""Medians of several runs, and the lines that report them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Took:
-    """Medians in seconds: by the clock, and of this process alone, which other load on the machine
-    disturbs less."""
+    """Medians in seconds: of wall-clock time, and of this process's CPU time, which other load on
+    the machine disturbs less."""
 
     wall_s: float
     cpu_s: float
@@ -21,7 +21,7 @@ class Took:
 
 @dataclass(frozen=True)
 class Row:
-    """One line: `value` in `unit`, held against `below` (None: only reported)."""
+    """One line: `value` in `unit`, with the target `below` (None: only reported)."""
 
     name: str
     value: float
@@ -53,8 +53,8 @@ class Comparison:
 def timed(
     runs: int, work: Callable[[Any], object], prepare: Callable[[], Any] = lambda: None
 ) -> Took:
-    """Medians over `runs` of `work(prepare())`, without the preparation, after one run that does
-    not count."""
+    """Medians over `runs` runs of `work(prepare())`, without the preparation, after one warm-up
+    run."""
     wall, cpu = [], []
     for _ in range(runs + 1):
         prepared = prepare()
@@ -67,6 +67,6 @@ def timed(
 
 
 def row(name: str, took: Took, below: float | None = None, detail: str = "") -> Row:
-    """A line of seconds."""
+    """A line in seconds."""
     cpu = f"CPU {took.cpu_s:.3g} s"
     return Row(name, took.wall_s, "s", below, f"{cpu}; {detail}" if detail else cpu)

@@ -34,7 +34,7 @@ class Sizes:
     mined: tuple[int, int]
     searched: tuple[int, int]
     updated: tuple[int, int]
-    """Groups, and new trades of each."""
+    """Number of groups, and of new trades in each."""
 
 
 FULL = Sizes(3, (5_000, 19), (2_000, 8), (200, 5))
@@ -56,7 +56,7 @@ class Table:
 
 
 def measure(sizes: Sizes, progress: Progress) -> list[Comparison]:
-    """All comparisons; one whose peer is missing tells our time alone."""
+    """All comparisons; where a peer is missing, only our time is reported."""
     table = Table(trades(*sizes.mined, (6, 7), seed=1))
     ours = timed(sizes.runs, lambda _: statistics_of(table.window)).wall_s
     count = statistics_of(table.window)
@@ -104,8 +104,8 @@ def _peer(package: str, work: Callable[[], Any]) -> float | None:
 
 
 def statistics_of(window: GroupWindow, *, fresh: bool = False) -> int:
-    """n, mean, variance (and slope) of all slices, or of those alone that a trade which came since
-    the last `settle` is in."""
+    """n, mean, variance (and slope) of all slices, or only of those that contain a trade added
+    since the last `settle`."""
     snapshot = window.snapshot()
     incidence = Incidence(snapshot)
     blocks = incidence.mine(N_MIN, DEPTH, fresh=fresh)
@@ -116,7 +116,7 @@ def statistics_of(window: GroupWindow, *, fresh: bool = False) -> int:
 
 
 def search(window: GroupWindow) -> None:
-    """Mine, and choose the slices with an edge of their own."""
+    """Mine all slices, and choose those with an edge of their own."""
     snapshot = window.snapshot()
     found = candidates(window, snapshot, N_MIN, DEPTH)
     hours = (snapshot.exit_us - snapshot.exit_us[0]) / 3.6e9
@@ -173,7 +173,7 @@ def pandas_statistics(table: Table, count: int) -> float:
 
 
 def sliceline_search(table: Table) -> float:
-    """Sagadeeva & Boehm 2021, by the package's defaults but for the bounds."""
+    """Sagadeeva & Boehm 2021, with the package's defaults except for the bounds."""
     from sliceline.slicefinder import Slicefinder
 
     errors = (table.outcome - table.outcome.mean()) ** 2
@@ -185,8 +185,8 @@ def sliceline_search(table: Table) -> float:
 
 
 def one_by_one(sizes: Sizes) -> Comparison:
-    """Statistics of the slices that a batch touched: ours from the windows, river's by one update
-    for each trade and slice."""
+    """Statistics of the slices that a batch touches: ours from the windows, river's by one update
+    per trade and slice."""
     groups, share = sizes.updated
     windows = [Table(trades(250, 8, (3, 4), seed=g)).window for g in range(groups)]
     seeds = itertools.count(10_000)
@@ -214,7 +214,7 @@ def one_by_one(sizes: Sizes) -> Comparison:
 
 
 def river_updates(batch: list[list[Trade]]) -> float:
-    """Running variances in a dictionary by slice."""
+    """Running variances, in a dictionary by slice."""
     from river import stats
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""What is measured on: seeded trades in discrete contexts, with two effects among them."""
+"""The data to measure on: seeded trades in discrete contexts, with two effects among them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ CATEGORY = "add"
 
 
 def trades(n: int, dims: int, values: tuple[int, ...], seed: int) -> list[Trade]:
-    """`n` closes with one action each, in contexts of `dims` dimensions that take so many `values`
-    in turn, the first ones more often."""
+    """`n` closes with one action each, in contexts of `dims` dimensions; `values` gives the numbers
+    of values that these have, in turn; the first values are more frequent."""
     rng = np.random.default_rng(seed)
     sizes = np.resize(values, dims)
     codes = (rng.random((n, dims)) ** 1.5 * sizes).astype(int)

@@ -1,4 +1,5 @@
-"""Agents only connect topics to stages: what each reads, and when ingest acknowledges; no Kafka."""
+"""Agents only connect topics to stages: which topic each reads, and when ingest acknowledges;
+without Kafka."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ READS = {
 
 
 class FakeProducer:
-    """Notes what is sent, or fails with `error`."""
+    """Records what is sent, or fails with `error`."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -64,7 +65,7 @@ class FakeControl:
 
 
 class FakeStream:
-    """Batches of messages, as Faust's stream hands them over; each comes once the one before it has
+    """Batches of messages as Faust's stream hands them over; each comes once the previous one has
     been acknowledged."""
 
     def __init__(self, *held: list[Message]) -> None:

@@ -1,4 +1,4 @@
-"""Facts of closed trades with an edge that is known."""
+"""Facts of closed trades with a known edge."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def fact(
     revision: int = 0,
     module: str = "pm",
 ) -> PatternTradeEvent:
-    """A fact whose actions, one per scope, were all taken at `entry_us` (default: an hour before
-    the exit)."""
+    """A fact with one action per scope, all taken at `entry_us` (default: an hour before the
+    exit)."""
     at = text_from_micros(exit_us - DAY_US // 24 if entry_us is None else entry_us)
     actions = tuple(
         FactAction(f"{trade_id}/{i}", at, scope) for i, scope in enumerate(scopes or ({},))
@@ -69,7 +69,7 @@ def market(
 
 
 def module_of(facts: list[PatternTradeEvent]) -> Module:
-    """All of them taken in."""
+    """The modules of these facts."""
     module = Module()
     for each in facts:
         module.add(each, "rr")

@@ -1,4 +1,4 @@
-"""From figures to answers: each branch, and that a no needs evidence as a yes does."""
+"""From figures to answers: each branch, and that a no needs evidence like a yes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 import app.audit.answers as answers
+from app.audit.bootstrap import UNKNOWN, Estimate
 from app.audit.document import (
     Decay,
     DoubleCounting,
@@ -19,7 +20,6 @@ from app.audit.document import (
     Setting,
     Weight,
 )
-from app.audit.resample import UNKNOWN, Estimate
 from app.audit.variants import LEARNERS
 from app.audit.walk_forward import Score
 from app.learning.common.config import LearningConfig

@@ -1,5 +1,5 @@
-"""Two sets of overrides side by side: what counts as a difference, how large it is, why it is
-there."""
+"""Two sets of overrides side by side: what counts as a difference, how large it is, and its
+reason."""
 
 from __future__ import annotations
 

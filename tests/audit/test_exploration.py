@@ -1,4 +1,4 @@
-"""Off-policy estimates against worlds whose truth is known."""
+"""Off-policy estimates compared with worlds whose truth is known."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from schemas.events import Sizing
 Floats = NDArray[np.float64]
 
 EDGES = np.array([0.2, 0.8])
-"""What is learned, and true of a unit at neutral size."""
+"""The learned effect, which is the true one of a unit at neutral size."""
 IMPACT = 0.5
 """How much less a unit makes for each unit of size beyond neutral."""
 
@@ -40,13 +40,13 @@ def unit_outcome(edge: Floats, multiplier: Floats, impact: float = IMPACT) -> Fl
 
 
 def truth(scale: float, impact: float = IMPACT) -> float:
-    """What sizing by `scale` is worth beyond neutral sizes: a decision, exactly."""
+    """The exact worth, per decision, of sizing by `scale` beyond neutral sizes."""
     m = np.array([scaled(1.0 + e, scale) for e in EDGES])
     return float(np.mean(m * unit_outcome(EDGES, m, impact) - EDGES))
 
 
 def world(seed: int, n: int, explore: float, impact: float = IMPACT) -> Drawn:
-    """`n` decisions that were drawn as the reader draws them, ten a day."""
+    """`n` decisions drawn by the reader's rule, ten per day."""
     rng = np.random.default_rng(seed)
     edge = rng.choice(EDGES, n)
     answers = [
@@ -72,7 +72,8 @@ def test_the_draws_have_the_probabilities_that_they_log() -> None:
 
 @pytest.mark.parametrize("impact", [0.0, IMPACT])
 def test_the_estimates_find_what_each_policy_is_worth(impact: float) -> None:
-    """In many worlds the means are the truth, and 90 % intervals hold it about so often."""
+    """Over many worlds the means equal the truth, and 90 % intervals contain it about that
+    often."""
     worlds = [exploration.exploration(world(s, 2_000, 0.3, impact), 0, 0.3) for s in range(60)]
     for k, scale in enumerate(exploration.POLICIES.values()):
         for name in ("ips", "snips", "dr"):
@@ -94,10 +95,12 @@ def test_chosen_sizes_alone_are_wrong_where_outcomes_depend_on_the_size() -> Non
     found = exploration.exploration(world(7, 40_000, 0.3), 0, 0.3)
     assert found is not None
     learned = found.policies[1]
-    assert truth(1.0) < -0.05 < 0.1 < found.on_chosen_sizes.low  # sized up for what it costs
+    assert (
+        truth(1.0) < -0.05 < 0.1 < found.on_chosen_sizes.low
+    )  # sized up although that costs value
     for estimate in (learned.ips, learned.snips, learned.dr):
         assert estimate.low <= truth(1.0) <= estimate.high < 0.0
-    # Without such an impact, chosen sizes are right as well.
+    # Without such an impact, chosen sizes give the right answer, too.
     honest = exploration.exploration(world(8, 40_000, 0.3, impact=0.0), 0, 0.3)
     assert honest is not None
     assert honest.on_chosen_sizes.low <= truth(1.0, 0.0) <= honest.on_chosen_sizes.high
@@ -171,7 +174,7 @@ def test_an_audit_of_closes_says_what_sizing_is_worth(outcome: str) -> None:
     assert found.unusable == 0
     assert found.share == pytest.approx(0.4)
     assert found.explored == pytest.approx(2_400, abs=200)
-    # What trades make on average is no merit of sizing: it is taken from each unit.
+    # The average outcome of trades is not due to sizing, so it is subtracted from each unit.
     now, scale = done.now["pm"], 100.0 if outcome == "pnl" else 1.0
     baseline = baseline_of(now.baselines, 0.0)((None, None))
     unit = unit_of_size(outcome, now.summaries)

@@ -1,5 +1,5 @@
 """The answers are right where the truth is known: one log of most kinds.  `python -m
-benchmarks.audit` asks many of each."""
+benchmarks.audit` audits many of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.audit.worlds import make
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.timeout(400),  # whole learnings, also where other work takes the processor
+    pytest.mark.timeout(400),  # complete learning runs, also on a busy machine
 ]
 
 SEED = 1
@@ -29,7 +29,7 @@ CUTS = {
     "clones": 6,
     "no_clones": 6,
 }
-"""What takes longest first."""
+"""The longest first."""
 
 
 @pytest.fixture(scope="module")

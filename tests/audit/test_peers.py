@@ -1,5 +1,5 @@
-"""Simple tools beside the product: they find what is simple, say little of noise, and learn from
-what was known."""
+"""Simple tools beside the product: they find simple effects, say little about noise, and learn only
+from what was known."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from tests.audit.making import DAY_US, START_US, fact, market, module_of
 def table(
     n: int = 3000, edge: float = 0.8, seed: int = 1, m: int = 200
 ) -> tuple[Lesson, np.ndarray]:
-    """Known trades of which those with 1 in the first two of four dimensions make `edge` more, and
-    the truth of the asked ones."""
+    """Known trades, of which those with 1 in the first two of four dimensions make `edge` more, and
+    the truth of the decisions."""
     rng = np.random.default_rng(seed)
     seen, group = rng.integers(1, 4, (n, 4)), rng.integers(0, 6, n)
     truth = edge * ((seen[:, 0] == 1) & (seen[:, 1] == 1)) + 0.5 * edge * (group == 2)

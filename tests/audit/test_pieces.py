@@ -1,4 +1,5 @@
-"""Placebos, near-duplicates, forms of decay, gains by regime: each on what is known of it."""
+"""Placebos, near-duplicates, forms of decay, gains by regime: each on data with known
+properties."""
 
 from __future__ import annotations
 
@@ -10,9 +11,9 @@ import pytest
 import app.audit.decay
 import app.audit.placebo
 from app.audit import decay, placebo
+from app.audit.bootstrap import BLOCK_US, UNKNOWN, Estimate, Resampler
 from app.audit.duplicates import representatives
 from app.audit.gains import REST, gains
-from app.audit.resample import BLOCK_US, UNKNOWN, Estimate, Resampler
 from app.audit.timeline import Slices, Timeline
 from app.audit.variants import variants
 from app.audit.walk_forward import MODEL, Judgements
@@ -148,7 +149,7 @@ def test_clones_have_one_representative_and_others_their_own() -> None:
     assert representatives([], known, 0.7) == {}
 
 
-# -- how edges go
+# -- how edges change
 
 
 def fading(
@@ -181,7 +182,7 @@ def fading(
 
 @pytest.mark.parametrize("form", decay.FORMS)
 def test_each_form_foretells_itself_best(form: str) -> None:
-    """In sum over some effects; a constant is in both of the others."""
+    """Summed over several effects; both other forms include a constant."""
     effects = [
         fading(form, seed, half_gone_h=np.inf if form == "constant" else 350.0) for seed in range(6)
     ]
@@ -232,8 +233,8 @@ def test_effects_are_those_that_passed_with_what_each_trade_made_beyond_the_othe
 
 
 def judged(gain: tuple[float, float], seed: int, n: int = 4000, level: float = 0.4) -> Judgements:
-    """Half of `n` decisions are promised 0.8, and make so much of it in each of two regimes; each
-    regime has a level of its own."""
+    """Half of `n` decisions have a prediction of 0.8, of which a given part is realised in each of
+    two regimes; each regime has a level of its own."""
     rng = np.random.default_rng(seed)
     regime = rng.integers(0, 2, n)
     c = np.where(rng.random(n) < 0.5, 0.8, 0.0)

@@ -1,4 +1,5 @@
-"""Would it have helped: where the cuts are, that nobody peeks, what a sum of outcomes can tell."""
+"""Walk-forward: where the cuts are, that there is no look-ahead, and the score of known
+outcomes."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from app.audit.resample import Resampler
+from app.audit.bootstrap import Resampler
 from app.audit.timeline import Timeline
 from app.audit.walk_forward import (
     HORIZON_US,
@@ -95,8 +96,8 @@ def test_a_cut_answers_for_thirty_days_at_most(facts: list[PatternTradeEvent]) -
 
 
 def test_nobody_peeks(facts: list[PatternTradeEvent], cuts: list[int], judged: Judgements) -> None:
-    """Another end for all trades that were open at the third cut or later: what the first three
-    cuts answered stays as it was."""
+    """Changing the outcome of all trades that were open at the third cut or later does not change
+    the answers of the first three cuts."""
     late = {
         f.trade_id
         for f in facts
@@ -126,8 +127,8 @@ def test_nobody_peeks(facts: list[PatternTradeEvent], cuts: list[int], judged: J
 def test_nobody_knows_of_trades_that_are_still_open(
     facts: list[PatternTradeEvent], cuts: list[int]
 ) -> None:
-    """Trades taken before the first cut that close after it teach nothing there, and are not sized
-    there either."""
+    """Trades opened before the first cut that close after it are neither learned from nor sized
+    there."""
     day_before = START_US + 49 * DAY_US
     held = [
         msgspec.structs.replace(

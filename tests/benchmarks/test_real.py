@@ -1,5 +1,5 @@
-"""The real logs: the simulator sees no future, the same prices make the same trades, and peers find
-what is there."""
+"""The real logs: the simulator has no look-ahead, the same prices give the same trades, and peers
+find existing effects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import orjson
 import pytest
 import zstandard
 
-from app.audit.resample import Estimate
+from app.audit.bootstrap import Estimate
 from app.errors import ConfigurationError
 from benchmarks.real import walk
 from benchmarks.real.logs import LOGS, events
@@ -25,7 +25,7 @@ from benchmarks.real.simulate import Trade, simulate
 from benchmarks.real.sources import Source
 from benchmarks.real.walk import Sized, Task, joined, judged
 
-pytestmark = pytest.mark.timeout(400)  # whole learnings, also where other work takes the processor
+pytestmark = pytest.mark.timeout(400)  # complete learning runs, also on a busy machine
 
 DAYS, ASSETS = 700, 24
 
@@ -46,7 +46,7 @@ def panel(days: int = DAYS, assets: int = ASSETS, per_day: int = 1, seed: int = 
 
 
 def fitting(name: str, days: int = DAYS) -> Panel:
-    """Made-up prices that the rules of a log run on."""
+    """Simulated prices for the rules of a log."""
     if name == "eurusd":
         return panel(days, 1, per_day=24)
     return panel(days, 1 if name == "us_index" else ASSETS)
@@ -134,8 +134,8 @@ def test_a_package_that_is_missing_is_named() -> None:
 
 
 def lesson(n: int = 4000, seed: int = 1) -> tuple[Lesson, np.ndarray]:
-    """Known trades of which those with the first dimension at 1 make 0.8 more, and the truth of the
-    asked ones."""
+    """Known trades, of which those with the first dimension at 1 make 0.8 more, and the truth of
+    the decisions."""
     rng = np.random.default_rng(seed)
     seen, group = rng.integers(1, 4, (n, 4)), rng.integers(0, 5, n)
     truth = 0.8 * (seen[:, 0] == 1) + 0.2 * (group == 2)

@@ -1,4 +1,4 @@
-"""The benchmark of the replay runs, on a small log, and both of its replays come to one digest."""
+"""The benchmark of the replay runs on a small log, and both of its replays give the same digest."""
 
 from __future__ import annotations
 

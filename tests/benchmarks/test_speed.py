@@ -1,4 +1,4 @@
-"""The speed benchmark runs, and says all it is to say."""
+"""The speed benchmark runs and prints all of its lines."""
 
 from __future__ import annotations
 

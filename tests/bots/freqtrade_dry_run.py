@@ -1,6 +1,6 @@
 """A dry run of freqtrade without a network, in freqtrade's own environment: `python
-freqtrade_dry_run.py PRICE ROUNDS` in a folder with config.json.  The exchange says that every pair
-costs PRICE; everything else is freqtrade as it is, with its database.
+freqtrade_dry_run.py PRICE ROUNDS` in a folder with config.json.  On this exchange, every pair costs
+PRICE; everything else is the real freqtrade, with its database.
 
 May touch: the folder that it is started in.
 """
@@ -21,7 +21,7 @@ HOUR_MS = 3_600_000
 
 
 def exchange_at(price: float) -> dict:
-    """The questions that a dry run asks an exchange."""
+    """The requests that a dry run makes to an exchange."""
 
     def ohlcv(self, symbol, timeframe="1h", since=None, limit=None, params=None):
         last = int(time.time() * 1000) // HOUR_MS * HOUR_MS

@@ -1,6 +1,6 @@
 """Runs freqtrade without a network, in freqtrade's own environment: `python freqtrade_offline.py
-FOLDER ARGUMENTS…`.  The exchange's markets are given, and candles are generated and stored in
-freqtrade's own format; everything else is freqtrade as it is.
+FOLDER ARGUMENTS…`.  The exchange's markets are fixed, and candles are generated and stored in
+freqtrade's own format; everything else is the real freqtrade.
 
 May touch: FOLDER/user_data.
 """

@@ -1,4 +1,4 @@
-"""Enters at once, adds once when it is 3 % up, leaves when it is 8 % up: for a dry run."""
+"""A strategy for a dry run: enters at once, adds once at a gain of 3 %, exits at a gain of 8 %."""
 
 from freqtrade.strategy import IStrategy
 

@@ -1,6 +1,5 @@
-"""Against the programs themselves (`make bots`): each runs in an environment of its own, with
-nothing of ours but the client; its back-test ends with closes in a real Kafka, and with sizes that
-came from overrides."""
+"""Tests against the real programs (`make bots`): each runs in an environment of its own, with only
+our client; its back-test produces closes in a real Kafka, and sizes that come from overrides."""
 
 from __future__ import annotations
 
@@ -67,7 +66,7 @@ def run(site: Path, tmp_path: Path, stack_settings: Settings) -> Callable[..., s
         )
         output = done.stdout + done.stderr
         assert done.returncode == 0, output
-        assert "Edgeloop: something went wrong" not in output, output
+        assert "Edgeloop: an unexpected error" not in output, output
         return output
 
     return call
@@ -137,7 +136,7 @@ def configuration(settings: Settings, **own: Any) -> dict[str, Any]:
 
 
 def backtest(folder: Path, run: Callable[..., str], configured: dict[str, Any]) -> dict[str, Any]:
-    """Run the documented strategy; returns what freqtrade says of it."""
+    """Run the documented strategy; returns freqtrade's result."""
     strategies = folder / "user_data" / "strategies"
     strategies.mkdir(parents=True, exist_ok=True)
     source = (ROOT / "examples" / "freqtrade_strategy.py").read_text()
@@ -195,7 +194,7 @@ async def test_live_and_imported_closes_of_freqtrade_are_the_same_trades(
     imported = {c["trade_id"]: c for c in (json.loads(c.value) for c in closes([str(result)]))}
     assert sent.keys() == imported.keys()
     for trade_id, close in sent.items():
-        assert close.pop("revision") == 1  # so that it counts, whichever comes last
+        assert close.pop("revision") == 1  # so that it counts, in any order
         assert close.pop("chain") == close["entry_context"].pop("exchange") == "binance"
         for action in close["actions"]:
             assert action.pop("applied_overrides") == []
@@ -211,7 +210,7 @@ async def test_a_freqtrade_backtest_goes_on_without_a_broker(
     assert not list((tmp_path / "user_data" / "edgeloop" / "backtest" / "queue").iterdir())
 
 
-async def test_a_freqtrade_dry_run_goes_on_after_a_restart_and_sends_its_close(
+async def test_a_freqtrade_dry_run_continues_after_a_restart_and_sends_its_close(
     stack_settings: Settings, run: Callable[..., str], tmp_path: Path
 ) -> None:
     key = "pm.ClimbSized"
@@ -245,7 +244,7 @@ async def test_a_freqtrade_dry_run_goes_on_after_a_restart_and_sends_its_close(
     for symbol, close in found.items():
         actions = [(a["action_category"], *a["applied_overrides"]) for a in close["actions"]]
         entry = ("entry", "o-entry") if symbol == "BTC/USDT" else ("entry",)
-        # A quarter stays at the first exit, and leaves whole with the next.
+        # A quarter is left after the first exit, and is sold with the next.
         assert actions == [entry, ("add", "o-add"), ("exit", "o-exit"), ("exit",)]
         bought = [a["size_frac"] for a in close["actions"][:2]]
         stakes = (150 if symbol == "BTC/USDT" else 100, 30)
@@ -302,7 +301,7 @@ async def test_a_nautilus_backtest_sizes_by_overrides_and_sends_its_closes(
         assert applied(close, "add") == ({"n-add"} if grown else set())
         assert applied(close, "trim") == {"n-trim"}
         assert applied(close, "exit") == set()
-    # A second run says the same of the same trades: nothing counts twice.
+    # A second run gives the same closes of the same trades: nothing counts twice.
     run("nautilus", example, "changes.jsonl", "spool")
     both = await in_kafka(stack_settings)
     assert len(both) == 60

@@ -1,5 +1,5 @@
-"""`python -m tests.chaos`: workers learn while workers, servers and the network fail, as a seed
-determines; in the end everything has to be what a batch computation makes of the same closes.
+"""`python -m tests.chaos`: workers learn while workers, servers and the network fail on a schedule
+that a seed determines; in the end everything must equal a batch computation over the same closes.
 
 May touch: servers, workers, files and ports of its own, which end with it.
 """
@@ -24,12 +24,12 @@ from tests.chaos.plan import FAULTS, NEEDS_A_DISK, schedule
 from tests.chaos.run import Outcome, run
 
 EXAMPLES = """examples:
-  python -m tests.chaos --minutes 3
-  python -m tests.chaos --minutes 3 --seed 7              the same again
-  python -m tests.chaos --seed 7 --dry-run                the schedule alone
-  python -m tests.chaos --workers 1 --only kill cut       two kinds of faults, one worker
+  python -m tests.chaos --minutes 3 python -m tests.chaos --minutes 3 --seed 7              the same
+  again python -m tests.chaos --seed 7 --dry-run                only the schedule python -m
+  tests.chaos --workers 1 --only kill cut       two kinds of faults, one worker
 
-Exits with 0 if all is as it has to be, with 1 if not: then the logs are kept, and named."""
+Exits with 0 if everything is as expected, with 1 if not: then the logs are kept, and their paths
+printed."""
 
 
 def arguments() -> argparse.Namespace:
@@ -40,7 +40,9 @@ def arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seed", type=int, help="determines schedule and input; default: drawn")
-    parser.add_argument("--minutes", type=float, default=3.0, help="how long faults go on (3)")
+    parser.add_argument(
+        "--minutes", type=float, default=3.0, help="minutes during which faults happen (3)"
+    )
     parser.add_argument("--workers", type=int, default=2, help="at the start (2)")
     parser.add_argument("--learning", choices=LEARNINGS, default="classic", help="(classic)")
     parser.add_argument(
@@ -63,7 +65,7 @@ def arguments() -> argparse.Namespace:
 
 
 def shown(outcome: Outcome, seed: int, kept: Path | None) -> str:
-    """The outcome for people."""
+    """The outcome as text."""
     faults = ", ".join(f"{count} × {name}" for name, count in sorted(outcome.faults.items()))
     book = outcome.book
     lines = [
@@ -75,18 +77,18 @@ def shown(outcome: Outcome, seed: int, kept: Path | None) -> str:
         f" stale {book['stale']} times",
     ]
     if not outcome.problems:
-        return "\n".join([*lines, f"Seed {seed}: all is as it has to be."])
+        return "\n".join([*lines, f"Seed {seed}: everything is as expected."])
     return "\n".join(
         [
             *lines,
             *(f"PROBLEM: {problem}" for problem in outcome.problems),
-            f"Seed {seed}: not as it has to be. The logs are in {kept}.",
+            f"Seed {seed}: not everything is as expected. The logs are in {kept}.",
         ]
     )
 
 
 def ended(*_: object) -> None:
-    """SIGTERM ends what was started as Ctrl-C does."""
+    """Let SIGTERM end everything that was started, as Ctrl-C does."""
     raise KeyboardInterrupt
 
 
@@ -116,7 +118,7 @@ def main() -> int:
         if options.json:
             print(orjson.dumps(plan).decode())
         return 0
-    logging.disable(logging.CRITICAL)  # clients of a broker that is killed have much to say
+    logging.disable(logging.CRITICAL)  # clients of a killed broker log many errors
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ended)
     began = time.monotonic()

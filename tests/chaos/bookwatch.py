@@ -1,4 +1,4 @@
-"""A position manager's book beside the faults: inside its bounds, and never older than it says.
+"""A position manager's book during the faults: within its bounds, and never older than it reports.
 
 May touch: the broker (read only).
 """
@@ -29,7 +29,7 @@ MARGIN_S = 0.05
 
 
 class Seen(NamedTuple):
-    """A record of `pm_overrides`, and when somebody beside the book had certainly got it."""
+    """A record of `pm_overrides`, and a time at which another reader had received it."""
 
     received: float
     version: int
@@ -37,16 +37,16 @@ class Seen(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What the book held, and the time up to which it reported that it was complete."""
+    """The content of the book, and the time up to which it reported to be complete."""
 
     complete_to: float
     versions: dict[str, int]
 
 
 class BookWatch:
-    """Asks a book again and again, in a thread of its own, for as long as the `with` block runs.
+    """Queries a book repeatedly, in a thread of its own, during the `with` block.
 
-    The book connects as `through` does, the reader beside it as `direct` does.
+    The book connects with the settings `through`, the other reader with `direct`.
     """
 
     def __init__(self, direct: Settings, through: Settings) -> None:
@@ -72,14 +72,14 @@ class BookWatch:
         self.end()
 
     def end(self) -> None:
-        """Look for the last time; returns when all is read that the looks are compared with."""
+        """Make the last observation; returns when all records for the comparison have been read."""
         self._ending.set()
         self._thread.join(90)
         if self._thread.is_alive():
             self._problems.append("The watch of the book does not end.")
 
     def problems(self) -> list[str]:
-        """What was wrong, once it has ended."""
+        """The problems that were found, once it has ended."""
         found = list(self._problems)
         histories = {key: History(seen) for key, seen in self._seen.items()}
         for look in self._looks:
@@ -162,11 +162,11 @@ class History:
         self._newest = list(accumulate((s.version for s in seen), max))
 
     def allows(self, held: int | None, complete_to: float) -> tuple[bool, int | None]:
-        """Whether a book that is complete up to then may hold this version of the key (None: does
+        """Whether a book that is complete up to that time may hold this version of the key (None:
         not hold the key), and the version that had certainly been written by then."""
         before = bisect_left(self._received, complete_to - MARGIN_S)
         if not before:
-            return True, None  # what comes later may be there, or may not be
+            return True, None  # later records may or may not be in the book
         newest = self._newest[before - 1]
         last = next(at for at in reversed(range(before)) if self.seen[at].version == newest)
         candidates = [s for s in self.seen[last:] if s.version >= newest]
@@ -176,7 +176,8 @@ class History:
 
 
 def older_than_said(look: Look, histories: dict[str, History]) -> list[str]:
-    """What the book lacked, of all that was there when it says that it was complete."""
+    """The records that the book lacked, among those that existed when it reported to be
+    complete."""
     found = []
     for key, history in histories.items():
         held = look.versions.get(key)

@@ -1,9 +1,9 @@
-"""A clock that can be set while a program runs: `python -m tests.chaos.clock FILE WORDS…` is
-`faust -A app WORDS…` whose time of day is off by the seconds in FILE.
+"""A clock that can be set while a program runs: `python -m tests.chaos.clock FILE WORDS…` is `faust
+-A app WORDS…`, with a time of day that is off by the seconds in FILE.
 
-The clock of the machine stays as it is.  Off is what Python code reads (`time.time`,
-`time.time_ns`), which is all that stamps records, ages and windows in a worker; what is measured in
-seconds gone by (`time.monotonic`) is not, as on a machine whose clock is set.
+The clock of the machine does not change.  The shift applies to what Python code reads (`time.time`,
+`time.time_ns`), which stamps all records, ages and windows in a worker, but not to elapsed seconds
+(`time.monotonic`), as on a machine whose clock is set.
 
 May touch: FILE (reads), the module `time` of its own process.
 """
@@ -21,14 +21,14 @@ _SECONDS = struct.Struct("d")
 
 
 def set_clock(file: Path, seconds: float) -> None:
-    """Make the clock that `file` belongs to so much faster than the machine's, at once."""
-    # In place: the other side has these bytes in its memory.
+    """Set the clock of `file` ahead of the machine's by these seconds, at once."""
+    # Written in place: the other process has mapped these bytes into memory.
     with file.open("r+b" if file.exists() else "w+b") as opened:
         opened.write(_SECONDS.pack(seconds))
 
 
 def install(file: Path) -> None:
-    """Let this process's time of day be the machine's plus the seconds in `file`."""
+    """Make this process's time of day the machine's plus the seconds in `file`."""
     if not file.exists():
         set_clock(file, 0.0)
     with file.open("rb") as opened:

@@ -1,4 +1,4 @@
-"""A small disk for a server's data, which can be filled: a tmpfs that nobody else sees.
+"""A small disk for a server's data, which can be filled: a tmpfs that no other process sees.
 
 May touch: the mounts of this process and of those that it starts, which end with them.
 """
@@ -19,10 +19,10 @@ _PIECE_BYTES = 1_048_576
 
 
 def own_mounts() -> None:
-    """Give this process, and those that it starts from now on, mounts of their own: whatever is
-    mounted is gone with the last of them.
+    """Give this process, and those that it starts from now on, mounts of their own, which disappear
+    with the last of them.
 
-    Before any thread is started.  Raises OSError where that is not allowed.
+    Must be called before any thread is started.  Raises OSError if that is not allowed.
     """
     if not sys.platform.startswith("linux"):
         raise OSError("mounts of a process's own are Linux's")
@@ -38,8 +38,8 @@ def _succeeded(result: int) -> None:
 
 
 class Disk:
-    """A tmpfs of so many bytes, mounted over a folder of data that nobody uses at the moment; what
-    was in the folder is on it."""
+    """A tmpfs of limited size, mounted over a data folder that nobody uses at the moment, with the
+    folder's contents."""
 
     def __init__(self, folder: Path, size_bytes: int) -> None:
         self.folder = folder
@@ -65,7 +65,7 @@ class Disk:
         return self.folder / "chaos.filler"
 
     def fill(self) -> None:
-        """Leave not a byte."""
+        """Fill it to the last byte."""
         with self._filler.open("ab", buffering=0) as file:
             for piece in (_PIECE_BYTES, 4_096, 1):
                 with suppress(OSError):
@@ -73,16 +73,16 @@ class Disk:
                         pass
 
     def free(self) -> None:
-        """Give back what was filled."""
+        """Free the filled space."""
         self._filler.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Unmount it, with all that is on it."""
+        """Unmount it, with its contents."""
         _succeeded(ctypes.CDLL(None, use_errno=True).umount2(os.fsencode(self.folder), 0))
 
 
 def _like(one: Path, other: Path) -> None:
-    """Owner and rights of `one` for `other`."""
+    """Copy the owner and rights of `one` to `other`."""
     status = one.stat()
     os.chown(other, status.st_uid, status.st_gid)
     other.chmod(status.st_mode & 0o7777)

@@ -1,4 +1,4 @@
-"""Makes the faults of a schedule happen to workers, servers and the network, and ends them.
+"""Injects the faults of a schedule into workers, servers and the network, and ends them.
 
 May touch: workers, servers and a proxy that are the run's own.
 """
@@ -37,7 +37,7 @@ NOT_DURING = {
     "compaction": ("broker kill", "broker disk full"),
     "retention": ("broker kill", "broker disk full"),
 }
-"""What cannot begin while something else is on."""
+"""Faults that cannot begin during others."""
 COPY_WITHIN_S = 15.0
 BROKER_AWAY = {"broker kill", "broker disk full", "no network"}
 COMPACTED = (kinds.LESSONS, kinds.OVERRIDES, kinds.VERDICTS)
@@ -46,9 +46,9 @@ EAGER = {
     "min.cleanable.dirty.ratio": "0.01",
     "max.compaction.lag.ms": "1000",
 }
-"""Makes a segment ready for compaction after a second, and the whole of it."""
+"""Configuration with which a whole segment is ready for compaction after a second."""
 UNFINISHED = {70, 75}
-"""How a worker may end that is stopped while a server is away: nothing is acknowledged."""
+"""Exit codes of a worker that is stopped while a server is away: nothing is acknowledged."""
 
 
 def clock_of(log: Path) -> Path:
@@ -57,12 +57,12 @@ def clock_of(log: Path) -> Path:
 
 
 def command(log: Path) -> list[str]:
-    """Of a worker whose clock can be set."""
+    """The command line of a worker whose clock can be set."""
     return child("-m", "tests.chaos.clock", str(clock_of(log)), "worker", "-l", "info")
 
 
 class Faults:
-    """Carries a schedule out.  `say` is called with each event."""
+    """Carries out a schedule.  `say` is called with each event."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Faults:
         self._ends: list[tuple[float, int, str, Callable[[], None]]] = []
         self._number = itertools.count()
         self._on: set[str] = set()
-        self._away_s = -math.inf  # when the broker was last away
+        self._away_s = -math.inf  # when the broker was last down
         self._frozen: list[Worker] = []
         self._paused: list[int] = []
         self.done: dict[str, int] = {}
@@ -94,10 +94,10 @@ class Faults:
         )
 
     def run(self, schedule: Sequence[Fault], seconds: float) -> None:
-        """For so many seconds; fails at once when a worker ends that nobody ended.
+        """Run the schedule for a number of seconds; fails at once if a worker ends by itself.
 
-        A fault that takes long puts off those after it: they are to happen under load, and not all
-        at once.  What is left when the time is up does not happen.
+        A fault that takes long delays the later ones, which should happen under load and not all at
+        once.  Faults that are left when the time is up do not happen.
         """
         began = time.monotonic()
         put_off_s = 0.0
@@ -114,14 +114,14 @@ class Faults:
         self.not_reached = len(waiting)
 
     def end_all(self) -> None:
-        """Everything runs again, with at least one worker."""
+        """Make everything run again, with at least one worker."""
         while self._ends:
             self._end_next()
         if not self._installation.workers:
             self.start_ready(1)
 
     def clean_up(self) -> None:
-        """Let go of what is stopped, so that it can be ended; workers end."""
+        """Continue stopped processes, so that they can be ended, and end the workers."""
         for pid in self._paused:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
@@ -139,8 +139,8 @@ class Faults:
                 worker.check()
 
     def _gave_up(self, worker: Worker) -> bool:
-        """Whether it has waited for the broker for a minute before it joined, and ended with the
-        code that asks for a restart: a slow machine takes so long to start a broker again."""
+        """Whether the worker waited a minute for the broker before it joined, and ended with the
+        code that requests a restart: a slow machine may take that long to restart a broker."""
         away = time.monotonic() - self._away_s < 2 * CONNECT_WITHIN_S
         code = worker.process.poll()
         return away and code == UnreachableError.exit_code and "hydrated" not in worker.text()
@@ -192,7 +192,7 @@ class Faults:
         self._installation.workers.remove(worker)
         code = worker.terminate(40.0)
         allowed = {0, *UNFINISHED} if disturbed else {0}
-        # It may not have come so far as to hear the signal.
+        # It may not have started handling the signal yet.
         if "worker.listening" not in worker.text():
             allowed.add(-signal.SIGTERM)
         assert code in allowed, f"exit {code} after SIGTERM:\n{worker.text()[-8_000:]}"
@@ -219,7 +219,7 @@ class Faults:
                 wait(new.ready, READY_S, "restarted worker that is ready", self._installation.logs)
 
     def _scale(self, fault: Fault) -> None:
-        """To one worker, to three, to two."""
+        """Scale to one worker, to three, to two."""
         for worker in self._awake()[1:]:
             self._stop(worker)
         self._until_members(1)
@@ -231,7 +231,7 @@ class Faults:
         self._until_members(2)
 
     def _until_members(self, count: int) -> None:
-        """Where nothing else is wrong, the group settles before the next step."""
+        """If nothing else is failing, the group settles before the next step."""
         if self._on or len(self._installation.workers) != count:
             return
         wait(
@@ -242,7 +242,7 @@ class Faults:
         )
 
     def _clock_step(self, fault: Fault) -> Callable[[], None] | None:
-        """The time of day of one worker is another than the others'."""
+        """Give one worker a time of day that differs from the others'."""
         if not (awake := self._awake()):
             return None
         clock = clock_of(awake[int(fault.pick * len(awake))].log)
@@ -274,16 +274,16 @@ class Faults:
         return go_on
 
     def _compaction(self, fault: Fault) -> Callable[[], None]:
-        """Kafka removes what later records of the same key hide, and leaves holes in the logs."""
+        """Make Kafka compact, which leaves holes in the logs."""
         self._installation.configure(COMPACTED, EAGER)
         return lambda: self._installation.configure(COMPACTED, dict.fromkeys(EAGER))
 
     def _retention(self, fault: Fault) -> None:
-        """Kafka deletes closes that were read: nothing is lost by that."""
+        """Make Kafka delete closes that were read, which loses nothing."""
         self._installation.delete_closes_read()
 
     def _copy_kill(self, fault: Fault) -> None:
-        """kill -9 to the process of PostgreSQL that is in the middle of a projector's COPY."""
+        """kill -9 the process of PostgreSQL that is in the middle of a projector's COPY."""
         if not self._servers.kill_in_copy(COPY_WITHIN_S):
             self._say("copy kill: nothing was copied")
             self.done[fault.name] -= 1
@@ -296,7 +296,7 @@ class Faults:
         return self._fill(self._servers.postgres)
 
     def _fill(self, server: Kafka | Postgres) -> Callable[[], None]:
-        """Not a byte is left: a server ends by it, or refuses to write."""
+        """Fill the disk: a server ends, or refuses to write."""
         disk = self._servers.disks[server.name]
         disk.fill()
 

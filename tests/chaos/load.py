@@ -1,5 +1,5 @@
-"""What producers send while things go wrong: good closes repeated and in any order, and hostile
-ones between them.
+"""The closes that producers send during the faults: good ones, repeated and in any order, with
+hostile ones among them.
 
 May touch: the broker.
 """
@@ -28,7 +28,8 @@ TICK_S = 0.25
 
 
 class Item(NamedTuple):
-    """A record for `position_closed`; `reason` is that of its dead letter, None for a good one."""
+    """A record for `position_closed`; `reason` is the one of its dead letter; None for a good
+    one."""
 
     close: Close
     reason: str | None
@@ -36,7 +37,7 @@ class Item(NamedTuple):
 
 
 def good_closes(seed: int, trades: int, learning: str) -> list[Close]:
-    """Shuffled, with repetitions and corrections, and something in them that is learned."""
+    """Closes, shuffled, with repetitions and corrections, from which something can be learned."""
     if learning == "integrated":
         log = Log(seed)
         return log.sent(log.trades(trades))
@@ -45,7 +46,7 @@ def good_closes(seed: int, trades: int, learning: str) -> list[Close]:
 
 
 def items(seed: int, trades: int, learning: str = "classic") -> list[Item]:
-    """All that is sent, in the order in which it is sent."""
+    """All records, in the order in which they are sent."""
     random = Random(f"hostile input of {seed}")
     fine = [name_value for name_value in BAD_HEADERS if type(name_value[0]) is str]
     good = [
@@ -65,13 +66,12 @@ def items(seed: int, trades: int, learning: str = "classic") -> list[Item]:
 
 
 class Load:
-    """Sends the items at a steady pace, in a thread of its own, for as long as the `with` block
-    runs."""
+    """Sends the items at a steady rate, in a thread of its own, during the `with` block."""
 
     def __init__(self, settings: Settings, items: Sequence[Item], seconds: float) -> None:
         self._settings, self._items, self._seconds = settings, items, seconds
         self.places: dict[tuple[int, int], Item] = {}
-        """Partition and offset of what the broker has acknowledged."""
+        """Partition and offset of the records that the broker has acknowledged."""
         self.sent = 0
         self.problems: list[str] = []
         self._stop = threading.Event()
@@ -106,7 +106,7 @@ class Load:
         producer = Producer(
             {
                 **confluent_options(self._settings),
-                "log_level": 0,  # a broker that is killed is no news
+                "log_level": 0,  # a killed broker is expected
                 "linger.ms": 5,
                 "enable.idempotence": True,
                 "message.max.bytes": 20_000_000,
@@ -131,7 +131,7 @@ class Load:
                 producer.poll(0)
             producer.poll(0)
             self._stop.wait(TICK_S)
-        if self._stop.is_set():  # the run has failed: what is on its way is of no use
+        if self._stop.is_set():  # the run has failed: records in flight no longer matter
             producer.purge()
             producer.flush(5)
             return

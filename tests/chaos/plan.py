@@ -1,4 +1,4 @@
-"""What goes wrong when: a schedule that a seed determines, so that it can be had again.
+"""The schedule of faults, which a seed determines, so that it can be repeated.
 
 May touch: nothing.
 """
@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 QUIET_S = 5.0
-"""Before the first fault: something is to be at work."""
+"""Seconds before the first fault, so that the pipeline is busy."""
 ONE_WORKER = ("kill", "terminate", "freeze")
 FAULTS: dict[str, tuple[float, float]] = {
     "kill": (0, 0),
@@ -45,7 +45,7 @@ A broker refuses records that are more than an hour ahead of its own clock.
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong."""
+    """One fault."""
 
     at_s: float
     name: str
@@ -53,7 +53,7 @@ class Fault:
     pick: float = 0.0
     """Which of the workers that there are then: a share of the list."""
     delay_s: float = 0.0
-    """Of each piece that passes the proxy, for `latency`."""
+    """Delay of each piece that passes the proxy, for `latency`."""
     step_s: float = 0.0
     """By which a clock is off, for `clock step`."""
 
@@ -72,7 +72,8 @@ class Fault:
 
 
 def schedule(seed: int, minutes: float, only: tuple[str, ...] = ()) -> list[Fault]:
-    """The faults of so many minutes, in order; each kind once before any comes twice."""
+    """The faults of a number of minutes, in order; each kind occurs once before any occurs
+    twice."""
     random = Random(f"faults of {seed}")
     kinds = [name for name in FAULTS if not only or name in only]
     found: list[Fault] = []
@@ -93,6 +94,6 @@ def schedule(seed: int, minutes: float, only: tuple[str, ...] = ()) -> list[Faul
                 round(random.choice(CLOCK_STEP_S) * random.random()) if name == "clock step" else 0,
             )
         )
-        # Sometimes in the middle of the one before, sometimes when all is well again.
+        # Sometimes during the previous one, sometimes after everything has recovered.
         at_s += random.choice([random.uniform(0.5, 4), random.uniform(6, 16)])
     return found

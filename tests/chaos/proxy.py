@@ -1,4 +1,4 @@
-"""A TCP proxy that can be slow, cut its connections, and be silent.
+"""A TCP proxy that can delay data, cut connections, and stop forwarding.
 
 May touch: one loopback port that it listens on, and connections to the address that it is for.
 """
@@ -14,8 +14,8 @@ PIECE_BYTES = 65_536
 
 
 class Proxy:
-    """`127.0.0.1:port` leads to `127.0.0.1:target`, in a thread of its own, for as long as the
-    `with` block runs."""
+    """Forwards `127.0.0.1:port` to `127.0.0.1:target`, in a thread of its own, during the `with`
+    block."""
 
     def __init__(self, port: int, target: int) -> None:
         self.port, self.target = port, target
@@ -49,16 +49,16 @@ class Proxy:
         self._thread.join(10)
 
     def cut(self) -> None:
-        """End every connection at once, in the middle of whatever passes; new ones are welcome."""
+        """End every connection at once, in the middle of any data; new ones are accepted."""
         self._loop.call_soon_threadsafe(self._cut)
 
     def hold(self) -> None:
-        """Let nothing pass any more, on old connections and on new ones, without a word."""
+        """Silently stop forwarding, on old and new connections."""
         assert self._flows is not None
         self._loop.call_soon_threadsafe(self._flows.clear)
 
     def release(self) -> None:
-        """Let pass what waits, and all that comes."""
+        """Forward the waiting data, and all that follows."""
         assert self._flows is not None
         self._loop.call_soon_threadsafe(self._flows.set)
 
@@ -108,7 +108,7 @@ class Proxy:
                     way.cancel()
                 await asyncio.gather(*ways, return_exceptions=True)
         except OSError:
-            pass  # the broker is away: the client sees its connection end
+            pass  # the broker is down: the client sees its connection end
         except asyncio.CancelledError:
             pass  # the proxy ends; a handler of asyncio's server may not end so
         finally:

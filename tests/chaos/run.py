@@ -1,4 +1,4 @@
-"""One run: a load, a schedule of faults, a book beside them, and what all of it comes to.
+"""One run: a load, a schedule of faults, a book meanwhile, and the outcome.
 
 May touch: servers, workers, files and ports of its own, which end with it.
 """
@@ -38,12 +38,12 @@ SETTINGS: dict[str, Any] = {
 }
 IDLE_WITHIN_S = 240.0
 SHOWN = 5
-"""Of problems of one kind."""
+"""Maximum number of reported problems of one kind."""
 
 
 @dataclass
 class Outcome:
-    """What a run came to; without problems, everything is as it has to be."""
+    """The outcome of a run; without problems, everything is as expected."""
 
     closes: int = 0
     hostile: int = 0
@@ -72,7 +72,7 @@ def run(
     directory: Path,
     say: Callable[[str], None],
 ) -> Outcome:
-    """Returns what was found; an error of the run itself is a problem, too."""
+    """Run it and return the outcome; an error of the run itself is a problem, too."""
     outcome = Outcome()
     sent = items(seed, max(100, round(minutes * 60 * trades_per_second)), learning)
     disks = any(fault.name in NEEDS_A_DISK for fault in faults)
@@ -106,7 +106,7 @@ def run(
         except AssertionError as error:
             outcome.problems.append(str(error))
         except Exception:
-            # An error of the run itself is its result; its faults are kept, too.
+            # An error of the run itself is its outcome; its faults are kept, too.
             outcome.problems.append(traceback.format_exc())
         finally:
             at_work.clean_up()
@@ -125,7 +125,7 @@ def run(
 
 
 def compare(installation: Installation, good: Sequence[Item]) -> None:
-    """Topics and tables are what a batch computation makes of the closes."""
+    """Check that topics and tables equal a batch computation over the closes."""
     if installation.settings.learning == "classic":
         world = learn([item.close.value or b"" for item in good], RULES)
         assert world.lessons, "nothing was learned: the run is too short to show anything"
@@ -136,7 +136,7 @@ def compare(installation: Installation, good: Sequence[Item]) -> None:
 
 
 def check_nothing_lost(installation: Installation) -> None:
-    """No close was deleted unread, and nobody says so."""
+    """Check that no close was deleted unread, and that none is reported as such."""
 
     async def told() -> list[Lost]:
         async with LagReader(installation.settings) as reader:
@@ -146,7 +146,8 @@ def check_nothing_lost(installation: Installation) -> None:
 
 
 def check_letters(installation: Installation, load: Load) -> int:
-    """Each hostile record has its dead letter, no good one has any; returns how many there are."""
+    """Check that each hostile record has its dead letter, and no good one has any; returns their
+    number."""
     letters = dead_letters(installation)
     for place, item in load.places.items():
         reason = dict(letters[place].headers)["reason"].decode() if place in letters else None

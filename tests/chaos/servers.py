@@ -1,4 +1,4 @@
-"""A Kafka that workers reach through a proxy only, and a PostgreSQL, both of which may be killed.
+"""A Kafka that workers reach only through a proxy, and a PostgreSQL; both may be killed.
 
 May touch: the folder it is given; loopback ports; processes that it started.
 """
@@ -29,13 +29,13 @@ from tests.pipeline.installation import wait
 
 READY_S = 60.0
 DISK_BYTES = 512 * 1024 * 1024
-"""Memory is taken for what is on a disk, and for all of it while it is full."""
+"""Bytes of a disk, which takes memory for its contents, and all of it while it is full."""
 
 
 @dataclass
 class ProxiedKafka(Kafka):
-    """Has one listener more, whose advertised address is the proxy's: clients that come through
-    the proxy stay behind it."""
+    """A Kafka with one more listener, whose advertised address is the proxy's, so that clients that
+    connect through the proxy stay behind it."""
 
     inside: int = 0
     outside: int = 0
@@ -63,7 +63,7 @@ class ProxiedKafka(Kafka):
 
 
 class SmallPostgres(Postgres):
-    """Keeps no more than it needs of its log, so that its data fit on a small disk."""
+    """A PostgreSQL that keeps little of its log, so that its data fit on a small disk."""
 
     def prepare(self) -> None:
         new = not (self.directory / "data").exists()
@@ -81,10 +81,10 @@ class Servers:
     postgres: Postgres
     proxy: Proxy
     disks: dict[str, Disk] = field(default_factory=dict)
-    """By the server's name, where its data are on a disk of its own."""
+    """The disks by server, for servers whose data are on a disk of their own."""
 
     def kill(self, server: Kafka | Postgres) -> None:
-        """kill -9, and all that it had started; returns when they are gone."""
+        """kill -9 it and all processes that it started; returns when they are gone."""
         tree = self.processes(server)
         for process in tree:
             process.kill()
@@ -98,20 +98,20 @@ class Servers:
         return [parent, *parent.children(recursive=True)]
 
     def pause(self, server: Kafka | Postgres) -> list[int]:
-        """SIGSTOP to all its processes; returns their ids."""
+        """Send SIGSTOP to all its processes; returns their ids."""
         stopped = [process.pid for process in self.processes(server)]
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
         return stopped
 
     def run(self, server: Kafka | Postgres) -> None:
-        """Start it on the port that it had, and wait until it answers."""
+        """Start it on its previous port, and wait until it answers."""
         server.prepare()
         server.start(leash=True)
         wait(lambda: answers(server), READY_S, f"{server.name} that answers")
 
     def revive(self, server: Kafka | Postgres) -> None:
-        """Return when it answers; what has ended, or is about to, is started again."""
+        """Return when it answers; if it has ended, or is ending, it is started again."""
 
         def up() -> bool:
             if processes.running(server.record) is None:
@@ -127,11 +127,11 @@ class Servers:
 
 
 def answers(server: Kafka | Postgres) -> bool:
-    """Whether it does its work."""
+    """Whether it works."""
     try:
         asyncio.run(asyncio.wait_for(server.probe(), 15))
     except Exception:
-        # Clients raise far more than their own errors at a server that is half up.
+        # With a server that is still starting, clients raise far more than their own errors.
         return False
     return True
 
@@ -149,7 +149,7 @@ async def _kill_in_copy(address: str, within_s: float) -> bool:
                 continue
             found = None
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)  # so that it is still there when it is killed
+                os.kill(pid, signal.SIGSTOP)  # so that it still exists when it is killed
                 try:
                     found = await connection.fetchval(f"{IN_COPY} AND pid = $1", pid)
                 finally:
@@ -163,7 +163,7 @@ async def _kill_in_copy(address: str, within_s: float) -> bool:
 
 @contextmanager
 def servers(directory: Path, *, disks: bool = False) -> Iterator[Servers]:
-    """Both running, for as long as the `with` block runs, and never longer than this process.
+    """Both servers, running during the `with` block, and never longer than this process.
 
     `disks`: the data of each are on a disk of its own, which needs `own_mounts`.
     """
@@ -177,7 +177,7 @@ def servers(directory: Path, *, disks: bool = False) -> Iterator[Servers]:
             for server in (kafka, postgres):
                 server.directory.mkdir(parents=True, exist_ok=True)
                 server.prepare()
-                server.choose_ports(anew=True)
+                server.choose_ports(change=True)
                 if disks:
                     made.disks[server.name] = Disk(server.directory / "data", DISK_BYTES)
                 made.run(server)

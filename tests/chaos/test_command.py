@@ -1,4 +1,4 @@
-"""The commands of `make chaos`, `make soak` and `make fuzz`, each so short that it fits in here."""
+"""The commands of `make chaos`, `make soak` and `make fuzz`, each in a short run."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_short_chaos_with_one_worker_and_two_faults() -> None:
 @pytest.mark.timeout(240)
 @pytest.mark.long
 def test_a_short_chaos_with_clocks_and_disks() -> None:
-    """Where no disk can be mounted, the other two faults happen."""
+    """If no disk can be mounted, the other two faults happen."""
     faults = ("clock step", "copy kill", "broker disk full", "postgres disk full")
     outcome = told("tests.chaos", "--seed", "2", "--minutes", "0.8", "--only", *faults)
     assert outcome["ok"], outcome
@@ -77,7 +77,7 @@ DISKS = ("broker disk full", "postgres disk full")
 def test_faults_that_need_a_disk_are_left_out_where_none_can_be_mounted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It says so, and the others happen; with none left it does not call that a success."""
+    """The command says so, and the other faults happen; if none is left, that is not a success."""
     ran: list[set[str]] = []
 
     def not_allowed() -> None:
@@ -110,7 +110,7 @@ def test_faults_that_need_a_disk_are_left_out_where_none_can_be_mounted(
 @pytest.mark.timeout(180)
 @pytest.mark.long
 def test_a_short_soak_samples_everything() -> None:
-    """It is too short to say whether memory grows; the rest does not."""
+    """The run is too short to tell whether memory grows; nothing else grows."""
     words = ("--minutes", "0.3", "--workers", "1", "--learning", "classic")
     outcome = told("tests.soak", *words, codes=(0, 1))
     assert not [r for r in outcome["rows"] if r["grows"] and r["quantity"] != "rss_mb"], outcome

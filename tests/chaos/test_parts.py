@@ -1,4 +1,4 @@
-"""The parts of a run: schedules, the proxy, and what a book may hold."""
+"""The parts of a run: schedules, the proxy, and the check of a book."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ SEEN = {
         (5, 1, True),
         (15, 1, True),
         (15, 5, True),
-        (15, None, True),  # the tombstone of version 7 may have come already
+        (15, None, True),  # the tombstone of version 7 may have arrived already
         (25, 1, False),
         (25, 5, True),
         (35, 3, False),
@@ -147,7 +147,7 @@ def test_a_disk_is_filled_that_nobody_else_sees(tmp_path: Path) -> None:
 
 @pytest.fixture
 def echo() -> Iterator[int]:
-    """The port of a server that sends back what it gets."""
+    """The port of a server that echoes its input."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -172,7 +172,7 @@ def echo() -> Iterator[int]:
 
 
 def ended(client: socket.socket) -> bool:
-    """Whether the other side has ended the connection, in whichever way."""
+    """Whether the other side has ended the connection, in any way."""
     try:
         return client.recv(10) == b""
     except ConnectionResetError:

@@ -1,4 +1,5 @@
-"""`OverrideBook` against a real broker: filled, current, and neutral as soon as it cannot know."""
+"""`OverrideBook` against a real broker: it is filled, stays current, and is neutral when in
+doubt."""
 
 from __future__ import annotations
 
@@ -116,7 +117,7 @@ async def test_changes_arrive_and_older_versions_never_win(stack_settings: Setti
         await put(("o1", make("o1", effect=0.4), 5))
         await eventually(lambda: multiplier(book) == 1.4)
         await put(("o1", make("o1", effect=0.9), 4), ("o1", make("o1", effect=0.5), 5))
-        await eventually(lambda: multiplier(book) == 1.5)  # of equal versions the later one
+        await eventually(lambda: multiplier(book) == 1.5)  # of equal versions, the later one
         await put(("o1", None, 7))
         await eventually(lambda: multiplier(book) == 1.0)
         await put(
@@ -257,7 +258,8 @@ async def test_a_client_that_cancels_who_stops_it_does_not_end_the_book(
     again = asyncio.Event()
 
     class Lost:
-        """Its broker is away, and it answers a stop with the cancellation of its own tasks."""
+        """A client whose broker is away, and which answers a stop with the cancellation of its own
+        tasks."""
 
         def __init__(self, **_: object) -> None: ...
 

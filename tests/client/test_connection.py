@@ -1,4 +1,4 @@
-"""An own bot, connected: its trades, the decorator, and closes that reach a real broker."""
+"""A bot of one's own, connected: its trades, the decorator, and closes that reach a real broker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOBODY = "127.0.0.1:1"
 
 @pytest.fixture
 def bot(tmp_path: Path) -> Iterator[Connection]:
-    """A connection without a broker; what is sent stays in the spool."""
+    """A connection without a broker; closes stay in the spool."""
     connection = Connection(NOBODY, spool=tmp_path, book=HISTORY)
     yield connection
     connection.stop(timeout=0)
@@ -74,7 +74,7 @@ def test_a_trade_collects_its_actions_and_closes_once(bot: Connection) -> None:
     assert facts[0].actions[0].scope == {"btc_macro": "S2", "chain": "sol"}
 
 
-def test_a_trade_goes_on_after_a_restart(tmp_path: Path) -> None:
+def test_a_trade_continues_after_a_restart(tmp_path: Path) -> None:
     first = Connection(NOBODY, spool=tmp_path, book=HISTORY)
     first.trade("T-1", symbol="BONK", context={"chain": "sol"}).entry("dip.S1", ts=now())
     first.stop(timeout=0)
@@ -151,7 +151,7 @@ def test_the_decorator_sizes_and_records(asynchronous: bool, bot: Connection) ->
     history_at = HISTORY.resolve("dip.S1", "entry", {"chain": "sol"}, now())
     assert history_at.multiplier == 1.5
     trade = bot.trade("T-1")
-    trade._book = AsOfNow()  # an own bot's book answers as of now
+    trade._book = AsOfNow()  # the book of one's own bot answers as of now
     assert done(trade, size=100, scope={"chain": "sol"}) == 150
     assert done(trade, 100, {"chain": "eth"}) == 100
     with pytest.raises(RuntimeError):
@@ -161,7 +161,7 @@ def test_the_decorator_sizes_and_records(asynchronous: bool, bot: Connection) ->
 
 
 class AsOfNow:
-    """The history, asked as of now."""
+    """The history, queried as of now."""
 
     def resolve(self, *words: Any, **how: Any) -> Any:
         pattern_key, category, scope, *at = words
@@ -264,6 +264,6 @@ def test_a_broker_that_hangs_and_comes_back_loses_and_doubles_nothing(
         assert connection.flush(120), connection.status
     found = asyncio.run(in_kafka(settings))
     assert sorted(set(found), key=lambda e: int(e[1:])) == [f"e{i}" for i in range(1, 30)]
-    # In order; what was sent again after the hang is the same event again.
+    # In order; a close that was resent after the hang is the same event.
     firsts = list(dict.fromkeys(found))
     assert firsts == [f"e{i}" for i in range(1, 30)]

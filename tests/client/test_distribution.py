@@ -1,4 +1,4 @@
-"""The position manager's distribution: built, installed alone, and run against a real Kafka."""
+"""The position manager's distribution is built, installed alone, and run against a real Kafka."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def metadata_of(wheel: Path) -> email.message.Message:
 
 
 def needed(requirements: list[str]) -> dict[str, importlib.metadata.Distribution]:
-    """The distributions of this environment that the requirements, and theirs in turn, name."""
+    """The distributions of this environment that the requirements need, directly or indirectly."""
     found: dict[str, importlib.metadata.Distribution] = {}
     open_ = [Requirement(text) for text in requirements]
     while open_:
@@ -103,10 +103,9 @@ def needed(requirements: list[str]) -> dict[str, importlib.metadata.Distribution
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that holds the wheel, what it says that it needs, and nothing
-    else.
+    """The Python of an environment with the wheel, its declared dependencies, and nothing else.
 
-    What it needs is copied from this environment, so that no network is used.
+    Dependencies are copied from this environment, so that no network is used.
     """
     folder = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", "env", cwd=folder)
@@ -138,7 +137,7 @@ def test_it_has_one_package_two_requirements_and_the_versions_of_the_workers(whe
 
 @pytest.fixture
 def published_overrides(stack_settings: Settings) -> Settings:
-    """An installation whose topic holds one override of the group that the programs ask for."""
+    """An installation whose topic holds one override of the group that the programs query."""
 
     async def publish() -> None:
         await topics.create(stack_settings)

@@ -67,7 +67,7 @@ PINNED = [1.4, 1.4, 1.4, 1.4, 1.5999999999999999, 1.0, 1.4, 1.4]
 
 
 def test_draws_are_pinned_to_the_id() -> None:
-    """A change of the draw would make logged propensities of two releases disagree."""
+    """If the draw changed, logged propensities of two releases would be inconsistent."""
     assert [explored(MATCHED, 0.5, "pm.a", "add", f"d{i}").multiplier for i in range(8)] == PINNED
 
 

@@ -1,5 +1,5 @@
-"""freqtrade's mixin without freqtrade: what it hands to the strategy, and that nothing of ours gets
-into the bot.  `make bots` runs the program itself."""
+"""The freqtrade mixin without freqtrade: what it returns to the bot, and that none of our errors
+reach it.  `make bots` runs the program itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEY = "pm.MineSized"
 
 
 class Strategy:
-    """What the mixin needs of `IStrategy`, with answers of its own."""
+    """The part of `IStrategy` that the mixin needs, with its own answers."""
 
     timeframe = "1h"
     position_adjustment_enable = True
@@ -58,7 +58,7 @@ class Strategy:
 
 
 class MineSized(EdgeloopMixin, Strategy):
-    """The one that is tested."""
+    """The strategy under test."""
 
 
 class Trade(SimpleNamespace):
@@ -141,7 +141,7 @@ def test_adjustments_are_sized_by_their_sign(strategy: MineSized) -> None:
     assert adjust(strategy, Trade()) == (-20.0, None)
     strategy.adjustment = (-20.0, "part")
     assert adjust(strategy, Trade()) == (-30.0, "part")
-    strategy.adjustment = (-65.0, "part")  # what would be left is less than can be sold
+    strategy.adjustment = (-65.0, "part")  # the remainder would be too small to sell
     assert adjust(strategy, Trade()) == (-100.0, "part")
 
 

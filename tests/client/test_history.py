@@ -1,4 +1,4 @@
-"""`OverrideHistory`: what a book would have answered at any time."""
+"""`OverrideHistory` answers as a book would have at any time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nautilus_trader's sizer without nautilus_trader: restarts, fills and orders that come to nothing.
+"""The nautilus_trader sizer without nautilus_trader: restarts, fills and orders without a fill.
 `make bots` runs the program itself."""
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Bus:
 
 
 class Strategy:
-    """What the sizer needs of a strategy."""
+    """The part of a strategy that the sizer needs."""
 
     id = "Mine-0"
 
@@ -169,7 +169,7 @@ def test_a_position_goes_on_after_a_restart(tmp_path: Path) -> None:
     strategy, sizer = started(first)
     order(sizer, "o1", "dip", "entry")
     fill(strategy, "o1", PositionOpened(1, 1.0, 1.0))
-    # A second fill of the same order, then an order that the restart comes before.
+    # A second fill of the same order, then an order that fills after the restart.
     fill(strategy, "o1", PositionChanged(2, 1.5, 0.5, **OPENED | {"ts_opened": START_NS + HOUR_NS}))
     order(sizer, "o2", "top", "exit")
     first.stop(timeout=0)

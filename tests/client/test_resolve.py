@@ -147,10 +147,8 @@ wild_overrides = st.builds(
     | st.none(),
     st.none() | st.datetimes() | st.datetimes(timezones=st.just(UTC)),
 )
-def test_whatever_comes_in_the_answer_is_in_bounds_and_nothing_is_raised(
-    overrides, pattern, category, scope, at
-):
-    """I11: whatever the records and the query."""
+def test_any_input_gives_an_answer_within_bounds(overrides, pattern, category, scope, at):
+    """I11: for any records and any query."""
     found = resolve(overrides, pattern, category, scope, at)
     assert math.isfinite(found.multiplier)
     assert 0.3 <= found.multiplier <= 3.0
@@ -203,7 +201,7 @@ def test_the_index_finds_what_the_plain_loop_finds(
         assert together.at(context, unix_seconds(AT)).multiplier == pytest.approx(
             plain.multiplier, abs=1e-12
         )
-        # What is remembered of them for this context serves another time.
+        # The cached result for this context is used for another time.
         late = AT + timedelta(days=400)
         again = together.at(context, unix_seconds(late))
         assert again == combine(by_index, context, unix_seconds(late))
@@ -248,7 +246,7 @@ def test_a_context_that_makes_up_values_is_left_as_it_is():
 def test_decay_is_monotone_toward_neutral_and_keeps_the_sign(
     effect: float, early_h: float, late_h: float, half_life_h: float
 ):
-    """I10, I17, at the reader: between any two times."""
+    """I10, I17, in the reader: between any two times."""
     early_h, late_h = sorted((early_h, late_h))
     for sign in (1, -1):
         override = make(

@@ -1,4 +1,4 @@
-"""TLS and SASL of clients: read from variables and files, refused in a sentence, never shown."""
+"""TLS and SASL of clients: read from variables and files, refused with a message, never shown."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_token_is_read_for_each_connection(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_go_together_is_refused(variables: dict[str, str], says: str) -> None:
-    """And by the workers' settings with the same words."""
+    """The workers' settings refuse the same, in the same words."""
     with pytest.raises(SecurityError) as refused:
         read(**variables)
     assert says in str(refused.value)

@@ -1,5 +1,5 @@
-"""Whatever stands in `pm_overrides`, the book goes on: what makes no sense is skipped and counted,
-and every size is inside its bounds."""
+"""Whatever is in `pm_overrides`, the book continues: invalid records are skipped and counted, and
+every size is within its bounds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KEYS = st.one_of(st.none(), st.binary(max_size=5), st.sampled_from(IDS).map(str.
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """An override with some places that are something else."""
+    """An override with some values replaced."""
     tree = msgspec.json.decode(msgspec.json.encode(make(override_id=draw(st.sampled_from(IDS)))))
     source: random.Random = draw(st.randoms(use_true_random=False))
     for _ in range(draw(st.integers(0, 3))):
@@ -64,12 +64,12 @@ RECORDS = st.lists(
 
 
 def key_of(value: bytes) -> bytes:
-    """The key that an override should have."""
+    """The key of an override."""
     return next((i for i in IDS if i.encode() in value), IDS[0]).encode()
 
 
 def test_some_of_it_is_taken() -> None:
-    """The properties below would hold of an empty shelf, too."""
+    """The properties below would also hold for an empty shelf."""
 
     def taken(records: list[tuple[Any, Any, Any]]) -> bool:
         shelf = Shelf()

@@ -1,4 +1,4 @@
-"""The spool: nothing that was accepted is lost, whenever the process dies; nothing waits twice."""
+"""The spool: no accepted close is lost, whenever the process dies; none waits twice."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_nothing_that_was_accepted_is_lost_when_the_process_is_killed(
     writer.wait(timeout=30)
     spool = Spool(tmp_path)
     found = drained(spool)
-    # One more may have been on disk before it was said to be.
+    # One more may have been on disk before this was reported.
     assert found[: reported[-1] + 1] == [f"e{i}" for i in range(reported[-1] + 1)]
     assert len(found) <= reported[-1] + 2
     remembered = spool.recall("open")
@@ -179,7 +179,7 @@ def test_open_trades_are_remembered_until_they_are_forgotten(tmp_path: Path) -> 
 def test_a_client_that_gives_a_close_up_does_not_end_its_sender(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kafka clients let out cancellations of their own while the broker goes away."""
+    """Kafka clients raise cancellations of their own while the broker goes away."""
     tries: list[str] = []
 
     class Client:
@@ -187,7 +187,7 @@ def test_a_client_that_gives_a_close_up_does_not_end_its_sender(
             """No connection."""
 
         async def start(self) -> None:
-            """It is there."""
+            """Succeed."""
 
         async def send_and_wait(self, *_: Any, key: bytes) -> None:
             tries.append(key.decode())

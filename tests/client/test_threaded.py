@@ -32,7 +32,7 @@ def book_of(settings: Settings) -> ThreadedOverrideBook:
     return ThreadedOverrideBook(settings.broker, topic_prefix=settings.topic_prefix)
 
 
-def test_a_program_without_asyncio_is_told_and_told_again(stack_settings: Settings) -> None:
+def test_a_program_without_asyncio_follows_changes(stack_settings: Settings) -> None:
     asyncio.run(topics.create(stack_settings))
     publish(stack_settings, make("o1", effect=0.4), 1)
     with book_of(stack_settings) as book:

@@ -1,4 +1,4 @@
-"""Batches with headers that are no UTF-8, or make no sense at all, are read."""
+"""Batches with headers that are not UTF-8, or are invalid, are read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BARE: Record = (None, None, [])
 
 
 def read(data: bytes, records: type = TolerantRecords) -> list[ConsumerRecord]:
-    """As aiokafka's fetcher does."""
+    """Unpack as aiokafka's fetcher does."""
     unpacked = PartitionRecords(
         TopicPartition("t", 0), records(data), [], 0, None, None, True, READ_COMMITTED
     )

@@ -1,5 +1,5 @@
-"""Events for the tests of the door: a plain valid close in each envelope, and how to break one
-place of it."""
+"""Events for the tests of input validation: a plain valid close in each envelope, and a function
+that breaks one value of it."""
 
 from __future__ import annotations
 
@@ -144,11 +144,11 @@ def facts(value: bytes | None, **changed: Any) -> tuple[PatternTradeEvent, ...]:
 
 
 def refused(value: bytes | None, **changed: Any) -> tuple[str, str]:
-    """Reason and path of the dead letter that `value` is."""
+    """Reason and path of the dead letter of `value`."""
     with pytest.raises(DeadLetterError) as caught:
         facts(value, **changed)
     error = caught.value
-    # What goes into headers has to be encodable and short.
+    # Headers must be encodable and short.
     assert max(len(text.encode()) for text in (error.reason, error.path, error.exception)) < 3_000
     assert ": " in error.exception
     return error.reason, error.path

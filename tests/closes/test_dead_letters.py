@@ -1,4 +1,4 @@
-"""What is not a valid close: each with its reason and its path."""
+"""Invalid closes, each with its reason and its path."""
 
 from __future__ import annotations
 

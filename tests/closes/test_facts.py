@@ -1,4 +1,4 @@
-"""What a valid close becomes."""
+"""The facts of a valid close."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_the_last_of_duplicate_keys_wins() -> None:
 
 
 def test_scope_takes_the_actions_own_and_fills_from_the_entry_context_but_regimes() -> None:
-    """I9: a regime at the entry is not taken for the regime of a later action."""
+    """I9: the regime at the entry is not used as the regime of a later action."""
     tree = json.loads(VALUE)
     tree["entry_context"] = {
         "chain": "sol",

@@ -1,4 +1,4 @@
-"""Any bytes give valid facts or a dead letter, and never another exception."""
+"""Any bytes give valid facts or a dead letter, never another exception."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ HOSTILE: list[Any] = [
 
 
 def judge(value: bytes | None) -> bool:
-    """Whether `value` is accepted; what is accepted has to keep the promises of a fact."""
+    """Whether `value` is accepted; accepted values must give valid facts."""
     letter = None
     try:
         found = facts(value)

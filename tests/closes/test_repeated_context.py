@@ -11,7 +11,7 @@ from app.closes import explode
 
 
 def scopes(*given: dict[str, Any]) -> list[dict[str, str]]:
-    """The scopes of a trade's actions, as its facts have them."""
+    """The scopes of a trade's actions in its facts."""
     close = {
         "event_id": "e1",
         "schema_version": 1,

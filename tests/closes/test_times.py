@@ -1,4 +1,4 @@
-"""Times: what is a moment, and what is not."""
+"""Valid and invalid times."""
 
 from __future__ import annotations
 

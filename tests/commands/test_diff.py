@@ -1,4 +1,4 @@
-"""`faust -A app overrides diff`: what it tells of a log with a planted edge that fades, of an empty
+"""`faust -A app overrides diff`: its output for a log with a planted edge that fades, for an empty
 one, and without a broker."""
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def test_an_outcome_that_no_close_has_is_said_before_anything_is_sent(
     assert sent.exit_code == 3
     assert "None of the first 40 closes has the outcome rr" in sent.stderr
     assert "export EDGELOOP_OUTCOME=roi" in sent.stderr
-    # Now it is the broker that is missing.
+    # Now the broker is missing.
     assert run(Settings(broker=NO_BROKER.broker, outcome="roi"), *words).exit_code == 4
 
 
@@ -223,8 +223,8 @@ def test_every_kind_arrives_once_and_again_the_same(
     by_key: dict[bytes | None, set[bytes]] = {}
     for key, value in records:
         by_key.setdefault(key, set()).add(value)
-    # Rows 1 to 40 of the table and of the journal share ids, as they share a module; the table came
-    # twice with the same bytes.
+    # Rows 1 to 40 of the table and of the journal share ids, as they share a module; the table was
+    # sent twice with the same bytes.
     assert len(by_key) == 3000 + 1 + 4
     assert max(len(values) for values in by_key.values()) == 2
     taken, refused = 0, 0

@@ -1,5 +1,5 @@
-"""topics, worker preflight, status and doctor: what they say when something is missing, and when
-all is well."""
+"""topics, worker preflight, status and doctor: their messages if something is missing, and if all
+is well."""
 
 from __future__ import annotations
 

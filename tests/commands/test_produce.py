@@ -1,4 +1,4 @@
-"""`faust -A app produce`: every file form, keys, broken lines, shifting in time, limits."""
+"""`faust -A app produce`: all kinds of files, keys, broken lines, shifting in time, limits."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from app.commands.produce import produce
 from app.log import topics
 from app.log.bulk_reader import read_to_end, reader
 from app.settings import Settings
-from app.shift import shifted
 from app.sources.jsonl import key_of
+from app.time_shift import shifted
 from schemas.kinds import CLOSES
 
 EVENT = {

@@ -1,5 +1,5 @@
-"""Records that another program wrote to our topics, under a valid version: commands show what they
-can read, and say what they have skipped."""
+"""Records that another program wrote to our topics, with a valid version: commands show what they
+can read, and report what they have skipped."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 TRADES = 400
 SKIPPED = len(JUNK) + 1
-"""Of each topic."""
+"""Number of unreadable records in each topic."""
 GOOD: dict[str, list[Any]] = {
     kinds.FACTS: market(1, n=TRADES),
     kinds.LESSONS: [records.lesson("l1")],
@@ -57,7 +57,8 @@ def send(settings: Settings, sent: list[Outgoing]) -> None:
 
 
 def junk(settings: Settings, topic: str) -> list[Outgoing]:
-    """Under keys of its own; and once under the key of a good record, with a higher version."""
+    """Write junk under keys of its own, and once under the key of a good record, with a higher
+    version."""
     made = [
         Outgoing(settings.topic(topic), 1, name.encode(), value, derived_headers(3))
         for name, value in JUNK.items()

@@ -1,4 +1,4 @@
-"""Commands that watch: in place on a terminal, line by line where there is none."""
+"""Commands that watch: in place on a terminal, line by line without one."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ pytestmark = pytest.mark.stack
 
 FAUST = (sys.executable, "-m", "faust", "-A", "app")
 HOME = "\x1b[1A"
-"""What moves the cursor up a line: the mark of a refresh in place."""
+"""The sequence that moves the cursor up a line, which marks a refresh in place."""
 
 
 @contextmanager
 def started(
     settings: Settings, *words: str, terminal: bool
 ) -> Iterator[tuple[subprocess.Popen, int]]:
-    """A command whose output is a terminal or a pipe; ended by its own id."""
+    """A command whose output is a terminal or a pipe."""
     ours, theirs = pty.openpty() if terminal else os.pipe()
     environment = {**os.environ, **settings.environment(), "TERM": "xterm", "COLUMNS": "120"}
     process = subprocess.Popen(
@@ -51,7 +51,7 @@ def started(
 
 
 def read(source: int, until: str = "", deadline_s: float = 60.0) -> str:
-    """What was written, up to `until` or the end."""
+    """The output up to `until`, or to the end."""
     text, give_up = "", time.monotonic() + deadline_s
     while not (until and until in text):
         ready, _, _ = select.select([source], [], [], max(0.0, give_up - time.monotonic()))
@@ -103,8 +103,8 @@ def test_watching_and_waiting_exclude_each_other(settings: Settings) -> None:
 
 
 async def publish_until(settings: Settings, source: int, wanted: str) -> str:
-    """Publish a change and a retirement again and again until both were shown: the command shows
-    what comes after it has begun to listen."""
+    """Publish a change and a retirement repeatedly until both are shown: the command shows only
+    records that arrive after it has started to listen."""
     producer, text, version = Producer(settings), "", 0
     give_up = time.monotonic() + 60
     override = msgspec.structs.replace(make("o1"), pattern_key="pm.dip.[red]x", multiplier=1.4)

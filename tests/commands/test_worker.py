@@ -40,7 +40,7 @@ def test_fausts_web_options_reach_the_health_server(
     health = MagicMock()
 
     async def no_preflight(_: Settings) -> None:
-        """Nothing to reach: the command is tested, not the worker."""
+        """There is nothing to connect to: the command is tested, not the worker."""
 
     monkeypatch.setattr(worker, "health", health)
     monkeypatch.setattr(worker, "preflight", no_preflight)
@@ -71,7 +71,7 @@ def test_an_address_that_cannot_be_listened_on_is_named(
         health = Health(MagicMock(), settings, MagicMock(), MagicMock())
 
         async def start() -> None:
-            with suppress(IndexError):  # it has no address, and would have ended
+            with suppress(IndexError):  # without an address it would have ended
                 await health.start()
             await health.stop()
 

@@ -1,7 +1,7 @@
-"""`python -m tests.compose.promtool`: every alert fires once on purpose, by Prometheus's own tool.
+"""`python -m tests.compose.promtool`: test that every alert fires, with Prometheus's own tool.
 
-The tool is the one on the PATH, or one that an earlier run has put below `build`.  Where neither is
-there, this takes it out of Debian's package `prometheus`, without installing that.
+The tool is the one on the PATH, or one that an earlier run has put below `build`.  If there is
+neither, this extracts it from Debian's package `prometheus`, without installing the package.
 
 May touch: the folder `build`; the package archive of the machine, through apt-get.
 """
@@ -21,12 +21,12 @@ MISSING = "promtool is not here: `make alerts` fetches it, or install Prometheus
 
 
 def find() -> str | None:
-    """The tool, if it is here."""
+    """The tool, if it exists."""
     return shutil.which("promtool") or (str(OURS) if OURS.exists() else None)
 
 
 def fetch() -> str:
-    """Take it out of Debian's package.  Raises `SystemExit` where that is not possible."""
+    """Extract it from Debian's package.  Raises `SystemExit` if that is not possible."""
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
         raise SystemExit("promtool is not on the PATH, and only Debian's package is known here.")
     sys.stderr.write("fetching promtool from Debian's package prometheus into build\n")
@@ -48,7 +48,7 @@ def fetch() -> str:
 
 
 def check(tool: str) -> subprocess.CompletedProcess[str]:
-    """What the tool says of the rules, fed with the series of their tests."""
+    """The tool's result for the rules and the series of their tests."""
     return subprocess.run(
         [tool, "test", "rules", "alerts.test.yml"],
         cwd=MONITORING,

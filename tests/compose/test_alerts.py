@@ -1,4 +1,4 @@
-"""Every alert fires once on purpose: `alerts.test.yml` beside the rules has series for each."""
+"""Every alert fires on the series that `alerts.test.yml`, beside the rules, has for it."""
 
 from __future__ import annotations
 

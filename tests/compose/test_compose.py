@@ -1,5 +1,5 @@
-"""`docker-compose.yml` and the `Dockerfile` name what the code has: settings, commands, health,
-files.  No engine is needed."""
+"""`docker-compose.yml` and the `Dockerfile` match the code: settings, commands, health, files.  No
+container engine is needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import yaml
 
 import app.commands
 from app.commands.base import cli
-from app.dashboard.guard import OPEN
+from app.dashboard.access import OPEN
 from app.dashboard.server import token_for
 from app.settings import PREFIX, Settings
 from app.worker.fatal import STOP_LIMIT_S
@@ -48,7 +48,8 @@ def dockerfile() -> list[tuple[str, str]]:
 
 
 def settings_of(service: dict[str, Any]) -> Settings:
-    """What a container of `service` would read: raises if a name or a value is not a setting's."""
+    """The settings that a container of `service` would read; raises if a name or a value is
+    invalid."""
     environment = {name: str(value) for name, value in service["environment"].items()}
     assert all(name.startswith(PREFIX) for name in environment)
     return Settings.from_environment(environment)

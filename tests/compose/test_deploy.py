@@ -1,5 +1,5 @@
-"""The examples for systemd and Kubernetes name what the code has: settings, commands, health, exit
-codes, the time that a stop takes."""
+"""The examples for systemd and Kubernetes match the code: settings, commands, health, exit codes,
+the duration of a stop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Unit = dict[str, dict[str, list[str]]]
 
 @pytest.fixture(scope="module")
 def unit() -> Unit:
-    """Section → directive → its values, of which some may have several."""
+    """Section → directive → its values (some have several)."""
     found: Unit = {}
     for line in UNIT.read_text().splitlines():
         if line.startswith("["):

@@ -1,4 +1,4 @@
-"""The alert rules and the dashboard: they parse, ask for metrics and labels that workers serve, are
+"""The alert rules and the dashboard: they parse, use metrics and labels that workers serve, are
 loaded by Compose, and each alert has an entry in the runbook."""
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OPERATIONS = ROOT / "docs" / "operations.md"
 
 SCRAPED = {"instance", "job"}
 OTHERS = {"up": SCRAPED, "process_resident_memory_bytes": SCRAPED}
-"""What Prometheus and its client serve."""
+"""Metrics of Prometheus and its client."""
 
 
 def served() -> dict[str, set[str]]:
@@ -45,14 +45,14 @@ SERVED = served()
 
 
 def selectors(expression: str) -> list[Any]:
-    """The series that a PromQL expression selects.  Raises `ValueError` if it is none."""
+    """The series that a PromQL expression selects.  Raises `ValueError` if it is invalid."""
     nodes: list[Any] = []
     promql_parser.walk(promql_parser.parse(expression), nodes.append)
     return [node for node in nodes if isinstance(node, promql_parser.VectorSelector)]
 
 
 def check(expression: str) -> None:
-    """Metrics and labels are served."""
+    """Check that metrics and labels are served."""
     found = selectors(expression)
     assert found, expression
     known: set[str] = set()
@@ -83,7 +83,7 @@ def test_an_alert_is_well_formed_and_has_an_entry_in_the_runbook(rule: dict[str,
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
     assert set(rule["annotations"]) == {"summary", "runbook"}
     check(rule["expr"])
-    # What the sentence names is left after the expression has grouped.
+    # The labels in the summary remain after the expression's grouping.
     named = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
     kept = {name for by in re.findall(r"\bby \(([^)]*)\)", rule["expr"]) for name in by.split(", ")}
     assert named <= (kept or SCRAPED)

@@ -1,4 +1,5 @@
-"""What a worker is made of: the list of licences, the audit, and the make targets for them."""
+"""The supply chain of a worker: the list of licences, the audit of dependencies, and their make
+targets."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Which offsets the acknowledgement of a batch lets Faust commit: those that Faust would commit of
-its records one by one."""
+"""The offsets that Faust commits after a batch is acknowledged: those that it would commit for its
+records one by one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HERE = TP("t", 0)
 
 @dataclass
 class Record:
-    """What a batch asks of a record."""
+    """The part of a record that a batch needs."""
 
     offset: int
     timestamp: int = 0
@@ -39,7 +39,7 @@ async def consumer() -> BatchingConsumer:
 
 
 def take(consumer: BatchingConsumer, *offsets: int) -> Batch | None:
-    """Hand over a batch as the fetch loop does; its partition is named as aiokafka names it."""
+    """Hand over a batch as the fetch loop does, with aiokafka's type for the partition."""
     records = [Record(offset) for offset in offsets]
     batch = consumer._new_batch(TopicPartition(*HERE), records, 1)
     if batch is not None:
@@ -82,7 +82,7 @@ async def test_batches_acknowledged_out_of_order_wait_for_the_first(
 async def test_gaps_before_and_in_a_batch_count_as_done_with_it(
     consumer: BatchingConsumer,
 ) -> None:
-    """Of records that compaction took, and of marks that end a transaction, nothing ever comes."""
+    """Records that compaction removed, and markers that end a transaction, are never delivered."""
     consumer._committed_offset[HERE] = consumer._read_offset[HERE] = 10
     for offsets in ((11, 12, 15), (18, 19)):
         batch = take(consumer, *offsets)
@@ -97,7 +97,7 @@ async def test_records_that_were_handed_over_are_not_handed_over_again(
     take(consumer, 5, 6, 7)
     batch = take(consumer, 6, 7, 8)
     assert batch is not None
-    # As Faust does: the last one may come twice, and owners pass over what they know.
+    # As in Faust, the last one may come twice; owners skip known records.
     assert [record.offset for record in batch.records] == [7, 8]
     assert take(consumer, 5, 6) is None
 
@@ -110,7 +110,7 @@ async def test_a_partition_that_was_lost_and_came_back_starts_anew(
     for state in (consumer._acked, consumer._acked_index, consumer._committed_offset):
         state.pop(HERE, None)
     consumer._committed_offset[HERE] = consumer._read_offset[HERE] = 50
-    old.ack(consumer)  # by an agent that was not done with it
+    old.ack(consumer)  # by an agent that had not finished it
     new = take(consumer, 50, 51)
     assert new is not None
     new.ack(consumer)

@@ -1,4 +1,4 @@
-"""Batches on a real broker: a kill, a rebalance and gaps in the log cost no record, and nothing is
+"""Batches on a real broker: a kill, a rebalance and gaps in the log lose no record, and nothing is
 committed before its body is done."""
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def test_a_rebalance_waits_for_the_body_and_the_other_goes_on_behind_it(
 
 
 def test_gaps_in_the_log_are_passed_and_committed(toys: tuple[Toy, Toy]) -> None:
-    """An aborted transaction, and the marks that end one, take offsets that never come."""
+    """An aborted transaction, and the markers that end one, take offsets that are never
+    delivered."""
     toy, _ = toys
     toy.release(True)
     toy.start()
@@ -104,7 +105,7 @@ def test_gaps_in_the_log_are_passed_and_committed(toys: tuple[Toy, Toy]) -> None
             producer.produce(toy.settings.topic(FACTS), b"fact", b"key")
         producer.flush(30)
         end(30)
-    # 1 to 3 aborted, 4 its mark, 5 to 7 committed, 8 its mark
+    # 1 to 3 aborted, 4 the marker, 5 to 7 committed, 8 the marker
     toy.send(FACTS, b"fact", b"fact")  # 9 and 10
     toy.wait(lambda: 10 in toy.offsets("holding"), "the last record")
     assert toy.offsets("holding") == [0, 5, 6, 7, 9, 10]

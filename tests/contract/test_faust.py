@@ -1,7 +1,7 @@
-"""What the agents and owners rely on in Faust, shown on a real broker: when it commits, where it
-starts, how it stops.
+"""The behaviour of Faust that agents and owners rely on, tested on a real broker: when it commits,
+where it starts, how it stops.
 
-Faust and aiokafka are pinned; whoever moves the pins learns here what has changed.  The app is
+Faust and aiokafka are pinned; these tests show what changes when the pins move.  The app is
 `toy.py`.
 """
 
@@ -121,8 +121,8 @@ class Toy:
 
 @pytest.fixture(scope="module")
 def toy(stack: StackInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toy]:
-    """Running since records were there: 10 to hold, 3 to raise at, 8 of which the first 5 are to be
-    passed over."""
+    """A worker started after the records: 10 to hold, 3 to raise at, and 8, of which it should skip
+    the first 5."""
     folder = tmp_path_factory.mktemp("toy")
     name = f"c{time.time_ns():x}"
     settings = Settings(
@@ -147,13 +147,13 @@ def test_rebalance_complete_is_awaited_before_streams_start_at_the_committed_off
 
 
 def test_partitions_are_assigned_by_fausts_own_assignor(toy: Toy):
-    """By aiokafka's round robin only with table_standby_replicas=0.  Members of both cannot be in
-    one group."""
+    """Faust uses aiokafka's round-robin assignor only with table_standby_replicas=0.  Members with
+    different assignors cannot be in one group."""
     toy.wait(lambda: "performing partition assignments using faust" in toy.log(), "assignment")
 
 
 def test_an_exception_in_a_body_acknowledges_its_batch(toy: Toy):
-    """Hence bodies never raise."""
+    """Therefore our bodies never raise."""
     toy.wait(lambda: toy.committed(CLOSES) == 3, "commit of the batch that raised")
     toy.send(CLOSES, b"close")
     toy.wait(lambda: 3 in toy.offsets("raising"), "next record")
@@ -162,8 +162,8 @@ def test_an_exception_in_a_body_acknowledges_its_batch(toy: Toy):
 
 def test_a_batch_is_acknowledged_after_its_body_and_not_before(toy: Toy):
     toy.wait(lambda: toy.offsets("holding"), "records to hold")
-    # Commits of the other topics have been made meanwhile, so the one of this topic would have
-    # been, too.
+    # Offsets of the other topics have been committed meanwhile, so this topic's would have been,
+    # too.
     toy.send(CLOSES, b"close")
     toy.wait(lambda: toy.committed(CLOSES) == 5, "a commit while the body runs")
     assert toy.committed(FACTS) <= 0
@@ -178,7 +178,7 @@ def test_a_stop_waits_for_the_body_and_commits_its_batch(toy: Toy):
     toy.wait(lambda: 10 in toy.offsets("holding"), "the record")
     assert toy.process is not None
     toy.process.terminate()
-    # The stop is under way, and the body is not done.
+    # The stop is in progress, and the body is not done.
     toy.wait(lambda: "Stopping..." in toy.log(), "a stop")
     assert toy.process.poll() is None
     assert toy.committed(FACTS) == 10
@@ -200,7 +200,7 @@ def test_nothing_is_written_into_the_working_folder(toy: Toy):
 
 
 def test_what_is_printed_is_not_made_a_log_record(toy: Toy):
-    assert toy.log().splitlines().count("a plain line") == 2  # of two starts
+    assert toy.log().splitlines().count("a plain line") == 2  # from two starts
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])

@@ -1,5 +1,5 @@
-"""A Faust app with our settings whose agents show what Faust does with offsets; they note what they
-see in the file TOY_NOTES.
+"""A Faust app with our settings whose agents show how Faust handles offsets; they write their
+observations to the file TOY_NOTES.
 
 Run as `faust -A tests.contract.toy worker` with the settings in the environment.
 """
@@ -36,7 +36,7 @@ def note(kind: str, **what: Any) -> None:
 
 @app.on_rebalance_complete.connect
 async def commit_where_to_start(*_: Any, **__: Any) -> None:
-    """Slow enough that a stream which did not wait for it would be seen to run."""
+    """Slow enough to notice a stream that does not wait for it."""
     note("rebalance")
     await asyncio.sleep(1.0)
     tp = TP(settings.topic(LESSONS), 0)

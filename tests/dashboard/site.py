@@ -1,4 +1,4 @@
-"""A dashboard in a process of its own, and what is behind it."""
+"""A dashboard in a process of its own, and its sources."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class Site:
-    """A running dashboard: its address, and what it wrote."""
+    """A running dashboard: its address, and its output."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -46,7 +46,7 @@ class Site:
 
 @contextmanager
 def running(settings: Settings, folder: Path, *words: str) -> Iterator[Site]:
-    """The command, until the block ends; it has to end well, and soon."""
+    """Run the command until the block ends; it must exit with 0, and soon."""
     log = folder / "dashboard.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -79,7 +79,7 @@ def running(settings: Settings, folder: Path, *words: str) -> Iterator[Site]:
 
 
 def answers(site: Site) -> bool:
-    """Whether it serves."""
+    """Whether it answers."""
     try:
         return site.get("/healthz")[0] == 200
     except OSError:

@@ -1,7 +1,7 @@
-"""The pages in a Chromium, over a worker that has learned: what they say, hostile names, screens,
+"""The pages in a Chromium, with a worker that has learned: contents, hostile names, screens,
 axe-core, and servers that stop and start while a page is open.
 
-The module has a stack of its own, since it stops and starts it.
+The module has a stack of its own, because it stops and starts it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             installation.produce(_closes())
             installation.until_idle(180)
             _replay(installation)
-            # Its owner would retire an override that it has not made.
+            # Its owner would retire an override that it did not publish.
             installation.terminate_all()
             evil = [_evil(i, value) for i, value in enumerate(HOSTILE)]
             asyncio.run(_publish(installation, evil))
@@ -89,8 +89,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def _closes() -> list[Close]:
-    """A planted log that ends now, some of whose trades name overrides, and closes that cannot be
-    read."""
+    """A log with a planted effect that ends now; some of its trades name overrides, and some closes
+    cannot be read."""
     shift = (NOW - START).days - DAYS
     trades = [replace(t, day=t.day + shift) for t in Log(seed=7).trades(500)]
     closes = [replace(t.close, timestamp_ms=round(NOW.timestamp() * 1000)) for t in trades]
@@ -122,7 +122,7 @@ def _replay(installation: Installation) -> None:
 
 
 def _evil(number: int, value: str) -> Override:
-    """An override of a hostile context, as a learner would write it."""
+    """An override with hostile texts in its context, as a learner would write it."""
     scope = {"curator": value}
     key = slice_id("pm", "pm.evil.S1", "entry", scope)
     at = NOW.isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -163,7 +163,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Opened:
-    """A page, and whatever it complained of."""
+    """A page, and its errors."""
 
     page: Page
     messages: list[str]
@@ -187,7 +187,7 @@ def opened(
 
 
 def filled(page: Page) -> None:
-    """Wait for what is fetched after the page."""
+    """Wait for the fragments that are fetched after the page."""
     for part in page.locator("[data-fill]").all():
         part.and_(page.locator("[aria-busy=false]")).wait_for(timeout=120_000)
 
@@ -240,7 +240,7 @@ def test_a_question_is_answered_as_the_position_manager_is(world: World, browser
     page.click("form.ask button")
     page.wait_for_url("**/ask?pattern=*")
     filled(page)
-    # Fields that were left empty are not in the link.
+    # Empty fields are not in the link.
     assert page.url.count("scope") == len(o.scope)
     answer = json.loads(world.site.get(page.url.partition("/ask")[2].join(("/api/resolve", "")))[2])
     assert answer["reason"] == "matched"
@@ -327,7 +327,7 @@ def test_hostile_names_do_nothing(world: World, browser: Browser) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.long
-def test_every_page_fits_and_keeps_nobody_out(
+def test_every_page_fits_and_is_accessible(
     width: int, scheme: Any, world: World, browser: Browser
 ) -> None:
     wait(lambda: "Reading" not in world.site.get("/")[2], 120, "overview")
@@ -399,7 +399,7 @@ def test_a_page_stays_readable_while_servers_stop_and_start(world: World, browse
     page.locator("#notice", has_text="Kafka is away").wait_for(timeout=120_000)
     assert page.locator("#answers .big").first.inner_text() == count
     assert "away" in page.locator("#q-alive ~ .big").inner_text()
-    # A page that is opened now is as good; a question says that it cannot be sure.
+    # A page that is opened now shows the same; a question says that the answer is uncertain.
     for path in paths(world)[:5]:
         status, _, text = world.site.get(path)
         assert (status, "last known" in text) == (200, True), path

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.audit.document import Audit
-from app.changes import OverrideChange
-from app.dashboard import charts, heat, metrics, summary, table, words
+from app.dashboard import charts, formatting, heat, metrics, summary, table
 from app.dashboard.attribution import Sized, sized, summed
 from app.dashboard.database import Month
 from app.dashboard.feed import Feed, Reading
@@ -20,6 +19,7 @@ from app.dashboard.polling import poll
 from app.dashboard.server import link, listen, token_for
 from app.errors import UnreachableError, UsageError
 from app.learning.common.event_time import text_from_micros
+from app.override_changes import OverrideChange
 from app.settings import Settings
 from edgeloop.overrides import OverrideDecay
 from tests.explain.making import DAY_US, START_US, override
@@ -184,4 +184,4 @@ def test_charts_say_what_they_show_and_escape_it() -> None:
     assert "<b>" not in drawn
     assert "&lt;b&gt;" in drawn
     assert drawn.count('role="img" aria-label="') == drawn.count("<svg") == 2
-    assert words.prose("a `<x>` b") == "a <code>&lt;x&gt;</code> b"
+    assert formatting.prose("a `<x>` b") == "a <code>&lt;x&gt;</code> b"

@@ -1,5 +1,5 @@
-"""What pages say when there is nothing yet: servers that are away from the start, an installation
-without a trade; tokens on other addresses; and the command's words."""
+"""Pages without data: servers that are away from the start, an installation without a trade; tokens
+on other addresses; and the command's messages."""
 
 from __future__ import annotations
 

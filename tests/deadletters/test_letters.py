@@ -1,4 +1,4 @@
-"""Letters as they are read, whoever wrote them, and the filters."""
+"""Reading letters, whichever program wrote them, and the filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The value of a dead letter, with the culprit marked: of whatever the door refuses."""
+"""The value of a dead letter with the invalid part marked, for everything that input validation
+refuses."""
 
 from __future__ import annotations
 

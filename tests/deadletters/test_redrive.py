@@ -1,5 +1,4 @@
-"""Which letters are sent again, where there is no record since the oldest of them, and where there
-is."""
+"""Which letters are resent, with and without records since the oldest of them."""
 
 from __future__ import annotations
 
@@ -50,8 +49,8 @@ async def test_each_source_is_sent_once(stack_settings: Settings) -> None:
     await topics.create(settings)
     producer = Producer(settings)
     try:
-        # The first and the third are one close: a crash has written its letter twice.  The fourth
-        # was cut, and its whole is not there.
+        # The first and the third are one close, whose letter a crash has written twice.  The fourth
+        # was cut, and its whole value no longer exists.
         gone = {"value.length": 10, "value.sha256": "00"}
         await producer.send(
             [

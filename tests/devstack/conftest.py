@@ -1,4 +1,4 @@
-"""What the tests of the dev stack share: waiting on a condition, and scripts in processes that can
+"""Shared by the tests of the dev stack: waiting for a condition, and scripts in processes that can
 be killed."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def wait_for() -> Callable[..., None]:
 
 @pytest.fixture
 def script() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Run Python source in a separate process; kill what still runs when the test ends."""
+    """Run Python source in separate processes, which are killed at the end of the test."""
     processes: list[subprocess.Popen[str]] = []
 
     def run(source: str, *arguments: object, **options: object) -> subprocess.Popen[str]:

@@ -1,5 +1,4 @@
-"""The cache of Kafka's jars: nothing is used that the lock does not name, and nothing is fetched
-twice."""
+"""The cache of Kafka's jars: only jars in the lock file are used, and none is downloaded twice."""
 
 from __future__ import annotations
 
@@ -102,7 +101,7 @@ def test_needs_neither_network_nor_jgo_once_cached(
     [b"tampered", b"", CONTENTS["/org/example/one/1.0/one-1.0.jar"][:1000]],
     ids=["other", "empty", "half"],
 )
-def test_an_altered_jar_is_removed_and_fetched_anew(
+def test_an_altered_jar_is_removed_and_downloaded_again(
     tmp_path: Path, repository: Repository, altered: bytes
 ) -> None:
     path = jars.ensure_jars(tmp_path, lambda _: None, locked())[0]
@@ -186,7 +185,7 @@ def test_the_lock_is_of_one_kafka_release_and_of_what_the_specification_asks_for
     for coordinate in tomllib.loads(jars.SPEC_PATH.read_text())["dependencies"]["coordinates"]:
         name, _, version = coordinate.rstrip("!").rpartition(":")
         assert versions[name] == version
-    # A log binding's parent once put clients of another release beside the broker.
+    # The parent of a log binding once added clients of another release.
     assert {
         version for name, version in versions.items() if name.startswith("org.apache.kafka:")
     } == {"4.3.1"}

@@ -1,4 +1,4 @@
-"""Starting, recognising and stopping servers, whatever is killed meanwhile."""
+"""Starting, recognising and stopping servers, with processes killed at any time."""
 
 from __future__ import annotations
 

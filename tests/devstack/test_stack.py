@@ -1,4 +1,4 @@
-"""The dev stack's real Kafka and PostgreSQL: started, killed and started again."""
+"""The dev stack's real Kafka and PostgreSQL are started, killed and started again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if "stay" in sys.argv:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
-    """A folder for a stack, which is down and gone after the test."""
+    """A folder for a stack, which is stopped and deleted after the test."""
     folder = tmp_path / "stack"
     yield folder
     devstack.down(folder)
@@ -104,7 +104,7 @@ def test_up_again_and_down_and_up_with_the_same_addresses_and_data(directory: Pa
     first = devstack.up(directory, report=reports.append)
     assert {"Apache Kafka is ready", "PostgreSQL is ready"} <= set(reports)
     assert devstack.status(directory).info == first
-    # The topic that shows that it is ready is not left behind.
+    # The topic of the readiness probe is deleted.
     assert _topics(first) == set()
     asyncio.run(_keep_something(first))
     assert devstack.up(directory) == first
@@ -119,7 +119,7 @@ def test_up_again_and_down_and_up_with_the_same_addresses_and_data(directory: Pa
     second = devstack.up(directory)
     assert (second.broker, second.database_url) == (first.broker, first.database_url)
     asyncio.run(_find_it(second))
-    # The broker's log is kept, also what it wrote as it stopped.
+    # The broker's log is kept, including the lines from its stop.
     log = (directory / "kafka" / "logs" / "server.log").read_text()
     assert log.count("[KafkaRaftServer nodeId=1] Kafka Server started") == 2
     assert "shutdown completed" in log
@@ -128,8 +128,8 @@ def test_up_again_and_down_and_up_with_the_same_addresses_and_data(directory: Pa
 def test_a_killed_up_is_taken_over_by_the_next(
     directory: Path, script: Script, wait_for: Callable[..., None]
 ) -> None:
-    """The sort of moment differs: data half made, server recorded and just started; the folder goes
-    from one to the next."""
+    """The moments differ: data half created, server recorded, server just started; all use the same
+    folder in turn."""
     for moment in (
         "postgres/data.new",
         "kafka/data.new",
@@ -247,7 +247,7 @@ def test_only_the_stacks_folder_and_the_cache_are_written_and_no_network_is_used
         "HOME": str(home),
         "TMPDIR": str(temporary),
         "EDGELOOP_CACHE_DIR": str(cache_directory()),
-        # These would lead the servers astray if they saw them.
+        # These would mislead the servers if they saw them.
         "PGDATA": str(home),
         "PGPORT": "1",
         "JAVA_TOOL_OPTIONS": "-Xmx1m",
@@ -377,8 +377,8 @@ def test_a_server_of_someone_else_on_our_data_is_not_doubled(directory: Path) ->
 def test_root_in_a_folder_that_others_cannot_enter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in a clone below /root: neither the programs nor the data can be reached by the user as
-    which the server runs."""
+    """As in a clone below /root: the user that the server runs as can reach neither the programs
+    nor the data."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     wheel = postgres.programs().parents[1]
@@ -428,7 +428,7 @@ def test_commands(directory: Path) -> None:
         **addresses,
     }
     assert "Would stop the stack and delete" in run("reset", "--dry-run")[0]
-    run("reset", code=1)  # asked, and nobody says yes
+    run("reset", code=1)  # it asks, and there is no yes
     assert devstack.status(directory).is_up
     run("down")
     assert not devstack.status(directory).is_up

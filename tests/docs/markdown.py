@@ -1,4 +1,4 @@
-"""What the tests read out of the documentation: fenced blocks with their markers, tables, links and
+"""Parse the documentation for the tests: fenced blocks with their markers, tables, links and
 headings.
 
 May touch: the documentation (read only).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ _ELSEWHERE = re.compile(r"<!-- run elsewhere: (.+) -->")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block.  `elsewhere` is the marker's reason where the tests here do not run it."""
+    """A fenced block.  `elsewhere` is the marker's reason if the tests here do not run it."""
 
     document: Path
     line: int
@@ -60,19 +61,26 @@ def prose(document: Path) -> str:
 
 
 def table(document: Path, *header: str) -> list[list[str]]:
-    """The rows below the table header `header`, as lists of cells without the white space around
-    them."""
+    """The rows of the only table with the header `header`, as lists of cells without the white
+    space around them."""
+    found = tables(document, *header)
+    assert len(found) == 1, f"{document.name} has {len(found)} tables with the header {header}"
+    return found[0]
+
+
+def tables(document: Path, *header: str) -> list[list[list[str]]]:
+    """As `table`, for each table with the header `header`."""
     lines = document.read_text().splitlines()
     wanted = list(header)
-    starts = [i for i, line in enumerate(lines) if line.startswith("|") and _cells(line) == wanted]
-    assert len(starts) == 1, f"{document.name} has {len(starts)} tables with the header {wanted}"
-    rows = []
-    for line in lines[starts[0] + 2 :]:
-        if not line.startswith("|"):
-            break
-        rows.append(_cells(line))
-    assert all(len(row) == len(wanted) for row in rows), rows
-    return rows
+    found = []
+    for i, line in enumerate(lines):
+        if line.startswith("|") and _cells(line) == wanted:
+            rows = [
+                _cells(row) for row in takewhile(lambda row: row.startswith("|"), lines[i + 2 :])
+            ]
+            assert all(len(row) == len(wanted) for row in rows), rows
+            found.append(rows)
+    return found
 
 
 def _cells(line: str) -> list[str]:
@@ -82,12 +90,12 @@ def _cells(line: str) -> list[str]:
 
 
 def names(cell: str) -> list[str]:
-    """What stands in backticks in `cell`."""
+    """The texts in backticks in `cell`."""
     return re.findall(r"`([^`]*)`", cell)
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors that a renderer makes of the headings."""
+    """The anchors that a renderer derives from the headings."""
     headings = re.findall(r"^#+ (.+)$", prose(document), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -39,7 +39,7 @@ LIMIT_S = 420
 
 
 def script(document: Path, folder: Path) -> str:
-    """The blocks of `document` as one bash script; Python becomes a file of its own, each block is
+    """The blocks of `document` as one bash script; Python blocks become files, and each block is
     announced."""
     parts = ["set -euo pipefail"]
     for block in blocks(document):
@@ -55,8 +55,8 @@ def script(document: Path, folder: Path) -> str:
 
 
 def run(document: Path, settings: Settings, folder: Path) -> str:
-    """Run the script of `document` in a session of its own; returns its output.  Nothing of it is
-    left running."""
+    """Run the script of `document` in a session of its own; returns its output.  It leaves no
+    process running."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("EDGELOOP_")
     }
@@ -68,7 +68,7 @@ def run(document: Path, settings: Settings, folder: Path) -> str:
         "EDGELOOP_TOPIC_PREFIX": settings.topic_prefix,
         "EDGELOOP_CONSUMER_GROUP": settings.consumer_group,
         "EDGELOOP_PARTITIONS": str(settings.partitions),
-        # For a worker that a script started, whose tests were killed.
+        # For a worker that a script started, if the tests are killed.
         "EDGELOOP_BROKER_AWAY_S": "120",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
@@ -161,7 +161,7 @@ def test_the_guide_shows_the_example() -> None:
 @pytest.mark.long
 def test_workers_are_managed_as_documented(stack_settings: Settings, tmp_path: Path) -> None:
     text = run(OPERATIONS, stack_settings, tmp_path)
-    # The first `status` does not wait: it may find the workers at work.
+    # The first `status` does not wait, so the workers may still be busy.
     assert text.count("\nidle") + text.count("\nnot idle") == 6, text
     assert text.count("\nidle") >= 5, text
     assert "worker.stop_hung" not in text, text
@@ -180,8 +180,8 @@ def test_a_spreadsheet_goes_in(stack_settings: Settings, tmp_path: Path) -> None
 @pytest.mark.timeout(300)
 @pytest.mark.long
 def test_a_new_users_trade_log_is_audited(tmp_path: Path) -> None:
-    """The README's way from a spreadsheet to a page, in a folder of its own; with fewer cuts and
-    placebos, for time."""
+    """The README's steps from a spreadsheet to a page, in a folder of their own, with fewer cuts
+    and placebos to save time."""
     (block,) = [b for b in blocks(README) if b.elsewhere is not None and "audit.html" in b.text]
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("EDGELOOP_")

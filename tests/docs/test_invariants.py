@@ -29,10 +29,12 @@ def cited() -> dict[str, set[str]]:
 
 
 def listed() -> dict[str, set[str]]:
-    rows = re.findall(
-        r"^\| (I\d+) \| [^|]+ \| ([^|]+) \|$", (ROOT / "docs" / "guarantees.md").read_text(), re.M
+    items = re.findall(
+        r"^\* \*\*(I\d+)\*\*: .+\n(?:  \w.+\n)*((?:  \* `[^`]+`\n)+)",
+        (ROOT / "docs" / "guarantees.md").read_text(),
+        re.M,
     )
-    return {invariant: set(re.findall(r"`([^`]+)`", names)) for invariant, names in rows}
+    return {invariant: set(re.findall(r"`([^`]+)`", names)) for invariant, names in items}
 
 
 def test_each_invariant_is_listed_with_the_tests_that_cite_it() -> None:

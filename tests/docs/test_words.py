@@ -1,5 +1,5 @@
-"""What the documentation says is what the code has: settings, topics, tables, reasons, metrics,
-exit codes, files and tests."""
+"""The documentation matches the code: settings, topics, tables, reasons, metrics, exit codes, files
+and tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,18 @@ from app.settings import OTHER_VARIABLES, PREFIX, Settings
 from app.storage.migrate import migrations
 from edgeloop.resolution import MAX_MULTIPLIER, MIN_MULTIPLIER, Resolution
 from edgeloop.scope import DEFAULT_DIMENSIONS
-from tests.docs.markdown import DOCUMENTS, ROOT, Block, anchors, blocks, links, names, prose, table
+from tests.docs.markdown import (
+    DOCUMENTS,
+    ROOT,
+    Block,
+    anchors,
+    blocks,
+    links,
+    names,
+    prose,
+    table,
+    tables,
+)
 
 app.commands.load()
 
@@ -62,7 +73,7 @@ def test_the_settings_are_all_in_the_readme_with_their_defaults() -> None:
 
 
 def test_the_last_settings_are_those_of_one_worker() -> None:
-    """The README says that everything but the last seven has to be the same everywhere."""
+    """The README says that all settings but the last seven must be the same everywhere."""
     assert "everything but the last seven" in " ".join(prose(README).split())
     last = [names(row[0])[0] for row in table(README, "name", "default", "meaning")][-7:]
     assert sorted(last) == [
@@ -129,7 +140,7 @@ def test_the_reasons_of_resolve_are_the_functions() -> None:
 
 
 def test_the_metrics_are_those_that_are_served() -> None:
-    """In a process of its own, so that no test's metrics are among them."""
+    """In a process of its own, so that metrics of other tests are not included."""
     program = (
         "from app import metrics; import prometheus_client as p;"
         " print(p.generate_latest().decode())"
@@ -156,11 +167,8 @@ def test_the_exit_codes_are_the_errors() -> None:
 
 
 def test_every_guarantee_names_a_test_that_exists() -> None:
-    rows = [
-        row
-        for row in table(GUARANTEES, "claim", "run it: `.venv/bin/python -m pytest …`")
-        if not row[0].startswith("**")
-    ]
+    sections = tables(GUARANTEES, "claim", "run it: `.venv/bin/python -m pytest …`")
+    rows = [row for section in sections for row in section]
     assert len(rows) > 30
     for claim, cell in rows:
         (name,) = names(cell)
@@ -248,7 +256,7 @@ def test_commands_in_sentences_exist_with_their_options(document: Path) -> None:
 
 
 def _command_exists(words: list[str]) -> None:
-    """The command there is, with these options; or a group, named as a whole."""
+    """Check that the command exists, with these options; it may be a group as a whole."""
     found: click.Command = cli
     while isinstance(found, click.Group) and words:
         assert words[0] in found.commands, words
@@ -295,8 +303,8 @@ def _resolve(dotted: str) -> object:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
 def test_nothing_of_the_writers_machine(document: Path) -> None:
-    """No absolute path but /tmp, no address but loopback's, no name of a package registry's host or
-    of a user's folder."""
+    """No absolute path except /tmp, no address except loopback, no host name of a package registry,
+    and no user's folder."""
     text = document.read_text()
     assert not re.findall(r"(?<![\w.:/])/(?:home|root|work|usr|opt|etc|var|Users)\b\S*", text)
     assert set(re.findall(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b", text)) <= {"127.0.0.1"}
@@ -345,7 +353,7 @@ ELSEWHERE = {
         "needs Docker; tests/compose compares the file with the code"
     ),
     "faust -A app topics accept --dry-run": (
-        "tests/pipeline/test_another_log.py::test_facts_made_anew_under_a_running_worker"
+        "tests/pipeline/test_another_log.py::test_facts_created_again_under_a_running_worker"
     ),
     "systemctl enable --now edgeloop-worker@1 edgeloop-worker@2": (
         "needs root and systemd; tests/compose compares the file with the code"
@@ -365,8 +373,8 @@ ELSEWHERE = {
         "tests/replay/test_replay.py::test_the_documented_steps"
     ),
 }
-"""First words of the blocks that are not run here, with the reason they give.  Adding one is a
-decision."""
+"""The first words of the blocks that are not run here, with the reason that they give.  Adding one
+needs a decision."""
 
 
 def test_the_blocks_that_are_not_run_are_known() -> None:

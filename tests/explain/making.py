@@ -1,5 +1,4 @@
-"""What is known of a module, as an explanation takes it: learned from a planted log, or written by
-hand."""
+"""The input of an explanation about a module: learned from a planted log, or written by hand."""
 
 from __future__ import annotations
 
@@ -8,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from app.changes import OverrideChange
 from app.closes import explode
 from app.explain import Known
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text, text_from_micros
 from app.learning.integrated.history import history_records
+from app.override_changes import OverrideChange
 from app.settings import Settings
 from edgeloop.overrides import Evidence, Override, OverrideDecay
 from schemas.times import DAY_US
@@ -26,8 +25,8 @@ START_US = 20_000 * DAY_US
 def learned(
     trades: Iterable[Trade], settings: Settings, pattern_key: str, category: str = "entry"
 ) -> Known:
-    """All that workers would have published of the one module of `trades`, and the facts of one of
-    its groups; published at its `as_of`."""
+    """Everything that workers would have published about the only module of `trades`, and the facts
+    of one of its groups; published at its `as_of`."""
     sent = closes(trades)
     (engine,) = engines(sent, settings)
     facts = [

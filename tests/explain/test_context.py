@@ -1,5 +1,5 @@
-"""Why a context resolves to what it does: each way in which there can be nothing, and the numbers
-when there is something."""
+"""Why a context resolves to what it does: every reason for finding nothing, and the numbers
+otherwise."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.changes import OverrideChange
 from app.explain import ContextDocument, Known, explain_context
 from app.learning.common.event_time import text_from_micros
+from app.override_changes import OverrideChange
 from app.settings import Settings
 from edgeloop.overrides import OverrideDecay
 from edgeloop.resolution import resolve
@@ -116,7 +116,7 @@ def test_too_few_trades_and_a_value_that_was_never_seen() -> None:
         {"x": "1", "y": "7"},
     )
     assert (
-        "Of the 8 trades in the group's window 0 are of this context; a slice is judged from 3 on."
+        "Of the 8 trades in the group's window, 0 match this context; a slice needs 3 to be judged."
         in d.because
     )
     assert "No trade of the group has y=7." in d.because

@@ -1,5 +1,5 @@
-"""Effect attribution: which trades an override touched, what it had promised for them, what they
-earned, and what its sizing added."""
+"""Effect attribution: which trades an override sized, what it predicted for them, what they earned,
+and what its sizing added."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from app.changes import OverrideChange
 from app.explain.effect import attribution, mean_interval
+from app.override_changes import OverrideChange
 from edgeloop.overrides import OverrideDecay
 from schemas.events import Sizing
 from schemas.facts import PatternTradeEvent
@@ -88,7 +88,7 @@ def test_each_trade_has_the_change_that_was_in_force_at_its_action() -> None:
     facts = [touched("t1", 3, 1.0, "a"), touched("t2", 7, -2.0, "a"), touched("t3", 11, 4.0, "a")]
     found = attribution(by_hand(changes, facts), "a")
     assert found is not None
-    # Of the third the retirement had not come through: its last content counts.
+    # The reader of the third had not received the retirement yet: its last content counts.
     assert found.added == pytest.approx(0.5 * 1.0 - 0.2 * -2.0 - 0.2 * 4.0)
     assert found.promised == pytest.approx((0.5 - 0.2 - 0.2) / 3)
     assert found.n_assumed == 0
@@ -159,7 +159,7 @@ def test_other_outcomes_are_in_their_own_units() -> None:
 
 
 def test_trades_of_one_day_are_one_piece_of_evidence() -> None:
-    """Four equal days of two equal trades count as four trades; one day shows nothing."""
+    """Four equal days of two equal trades count as four trades; a single day gives no interval."""
     days, twice = [0, 1, 2, 3], [0, 0, 1, 1, 2, 2, 3, 3]
     assert mean_interval([1.0, 1.0, 2.0, 2.0, 4.0, 4.0, 5.0, 5.0], twice) == pytest.approx(
         mean_interval([1.0, 2.0, 4.0, 5.0], days)

@@ -1,5 +1,5 @@
-"""The document of an override: of worlds whose truth is planted, it tells the numbers that the core
-worked with."""
+"""The document of an override: in worlds with planted truth, it shows the numbers that the core
+used."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from random import Random
 import msgspec
 import pytest
 
-from app.changes import OverrideChange
 from app.errors import BadDataError
 from app.explain import OverrideDocument, explain_override
 from app.explain.sections import sections
 from app.learning.common.event_time import micros_from_text
+from app.override_changes import OverrideChange
 from app.settings import Settings
 from tests.explain.making import DAY_US, learned, override_of
 from tests.pipeline import planted
 
 SETTINGS = Settings(n_min=15, max_dims=1)
 ALONE = replace(SETTINGS, half_life=True, shared_effects=False)
-"""What is chosen alone, with its half-life in full."""
+"""Chosen effects only, with full half-lives."""
 
 
 def document(
@@ -42,8 +42,8 @@ def test_an_edge_that_fades() -> None:
     assert d.in_force
     assert (d.evidence.n, d.evidence.n_now) == (200, 200)
     assert d.notes == ()
-    # What the trades made beyond their group's level is the very effect that was estimated, to the
-    # digits that are published.
+    # What the trades made beyond their group's level is exactly the estimated effect, to the
+    # published digits.
     verdict = known.verdicts[d.override_id]
     assert d.evidence.beyond == pytest.approx(verdict.edge_raw, abs=2e-6)
     assert d.evidence.uplift == pytest.approx(d.evidence.mean - d.evidence.segments[0].baseline)
@@ -118,8 +118,8 @@ def test_members_of_a_factor_and_children_that_were_considered() -> None:
 
 
 def test_the_days_of_a_whole_group_are_told_relative_to_its_baseline() -> None:
-    """Every trade of `edge.S1` earns 1 more than those of another pattern, four times as many,
-    which earn 2."""
+    """Every trade of `edge.S1` earns 1 more than the trades of another pattern, which are four
+    times as many and earn 2."""
     r = Random(4)
     trades = [
         planted.Trade(f"o{i}", "pm", i / 20, r.gauss(2.0, 0.5), planted.entry("other.S1", {}))
@@ -142,8 +142,7 @@ def test_the_days_of_a_whole_group_are_told_relative_to_its_baseline() -> None:
 
 
 def test_a_whole_group_that_fades_is_held_against_what_it_made_over_the_window() -> None:
-    """What is left of its edge lacks the level that the trades of the window are measured
-    from."""
+    """The rest of its edge does not include the level of the window's trades."""
     r = Random(5)
     trades = [
         planted.Trade(f"o{i}", "pm", i / 20, r.gauss(0.0, 0.4), planted.entry("other.S1", {}))

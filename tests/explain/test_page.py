@@ -1,4 +1,4 @@
-"""Text and HTML say the same, and nothing from outside is taken for markup."""
+"""Text and HTML have the same content, and no value is interpreted as markup."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import xml.etree.ElementTree as ElementTree
 
 from rich.console import Console
 
-from app.changes import OverrideChange
 from app.explain import explain_context, explain_override, html
 from app.explain.sections import sections
 from app.explain.text import show
 from app.learning.common.event_time import micros_from_text
+from app.override_changes import OverrideChange
 from app.settings import Settings
 from tests.audit.making import fact
 from tests.explain.making import START_US, by_hand, learned, override, override_of

@@ -1,4 +1,5 @@
-"""Files: CSV and Parquet hold the same, appear whole or not at all, and replace nothing unasked."""
+"""Files: CSV and Parquet have the same content, appear whole or not at all, and replace nothing
+without --force."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`python -m tests.fuzz`: the properties of the door, of the book's reader and of the importers,
-with random and mutated input for as long as it is let.
+"""`python -m tests.fuzz`: the properties of input validation, of the book's reader and of the
+importers, with random and mutated input for a given time.
 
-May touch: `build/fuzz`, and hypothesis' folder of examples, where it keeps input that fails.
+May touch: `build/fuzz`, and the examples folder of hypothesis, in which it keeps input that fails.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ EXAMPLES = """examples:
   python -m tests.fuzz --minutes 60 --part importers
   python -m tests.fuzz --repeat build/fuzz/test_any_bytes-1.bin
 
-Exits with 0 if no input was found that breaks a property, with 1 if one was: then the input is
-kept in build/fuzz, and the test of that name fails with the smallest such input when it is run."""
+Exits with 0 if no input breaks a property, with 1 if one does: then the input is kept in
+build/fuzz, and the test of that name fails with the smallest such input."""
 TURN_S = 2.0
 MOST_BYTES = 4_096
 MOST_KEPT = 2_000
 SLOW_S = 20.0
-"""Input that takes longer is a finding, too: somebody waits for it."""
+"""Seconds after which input is a finding, too, since somebody waits for it."""
 
 
 @dataclass
 class Target:
-    """A property, and input that it has accepted, from which more is made."""
+    """A property, and accepted input, from which more is derived."""
 
     part: str
     test: Any
@@ -77,7 +77,7 @@ class Target:
         return str(self.test.__name__)
 
     def once(self, data: bytes) -> None:
-        """Try one input; what it raises is the finding."""
+        """Try one input; an exception is a finding."""
         began = time.monotonic()
         made = self.test.hypothesis.fuzz_one_input(data)
         took = time.monotonic() - began
@@ -92,7 +92,7 @@ class Target:
 
 
 def made(random: Random, kept: list[bytes]) -> bytes:
-    """Input: new, or a change of one that was accepted."""
+    """New input, or a change of accepted input."""
     if not kept or random.random() < 0.3:
         return random.randbytes(random.choice([64, 512, MOST_BYTES]))
     data = bytearray(random.choice(kept))
@@ -114,7 +114,8 @@ def made(random: Random, kept: list[bytes]) -> bytes:
 def fuzz(
     targets: list[Target], seed: int, seconds: float, out: Path, say: Callable[[str], None]
 ) -> None:
-    """Each in turn, once at least, until the time is up; one that failed is not tried again."""
+    """Try each property in turn, at least once, until the time is up; one that failed is not tried
+    again."""
     random = Random(seed)
     end = time.monotonic() + seconds
     turn_s = min(TURN_S, seconds / len(targets))
@@ -158,7 +159,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    logging.disable(logging.CRITICAL)  # records that are skipped are what this is about
+    logging.disable(logging.CRITICAL)  # skipped records are the purpose
     parts = [options.part] if options.part else list(PARTS)
     targets = [Target(part, test) for part in parts for test in PARTS[part]]
     if options.repeat is not None:

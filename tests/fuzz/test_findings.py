@@ -1,4 +1,4 @@
-"""A property that does not hold is found and reported, and its input kept."""
+"""A violated property is found and reported, and its input is kept."""
 
 from __future__ import annotations
 

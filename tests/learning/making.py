@@ -1,4 +1,4 @@
-"""Trades to learn from, and strategies that make them."""
+"""Trades to learn from, and strategies that generate them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def trade(
     home: bool = True,
     segment: tuple[str | None, str | None] = ("micro", "1h"),
 ) -> Trade:
-    """A trade whose SHA-256 is that of its content, as the wire's would be."""
+    """A trade whose SHA-256 depends on its content, as that of a real close."""
     rows: tuple[Scope, ...] = tuple({tuple(sorted(s.items())): s for s in scopes or ({},)}.values())
     sha = hashlib.sha256(
         repr(
@@ -50,8 +50,8 @@ SCOPES = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("xyz"), max_si
 
 @st.composite
 def trades(draw: st.DrawFn, max_ids: int = 12, max_exit: int = 40) -> Trade:
-    """A record of one of few trades, exits on a coarse grid so that ties, revisions and evictions
-    abound."""
+    """A record of one of a few trades, with exits on a coarse grid, so that ties, revisions and
+    evictions are frequent."""
     return trade(
         f"t{draw(st.integers(0, max_ids))}",
         draw(st.integers(0, max_exit)) * 1_800_000_000,
@@ -82,8 +82,8 @@ def market(
     """`n` trades with normal noise of sd 1, `edge` on {d0=0} and half of it, of the other sign, on
     {d1=1}; actions differ in d1 alone.
 
-    Each lacks its last dimension now and then, and is made in one of as many states of `btc_macro`
-    as told and in one of the segments.
+    Some lack the last dimension.  Each is in one of the given number of `btc_macro` states, and in
+    one of the segments.
     """
     rng = np.random.default_rng(seed)
     made = []
@@ -116,7 +116,7 @@ GROUPS = (("pm.a.b", "add"), ("pm.a.b", "trim"), ("pm.c.d", "entry"))
 
 
 def told(records: Any) -> Any:
-    """What records say, save for versions, as plain data."""
+    """Records as plain data, without versions."""
     if isinstance(records, dict):
         return {
             key: told(value)
@@ -129,7 +129,7 @@ def told(records: Any) -> Any:
 
 
 def everything(engine: Engine) -> dict[str, Any]:
-    """All that an engine publishes, to the last digit, save for versions."""
+    """Everything that an engine publishes, to the last digit, without versions."""
     kinds = (
         "lessons",
         "summaries",
@@ -145,7 +145,7 @@ def everything(engine: Engine) -> dict[str, Any]:
 def learned(
     groups: Mapping[tuple[str, str], Iterable[Trade]], module: str = "pm", **settings: Any
 ) -> Engine:
-    """An engine that has learned from these trades alone; slices of 10 trades count."""
+    """An engine that has learned from these trades; slices of 10 trades count."""
     engine = Engine(LearningConfig(**{"n_min": 10, **settings}), module)
     engine.fold(groups)
     engine.learn()

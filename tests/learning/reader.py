@@ -8,7 +8,7 @@ from schemas.lessons import GroupSummary, Lesson
 
 
 class PublishedReader:
-    """Holds the published records, and requires that none is published or retired twice."""
+    """Keeps the published records, and checks that none is published or retired twice."""
 
     def __init__(self) -> None:
         self.lessons: dict[str, Lesson] = {}

@@ -1,5 +1,5 @@
-"""A plain batch computation of what the core has to find, written for clarity and from nothing of
-the core's."""
+"""A plain batch computation of the results that the core must find, written for clarity and
+independent of the core."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ HOUR_US = 3_600_000_000
 
 
 def counting_trades(records: Iterable[Trade], window_us: int, window_trades: int) -> list[Trade]:
-    """Of each trade the record that counts, of these the ones inside the window, oldest first."""
+    """For each trade, the record that counts; of these, the ones inside the window, oldest
+    first."""
     best: dict[str, Trade] = {}
     for record in records:
         if record.trade_id not in best or record.rank > best[record.trade_id].rank:

@@ -1,5 +1,5 @@
-"""What a group says between two refits: near what a refit would say, at a cost that does not grow
-with the window, and never a part of what the next refit says."""
+"""The results of a group between two refits are near those of a refit, their cost does not grow
+with the window, and they never enter the next refit."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def learner(**config: Any) -> IntegratedLearner:
     st.sampled_from([40, 10_000]),
     st.booleans(),
 )
-def test_a_refit_says_the_same_whatever_was_said_before_it(
+def test_a_refit_does_not_depend_on_earlier_results(
     seed: int, n: int, edge: float, window_days: int, window_trades: int, restart: bool
 ) -> None:
-    """Any mix of provisional results and refits, of those that are under way while trades come, of
-    corrections, repetitions, evictions and restarts: readers end with what a new learner says of
-    the same trades."""
+    """With any mix of provisional results, refits (also while trades arrive), corrections,
+    repetitions, evictions and restarts, readers end with the results of a new learner on the same
+    trades."""
     rng = random.Random(seed)
     config = {"window_us": window_days * DAY_US, "window_trades": window_trades}
     records = market(seed, n, edge=edge, n_actions=2, segments=(("micro", "1h"), (None, "1h")))
@@ -82,7 +82,7 @@ def test_a_refit_says_the_same_whatever_was_said_before_it(
         work.run()
         reader.read(steps.finish(work, version))
     elif work is not None:
-        steps = learner(**config)  # as its owner would: anew from the log
+        steps = learner(**config)  # as its owner would: again from the log
         steps.adopt(reader.published())
     if restart:
         steps = learner(**config)
@@ -97,7 +97,7 @@ def test_a_refit_says_the_same_whatever_was_said_before_it(
 
 
 def group(n: int, more: int, **config: Any) -> tuple[IntegratedLearner, Reader, list[Trade]]:
-    """A group that was refitted with `n` trades, its reader, and trades that come after."""
+    """A group that was refitted with `n` trades, its reader, and later trades."""
     made = market(5, n + more, edge=1.0, n_dims=4, per_day=n / 60)
     one, reader = learner(**config), Reader()
     one.fold(made[:n])
@@ -117,7 +117,7 @@ def path_of(reader: Reader) -> Path:
 
 
 @pytest.mark.parametrize("window_trades", [1_000, 10_000], ids=["trades leave", "none leaves"])
-def test_what_is_said_between_is_near_what_a_refit_says(window_trades: int) -> None:
+def test_provisional_results_are_near_those_of_a_refit(window_trades: int) -> None:
     one, reader, more = group(1_000, 20, window_trades=window_trades)
     assert len(chosen(reader)) >= 2
     for version, close in enumerate(more, 2):
@@ -197,8 +197,8 @@ def test_a_refit_is_due_when_much_has_moved() -> None:
 
 
 def test_a_refit_is_due_when_a_slice_comes_near_the_bar() -> None:
-    """Ten trades of one slice that was never chosen, with an edge: fewer than what is due for their
-    number."""
+    """Ten trades of a slice that was never chosen, with an edge: fewer than the number that makes a
+    refit due."""
     one, reader, _ = group(1_000, 0)
     outside = [
         x
@@ -245,7 +245,7 @@ def test_a_learner_that_is_only_refitted_keeps_no_account() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([3, 20]), st.booleans())
 def test_the_moves_of_a_window_add_up(seed: int, window_trades: int, often: bool) -> None:
-    """What came less what went is what is inside, whenever it is asked for."""
+    """The sums of added minus removed trades equal those of the window at any time."""
     rng = random.Random(seed)
     window = GroupWindow(10 * DAY_US, window_trades)
     window.follow()
@@ -264,7 +264,7 @@ def test_the_moves_of_a_window_add_up(seed: int, window_trades: int, often: bool
         if often or rng.random() < 0.2:
             moves = window.moves()
             if moves is None:
-                return  # places were given away: a refit is due, which follows anew
+                return  # places were reassigned: a refit is due, which starts again
             for sign, part in zip((1, -1), moves, strict=True):
                 for key in zip(part.exit_us.tolist(), part.outcome.tolist(), strict=True):
                     balance[key] = balance.get(key, 0) + sign
@@ -279,7 +279,7 @@ def test_the_moves_of_a_window_add_up(seed: int, window_trades: int, often: bool
 
 
 def fastest(runs: int, work: Callable[[], object]) -> float:
-    """Seconds of this thread's processor time; of several runs the least disturbed one."""
+    """Seconds of this thread's CPU time: the least disturbed of several runs."""
     took = []
     for _ in range(runs):
         began = time.thread_time()
@@ -288,10 +288,11 @@ def fastest(runs: int, work: Callable[[], object]) -> float:
     return min(took)
 
 
-def test_one_more_trade_does_not_cost_what_is_there() -> None:
-    """Ten times the window: not three times the cost, and a small part of a refit.
+def test_the_cost_of_one_more_trade_does_not_grow_with_the_window() -> None:
+    """With ten times the window, the cost is less than three times as high, and a small part of a
+    refit's.
 
-    The targets, 1 % and less, are those of `benchmarks.speed`; here is room for a busy machine.
+    `benchmarks.speed` has the targets of 1 % and less; here there is tolerance for a busy machine.
     """
     costs, refits = [], []
     for n in (1_000, 10_000):

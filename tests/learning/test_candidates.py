@@ -1,5 +1,4 @@
-"""The slices that a search looks at are those that are there, each set of trades once, under its
-most general name."""
+"""A search examines all existing slices, each set of trades once, under its most general name."""
 
 from __future__ import annotations
 
@@ -50,7 +49,7 @@ def named(window: GroupWindow, found: Candidates) -> list[tuple[Scope, list[str]
 def test_every_slice_is_a_candidate_an_alias_or_the_whole(
     records: list[Trade], n_min: int, max_dims: int
 ) -> None:
-    """I1, I5, I6: against a plain enumeration."""
+    """I1, I5, I6: compared with a plain enumeration."""
     window, found = found_in(records, n_min, max_dims)
     counting = reference.counting_trades(records, 10**15, 10_000)
     expected = {
@@ -107,7 +106,7 @@ def test_candidates_do_not_depend_on_the_order_of_arrival(
 
 
 def test_trades_of_many_actions_and_values_without_number() -> None:
-    """More actions than a machine word has bits, and a dimension of which no value is frequent."""
+    """More actions than a machine word has bits, and a dimension without a frequent value."""
     records = [
         trade(
             f"t{i:04d}",
@@ -129,7 +128,7 @@ def test_trades_of_many_actions_and_values_without_number() -> None:
 def test_a_search_that_would_not_fit_leaves_out_its_deepest_slices(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever the order of trades and dimensions, the same ones, and all of a depth or none."""
+    """The same candidates for any order of trades and dimensions, and all of a depth or none."""
     rng = np.random.default_rng(5)
     rows = rng.integers(0, 3, (200, 6)).tolist()
     trades = [

@@ -1,4 +1,4 @@
-"""The classic formulas, to all digits that the specification prints."""
+"""The classic formulas, to all digits in the specification."""
 
 from __future__ import annotations
 

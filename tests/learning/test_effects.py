@@ -1,5 +1,5 @@
-"""The search of effects: its parts against what they approximate, and what it finds in worlds that
-are known."""
+"""The search of effects: its parts compared with the quantities that they approximate, and its
+results in known worlds."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_clipping_moves_and_scales_with_the_outcomes(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=40), st.integers(0, 1000))
 def test_pairs_by_lag_are_all_pairs(hours: list[int], seed: int) -> None:
-    """Each pair that is near enough counts once, in the lag of its distance."""
+    """Each pair that is close enough counts once, in the lag of its distance."""
     at = np.sort(np.array(hours, np.float64))
     n = len(at)
     pairs = LagPairs(at)
@@ -138,7 +138,8 @@ def test_tails_of_skewed_sums(z: float) -> None:
 
 @given(st.floats(-6, 6), st.integers(20, 400), st.floats(0.05, 0.9))
 def test_normal_residuals_keep_their_z(z: float, n: int, share: float) -> None:
-    """Where they are many; far out a little more, as the distribution ends with them."""
+    """Close to normal tails for many observations; a little more far out, where the distribution
+    ends."""
     t = round(n / share)
     residuals = norm.ppf((np.arange(2000) + 0.5) / 2000)
     arguments = (np.array([n * (1 - n / t)]), np.array([float(n)]), t, residuals)
@@ -161,8 +162,8 @@ def test_students_z_has_the_same_p(z: float, dof: float) -> None:
 
 @pytest.mark.parametrize("effect", [1.5, -1.5])
 def test_planted_effects_are_found_and_hardly_anything_else(effect: float) -> None:
-    """Two effects that overlap, one of each sign: both, in full; and in twenty worlds no more than
-    three that are not there."""
+    """Two overlapping effects of opposite signs: both are found in full, and in twenty worlds at
+    most three false ones."""
     others = 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -223,8 +224,7 @@ def test_what_a_path_is(seed: int, t: int, dims: int, effect: float, ties: bool)
     st.booleans(),
 )
 def test_units_do_not_matter(seed: int, scale: float, shift: float, mirrored: bool) -> None:
-    """The same slices with the same statistics, whatever the outcome is measured in and from, and
-    whichever way up."""
+    """The same slices with the same statistics for any unit, origin and sign of the outcome."""
     rng = np.random.default_rng(seed)
     members = thirds(rng, 300, 3)
     outcome = rng.normal(size=300) + 1.2 * members[1]
@@ -239,8 +239,8 @@ def test_units_do_not_matter(seed: int, scale: float, shift: float, mirrored: bo
 
 
 def test_more_general_names_win_ties() -> None:
-    """Of slices with nearly the same trades the one with fewer dimensions is chosen, the refinement
-    is not chosen beside it."""
+    """Of slices with nearly the same trades, the one with fewer dimensions is chosen, and the
+    refinement is not chosen beside it."""
     rng = np.random.default_rng(1)
     parent = rng.integers(0, 3, 500) == 0
     members = np.array([parent & (rng.random(500) > 0.03), parent])
@@ -250,8 +250,7 @@ def test_more_general_names_win_ties() -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_of_a_slice_and_the_rest_the_smaller_is_chosen(seed: int) -> None:
-    """Whichever of the two is noisier: what is known of their variances does not decide whose edge
-    it is."""
+    """Whichever of the two is noisier: their variances do not decide which of them has the edge."""
     rng = np.random.default_rng(seed)
     inside = rng.random(500) < 0.3
     noise = rng.normal(size=500) * np.where(inside, 0.3 if seed % 2 else 2.0, 1.0)
@@ -262,8 +261,8 @@ def test_of_a_slice_and_the_rest_the_smaller_is_chosen(seed: int) -> None:
 
 
 def test_a_second_effect_does_not_undo_the_first() -> None:
-    """Of three values one has an edge, and a second one by chance: the first stays chosen, it is
-    not told as what the other two lack."""
+    """Of three values one has an edge, and a second one by chance: the first stays chosen, instead
+    of the absence of the other two."""
     lost = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -293,7 +292,7 @@ def test_a_recent_edge_is_seen() -> None:
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.9])
-def test_noise_is_left_alone_even_if_it_wanders(rho: float) -> None:
+def test_noise_is_left_alone_even_if_it_drifts(rho: float) -> None:
     """Outcomes that wander, and slices that last as long: about one world in twenty has a chosen
     slice, not most of them."""
     worlds = 0

@@ -1,5 +1,5 @@
-"""The whole core: what it publishes is a function of the set of trades, to the last bit, however
-they came."""
+"""The whole core: the published records are a function of the set of trades, to the last bit, in
+any order of arrival."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def revised(rng: random.Random, records: list[Trade]) -> list[Trade]:
 
 
 def step_by_step(engine: Engine, log: Log, rng: random.Random) -> None:
-    """Fold the log in a few batches and learn in between; what a window lacks comes from the log
-    again."""
+    """Fold the log in a few batches and learn in between; trades that a window lacks are read from
+    the log again."""
     at = sorted(rng.choices(range(len(log) + 1), k=rng.randint(0, 3)))
     for end in [*at, len(log)]:
         engine.fold(
@@ -80,8 +80,8 @@ def test_the_set_of_trades_decides(
     outcome: str,
     n_groups: int,
 ) -> None:
-    """I2, I3, I4: any order, batching, redelivery, revisions and sliding windows lead to what a new
-    engine makes of the same trades."""
+    """I2, I3, I4: any order, batching, redelivery, revisions and sliding windows give the results
+    of a new engine on the same trades."""
     rng = random.Random(seed)
     setting = {
         "window_us": window_days * DAY_US,
@@ -116,11 +116,11 @@ def test_the_set_of_trades_decides(
     st.integers(2, 3),
     st.integers(0, 1000),
 )
-def test_the_oddest_records_too(
+def test_unusual_records_do_not_matter_either(
     records: list[Trade], window_trades: int, n_min: int, seed: int
 ) -> None:
-    """I4, with ties, corrections that reach back over the window's edge, trades at home nowhere,
-    and outcomes at their limits."""
+    """I4, with ties, corrections that reach back beyond the window's edge, trades without a home
+    group, and outcomes at their limits."""
     rng = random.Random(seed)
     log: Log = [(GROUPS[0], r) for r in records]
     setting = {"window_us": 20 * 1_800_000_000, "window_trades": window_trades, "n_min": n_min}
@@ -132,7 +132,7 @@ def test_the_oddest_records_too(
 
 
 def test_values_that_come_and_go_do_not_matter() -> None:
-    """A window whose items are numbered anew, dimensions that all trades have, and ones found in
+    """A window whose items are renumbered, dimensions that all trades have, and dimensions found in
     another order."""
     log = [
         r._replace(
@@ -152,7 +152,7 @@ def test_values_that_come_and_go_do_not_matter() -> None:
     assert [o.scope for o in fresh.overrides()], "the world has an edge"
 
 
-def test_an_order_of_dimensions_in_a_scope_means_nothing() -> None:
+def test_the_order_of_dimensions_in_a_scope_is_irrelevant() -> None:
     """I8: the same trades with their scopes' keys in another order, some with the same values in
     all trades."""
     log = [
@@ -164,7 +164,7 @@ def test_an_order_of_dimensions_in_a_scope_means_nothing() -> None:
 
 
 def test_learning_twice_changes_nothing() -> None:
-    """I12: nothing is published anew, not even with another version."""
+    """I12: nothing is published again, not even with another version."""
     log = market(1, 200)
     engine = learned({GROUPS[0]: log, GROUPS[1]: log[:150]})
     records = [
@@ -192,7 +192,7 @@ def test_learning_twice_changes_nothing() -> None:
 
 
 def test_what_a_correction_takes_away_goes() -> None:
-    """An engine that saw an edge, and then its correction, has nothing left of it."""
+    """An engine that saw an edge, and then its correction, has no trace of it."""
     log = market(2, 150)
     engine = learned({GROUPS[0]: log})
     assert engine.overrides()
@@ -217,7 +217,7 @@ def test_classic_and_integrated_share_the_module_and_its_ids() -> None:
 
 @pytest.mark.parametrize("outcome", ["roi", "pnl"])
 def test_amounts_are_sized_in_units_of_the_modules_spread(outcome: str) -> None:
-    """A thousand times the outcome is the same size; `rr` is taken as it is."""
+    """Outcomes a thousand times as large give the same size; `rr` is used as it is."""
     log = market(6, 200)
     larger = [r._replace(outcome=1000 * r.outcome) for r in log]
     small, large = (learned({GROUPS[0]: records}, outcome=outcome) for records in (log, larger))

@@ -1,4 +1,4 @@
-"""Factors are those of plain average linkage on Jaccards, whatever the order and the history."""
+"""Factors equal plain average linkage on Jaccard indices, for any order and history."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ MEMBERS = st.lists(st.tuples(st.one_of(TRADES, RUNS), st.integers(0, 2)), max_si
 
 
 def reference(members: list[Member], bar: float) -> list[tuple[str, ...]] | None:
-    """Average linkage of the distinct sets of trades, by its definition; None if a tie or the bar
-    is so close that rounding decides."""
+    """Average linkage of the distinct sets of trades, by its definition; None if a tie or the
+    threshold is so close that rounding decides."""
     points: dict[bytes, list[Member]] = {}
     for m in members:
         points.setdefault(m.sketch.tobytes(), []).append(m)
@@ -253,8 +253,8 @@ def test_jaccard_is_within_its_error_above_512(n_a: int, n_b: int, common: int) 
         errors.append(jaccard(a, n_a, b, n_b) - true)
         assert jaccard(b, n_b, a, n_a) == jaccard(a, n_a, b, n_b) <= min(n_a, n_b) / max(n_a, n_b)
     assert np.sqrt(np.mean(np.square(errors))) <= 0.02
-    # A part of the other can only be estimated too low: the ratio of sizes, which is its Jaccard,
-    # bounds the estimate.
+    # The estimate for a subset can only be too low: the ratio of sizes, which is its Jaccard index,
+    # bounds it.
     assert abs(np.mean(errors)) <= (0.01 if common == n_b else 0.003)
 
 

@@ -1,4 +1,5 @@
-"""The edge now follows the edge there is, and a half-life is claimed where there is one."""
+"""The estimated current edge follows the true one, and a half-life is claimed where there is
+one."""
 
 from __future__ import annotations
 
@@ -32,14 +33,14 @@ def state(
 
 
 def noise(rng: np.random.Generator, kind: str, n: int) -> Floats:
-    """Of unit sd."""
+    """Noise with a standard deviation of 1."""
     if kind == "t4":
         return rng.standard_t(4, n) / np.sqrt(2.0)
     return rng.exponential(1.0, n) - 1.0 if kind == "skewed" else rng.normal(0.0, 1.0, n)
 
 
 def fisher_sd(time: Floats, amplitude: float, half_life: float, noise_sd: float) -> float:
-    """Of ln h in y = A · 2^(−t/h) + noise."""
+    """The bound on the standard deviation of ln h in y = A · 2^(−t/h) + noise."""
     shape = np.exp2(-time / half_life)
     slopes = np.stack((shape, amplitude * shape * np.log(2.0) * time / half_life)) / noise_sd
     return float(np.sqrt(np.linalg.inv(slopes @ slopes.T)[1, 1]))
@@ -110,7 +111,7 @@ def test_a_constant_edge_is_stable_and_keeps_its_value(kind: str) -> None:
     assert sum(f.state == "stable" for f in found) >= 376
     now, level = np.array([f.now for f in found]), np.array([f.level for f in found])
     assert np.sum(now * edges - now**2 / 2) / np.sum(edges**2 / 2) >= 0.97
-    # Nearly as good as the mean of all trades, which knows that the edge is constant.
+    # Nearly as good as the mean of all trades, which assumes a constant edge.
     spread = [
         np.subtract(*np.quantile(estimate - edges, (0.84, 0.16))) for estimate in (now, level)
     ]
@@ -295,8 +296,8 @@ def losing_slices(draw: st.DrawFn) -> tuple[Floats, Floats]:
 def test_worse_outcomes_of_a_losing_slice_never_soften_it(
     losing: tuple[Floats, Floats], worse: float
 ) -> None:
-    """But for a tenth of a standard error: worse outcomes also shift weight between models that
-    hold and models that decay, whose edges now differ."""
+    """Except for a tenth of a standard error: worse outcomes also shift weight between constant and
+    decaying models, whose current edges differ."""
     time, uplift = losing
     plain, harder = state(time, uplift, 0.7), state(time, uplift - worse, 0.7)
     assert harder.now <= plain.now + 0.1 * plain.now_sd

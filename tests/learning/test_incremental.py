@@ -1,5 +1,5 @@
-"""A group that learned step by step knows what one knows that learned all at once, to the last bit,
-and says what changed."""
+"""A group that learned step by step has the same state as one that learned all at once, to the last
+bit, and reports what changed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def learner(
 
 class Reader(PublishedReader):
     def content(self) -> bytes:
-        """All that is published, save for versions, to the last digit."""
+        """All published records without versions, to the last digit."""
         lessons = [msgspec.to_builtins(self.lessons[i]) for i in sorted(self.lessons)]
         for lesson in lessons:
             del lesson["version"], lesson["evidence"]["lesson_version"]
@@ -64,7 +64,7 @@ def cut(log: list[Trade], rng: random.Random) -> list[list[Trade]]:
     st.sampled_from([0, 3, 10**9]),
     st.integers(0, 1000),
 )
-def test_step_by_step_is_all_at_once(
+def test_incremental_learning_equals_learning_at_once(
     records: list[Trade],
     window_steps: int,
     window_trades: int,
@@ -216,7 +216,7 @@ def test_only_touched_slices_are_published() -> None:
 
 
 def test_numbers_of_values_are_given_anew() -> None:
-    """Values that come and go without end do not pile up, and what is known outlives their
+    """Values that keep coming and going do not accumulate, and the state survives their
     renumbering."""
     group, fresh = (
         learner(window_us=10**18, window_trades=300, n_min=30, max_dims=2) for _ in range(2)
@@ -258,7 +258,7 @@ def test_golden_forty_trades() -> None:
 
 
 def test_a_correction_of_the_scope_alone_moves_the_lesson() -> None:
-    """The new slice has the very statistics of the one that goes."""
+    """The new slice has exactly the statistics of the one that is retired."""
     group = learner(n_min=1)
     group.fold([trade("a", 5, 1.0, {"x": "1"})])
     group.refit(1)

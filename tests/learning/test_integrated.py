@@ -1,5 +1,5 @@
-"""A group as `integrated` learns it: its lessons are a function of the trades, say what is so, and
-are published once."""
+"""A group learned by `integrated`: its lessons are a function of the trades, are correct, and are
+published once."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def fresh(records: list[Trade], **config: Any) -> Reader:
     st.sampled_from([40, 10_000]),
     st.sampled_from(["none", "adopt", "adopt in between"]),
 )
-def test_step_by_step_is_all_at_once(
+def test_incremental_learning_equals_learning_at_once(
     seed: int, n: int, edge: float, window_days: int, window_trades: int, restart: str
 ) -> None:
-    """I2, I3, I4, I12, through restarts too: readers end with what a new learner says of the same
-    trades, and hear nothing twice."""
+    """I2, I3, I4, I12, with restarts: readers end with the results of a new learner on the same
+    trades, and receive nothing twice."""
     rng = random.Random(seed)
     config = {"window_us": window_days * DAY_US, "window_trades": window_trades}
     records = market(seed, n, edge=edge, n_actions=2)
@@ -136,9 +136,9 @@ def test_lessons_of_classic_are_replaced() -> None:
     st.integers(1, 6),
     st.sampled_from([1, 3, 200]),
 )
-def test_lessons_say_what_is_so(records: list[Trade], n_min: int, room: int) -> None:
-    """I1, I3: n, mean and variance of each slice's clipped outcomes, its times, its sketch; against
-    plain arithmetic."""
+def test_lessons_match_plain_arithmetic(records: list[Trade], n_min: int, room: int) -> None:
+    """I1, I3: n, mean and variance of each slice's clipped outcomes, its times, its sketch;
+    compared with plain arithmetic."""
     reader = fresh(records, n_min=n_min, lessons_per_group=room)
     counting = reference.counting_trades(records, 90 * DAY_US, 10_000)
     low, high = clip_bounds(np.array([t.outcome for t in counting]))
@@ -182,7 +182,7 @@ def test_lessons_say_what_is_so(records: list[Trade], n_min: int, room: int) -> 
 @given(st.integers(0, 10**6), st.sampled_from([1.5, 8.0]))
 def test_histories_are_of_days_before_and_on_the_day(seed: int, per_day: float) -> None:
     """The cells of `{}` count every trade but those of the first day once, by regime; predictions
-    are from days before alone."""
+    come from earlier days only."""
     log = market(seed, 120, per_day=per_day, macros=3)
     lessons = fresh(log).lessons
     whole = next(x for x in lessons.values() if not x.scope)
@@ -208,8 +208,8 @@ def test_histories_are_of_days_before_and_on_the_day(seed: int, per_day: float) 
 
 
 def test_the_strongest_rejected_slices_are_published_with_reasons() -> None:
-    """What is shared comes first, as far as it may; the room that is left is for the greatest
-    statistics."""
+    """Lessons with shared effects come first, up to their limit; the rest of the lessons are those
+    with the largest statistics."""
     lessons = list(fresh(market(4, 200), lessons_per_group=30).lessons.values())
     assert len(lessons) == 30
     rejected = [
@@ -234,7 +234,7 @@ def test_the_strongest_rejected_slices_are_published_with_reasons() -> None:
 
 
 def test_lessons_do_not_depend_on_the_switches() -> None:
-    """Whether a meta-learner is on is the judge's affair: what lessons say can be compared."""
+    """Meta-learners are switched in the judge, so lessons with different switches are equal."""
     log = market(2, 200, edge=3.0)
     off = fresh(
         log, half_life=False, regime_weights=False, latent_factors=False, shared_effects=False

@@ -1,5 +1,5 @@
-"""The invariants of learning, each through the whole core as `integrated` has it, and read as a
-position manager reads it."""
+"""The invariants of learning, each through the whole core of `integrated`, and read by the position
+manager's functions."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ def uplift(
 @given(
     st.lists(trades(), min_size=1, max_size=30), st.integers(1, 4), st.sampled_from([0, 1, 2, 4])
 )
-def test_lessons_count_what_is_there(records: list[Trade], n_min: int, max_dims: int) -> None:
+def test_lessons_match_a_plain_count(records: list[Trade], n_min: int, max_dims: int) -> None:
     """I1, I3, I5, I6: n counts each trade once, in all slices that one of its actions has; missing
-    values form no slice; and a child's trades are among its parent's.  Against a plain count,
+    values form no slice; and a child's trades are among its parent's.  Compared with a plain count,
     aliases included."""
     engine = learned({GROUP: records}, n_min=n_min, max_dims=max_dims, lessons_per_group=10**6)
     counting = reference.counting_trades(records, LearningConfig().window_us, 10**6)
@@ -119,7 +119,7 @@ def test_lessons_count_what_is_there(records: list[Trade], n_min: int, max_dims:
 
 @settings(max_examples=25, deadline=None)
 @given(worlds, st.integers(2, 6), st.integers(0, 10**6))
-def test_more_actions_of_a_trade_are_no_evidence(log: list[Trade], times: int, seed: int) -> None:
+def test_more_actions_of_a_trade_add_no_evidence(log: list[Trade], times: int, seed: int) -> None:
     """I1: actions repeated in the same scope change nothing at all."""
     often = [
         r._replace(scopes=r.scopes * (times if (i + seed) % 3 else 1)) for i, r in enumerate(log)
@@ -144,8 +144,8 @@ def test_ids_ignore_key_order_and_type() -> None:
 def test_an_override_has_a_lesson_that_is_chosen_shared_or_the_group(
     seed: int, edge: float, per_day: float
 ) -> None:
-    """I10, I19: an override exists only while its lesson does, is chosen or has a share, and has at
-    least n_min trades, or the part of them that it takes to share evidence."""
+    """I10, I19: an override exists only while its lesson does, and while the lesson is chosen or
+    shared and has at least n_min trades, or the part of n_min that sharing needs."""
     log = market(seed, 120, edge=edge, per_day=per_day)
     engine = Engine(LearningConfig(n_min=10, window_us=30 * DAY_US))
     for start in range(0, 120, 40):
@@ -168,11 +168,11 @@ def test_an_override_has_a_lesson_that_is_chosen_shared_or_the_group(
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([24.0, 100.0, 1e9]), st.sampled_from([2.5, -2.5]))
-def test_without_trades_overrides_move_to_neutral_and_go(
+def test_without_trades_overrides_move_to_neutral_and_expire(
     seed: int, half_life: float, edge: float
 ) -> None:
-    """I10, I17: the reader's clock takes each contribution monotonically to 0 without turning its
-    sign; after 60 days all is within 1 %."""
+    """I10, I17: the reader's clock takes each contribution monotonically to 0 without changing its
+    sign; after 60 days it is within 1 %."""
     rng = np.random.default_rng(seed)
     log = [
         trade(
@@ -219,7 +219,7 @@ def test_multipliers_stay_within_bounds(
 
 
 def sound(engine: Engine) -> None:
-    """Every number that is published is finite, every override one that the reader takes."""
+    """All published numbers are finite, and the reader accepts every override."""
     finite(everything(engine))
     for o in engine.overrides():
         prepare(o)
@@ -245,7 +245,7 @@ def finite(value: Any) -> None:
 @settings(max_examples=15, deadline=None)
 @given(worlds, st.sampled_from(CONTEXTS), st.floats(0, 3000))
 def test_both_readers_agree(log: list[Trade], context: dict[str, str], hours: float) -> None:
-    """The index of a book gives, of the core's overrides, what the plain function does."""
+    """The index of a book gives the same answer from the core's overrides as the plain function."""
     engine = learned({GROUP: log})
     at = newest(engine) + timedelta(hours=hours)
     together = GroupIndex(prepare(o) for o in engine.overrides()).match(context)
@@ -263,10 +263,10 @@ def test_both_readers_agree(log: list[Trade], context: dict[str, str], hours: fl
 
 @contextmanager
 def without_grids() -> Iterator[None]:
-    """What groups have in common is rounded to steps (docs/architecture.md lists them) for the sake
-    of speed, and passing one moves all edges of a module by up to 2 %; shared effects of less than
-    half a step of the multiplier are left out.  Continuity is promised of what is rounded: here the
-    steps are too small to matter."""
+    """For speed, quantities that groups share are rounded to steps (listed in
+    docs/architecture.md); passing one moves all edges of a module by up to 2 %, and shared effects
+    of less than half a step of the multiplier are left out.  Continuity is guaranteed apart from
+    rounding; here the steps are too small to matter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prior_share, "SHARE_STEPS", 2**24)
         patch.setattr(weights, "STEPS", 10**8)
@@ -301,8 +301,8 @@ def distance(one: Look, other: Look) -> float:
 def steepest(
     look: Callable[[float], Look], low: float, high: float, halvings: int
 ) -> tuple[Look, Look, float]:
-    """Both sides of the steepest place found by halving again and again where the edges differ
-    more."""
+    """Both sides of the steepest place, found by repeatedly halving the interval in which the edges
+    differ more."""
     ys = np.linspace(low, high, 5).tolist()
     looks = [look(y) for y in ys]
     k = int(np.argmax([distance(a, b) for a, b in pairwise(looks)]))
@@ -325,11 +325,11 @@ def test_edges_are_continuous_in_the_outcomes(
     """I13: no edge jumps as one trade's outcome moves, through the bar of the module and through
     the clip.
 
-    Promised: where the search chooses the same slices in the same order, edges are Lipschitz in the
-    outcome, however many of them the module lets in.  Not promised: where two slices that explain
-    the outcomes equally well, such as a slice and the rest, swap places, the edges move from one
-    account of the same trades to the other.  Nor where they do so in what the record says of a past
-    time, by which learners that are neither on nor off are weighed.
+    Guaranteed: while the search chooses the same slices in the same order, edges are Lipschitz in
+    the outcome, however many of them pass in the module.  Not guaranteed: when two slices that
+    explain the outcomes equally well, such as a slice and the rest, swap places, the edges move
+    from one explanation of the same trades to the other.  The same holds for swaps at a past time
+    in the record, which weights learners that are neither on nor off.
     """
     log = market(seed, 90, edge=edge, n_dims=2, per_day=3, macros=0)
     place = next(i for i, r in enumerate(log) if r.scopes[0].get("d0") == "0")
@@ -345,8 +345,8 @@ def test_edges_are_continuous_in_the_outcomes(
 
 
 def test_a_step_of_a_grid_moves_edges_by_little() -> None:
-    """I13: where the persistent share of the module passes a line of its grid, all shared effects
-    move together, by as much as a step of the share and no more."""
+    """I13: where the persistent share of the module passes a point of its grid, all shared effects
+    move together, by at most one step of the share."""
     log = market(5439, 90, edge=2.0, n_dims=2, per_day=3, macros=0)
     place = next(i for i, r in enumerate(log) if r.scopes[0].get("d0") == "0")
     one, other, step = steepest(
@@ -358,7 +358,7 @@ def test_a_step_of_a_grid_moves_edges_by_little() -> None:
     assert distance(one, other) <= 1.1 * by * sum(map(abs, one[0].values()))
 
 
-def test_an_effect_enters_at_nothing() -> None:
+def test_an_effect_enters_at_zero() -> None:
     """I13: at the threshold of the group's search; a slice that is only just chosen has no effect
     yet."""
     log = market(0, 90, edge=1.2, n_dims=2, per_day=3, macros=0)
@@ -371,9 +371,9 @@ def test_an_effect_enters_at_nothing() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_an_effect_grows_out_of_nothing(seed: int) -> None:
-    """I13: as a slice's outcomes are raised, its edge comes in over half a standard error, in small
-    steps, and up to all of it."""
+def test_an_effect_grows_from_zero(seed: int) -> None:
+    """I13: as a slice's outcomes rise, its edge is phased in over half a standard error, in small
+    steps, up to its full size."""
     log = market(seed, 150, edge=0.0, n_dims=1, n_values=4, per_day=3, macros=0)
     mine = slice_id("pm", *GROUP, {"d0": "0"})
     looks = []
@@ -399,8 +399,8 @@ def test_an_effect_grows_out_of_nothing(seed: int) -> None:
 
 
 def pattern(times: int, mean: float, sd: float) -> list[Trade]:
-    """`times` × 40 trades, half of them in {x=1} with that mean and the other half with 0, all with
-    the same noise of that sd.
+    """`times` × 40 trades, half of them in {x=1} with the given mean and the others with mean 0,
+    all with the same noise of the given standard deviation.
 
     Mean, variance and the hypotheses do not depend on `times`.
     """
@@ -421,7 +421,7 @@ def pattern(times: int, mean: float, sd: float) -> list[Trade]:
 
 
 def chosen_edge(log: list[Trade], **config: Any) -> float:
-    """What {x=1} makes beyond {x=0}."""
+    """The difference between {x=1} and {x=0}."""
     engine = learned({GROUP: log}, **config)
     return uplift(engine, {"x": "1"}) - uplift(engine, {"x": "0"})
 
@@ -431,8 +431,8 @@ def chosen_edge(log: list[Trade], **config: Any) -> float:
 def test_more_trades_never_weaken_more_variance_never_strengthens(
     mean: float, half_life: bool
 ) -> None:
-    """I14, of chosen effects: at the same hypotheses; with the half-life up to what its filters say
-    of two thirds of a step of the multiplier."""
+    """I14, for chosen effects at the same number of hypotheses; with the half-life, up to two
+    thirds of a step of the multiplier, which its filters cause."""
     slack = 0.02 if half_life else 1e-9
     config = {"half_life": half_life, "shared_effects": False}
     by_n = [
@@ -451,7 +451,7 @@ def test_more_trades_never_weaken_more_variance_never_strengthens(
 
 @pytest.mark.parametrize("mean", [0.3, -0.3, 0.6, -0.6, 1.0])
 def test_more_trades_strengthen_what_is_shared(mean: float) -> None:
-    """I14, of the weighed mean of both accounts, once there are blocks enough to tell what
+    """I14, for the weighted mean of both accounts, once there are enough blocks to estimate what
     persists: up to a twentieth of the edge."""
     by_n = [chosen_edge(pattern(times, mean, 1.0)) / mean for times in (6, 10, 15)]
     assert all(b >= a - 0.05 for a, b in pairwise(by_n))
@@ -465,7 +465,7 @@ def test_more_trades_strengthen_what_is_shared(mean: float) -> None:
 @given(st.integers(0, 10**6), st.sampled_from([1, 3, 10]), st.sampled_from(["a", "z"]))
 def test_clones_change_nothing(seed: int, clones: int, prefix: str) -> None:
     """I15, I16: dimensions that repeat another, exact clones and children equal to their parents,
-    leave every answer as it is, to the last bit, whatever they are called."""
+    leave every answer unchanged, to the last bit, whatever their names."""
     log = market(seed, 150, edge=2.0)
     cloned = [
         r._replace(
@@ -475,7 +475,7 @@ def test_clones_change_nothing(seed: int, clones: int, prefix: str) -> None:
         )
         for r in log
     ]
-    # All dimensions of the original plus one for the clones: the same slices are within reach.
+    # All dimensions of the original plus one for the clones: the same slices can be found.
     plain, more = (
         learned({GROUP: records}, max_dims=3, lessons_per_group=1000) for records in (log, cloned)
     )
@@ -488,7 +488,7 @@ def test_clones_change_nothing(seed: int, clones: int, prefix: str) -> None:
 
 
 def test_a_parent_of_an_edge_and_its_other_children_stay_neutral() -> None:
-    """I16: effects are marginal, so a slice's edge is told once, however many slices hold it."""
+    """I16: effects are marginal, so a slice's edge counts once, however many slices contain it."""
     rng = np.random.default_rng(1)
     log = []
     for i in range(400):
@@ -501,7 +501,7 @@ def test_a_parent_of_an_edge_and_its_other_children_stay_neutral() -> None:
     assert len(answers) == 1
     assert answers.pop() == pytest.approx(2.5, abs=0.4)
     assert {told(engine, {"x": x, "y": y}).multiplier for x in "023" for y in "012"} == {1.0}
-    # Shared effects never repeat it: together with the chosen ones they say about the same.
+    # Shared effects never repeat it: together with the chosen ones, they give about the same.
     engine = learned({GROUP: log})
     for y in "012":
         assert all(
@@ -519,7 +519,7 @@ def test_a_parent_of_an_edge_and_its_other_children_stay_neutral() -> None:
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0.05, 2.0), st.sampled_from([0.25, 0.5]))
 def test_worse_recent_trades_never_soften_a_penalty(seed: int, worse: float, share: float) -> None:
-    """I17: a losing slice whose recent trades do worse still is not sized up for it."""
+    """I17: a losing slice whose recent trades are even worse does not get a larger size."""
     rng = np.random.default_rng(seed)
     log = [
         trade(
@@ -570,7 +570,7 @@ Change = Callable[[Lesson | GroupSummary], Lesson | GroupSummary]
 
 
 def other_regimes(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
-    """Edges hold in S0 and do not in S1: what regime weights are learned from."""
+    """Edges exist in S0 and not in S1, so that regime weights can be learned."""
     if not isinstance(r, Lesson):
         return r
 
@@ -585,7 +585,7 @@ def other_regimes(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
 
 
 def shorter_half_life(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
-    """As if the filters had found a half-life of a day, and less of the edge now."""
+    """Perturb a lesson: a half-life of a day, and less of the edge now."""
     if not isinstance(r, Lesson) or r.marginal is None or r.marginal.step is None:
         return r
     decay = msgspec.structs.replace(
@@ -597,7 +597,7 @@ def shorter_half_life(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
 
 
 def other_trades(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
-    """As if the trades of trims were others than those of adds."""
+    """Perturb lessons: the trades of trims differ from those of adds."""
     if not isinstance(r, Lesson) or r.action_category != "trim":
         return r
     hashes = np.sort(np.array([trade_hash(f"{r.lesson_id}{i}") for i in range(r.n)], np.uint64))
@@ -605,7 +605,7 @@ def other_trades(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
 
 
 def other_baseline(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
-    """As if trades at home earned 3 more."""
+    """Perturb a summary: home trades earned 3 more."""
     if not isinstance(r, GroupSummary):
         return r
     raised = tuple(
@@ -616,7 +616,7 @@ def other_baseline(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
 
 
 def other_effects(r: Lesson | GroupSummary) -> Lesson | GroupSummary:
-    """As if a lesson had been taught otherwise."""
+    """Perturb a lesson."""
     if not isinstance(r, Lesson) or r.marginal is None:
         return r
     return msgspec.structs.replace(
@@ -646,8 +646,8 @@ def test_a_learner_is_read_unless_it_is_off(
 
 
 def test_a_regime_weight_is_a_gain(records: list[Lesson | GroupSummary]) -> None:
-    """I18: what the reader is told in the regime changes, not beside it; and no gain along a
-    dimension of the own scope."""
+    """I18: the reader's answer changes in the regime and not outside it; there is no gain along a
+    dimension of the slice's own scope."""
     found = judged([other_regimes(r) for r in records])
     gains = {
         o.regime_gains.get("btc_macro=S0") or o.regime_gains.get("btc_macro=S1")
@@ -675,13 +675,13 @@ def test_a_regime_weight_is_a_gain(records: list[Lesson | GroupSummary]) -> None
 def test_baselines_and_lessons_are_read(
     records: list[Lesson | GroupSummary], change: Change
 ) -> None:
-    """I18: a baseline and a lesson; they have no switch."""
+    """I18: a baseline and a lesson, which have no switch."""
     assert judged([change(r) for r in records]) != judged(records)
 
 
 def test_the_order_of_outcomes_is_read_by_the_half_life_alone() -> None:
-    """I18, from trades: an edge that comes late or early is worth more or less now; without the
-    learner its mean is."""
+    """I18, from trades: an edge that came late is worth more now than an early one; without the
+    learner, only the mean counts."""
     rng = np.random.default_rng(5)
     noise = rng.normal(0, 0.4, 300)
     found: dict[bool, list[tuple[float, str]]] = {True: [], False: []}
@@ -716,7 +716,7 @@ def test_the_order_of_outcomes_is_read_by_the_half_life_alone() -> None:
 @pytest.mark.timeout(300)
 def test_worlds_without_edge_are_left_alone() -> None:
     """I20: at most 0.1 % of slices carry an override of their own, whatever the shape of the noise;
-    what is shared stays away with them, or is next to nothing."""
+    shared effects are absent, too, or nearly zero."""
     slices = found = 0
     shared: list[float] = []
     shapes: list[Callable[[np.random.Generator, int], Any]] = [
@@ -772,7 +772,7 @@ def degenerate() -> dict[str, list[Trade]]:
         "one trade": of(1, lambda i: 1.0, coin),
         "two trades": of(2, lambda i: 1.0, coin),
         "all outcomes equal": of(200, lambda i: 0.1, coin),
-        "all outcomes nought": of(200, lambda i: 0.0, coin),
+        "all outcomes zero": of(200, lambda i: 0.0, coin),
         "all exits equal": of(200, lambda i: rng.normal(i % 2), coin, day=0.0),
         "all exits and outcomes equal": of(200, lambda i: 2.0, coin, day=0.0),
         "no dimensions": of(200, lambda i: rng.normal(1.0), lambda i: {}),
@@ -816,7 +816,7 @@ def degenerate() -> dict[str, list[Trade]]:
 @pytest.mark.parametrize("outcome", ["rr", "pnl"])
 @pytest.mark.parametrize("name", degenerate())
 def test_degenerate_input(name: str, outcome: str) -> None:
-    """I11: neither an exception nor a number that is none; what has no noise but its level gets no
+    """I11: there is no exception and no NaN; data without noise beyond its level gets no
     override."""
     log = degenerate()[name]
     engine = learned({GROUP: log}, outcome=outcome, window_us=10**18)
@@ -825,7 +825,7 @@ def test_degenerate_input(name: str, outcome: str) -> None:
         "one trade",
         "two trades",
         "all outcomes equal",
-        "all outcomes nought",
+        "all outcomes zero",
         "all exits and outcomes equal",
         "no dimensions",
     ):

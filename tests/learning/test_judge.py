@@ -1,5 +1,5 @@
-"""Judgement of a module by `integrated`: the bar, netting, merging, and what is handed out and
-taken back."""
+"""Judgement of a module by `integrated`: the bar, netting, merging, and which records are published
+and retired."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def overrides(published: Records, **settings: Any) -> dict[str, Override]:
 
 
 class Reader:
-    """Someone who reads what a judge publishes, as a table does: a record older than the one it has
-    is ignored."""
+    """A reader of a judge's records that works like a table: it ignores records older than its
+    own."""
 
     def __init__(self) -> None:
         self.held: dict[str, dict[str, Any]] = {topic: {} for topic in JUDGED}
@@ -71,8 +71,8 @@ class Reader:
 
 @cache
 def stages() -> list[tuple[Records, list[str]]]:
-    """What two groups and then three publish as their trades come in, the last time with a
-    correction that ends the edge of one."""
+    """The records of two groups, then three, as their trades arrive, the last time with a
+    correction that ends one group's edge."""
     engine, found, before = Engine(LearningConfig(n_min=10)), [], set()
     first, second = (
         market(1, 160, segments=(("micro", "1h"), ("mega", "4h"))),
@@ -110,11 +110,11 @@ def stages() -> list[tuple[Records, list[str]]]:
     ),
     st.sampled_from([True, False]),
 )
-def test_whatever_came_before_the_end_is_the_same(
+def test_any_order_of_arrival_and_judging_gives_the_same_end(
     steps: list[tuple[int, str]], actions: list[str], factors: bool
 ) -> None:
-    """I2, I12: judged between arrivals, urgently or not, by one process or by its successor:
-    readers end with what a new judge says."""
+    """I2, I12: judged between arrivals, urgently or not, by one process or by its successor,
+    readers end with the results of a new judge."""
     held: dict[str, Lesson | GroupSummary] = {}
     module, reader = judge([], latent_factors=factors), Reader()
     for version, ((stage, part), action) in enumerate(zip(steps, actions, strict=False), 1):
@@ -123,7 +123,7 @@ def test_whatever_came_before_the_end_is_the_same(
             new = [r for r in new if r.pattern_key == "pm.a.b"]
         elif part == "backwards":
             new = new[::-1]
-        # A learner takes back what it no longer says, whatever it said before.
+        # A learner retires records that no longer hold, whatever it published before.
         of = (
             {r.pattern_key for r in new}
             if part == "one group"
@@ -154,7 +154,7 @@ def test_whatever_came_before_the_end_is_the_same(
 
 
 def test_a_decision_that_returns_has_the_version_it_returned_with() -> None:
-    """Neutral, an override, neutral again: a table that ignores older versions has to take the
+    """Neutral, an override, neutral again: a table that ignores older versions must accept the
     third."""
     published, _ = stages()[3]
     module, reader = judge(published, shared_effects=False), Reader()
@@ -207,7 +207,7 @@ def test_urgent_is_what_a_position_manager_notices() -> None:
 
 
 def test_retired_lessons_take_their_overrides_with_them() -> None:
-    """I10: tombstones for what is no longer held, of every kind; and nothing twice."""
+    """I10: tombstones for records of every kind that no longer hold; and none twice."""
     published, _ = stages()[3]
     module, reader = judge(published), Reader()
     reader.read(module.judge(1), 1)
@@ -244,7 +244,7 @@ def test_what_a_predecessor_published_too_much_is_retired() -> None:
 
 
 def test_every_lesson_has_a_verdict_with_a_reason() -> None:
-    """I19: an override names its lesson's evidence; a verdict its override."""
+    """I19: an override names its lesson's evidence, and a verdict names its override."""
     published, _ = stages()[3]
     changes = judge(published).judge(7)
     lessons = {r.lesson_id: r for r in published if isinstance(r, Lesson)}
@@ -283,8 +283,8 @@ def test_every_lesson_has_a_verdict_with_a_reason() -> None:
         assert 0.5 <= override.confidence <= 1.0
 
 
-def test_a_group_is_judged_when_all_of_its_path_has_come() -> None:
-    """A summary that runs ahead of its lessons says nothing yet."""
+def test_a_group_is_judged_when_its_whole_path_has_arrived() -> None:
+    """A summary that arrives before its lessons has no effect yet."""
     published, _ = stages()[3]
     full = overrides(published)
     chosen = next(iter(full))
@@ -313,7 +313,7 @@ def test_another_modules_record_is_refused() -> None:
 
 
 def test_the_error_rate_is_the_modules() -> None:
-    """An effect that is sure enough in its own group is not among a hundred groups that searched as
+    """An effect that passes in its own group does not pass among a hundred groups that searched as
     well; its verdict says so."""
     engine = learned({GROUPS[0]: market(3, 120, edge=1.3, macros=0)})
     summary = next(s for s in engine.summaries() if s.path is not None and s.path.statistics)
@@ -351,9 +351,9 @@ def test_the_error_rate_is_the_modules() -> None:
 # -- netting
 
 
-def test_what_segments_explain_is_no_edge() -> None:
-    """A group that trades good segments is as good as they are: neither it nor the dimension that
-    tells them apart gets an override."""
+def test_what_segments_explain_is_not_an_edge() -> None:
+    """A group that trades good segments is only as good as these: neither it nor the dimension that
+    distinguishes them gets an override."""
     rng = np.random.default_rng(4)
     log: dict[tuple[str, str], list[Any]] = {GROUPS[0]: [], GROUPS[2]: []}
     for i in range(1200):
@@ -384,7 +384,7 @@ def test_what_segments_explain_is_no_edge() -> None:
 
 @pytest.mark.parametrize("default", [0.0, -0.6])
 def test_without_home_trades_the_constant_is_the_baseline(default: float) -> None:
-    """A group of trades that are at home nowhere is judged against the configured constant, not
+    """A group whose trades have no home group is judged against the configured constant, not
     against 0."""
     rng = np.random.default_rng(2)
     log = [
@@ -447,7 +447,7 @@ def test_baselines_lie_between_a_segment_and_what_is_above_it(
     parts: list[Any], default: float, rng: Any
 ) -> None:
     """Every mean is within the range of the segments' means and the constant, whatever the order of
-    the groups; with evidence, its own."""
+    the groups; with enough evidence, it is the segment's own."""
     summaries = sums(*parts)
     found = segment_baselines("pm", summaries, default, 1)
     rng.shuffle(summaries)
@@ -472,8 +472,8 @@ def test_baselines_lie_between_a_segment_and_what_is_above_it(
 
 
 def test_what_a_batch_parts_is_judged_when_it_is_whole_again() -> None:
-    """Lessons of a new refit with the path of the one before, or the other way round, change
-    nothing: the refit before counts."""
+    """Lessons of a new refit with the path of the previous one, or the other way round, change
+    nothing: the previous refit counts."""
     before = learned({GROUPS[0]: market(7, 150, edge=2.0, macros=0)})
     after = learned({GROUPS[0]: market(7, 170, edge=2.0, macros=0)})
     [old], [new] = before.summaries(), after.summaries()
@@ -497,7 +497,7 @@ def test_what_a_batch_parts_is_judged_when_it_is_whole_again() -> None:
 
 
 def test_an_effect_comes_in_over_half_a_standard_error() -> None:
-    """I13: at the bar 0, half a standard error beyond it all, and in a straight line between."""
+    """I13: 0 at the bar, 1 half a standard error beyond it, and linear in between."""
     engine = learned({GROUPS[0]: market(7, 150, edge=2.0, macros=0)})
     [summary] = engine.summaries()
     assert summary.path is not None
@@ -525,7 +525,7 @@ def test_an_effect_comes_in_over_half_a_standard_error() -> None:
         )
         return next(v for v in found if v.lesson_id == chosen).edge
 
-    # A lesson and its path are of one refit only if they say the same of the effect.
+    # A lesson and its path come from one refit only if their effects are equal.
     of = next(lesson for lesson in rest if lesson.lesson_id == chosen)
     assert of.marginal is not None
     alone = msgspec.structs.replace(
@@ -543,10 +543,10 @@ def test_an_effect_comes_in_over_half_a_standard_error() -> None:
 
 
 def test_one_evidence_in_two_groups_has_one_effect() -> None:
-    """The same trades, acted on twice: both groups' overrides are the representative's estimate,
-    and carry the factor.
+    """The same trades act in two groups: both groups' overrides have the representative's estimate
+    and name the factor.
 
-    What is shared is each group's own, so that with it they are nearly the same.
+    Shared effects belong to each group, so with them the two are only nearly equal.
     """
     log = market(1, 160)
     noisy = [r._replace(outcome=r.outcome) for r in log[:150]]

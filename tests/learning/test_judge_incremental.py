@@ -1,5 +1,5 @@
-"""A judge that takes in one change after the other says what a new judge says of the same lessons,
-to the last bit."""
+"""A judge that receives one change after the other gives the results of a new judge on the same
+lessons, to the last bit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ N_GROUPS = 8
 
 
 def trades_of(number: int) -> list[Trade]:
-    """Some groups share trades, so that factors cross them; some have no edge, some another
+    """Some groups share trades, so that factors span them; some have no edge, some another
     baseline."""
     if number == 7:
         return trades_of(0)[:150] + market(70, 12, name="own", per_day=0.5)
@@ -38,7 +38,7 @@ def trades_of(number: int) -> list[Trade]:
 
 @cache
 def stages(number: int) -> list[Records]:
-    """What a group says as its trades come in, the last time with a correction."""
+    """The results of a group as its trades arrive, the last time with a correction."""
     key = (f"pm.g.{number % 7}", "add" if number % 2 else "trim")
     engine, found, log = Engine(LearningConfig(n_min=10)), [], trades_of(number)
     batches = [log[:90], log[90:130], log[130:]]
@@ -54,11 +54,11 @@ def stages(number: int) -> list[Records]:
 
 @pytest.mark.parametrize("outcome", ["rr", "pnl"])
 @pytest.mark.parametrize("seed", range(6))
-def test_step_by_step_is_all_at_once(
+def test_incremental_learning_equals_learning_at_once(
     seed: int, outcome: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Groups come, change, go back, come in parts and leave, judged in between, urgently or not;
-    with odd seeds urgent calls leave the weights of regimes to full ones."""
+    """Groups arrive, change, change back, arrive in parts and leave, judged in between, urgently or
+    not; with odd seeds, urgent calls leave regime weights to full ones."""
     if seed % 2:
         monkeypatch.setattr("app.learning.integrated.judge.URGENT_CELLS", 0)
     rng = random.Random(seed)

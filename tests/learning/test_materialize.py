@@ -1,4 +1,5 @@
-"""Judgement: what becomes an override, what is handed out and when, and what is taken back."""
+"""Judgement: what becomes an override, which records are published and when, and which are
+retired."""
 
 from __future__ import annotations
 
@@ -82,7 +83,7 @@ def materializer(default: float = 0.0) -> Materializer:
 
 
 class Reader:
-    """Someone who reads what a materializer publishes."""
+    """A reader of a materializer's records."""
 
     def __init__(self) -> None:
         self.verdicts: dict[str, LessonVerdict] = {}
@@ -103,8 +104,8 @@ class Reader:
         return changes
 
     def content(self, urgent: bool = False) -> bytes:
-        """All that is published, save for versions; with `urgent` only what the position manager
-        has to know at once."""
+        """All published records without versions; with `urgent`, only those that the position
+        manager needs at once."""
         records = msgspec.to_builtins(
             [dict(sorted(held.items())) for held in (self.verdicts, self.overrides, self.baselines)]
         )
@@ -202,7 +203,7 @@ def test_decisions_have_reasons() -> None:
     assert [verdicts[x].override_id for x in ("few", "flat")] == [None, None]
 
 
-def test_twice_changes_nothing_and_a_version_alone_neither() -> None:
+def test_judging_twice_or_with_a_new_version_changes_nothing() -> None:
     module = materializer()
     module.fold([lesson("1"), lesson("2", mean=-0.5), summary(50.0)])
     assert len(module.judge(1)) == 5
@@ -232,7 +233,7 @@ def test_retired_lessons_leave_tombstones_and_may_return() -> None:
     assert module.judge(6).baselines.retired == [baseline_id("pm")]
 
 
-def test_an_override_goes_when_its_lesson_is_no_longer_eligible() -> None:
+def test_an_override_is_retired_when_its_lesson_is_no_longer_eligible() -> None:
     module = materializer()
     module.fold([lesson("1")])
     module.judge(1)
@@ -303,8 +304,8 @@ STEPS = st.lists(
 @settings(max_examples=400, deadline=None)
 @given(STEPS)
 def test_what_is_handed_out_is_a_function_of_the_lessons(steps: list[tuple[str, object]]) -> None:
-    """Whatever happened before, restarts included, a full judgement leaves what a new materializer
-    would hand out."""
+    """Whatever happened before, restarts included, after a full judgement the records are those of
+    a new materializer."""
     module, reader = materializer(), Reader()
     lessons: dict[str, Lesson] = {}
     base: GroupSummary | None = None
@@ -403,8 +404,8 @@ def test_perturbing_what_is_learned_changes_an_override() -> None:
 
 
 def test_trades_to_overrides_agree_with_a_batch_computation() -> None:
-    """Two groups, random trades, folded in random order through learners and materializer, against
-    the plain reference."""
+    """Two groups, random trades, folded in random order through learners and materializer, compared
+    with the plain reference."""
     rng = random.Random(11)
     records = {
         key: [
@@ -523,8 +524,8 @@ def test_urgent_judgement_of_twenty_thousand_lessons_is_quick() -> None:
 
 @pytest.mark.parametrize("outcome", ["roi", "pnl"])
 def test_the_scale_of_an_outcome_makes_no_difference(outcome: str) -> None:
-    """Cents or whole units: the same sizes, decay states and confidences; whether learned in steps
-    or at once."""
+    """Cents or whole units give the same sizes, decay states and confidences, whether learned in
+    steps or at once."""
     rng = random.Random(5)
     log = [
         trade(

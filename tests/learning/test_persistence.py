@@ -1,5 +1,5 @@
-"""Persistence: the test of what earns in one stretch of time and in another is exact enough by
-chance, and sees what is there."""
+"""Persistence: the test whether results persist from one stretch of time to another has the right
+error rate, and detects real persistence."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ BLOCKS = 24
 def earned(
     rng: np.random.Generator, slices: int, tails: float = np.inf, edge: float = 0.0
 ) -> Floats:
-    """Products of what so many slices earned in each two blocks: noise of one block each, and an
-    edge that persists."""
+    """Products of the results of a number of slices in each two blocks: independent noise per
+    block, and an edge that persists."""
     noise = (
         rng.normal(size=(slices, BLOCKS))
         if np.isinf(tails)
@@ -47,7 +47,7 @@ def test_p_values_are_uniform_without_an_edge(slices: int, tails: float) -> None
 
 
 def test_shocks_that_all_slices_share_are_no_edge() -> None:
-    """A market that moves all slices of a block together is a toss of one coin a block."""
+    """A market that moves all slices of a block together counts as one observation per block."""
     rng = np.random.default_rng(3)
     found = []
     for _ in range(800):
@@ -68,7 +68,7 @@ def test_effects_that_persist_are_seen() -> None:
 
 
 def test_near_blocks_do_not_count() -> None:
-    """What hangs together in neighbouring blocks alone is no evidence."""
+    """Correlation of neighbouring blocks alone is not evidence."""
     products = np.eye(BLOCKS) + 0.9 * (
         np.abs(np.subtract.outer(np.arange(BLOCKS), np.arange(BLOCKS))) == APART - 1
     )

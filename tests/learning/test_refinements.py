@@ -1,4 +1,5 @@
-"""What a module's gains say of a regime is not said again by a slice within that regime."""
+"""A difference that a module's gains explain in a regime is not counted again by a slice within
+that regime."""
 
 from __future__ import annotations
 
@@ -84,7 +85,8 @@ def test_a_gain_that_hardly_acts_hardly_changes_anything() -> None:
 
 
 def test_changes_add_up_to_a_fresh_judgement_where_gains_act_on_chopped_slices() -> None:
-    """Groups come one by one, so that gains change under slices that were handed out before."""
+    """Groups arrive one by one, so that gains change after overrides of slices have been
+    published."""
     world = make("regime_gains", 4, 31)
     stream = Stream(world, LearningConfig())
     stream.up_to(world.calendar.cuts[0])

@@ -1,5 +1,5 @@
-"""Regime gains: exactly 1 where regimes do nothing, most of the gain where they do, and nothing but
-the evidence moves them."""
+"""Regime gains are exactly 1 where regimes have no effect, capture most of the gain where they have
+one, and change only with the evidence."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _plain(good: float, middle: float, bad: float) -> Callable[[Floats], Floats]
     return lambda x: np.stack([np.full_like(x, share) for share in (good, middle, bad)], axis=-1)
 
 
-# What a regime leaves of an edge whose time efficiency is x.
+# The part of an edge that remains in a regime, if its time efficiency is x.
 PERSISTENCE: dict[str, Callable[[Floats], Floats]] = {
     "control": _plain(1.0, 1.0, 1.0),
     "metric matters everywhere": lambda x: np.stack([1.8 * x] * 3, axis=-1),
@@ -68,8 +68,9 @@ def world(
     """Lessons with edges of 0.3 … 1.0 in noise of 1 … 1.5, walked forward: a prediction is the
     shrunk mean of all trades before the cell.
 
-    They are selected with hindsight (3 standard errors).  With `spell` the market stays so many
-    days in a state; `shock` is the sd of what hits all trades of a day; `heavy` tails are t(3).
+    They are selected with hindsight (3 standard errors).  With `spell`, the market stays that many
+    days in a state; `shock` is the standard deviation of a shock that all trades of a day share;
+    `heavy` tails are t(3).
     """
     rng = np.random.default_rng([seed, n_lessons])
     sd = rng.uniform(1.0, 1.5, n_lessons)
@@ -127,7 +128,7 @@ def world(
 
 
 def gain_table(weights: list[RegimeWeights], metrics: Floats) -> Floats:
-    """As a reader resolves them: (L, 3)."""
+    """The gains as a reader resolves them (L, 3)."""
     maps = [gains(weights, row, {}) for row in metrics]
     return np.array(
         [[found.get(f"btc_macro={s}", found.get("", 1.0)) for s in STATES] for found in maps]
@@ -142,8 +143,8 @@ def value(p: Floats, truth: Floats) -> float:
 def measured(
     kind: str, n_lessons: int, worlds: int, **how: float
 ) -> tuple[float, float, list[float]]:
-    """Share of the gap between the regime-knowing and the regime-blind oracle that the gains win;
-    share of exact ones; p-values."""
+    """The share that the gains win of the gap between the oracle that knows regimes and the one
+    that ignores them; the share of gains that are exactly 1; p-values."""
     won = gap = 0.0
     ones: list[bool] = []
     p_values: list[float] = []
@@ -221,7 +222,7 @@ def test_what_is_recovered_is_the_truth() -> None:
 
 
 def test_all_is_never_given_a_gain() -> None:
-    """Predictions which promise twice too much say so in all regimes alike."""
+    """Predictions that are twice too large are so in all regimes alike."""
     shot = world(1, 20, "control").history
     weights = fit(shot._replace(predicted=2 * shot.predicted), SIGNATURE)
     assert weights[0].regime == ()
@@ -265,8 +266,8 @@ def test_the_order_of_cells_is_irrelevant() -> None:
 
 @pytest.mark.parametrize("kind", ["good in S1", "metric tells in S1"])
 def test_gains_do_not_jump(kind: str) -> None:
-    """From outcomes without regimes to outcomes with them: wherever the gains move most, they move
-    as little as one likes."""
+    """On the way from outcomes without regimes to outcomes with them, even the fastest change of
+    the gains is continuous."""
     found = world(5, 30, kind)
     shot = found.history
     regime_blind = np.empty_like(shot.uplift)  # each lesson's outcomes shuffled among its cells
@@ -315,8 +316,8 @@ def test_what_is_long_ago_is_forgotten() -> None:
 
 
 def two_deep() -> list[Cell]:
-    """Meso tells nothing, but in macro S1: there the edges are all in meso S2.  A third of the
-    cells does not know its meso state."""
+    """Meso states matter only in macro S1, where the edges are all in meso S2.  A third of the
+    cells have no meso state."""
     rng = np.random.default_rng(6)
     rows = []
     for lesson in range(12):

@@ -1,5 +1,4 @@
-"""Shared effects: the posterior mean of all slices together, against the same in dense linear
-algebra."""
+"""Shared effects: the posterior mean of all slices together, compared with dense linear algebra."""
 
 from __future__ import annotations
 
@@ -64,7 +63,7 @@ def test_it_is_the_ridge_regression_of_dense_algebra(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With independent noise: |outcome − sum of effects|² + Σ effect² / (share · weight), each
-    depth with its part."""
+    depth with its part of the variance."""
     monkeypatch.setattr(shared, "TRANSIENT_PART", 0.0)
     world = World(seed, segments=3)
     found = world.fit()
@@ -94,7 +93,8 @@ def test_the_order_of_slices_and_trades_is_irrelevant(seed: int) -> None:
 
 
 def test_parents_and_children_share_their_evidence() -> None:
-    """All slices that hold the trades of an edge together say about what it is, and never more."""
+    """All slices that contain the trades of an edge together give about its size, and never
+    more."""
     found = World(7).fit()
     inside = World(7).dense[:, World(7).dense[0] == 1]
     told = found.effects[:, USUAL] @ inside
@@ -103,7 +103,7 @@ def test_parents_and_children_share_their_evidence() -> None:
 
 
 def estimate(found: shared.SharedFit) -> float:
-    """The share of the variance that persists, by this group alone."""
+    """The share of the variance that persists, estimated from this group alone."""
     return float(found.products[far_pairs(len(found.products))].sum()) / found.likeness
 
 
@@ -116,8 +116,7 @@ def test_more_persists_of_what_is_larger() -> None:
 
 
 def test_an_edge_that_turns_does_not_persist() -> None:
-    """What slices earn in one half and lose in the other has no share of the variance that
-    persists."""
+    """Results that slices earn in one half and lose in the other do not count as persistent."""
     world = World(9, 0.0)
     turning = World(9, 0.0)
     sign = np.where(world.blocks < 10, 1.0, -1.0)
@@ -160,8 +159,8 @@ def test_degenerate_groups_have_none() -> None:
 
 
 def test_what_tells_most_carries_what_persists() -> None:
-    """With room for a few, these say at least what all together said: none of what persists is left
-    out with the others."""
+    """With a limit of a few slices, these give at least as much as all together: no persistent
+    effect is lost with the others."""
     world = World(13)
     all_, few = world.fit(), world.fit(most=12)
     assert len(few.slices) == 12

@@ -1,5 +1,5 @@
-"""Sharing: what is published is one account, weighed between the chosen effects and those of all
-slices together."""
+"""Sharing: the published effects are a weighted mean of the chosen effects and those of all slices
+together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from schemas.lessons import Lesson, LessonDecay
 from tests.learning.making import GROUPS, learned, market
 
 FINE = 1e-9
-"""A unit of size so small that no effect is left out for being less than a step of the multiplier.
+"""A unit of size so small that no effect is left out as less than a step of the multiplier.
 """
 PERSISTENT = 0.02
 """Share of the variance of outcomes that persists."""
@@ -44,7 +44,7 @@ def group() -> tuple[GroupPath, Lesson, SegmentBaselines]:
 
 
 def chosen(*sizes: float) -> dict[str, Effect]:
-    """The whole group's effect, and those of the path, of these sizes."""
+    """A whole group's effect and the effects of a path, with these sizes."""
     path, whole, _ = group()
     lessons = [whole, *(path.lessons[i] for i in path.path.lesson_ids)]
     return {
@@ -84,11 +84,11 @@ def net(lesson: Lesson) -> float:
 @pytest.mark.parametrize("level", [0.0, -0.3])
 @pytest.mark.parametrize("added", [0.0, 0.4])
 @pytest.mark.parametrize("sizes", [(), (0.2, 1.5), (0.0, 2.0, -0.7)])
-def test_every_context_gets_the_weighed_mean_of_both_accounts(
+def test_every_context_gets_the_weighted_mean_of_both_accounts(
     share: float, level: float, sizes: tuple[float, ...], added: float
 ) -> None:
     path, whole, _ = group()
-    # without a chosen effect there is nothing to weigh against
+    # without a chosen effect there is no alternative
     found, weight = chosen(*sizes), share if sizes else 1.0
     lessons = {x.lesson_id: x for x in (whole, *path.shared, *path.lessons.values())}
     result = made(found, level, share, added=added)
@@ -104,8 +104,8 @@ def test_every_context_gets_the_weighed_mean_of_both_accounts(
         few = sum(found[i].effect for i in matched if i in found)
         all_ = level - centre + sum(net(x) for x in path.shared if x.lesson_id in matched)
         told = sum(result[i].effect for i in matched if i in result)
-        # A level that is sure by itself needs no others; it is one beyond the chosen effects, which
-        # the shared account has in the mean of the group.
+        # A level that passes by itself needs no others.  It is the level beyond the chosen effects,
+        # which the shared account includes in the group's mean.
         beyond = (few - sizes[0] if sizes else 0.0, all_ - level + (added if sizes else 0.0))
         assert told == pytest.approx(
             (sizes[0] if sizes else level) + (1.0 - weight) * beyond[0] + weight * beyond[1],

@@ -1,5 +1,4 @@
-"""Mining is exact, whatever the number of scopes a trade has and however the candidates are
-chunked."""
+"""Mining is exact, for any number of scopes per trade and any chunks of candidates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record: what was said at a past time depends on what was known then alone."""
+"""The record: predictions at a past time depend only on what was known then."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def test_past_times_are_on_a_fixed_grid_in_the_newer_half(found: tuple[RecordCel
 
 
 def test_no_trade_after_its_time_is_used(found: tuple[RecordCell, ...]) -> None:
-    """Other outcomes and other scopes from then on: the account is the same, and so are the cells
-    of the times before."""
+    """With other outcomes and scopes from that time on, the account is the same, and so are the
+    cells of earlier times."""
     cut = found[1].cut_us
     later = [
         r._replace(outcome=-5.0 * r.outcome, scopes=({"new": "1", "d0": "2"},))
@@ -136,8 +136,8 @@ def test_a_learner_that_lived_through_it_says_the_same(found: tuple[RecordCell, 
 
 
 def test_products_are_those_of_columns(found: tuple[RecordCell, ...]) -> None:
-    """Of what was said in two ways, for each share, and of what came: sums of products of real
-    columns have no negative eigenvalue."""
+    """The sums of products of predictions (of two kinds, for each share) and outcomes come from
+    real columns, so they have no negative eigenvalue."""
     for cell in found:
         columns = 3 + len(SHARES)
         products = np.zeros((columns, columns))

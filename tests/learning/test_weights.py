@@ -1,5 +1,5 @@
-"""Weights of learners: from 0 to 1, from a prior to what the record says, and what is switched on
-or off is."""
+"""Weights of learners: from 0 to 1, from the prior to the record's estimate, and fixed if a learner
+is switched on or off."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ SHARES = np.array([0.0, 0.25, 0.75, 0.0, 0.0, 0.0])
 def cell(
     constant: np.ndarray, moving: np.ndarray, shared: np.ndarray, came: np.ndarray
 ) -> RecordCell:
-    """One in which effects are the same for all shares."""
+    """A record in which effects are the same for all shares."""
     columns = np.stack([x - x.mean() for x in (constant, moving, *[shared] * len(SHARES), came)])
     return RecordCell(
         0, len(came), tuple((columns @ columns.T)[np.triu_indices(len(columns))].tolist())
@@ -67,8 +67,8 @@ def cell(
 
 
 def test_evidence_is_that_of_a_regression() -> None:
-    """Of shared effects beside half-lives that count by a half: what they predict beyond the chosen
-    ones, and the outcomes beyond these."""
+    """The regression of shared effects, if half-lives count by half: their predictions beyond the
+    chosen effects, and the outcomes beyond these."""
     rng = np.random.default_rng(1)
     constant, moving, shared, outcome = rng.normal(size=(4, 200))
     held = cell(constant, moving, shared, outcome)
@@ -102,8 +102,8 @@ def test_the_unit_and_the_order_of_cells_are_irrelevant() -> None:
 
 @given(st.lists(st.floats(-100, 0), min_size=2, max_size=6), st.floats(0.001, 0.2), st.floats(0, 1))
 def test_a_module_opens_continuously(log_ps: list[float], alpha: float, sure: float) -> None:
-    """Never less than its surest effect has come in; the surer the test the more; nothing at a
-    p-value of 1."""
+    """At least as much as its most certain effect is phased in; more for smaller p-values; nothing
+    at a p-value of 1."""
     found = [opened(p, alpha, sure) for p in sorted(log_ps, reverse=True)]
     assert all(sure <= a <= b <= 1.0 for a, b in pairwise(found))
     assert opened(0.0, alpha, sure) == sure

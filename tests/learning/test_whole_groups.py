@@ -1,5 +1,5 @@
-"""Whole groups: their course tells of all trades in the window, and levels are shrunk as far as
-they differ by chance."""
+"""Whole groups: their course covers all trades in the window, and levels are shrunk by the part of
+their variation that is chance."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def groups(of: Engine) -> list[GroupPath]:
 
 
 def test_a_course_covers_the_whole_window() -> None:
-    """Also what is longer ago than a history tells of: count, mean and standard error are those of
-    the same trades."""
+    """Count, mean and standard error are those of the trades, also of those older than the
+    history."""
     lessons = {x.lesson_id: x for x in engine().lessons()}
     for group in groups(engine()):
         summary = group.summary
@@ -124,8 +124,8 @@ def test_levels_differ_as_far_as_they_do_beyond_chance() -> None:
 
 
 def test_a_level_that_holds_is_its_mean_and_one_that_is_gone_is_not() -> None:
-    """With half-lives in full: what was earned in the first third of three years is gone now;
-    without them its mean counts."""
+    """With full half-lives, an effect of the first third of three years is gone now; without them,
+    its mean counts."""
     rng = np.random.default_rng(7)
     falling = [
         trade(

@@ -1,4 +1,4 @@
-"""The window is a function of the set of records folded, or says that it cannot be."""
+"""The window is a function of the set of folded records, or reports that it lacks some."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def expected(
 
 
 def batches(records: list[Trade], seed: int) -> list[list[Trade]]:
-    """The records shuffled, some repeated, cut anywhere."""
+    """The records, shuffled, some repeated, in batches of any size."""
     rng = random.Random(seed)
     log = records + rng.choices(records, k=len(records) // 2)
     rng.shuffle(log)

@@ -1,4 +1,4 @@
-"""Worked cases: small worlds of which everybody can say what has to come out."""
+"""Worked cases: small worlds whose right answer is obvious."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def size(
     days_later: float = 0.0,
     group: tuple[str, str] = GROUP,
 ) -> float:
-    """What the position manager is told so many days after the newest trade."""
+    """The position manager's answer a number of days after the newest trade."""
     newest = max(datetime.fromisoformat(s.as_of) for s in engine.summaries())
     found = resolve(engine.overrides(), *group, scope or {}, newest + timedelta(days=days_later))
     assert found.reason in ("matched", "no_match")
@@ -45,7 +45,7 @@ def size(
 
 
 def lesson_n(engine: Engine, scope: dict[str, str]) -> int:
-    """n of the slice of this scope, which may go by another name for the same trades."""
+    """n of the slice with this scope, which may have another name for the same trades."""
     names = [
         (lesson.n, [lesson.scope, *(lesson.marginal.aliases if lesson.marginal else ())])
         for lesson in engine.lessons()
@@ -104,7 +104,7 @@ def test_a_trade_is_in_all_slices_of_its_actions() -> None:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("whole", [True, False])
 def test_thirty_wins_and_then_thirty_losses(noise: float, seed: int, whole: bool) -> None:
-    """30 days at +1, then 30 at −0.5, baseline 0: nothing is left to bet on; neither for the group
+    """30 days at +1, then 30 at −0.5, baseline 0: there is no effect left, neither for the group
     nor for a slice of it."""
     rng = np.random.default_rng(seed)
     log = []
@@ -125,12 +125,12 @@ def test_thirty_wins_and_then_thirty_losses(noise: float, seed: int, whole: bool
     engine = core(*log, shared_effects=False)
     assert size(engine, {"x": "1"}) <= 1.0
     assert size(engine, {"x": "1"}, 1.0) <= 1.0
-    # What is shared has no half-life; the record takes most of its weight.
+    # Shared effects have no half-life; the record takes most of their weight.
     assert size(core(*log), {"x": "1"}) <= 1.15
 
 
 @pytest.mark.parametrize("at", [0, 20, 39])
-def test_one_great_win_does_not_make_an_edge(at: int) -> None:
+def test_one_large_win_is_not_an_edge(at: int) -> None:
     """39 × −1 and one +33 where the module earns −0.6: no upsizing."""
     rng = np.random.default_rng(2)
     log = [
@@ -165,8 +165,8 @@ def test_a_planted_slice_is_found_and_its_parents_stay_neutral(seed: int) -> Non
     engine, alone = core(*planted(seed)), core(*planted(seed), shared_effects=False)
     inside = {"chain": "S0", "btc_meso": "S1"}
     elsewhere = {"a": "S0", "b": "S1", "c": "S2", "d": "S3", "e": "S0", "f": "S1"}
-    # Beside all slices together, of which none has a record yet, a lone effect near the bar counts
-    # in part.
+    # Beside the shared account, which has no record yet, a single effect near the bar counts in
+    # part.
     assert 1.3 < size(engine, {**elsewhere, **inside}) < 2.25
     assert size(alone, {**elsewhere, **inside}) == pytest.approx(1.8, abs=0.45)
     for chain in ("S0", "S1", "S2"):

@@ -10,9 +10,9 @@ from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DEV_STACK = ROOT / "app" / "devstack"
-"""It looks for the broker that it starts, before there are settings."""
+"""It connects to the broker that it starts, before there are settings."""
 POSITION_MANAGER = ROOT / "app" / "runtime"
-"""Its caller gives the options."""
+"""Its caller passes the options."""
 
 
 def test_options_name_the_broker_and_may_be_added_to() -> None:

@@ -1,4 +1,4 @@
-"""Whether more was read than there is: of a log that others read and write at the same time."""
+"""Whether more was read than exists, with others reading and writing the log at the same time."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Others:
         await self.have_read(0)
 
     async def have_read(self, more: int) -> None:
-        """Commit so many records more than there are."""
+        """Commit a number of records more than there are."""
         tp = TopicPartition(self._topic, 0)
         end = (await self._consumer.end_offsets([tp]))[tp]
         await self._consumer.commit({tp: OffsetAndMetadata(end + more, "")})

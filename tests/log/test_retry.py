@@ -1,4 +1,4 @@
-"""Waiting that can be stopped, and a stop that waits a little."""
+"""Waits that can be stopped, and a stop with a delay."""
 
 from __future__ import annotations
 

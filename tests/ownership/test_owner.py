@@ -1,5 +1,5 @@
 """Owners of partition state under kills, joins, leaves and freezes: every record is folded exactly
-once, whoever owns it when.
+once, whichever worker owns it.
 
 The toy app (`toy.py`) publishes per key how many records it folded, how many different ones, and
 their sum.
@@ -34,7 +34,7 @@ KEYS = 40
 
 
 class Toys:
-    """Workers of the toy app, and what they publish."""
+    """Workers of the toy app, and their records."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
@@ -72,7 +72,7 @@ class Toys:
         await self._producer.send(records)
 
     async def published(self) -> dict[str, dict[str, int]]:
-        """What a reader that keeps the highest version of a key knows."""
+        """The state of a reader that keeps the highest version of each key."""
         consumer = reader(self.settings)
         await consumer.start()
         found: dict[bytes, tuple[int, bytes]] = {}
@@ -164,7 +164,7 @@ async def test_kill_join_and_leave_lose_and_double_nothing(toys: Toys) -> None:
     second = toys.start()
     for _ in range(20):
         await toys.send(100)
-        await asyncio.sleep(0.05)  # spreads the records over the rebalance; nothing waits for it
+        await asyncio.sleep(0.05)  # spreads the records over the rebalance; nothing waits for this
     first.kill()
     first.wait(10)
     for _ in range(20):
@@ -188,7 +188,7 @@ async def test_a_frozen_owner_that_comes_back_late_is_corrected(toys: Toys) -> N
     frozen.send_signal(signal.SIGSTOP)
     other = toys.start()
     await toys.send(2_000)
-    await toys.settle(90)  # the other one takes over once the frozen one's session has ended
+    await toys.settle(90)  # the other worker takes over once the frozen one's session has ended
     frozen.send_signal(signal.SIGCONT)
     await toys.send(2_000)
     await toys.settle(

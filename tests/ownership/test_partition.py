@@ -1,4 +1,5 @@
-"""Step 2 of the protocol without Kafka: what is taken in, skipped, or read from the log."""
+"""Step 2 of the protocol without Kafka: which records are accepted, skipped, or read from the
+log."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from app.ownership.publication import Published
 
 @dataclass
 class Record:
-    """What the protocol asks of a record."""
+    """The part of a record that the protocol needs."""
 
     offset: int
     key: bytes = b"k"
@@ -63,7 +64,7 @@ def test_the_next_offset_is_taken_in_and_older_ones_are_skipped(partition: Parti
     assert partition.last_new_s == 1.0
 
 
-def test_after_a_gap_the_log_is_read_up_to_what_came(partition: Partition) -> None:
+def test_after_a_gap_the_log_is_read_up_to_the_new_record(partition: Partition) -> None:
     partition.receive([Record(10)], now_s=1.0)
     partition.receive([Record(13)], now_s=1.0)
     partition.receive([Record(14)], now_s=1.0)

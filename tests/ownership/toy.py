@@ -1,5 +1,5 @@
-"""A Faust app around a `PartitionOwner` whose state is a set of numbers per key: what it publishes
-tells of any record lost or doubled.
+"""A Faust app around a `PartitionOwner` whose state is a set of numbers per key: its records show
+any lost or doubled input.
 
 Run as `faust -A tests.ownership.toy worker` with the settings in the environment.
 """
@@ -22,8 +22,8 @@ app = make_app(settings)
 
 
 class Numbers:
-    """Per key the numbers seen, with how often: the published sums are right only if every record
-    was folded exactly once."""
+    """For each key, the numbers seen, with their counts: the published sums are right only if every
+    record was folded exactly once."""
 
     def __init__(self, partition: int) -> None:
         self.partition = partition

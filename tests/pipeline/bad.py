@@ -1,5 +1,4 @@
-"""Every sort of record that is no close, each with the reason and the path that its dead letter has
-to name.
+"""Every kind of invalid record, each with the expected reason and path of its dead letter.
 
 May touch: nothing.
 """
@@ -19,7 +18,7 @@ ABSENT = object()
 
 
 class Bad(NamedTuple):
-    """A value, and the expected dead letter; `path` None where the specification leaves it open."""
+    """A value, and the expected dead letter; `path` is None if the specification leaves it open."""
 
     sort: str
     value: bytes | None
@@ -28,7 +27,7 @@ class Bad(NamedTuple):
 
 
 def every_sort(number: int) -> list[Bad]:
-    """One of each sort; `number` makes the events distinct."""
+    """One of each kind; `number` makes the events distinct."""
     event = simple(f"bad-{number}")
     good = json.dumps(event).encode()
     older = {
@@ -70,7 +69,7 @@ def every_sort(number: int) -> list[Bad]:
 
 
 def huge() -> list[Bad]:
-    """Values over a mebibyte, up to what the topic takes."""
+    """Values over a mebibyte, up to the topic's limit."""
     event = simple("huge")
     return [
         Bad("1 MiB and one byte", _padded(event, MIB + 1), "too_large"),

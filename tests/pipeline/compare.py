@@ -1,5 +1,5 @@
-"""Compares what an installation has published and projected with what the reference computed, and
-with another installation.
+"""Compares the records and rows of an installation with the reference computation, and with another
+installation.
 
 May touch: reads topics and tables.
 """
@@ -22,31 +22,31 @@ VERSIONS = frozenset({"version", "lesson_version"})
 
 
 def close_to(actual: float, expected: float, scale: float = 1.0) -> bool:
-    """Equal to 1e-9, relative to the value or to the `scale` of what it was computed from."""
+    """Whether numbers are equal to 1e-9, relative to the value or to the `scale` of its inputs."""
     return math.isclose(actual, expected, rel_tol=RELATIVE, abs_tol=RELATIVE * scale)
 
 
 def check(installation: Installation, world: World) -> None:
-    """Every derived topic and every table is what the trades teach, and holds nothing else."""
+    """Check that every derived topic and table has the reference's content for these trades, and
+    nothing else."""
     lessons, verdicts = check_topics(installation, world)
     check_tables(installation, world, lessons, verdicts)
 
 
 def check_until_right(installation: Installation, world: World) -> None:
-    """As `check`, within the time that it takes to publish over again what someone else has
-    overwritten."""
+    """As `check`, allowing for the time in which an owner republishes overwritten records."""
     until_right(installation, lambda: check(installation, world))
 
 
 def until_right(installation: Installation, check: Callable[[], None]) -> None:
-    """Check again and again, for as long as it takes an owner to notice that what is published is
-    not what it should be."""
+    """Check repeatedly, for as long as an owner may take to notice that the published records are
+    wrong."""
     give_up = time.monotonic() + HEALED_S
     while True:
         try:
             check()
             return
-        except (AssertionError, ValueError):  # what is published may be no JSON
+        except (AssertionError, ValueError):  # a published value may not be JSON
             if time.monotonic() > give_up:
                 raise
         time.sleep(POLL_S)
@@ -267,8 +267,8 @@ def _check_facts(installation: Installation, world: World) -> None:
 
 
 def content(installation: Installation) -> dict[str, dict[str, Any]]:
-    """All that is published, without versions: what a second run over the same trades has to give
-    again, to the last bit."""
+    """All published records without versions, which a second run over the same trades must
+    reproduce to the last bit."""
     compacted = (kinds.LESSONS, kinds.VERDICTS, kinds.OVERRIDES, kinds.BASELINES)
     return {
         name: {key: bare(record) for key, record in installation.current(name).items()}

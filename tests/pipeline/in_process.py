@@ -1,5 +1,5 @@
-"""What the core learns of closes in this process, without Kafka, and whether an installation has
-published and projected just that.
+"""The core's results for closes in this process, without Kafka, and whether an installation has
+published and projected exactly these.
 
 May touch: reads topics and tables.
 """
@@ -33,11 +33,12 @@ KINDS: dict[str, tuple[Callable[[Engine], Iterable[Any]], str]] = {
     kinds.REGIME_WEIGHTS: (Engine.regime_weights, "regime_id"),
     kinds.FACTORS: (Engine.latent_factors, "factor_id"),
 }
-"""Compacted topics: what an engine says of each, and the field that is the key."""
+"""Compacted topics: how to get the records of each from an engine, and the field that is the
+key."""
 
 
 def engines(closes: Iterable[Close], settings: Settings) -> list[Engine]:
-    """An engine for each module, which has learned its trades."""
+    """An engine for each module, which has learned from its trades."""
     groups: dict[str, dict[tuple[str, str], list[Trade]]] = {}
     for close in closes:
         for fact in explode(
@@ -59,7 +60,7 @@ def engines(closes: Iterable[Close], settings: Settings) -> list[Engine]:
 
 
 def check_integrated(installation: Installation, engines: list[Engine]) -> None:
-    """Every derived topic and every table says what the engines say, and nothing else."""
+    """Check that every derived topic and table has the engines' content, and nothing else."""
     published = {topic: installation.current(topic) for topic in KINDS}
     for topic, (records_of, key) in KINDS.items():
         expected = {
@@ -76,7 +77,7 @@ def check_integrated(installation: Installation, engines: list[Engine]) -> None:
 
 
 def plain(record: Any) -> dict[str, Any]:
-    """A record as it is after its way through JSON."""
+    """A record after conversion to JSON and back."""
     decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(record))
     return decoded
 
@@ -106,8 +107,8 @@ def _same(what: str, actual: Records, expected: Records) -> None:
 
 
 def _check_history(published: Records, engines: list[Engine]) -> None:
-    """Every day of lessons with a history; days that windows have moved past, and of lessons that
-    were chosen once, may be there too."""
+    """Check every day of lessons with a history; days that windows have moved past, and days of
+    lessons that are no longer chosen, may exist, too."""
     lessons = {
         lesson.lesson_id: lesson
         for engine in engines
@@ -212,7 +213,7 @@ def _check_tables(
 
 
 def _cells(row: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What `record` says of each column of `row`."""
+    """The value of `record` for each column of `row`."""
     for name, cell in row.items():
         value = record[name]
         if isinstance(cell, datetime):

@@ -1,5 +1,5 @@
-"""One installation of Edgeloop on the test stack, used as an outsider would: worker processes, a
-Kafka client, a SQL client.
+"""One installation of Edgeloop on the test stack, used from outside: worker processes, a Kafka
+client, a SQL client.
 
 May touch: topics, consumer groups and a database schema of its own; worker processes that it
 starts.
@@ -46,11 +46,12 @@ from tests.pipeline.trades import Close
 ROOT = Path(__file__).parents[2]
 POLL_S = 0.1
 FIXED_DATES = {"retention_days": 100_000.0}
-"""The generated trades have fixed dates; Kafka would delete them some day."""
+"""The generated trades have fixed dates; with a short retention, Kafka would delete them some
+day."""
 
 
 def confluent_options(settings: Settings) -> dict[str, Any]:
-    """What a client of confluent-kafka needs to connect as `settings` do."""
+    """The configuration with which a confluent-kafka client connects as `settings` do."""
     options: dict[str, Any] = {
         "bootstrap.servers": settings.broker,
         "log_level": 4,
@@ -100,12 +101,12 @@ class Worker:
         return self.log.read_text(errors="replace")
 
     def check(self) -> None:
-        """Fail at once, with its log, when the worker is no more."""
+        """Fail at once, with its log, if the worker has ended."""
         code = self.process.poll()
         assert code is None, f"the worker ended with {code}:\n{self.text()[-8_000:]}"
 
     def url(self) -> str | None:
-        """Where its health is served; None before it listens."""
+        """The address of its health server; None before it listens."""
         found = re.search(r"http://127\.0\.0\.1:\d+", self.text())
         return found[0] if found else None
 
@@ -177,18 +178,18 @@ def _page(url: str) -> tuple[int, str]:
 
 @dataclass
 class Installation:
-    """Topics, groups, tables and workers with names that no other test uses."""
+    """Topics, groups, tables and workers with unique names."""
 
     settings: Settings
     directory: Path
     workers: list[Worker] = field(default_factory=list)
     command: Callable[[Path], list[str]] = worker_command
-    """Of a worker, by where its log is."""
+    """The command line of a worker, given the path of its log."""
     _started: int = 0
 
     @classmethod
     def on(cls, broker: str, database_url: str, directory: Path, **changed: Any) -> Installation:
-        """Make its topics and tables; `changed` are settings other than the default."""
+        """Create its topics and tables; `changed` are settings that differ from the defaults."""
         name = f"p{uuid.uuid4().hex[:12]}"
         settings = Settings(
             broker=broker,
@@ -206,7 +207,7 @@ class Installation:
     # ----------------------------------------------------------------------------------------------
 
     def start(self, **changed: Any) -> Worker:
-        """Start a worker; `changed` are settings of this one."""
+        """Start a worker; `changed` are settings of this worker."""
         self._started += 1
         worker = Worker(
             replace(self.settings, **changed),
@@ -217,7 +218,7 @@ class Installation:
         return worker
 
     def agree(self) -> None:
-        """Make the settings, as they are now, those that workers have to have; none may run."""
+        """Agree on the current settings for all workers; none may be running."""
         asyncio.run(agree(self.settings))
 
     def start_ready(self, count: int = 1, deadline_s: float = 45.0) -> list[Worker]:
@@ -236,7 +237,7 @@ class Installation:
         worker.kill()
 
     def terminate(self, worker: Worker) -> None:
-        """SIGTERM, and its exit is 0."""
+        """Send SIGTERM; it must exit with 0."""
         self.workers.remove(worker)
         code = worker.terminate()
         assert code == 0, f"exit {code} after SIGTERM:\n{worker.text()[-8_000:]}"
@@ -318,7 +319,7 @@ class Installation:
         return [places[at] for at in range(count)]
 
     def send(self, topic: str, key: bytes, value: bytes | None, partition: int) -> None:
-        """One record to any topic, as some other program might."""
+        """Send one record to any topic, as another program might."""
         producer = Producer(confluent_options(self.settings))
         errors: list[Any] = []
         producer.produce(
@@ -332,7 +333,7 @@ class Installation:
         assert errors == [None]
 
     def read(self, topic: str) -> list[ConsumerRecord]:
-        """Every record that is in `topic` now, partition by partition."""
+        """Every current record of `topic`, partition by partition."""
         return asyncio.run(self._read(self.settings.topic(topic)))
 
     async def _read(self, topic: str) -> list[ConsumerRecord]:
@@ -358,11 +359,11 @@ class Installation:
             await consumer.stop()
 
     def current(self, topic: str) -> dict[str, dict[str, Any]]:
-        """Key → record of a compacted topic, as its documentation says: of a key the highest
-        version counts, null is gone.
+        """Key → record of a compacted topic, read as documented: the highest version of a key
+        counts, and null retires it.
 
-        Also checks what compaction relies on: the last record of a key is its highest, or as null
-        as that.  A record without a version is none of ours.
+        Also checks what compaction relies on: the last record of a key has its highest version, or
+        both are null.  A record without a version is from another program.
         """
         highest: dict[str, tuple[int, bytes | None]] = {}
         last: dict[str, tuple[int, bytes | None]] = {}
@@ -413,7 +414,8 @@ class Installation:
         return sum(self.end_offsets(topic)[topic])
 
     def configure(self, names: Iterable[str], config: Mapping[str, str | None]) -> None:
-        """Set configuration of topics as someone does by hand; None: the broker's default."""
+        """Set the configuration of topics, as an administrator would; None: the broker's
+        default."""
         operation = AlterConfigOpType.SET, AlterConfigOpType.DELETE
         resources = [
             ConfigResource(
@@ -431,8 +433,8 @@ class Installation:
             done.result(30)
 
     def delete_closes_read(self) -> int:
-        """Delete the closes that ingest has acknowledged, as retention does; returns how many it
-        has."""
+        """Delete the closes that ingest has acknowledged, as retention does; returns their
+        number."""
         client = AdminClient(confluent_options(self.settings))
         group, topic = self.settings.consumer_group, self.settings.topic(kinds.CLOSES)
         asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])

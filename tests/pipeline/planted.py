@@ -1,5 +1,4 @@
-"""Trade logs with planted effects, made from a seed: what the learners of `integrated` are there to
-find.
+"""Trade logs with planted effects, generated from a seed, for the learners of `integrated` to find.
 
 May touch: nothing.
 """
@@ -70,7 +69,7 @@ def closes(trades: Iterable[Trade]) -> list[Close]:
 
 
 def regime_of(day: float) -> str:
-    """The market's state: three days of one, three of the other."""
+    """The market's state, which alternates every three days."""
     return REGIMES[int(day // 3) % 2]
 
 
@@ -85,7 +84,7 @@ class Log:
         self.random = Random(seed)
 
     def trades(self, count: int) -> list[Trade]:
-        """So many trades, and later closes of some of them, in the order of the trades."""
+        """A number of trades, and later closes of some of them, in the order of the trades."""
         made: list[Trade] = []
         for number in range(count):
             trade = self._trade(f"t-{number}")
@@ -95,7 +94,7 @@ class Log:
         return made
 
     def sent(self, trades: Sequence[Trade]) -> list[Close]:
-        """Their records as a careless producer sends them: each 1–3 times, shuffled."""
+        """Their records as an unreliable producer sends them: each 1–3 times, shuffled."""
         repeated = [
             trade.close for trade in trades for _ in range(self.random.choice([1, 1, 2, 3]))
         ]
@@ -109,7 +108,7 @@ class Log:
         pattern = r.choices(["uptrend.S1", "dip.S2", "breakout.S3"], [3, 3, 2])[0]
         scope = self._scope(day)
         segment = (r.choice(["micro", "large"]), r.choice(["1h", "4h"]))
-        # An exit in the context of the entry: the slices of both groups match the same trades.
+        # An exit in the context of the entry, so that slices of both groups match the same trades.
         actions = [(f"{pattern}.entry", "entry", scope), (f"{pattern}.exit", "exit", scope)]
         if r.random() < 0.4:
             actions.insert(1, (f"{pattern}.add", "add", self._scope(day)))
@@ -126,7 +125,7 @@ class Log:
     def _scope(self, day: float) -> dict[str, str]:
         r = self.random
         chain = r.choice(["sol", "eth", "base"])
-        # What the chain says once more, nearly always.
+        # The same information as the chain, nearly always.
         venue = chain if r.random() < 0.97 else "other"
         return {
             "chain": chain,
@@ -173,7 +172,7 @@ CHAINS = ("sol", "eth", "base")
 
 
 def entry(pattern: str, scope: dict[str, str]) -> tuple[tuple[str, str, dict[str, str]], ...]:
-    """The one action of a trade."""
+    """The only action of a trade."""
     return ((pattern, "entry", scope),)
 
 
@@ -194,7 +193,8 @@ def lesson(module: str, effect: float, revision: int = 0) -> list[Trade]:
 
 
 def baseline(module: str) -> list[Trade]:
-    """The edge is 1.2; its trades are all in the segment `micro`, others are there too."""
+    """The edge is 1.2; all of its trades are in the segment `micro`, which has other trades,
+    too."""
     r = Random(2)
     return [
         Trade(

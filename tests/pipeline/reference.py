@@ -1,8 +1,8 @@
-"""What a trade log teaches, computed in one go by brute force: an independent reading of the
-specification, in plain Python.
+"""The results of a trade log, computed at once by brute force: an independent implementation of the
+specification in plain Python.
 
-May touch: nothing.  Of the project it uses the published function of ids alone, nothing of what it
-is compared with.
+May touch: nothing.  From the project it uses only the published function for ids, and no code that
+it is compared with.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Trade:
 
     @property
     def home(self) -> Group:
-        first = min(self.actions, key=lambda action: action.ts_us)  # of equals the first
+        first = min(self.actions, key=lambda action: action.ts_us)  # the first of equal ones
         return self.module, first.pattern_key, first.category
 
     def groups(self) -> dict[Group, list[Action]]:
@@ -99,7 +99,7 @@ class Trade:
 
 @dataclass
 class World:
-    """All that has to be in topics and tables, by id."""
+    """The expected content of topics and tables, by id."""
 
     trades: dict[tuple[str, str], Trade] = field(default_factory=dict)
     lessons: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -108,7 +108,8 @@ class World:
 
 
 def learn(values: Iterable[bytes], rules: Rules) -> World:
-    """The world after these values of `position_closed`, all of them valid, in whatever order."""
+    """The expected content after these values of `position_closed`, all of them valid, in any
+    order."""
     world = World()
     for value in values:
         trade = read(value, rules.outcome)
@@ -202,7 +203,7 @@ def microseconds(text: str) -> int:
 
 
 def scope_of(own: Mapping[str, Any], entry: Mapping[str, Any]) -> Scope:
-    """Own values, and where they are missing those at entry, save regimes."""
+    """The action's own values; missing ones come from the entry, except regimes."""
     scope = {}
     for name in DIMENSIONS:
         value = text_of(name, own.get(name))
@@ -239,8 +240,8 @@ def _by_group(trades: Iterable[Trade]) -> dict[Group, list[Trade]]:
 
 
 def window(trades: list[Trade], rules: Rules) -> list[Trade]:
-    """The trades that count: by time before the newest exit, and the greatest (exit, trade id) of
-    these."""
+    """The trades that count: those within the time before the newest exit, and of these the
+    greatest by (exit, trade id)."""
     oldest = max(trade.exit_us for trade in trades) - round(rules.window_days * 86_400_000_000)
     inside = sorted(
         (t for t in trades if t.exit_us >= oldest), key=lambda t: (t.exit_us, t.trade_id)
@@ -251,7 +252,7 @@ def window(trades: list[Trade], rules: Rules) -> list[Trade]:
 def slices(
     group: Group, trades: list[Trade], rules: Rules
 ) -> dict[tuple[tuple[str, str], ...], list[Trade]]:
-    """Every slice with the trades in it: those of which *one* action in the group has all of its
+    """Every slice with the trades in it: those with *one* action in the group that has all of its
     values."""
     found: dict[tuple[tuple[str, str], ...], list[Trade]] = {}
     for trade in trades:
@@ -279,7 +280,7 @@ def robust_sd(ys: list[float]) -> float:
 
 
 def unit_of(windows: Iterable[list[Trade]], rules: Rules) -> float:
-    """Units of the outcome that are one unit of size, by three significant digits."""
+    """Units of the outcome that make one unit of size, to three significant digits."""
     if rules.outcome == "rr":
         return 1.0
     spread = [(robust_sd([t.outcome for t in trades]), len(trades)) for trades in windows]

@@ -1,11 +1,12 @@
-"""Topics that are created again, brokers that are set back or replaced: workers end with the
-command that mends it, and after that command everything is what the log says."""
+"""Topics that are created again, brokers that are rolled back or replaced: workers end and name the
+command that fixes it, and after that command everything matches the log."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from app.commands.base import cli
 from app.devstack import temporary_stack, up
 from app.devstack.kafka import Kafka
 from app.log import topics
+from app.worker.log_guard import LOOK_EVERY_S
 from edgeloop import OverrideBook
 from schemas import kinds
 from tests.pipeline.compare import check_until_right
@@ -46,7 +48,7 @@ def admin_of(installation: Installation) -> AdminClient:
 
 
 def make_anew(installation: Installation, *names: str) -> None:
-    """Delete topics and create them, with their configuration, as someone does by hand."""
+    """Delete topics and create them again with their configuration, as an administrator would."""
     client, settings = admin_of(installation), installation.settings
     full = [settings.topic(name) for name in names]
     for done in client.delete_topics(full).values():
@@ -58,7 +60,7 @@ def make_anew(installation: Installation, *names: str) -> None:
             new = [NewTopic(n, settings.partitions, 1, config=wanted[n].config) for n in full]
             for done in client.create_topics(new).values():
                 done.result(30)
-        except Exception:  # not gone yet
+        except Exception:  # not deleted yet
             return set(full) <= set(client.list_topics(timeout=10).topics) and not any(
                 installation.records_in(name) for name in names
             )
@@ -69,7 +71,7 @@ def make_anew(installation: Installation, *names: str) -> None:
 
 def grow(installation: Installation, name: str, total: int) -> None:
     new = [NewPartitions(installation.settings.topic(name), total)]
-    client = admin_of(installation)  # it has to live until it is done
+    client = admin_of(installation)  # keeps a reference until it is done
     for done in client.create_partitions(new).values():
         done.result(30)
 
@@ -88,7 +90,7 @@ def succeeded(installation: Installation, *words: str) -> None:
 def refused(
     installation: Installation, worker: Worker, *words: str, deadline_s: float = 60
 ) -> None:
-    """The worker ends with code 3, and its last words name the remedy."""
+    """The worker ends with code 3, and its last message names the remedy."""
     wait(lambda: worker.process.poll() is not None, deadline_s, "end of the worker", worker.text)
     installation.workers.remove(worker)
     assert worker.process.returncode == 3, worker.text()[-4_000:]
@@ -102,7 +104,7 @@ def learned(installation: Installation, sent: list[Close], deadline_s: float = 6
 
 
 def reversed_closes(closes: list[Close], module: str) -> list[Close]:
-    """Trades of the same patterns that went the other way."""
+    """Trades of the same patterns with opposite outcomes."""
     found = []
     for close in closes:
         event = json.loads(close.value or b"")
@@ -115,8 +117,9 @@ def reversed_closes(closes: list[Close], module: str) -> list[Close]:
 
 
 @pytest.mark.long
-def test_facts_made_anew_under_a_running_worker(install: Callable[..., Installation]):
-    """The worker ends and says so; the next refuses; accept mends; versions never go back."""
+def test_facts_created_again_under_a_running_worker(install: Callable[..., Installation]):
+    """The worker ends and says why; the next one refuses to start; accept repairs everything;
+    versions never decrease."""
     installation = install(**SETTINGS)
     (worker,) = installation.start_ready()
     first = good(200, "pm")
@@ -143,16 +146,16 @@ def test_facts_made_anew_under_a_running_worker(install: Callable[..., Installat
     installation.start_ready()
     learned(installation, first + second)
     assert run(installation, "topics", "accept", "--dry-run").output.startswith(
-        "The log is the one"
+        "The log is unchanged"
     )
     assert json.loads(run(installation, "doctor", "--json").stdout)["ok"]
 
 
 @pytest.mark.long
-def test_facts_made_anew_while_nobody_looks_and_no_note_is_left(
+def test_facts_created_again_without_a_note_of_the_log(
     install: Callable[..., Installation],
 ):
-    """Without the note (an older release, an expired offset) the versions themselves tell."""
+    """Without the note (an older release, an expired offset), the versions reveal it."""
     installation = install(**SETTINGS)
     (worker,) = installation.start_ready()
     first = good(200, "pm")
@@ -192,7 +195,8 @@ def test_a_topic_made_anew_between_two_workers(install: Callable[..., Installati
 
 @pytest.mark.long
 def test_partitions_are_added(install: Callable[..., Installation], tmp_path: Path):
-    """Of closes: all are read.  Of what has keys: the worker ends, and accept mends."""
+    """Added to the closes, all are read.  Added to a keyed topic, the worker ends, and accept
+    repairs it."""
     installation = install(**SETTINGS)
     (worker,) = installation.start_ready()
     first = good(100, "pm")
@@ -231,7 +235,7 @@ def test_partitions_are_added(install: Callable[..., Installation], tmp_path: Pa
     learned(installation, first + second, 90)
 
 
-def test_the_book_reads_a_topic_that_was_made_anew(install: Callable[..., Installation]):
+def test_the_book_reads_a_topic_that_was_created_again(install: Callable[..., Installation]):
     installation = install(**SETTINGS)
     (worker,) = installation.start_ready()
     first = good(200, "pm")
@@ -261,7 +265,7 @@ def test_the_book_reads_a_topic_that_was_made_anew(install: Callable[..., Instal
 def own_stack(
     tmp_path_factory: pytest.TempPathFactory, install: Callable[..., Installation]
 ) -> Any:
-    """A stack whose Kafka is set back and replaced; with an installation on it."""
+    """A stack, with an installation on it, whose Kafka is rolled back and replaced."""
     folder = tmp_path_factory.mktemp("own")
     with temporary_stack(folder) as own:
         installation = install(broker=own.broker, database_url=own.database_url, **SETTINGS)
@@ -271,7 +275,7 @@ def own_stack(
 
 @pytest.mark.timeout(600)
 @pytest.mark.long
-def test_kafka_is_set_back_and_then_replaced(own_stack: tuple[Installation, Path]):
+def test_kafka_is_rolled_back_and_then_replaced(own_stack: tuple[Installation, Path]):
     installation, folder = own_stack
     data = folder / "kafka" / "data"
     kafka = Kafka(folder / "kafka", [])
@@ -286,14 +290,16 @@ def test_kafka_is_set_back_and_then_replaced(own_stack: tuple[Installation, Path
     (worker,) = installation.start_ready()
     installation.produce(second)
     installation.until_idle()
+    time.sleep(2 * LOOK_EVERY_S)  # a running worker compares with the log that it saw last
 
-    # Set back: the running worker notices, and so does the next, by what the first still committed.
+    # Rolled back: the running worker notices, and so does the next one, from what the first has
+    # committed.
     kafka.stop()
     shutil.rmtree(data)
     shutil.copytree(folder / "backup", data)
     up(folder, die_with_parent=True)
-    refused(installation, worker, "was set back", deadline_s=90)
-    refused(installation, installation.start(), "another log", ACCEPT)
+    refused(installation, worker, "was rolled back", deadline_s=90)
+    refused(installation, installation.start(), "is not the log that the group has read", ACCEPT)
     succeeded(installation, "topics", "accept", "--yes")
     (worker,) = installation.start_ready()
     learned(installation, first)

@@ -1,5 +1,5 @@
-"""Workers that are killed, join, leave and freeze, and a database that is away: lessons, overrides
-and rows are those of the reference."""
+"""Workers are killed, join, leave and freeze, and the database is away: lessons, overrides and rows
+equal the reference."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ SETTINGS = {
     **FIXED_DATES,
 }
 AWAY_S = float(os.environ.get("POSTGRES_AWAY_S", "10"))
-"""How long PostgreSQL is away; the group's session ends after 12 s, an hour must do no harm."""
+"""How long PostgreSQL is away: longer than the 12 s of a group's session."""
 
 BROKER_AWAY_S = float(os.environ.get("BROKER_AWAY_S", "15"))
 """How long the broker is away: longer than a session of the consumer group lasts."""
 
 
 def parts(seed: int, trades: int, count: int) -> list[list[Close]]:
-    """A log in so many parts, each shuffled, with repetitions and corrections of trades of any
-    part."""
+    """A log in a number of parts, each shuffled, with repetitions and with corrections of trades of
+    any part."""
     generator = Generator(seed)
     closes = generator.log(trades)
     generator.random.shuffle(closes)
@@ -54,8 +54,8 @@ def world_of(parts: list[list[Close]]) -> World:
 
 
 def produced(installation: Installation, closes: list[Close], topic: str, by: int) -> None:
-    """Produce closes and wait until the pipeline is at work on them: so many records more in a
-    topic."""
+    """Produce closes and wait until the pipeline is processing them: until a topic has a number of
+    new records."""
     start = installation.records_in(topic)
     installation.produce(closes)
     wait(
@@ -74,7 +74,7 @@ def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(
     installation = install(**SETTINGS)
     killed, frozen = installation.start_ready(2)
 
-    # One dies and one freezes in the middle of their work; a third takes over from both when their
+    # One dies and one freezes in the middle of work; a third takes over from both when their
     # sessions end.
     produced(installation, log[0], kinds.FACTS, 100)
     installation.kill(killed)
@@ -92,8 +92,8 @@ def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(
     finally:
         frozen.signal(signal.SIGCONT)
 
-    # The frozen one wakes with a batch that it has yet to publish, finds itself thrown out of the
-    # group, and comes back.
+    # The frozen one wakes with an unpublished batch, finds itself removed from the group, and
+    # rejoins.
     installation.produce(log[2])
     wait(
         lambda: installation.members() == 2 and frozen.ready(),
@@ -102,7 +102,7 @@ def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(
         installation.logs,
     )
 
-    # One leaves in the middle of its work, another joins.
+    # One leaves in the middle of work, another joins.
     produced(installation, log[3], kinds.FACTS, 50)
     installation.terminate(third)
     installation.start_ready()
@@ -112,10 +112,10 @@ def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(
 
 @pytest.fixture
 def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A PostgreSQL that may be stopped: no other test uses it."""
+    """A PostgreSQL that may be stopped, since no other test uses it."""
     server = Postgres(tmp_path_factory.mktemp("postgres"))
     server.prepare()
-    server.choose_ports(anew=True)
+    server.choose_ports(change=True)
     run(server)
     yield server
     server.stop()
@@ -128,7 +128,7 @@ def run(server: Postgres) -> None:
         try:
             asyncio.run(server.probe())
         except Exception:
-            # Clients raise far more than their own errors at a server that is half up.
+            # With a server that is still starting, clients raise far more than their own errors.
             return False
         return True
 
@@ -148,14 +148,14 @@ def test_postgres_away_costs_nothing_but_time(
     try:
         gone = time.monotonic()
         installation.produce(log[1])
-        # Learning goes on ...
+        # Learning continues ...
         wait(
             lambda: not behind(installation, "projector"),
             45,
             "overrides without PostgreSQL",
             installation.logs,
         )
-        # ... and a worker may end and another begin meanwhile.
+        # ... and a worker may end and another one start meanwhile.
         installation.terminate(worker)
         installation.start_ready()
         installation.produce(log[2])
@@ -194,7 +194,7 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing_but_time(
 
 
 def behind(installation: Installation, *except_roles: str) -> list[Lag]:
-    """What roles other than these have yet to do."""
+    """The lag of all roles but these."""
 
     async def ask() -> Any:
         async with LagReader(installation.settings) as reader:

@@ -1,5 +1,5 @@
-"""One worker and whatever may stand at its door: bad input by the thousand, huge input, every
-compression codec."""
+"""One worker and every kind of input: invalid records by the thousand, huge ones, every compression
+codec."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROUNDS = 40
 
 @pytest.fixture(scope="module")
 def installation(install: Callable[..., Installation]) -> Installation:
-    """With one worker, which is the same one until the last test."""
+    """An installation with one worker, which runs until the last test."""
     made = install(learning="classic", n_min=RULES.n_min, max_dims=RULES.max_dims, **FIXED_DATES)
     made.start_ready()
     return made
@@ -41,7 +41,7 @@ def installation(install: Callable[..., Installation]) -> Installation:
 
 @pytest.fixture(scope="module")
 def sent() -> list[Close]:
-    """Good closes that were sent so far: what the worker has to have learned."""
+    """The good closes sent so far, which the worker must have learned."""
     return []
 
 
@@ -71,7 +71,7 @@ def learn_all(installation: Installation, sent: list[Close]) -> None:
 
 
 def dead_letters(installation: Installation) -> dict[tuple[int, int], ConsumerRecord]:
-    """By source partition and offset; a repetition of one is the same."""
+    """The letters by source partition and offset; a repetition counts as the same."""
     found: dict[tuple[int, int], ConsumerRecord] = {}
     for record in installation.read(kinds.DEAD_LETTERS):
         headers = dict(record.headers)
@@ -158,7 +158,7 @@ def test_a_bomb_of_40_megabytes_in_a_small_batch_is_cut(
 
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
-"""By the number that a record batch carries."""
+"""The codecs by their number in a record batch."""
 
 
 def codecs_in(segment: Path) -> set[str]:
@@ -177,7 +177,7 @@ def test_every_codec_is_read(
     stack: StackInfo, installation: Installation, sent: list[Close], codec: str
 ):
     closes = good(40, f"codec-{codec}")
-    # All in one batch: a batch of one small record is not always compressed.
+    # All in one batch, since a batch of one small record is not always compressed.
     installation.produce(
         closes,
         **{"compression.type": codec, "linger.ms": 200, "sticky.partitioning.linger.ms": 200},
@@ -209,8 +209,8 @@ def test_time_of_the_future_is_judged_by_the_record_not_by_the_clock(
 
 
 def test_rubbish_in_the_derived_topics_harms_nobody(installation: Installation, sent: list[Close]):
-    """Someone's mistake: records of ours overwritten, records that are none; also for a worker that
-    finds them when it starts."""
+    """Another program overwrites our records and writes invalid ones; also for a worker that finds
+    them when it starts."""
     before = good(60, "before-rubbish")
     installation.produce(before)
     sent += before

@@ -1,10 +1,9 @@
-"""Every learned quantity is read: events move it, and an override with it; with its learner off
-they do not.
+"""Every learned quantity is used: events change it, and an override with it; with its learner off,
+the override does not change.
 
 For each quantity there are two modules with the same trades.  Then more events come for one of
 them, and the overrides of the two are compared; and again after restarts with one learner off each.
-Shared effects are off, so that the other quantities are seen by themselves, until a last restart
-with them.
+Shared effects are off until a last restart, so that the other quantities are visible by themselves.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ SOL = {"chain": "sol"}
 
 
 class Shot(NamedTuple):
-    """What was published, and what the position manager was answered, at one time."""
+    """The published records, and the position manager's answers, at one time."""
 
     published: dict[str, dict[str, dict[str, Any]]]
     book: dict[str, Any]
@@ -68,7 +67,7 @@ class Shot(NamedTuple):
     def override(
         self, module: str, pattern: str = "edge.S1", category: str = "entry", **scope: str
     ) -> dict[str, Any]:
-        """The one override of a slice."""
+        """The only override of a slice."""
         wanted = {
             "module": module,
             "pattern_key": f"{module}.{pattern}",
@@ -86,7 +85,7 @@ class Shot(NamedTuple):
         return float(self.book[question].multiplier)
 
     def of(self, topic: str, module: str) -> list[dict[str, Any]]:
-        """What a topic says of a module."""
+        """The records of a module in a topic."""
         return [record for record in self.published[topic].values() if record["module"] == module]
 
 
@@ -108,7 +107,8 @@ QUESTIONS: dict[str, tuple[str, str, str, dict[str, str], float]] = {
 
 
 def shot(installation: Installation) -> Shot:
-    """Publishing has come to rest, as the core in this process says; then look."""
+    """Wait until the published records equal those of the core in this process; then take a
+    snapshot."""
 
     async def ask() -> dict[str, Any]:
         async with OverrideBook(
@@ -169,7 +169,8 @@ def shots(install: Callable[..., Installation]) -> Shots:
 
 
 def test_before_there_is_no_difference(shots: Shots):
-    """Otherwise the comparisons below would compare two logs, and not what the later events did."""
+    """Otherwise the comparisons below would compare two logs, not the effect of the later
+    events."""
     for name in QUESTIONS:
         if "-moved" in name:
             assert shots.before.multiplier(name) == shots.before.multiplier(
@@ -193,7 +194,7 @@ def test_a_lesson_is_read(shots: Shots):
 
 def test_a_baseline_is_read(shots: Shots):
     """I18: the trades behind the override are the same, and so is its lesson; the baseline of their
-    segments is not."""
+    segments changes."""
 
     def lesson(module: str) -> tuple[Any, ...]:
         (found,) = [r for r in shots.after.of(kinds.LESSONS, module) if r.get("scope") == SOL]
@@ -230,13 +231,13 @@ def test_a_half_life_is_read(shots: Shots):
     hours = moved["decay"]["half_life_hours"]
     assert 0.6 * 15 * 24 < hours < 1.5 * 15 * 24
     assert moved["effect"] < 0.25 * still["effect"]
-    # At the reader it goes on, until the next trade.
+    # In the reader it continues until the next trade.
     faded = (shots.after.multiplier("half-life-moved later") - 1) / (
         shots.after.multiplier("half-life-moved") - 1
     )
     assert faded == pytest.approx(exp2(-10 * 24 / hours))
     assert shots.after.multiplier("half-life later") == shots.after.multiplier("half-life")
-    # Without the learner what is left of the edge is its mean over the window, and stays it.
+    # Without the learner, the edge is its mean over the window, and stays so.
     without = shots.without["half_life"]
     assert without.override("half-life-moved", **SOL)["decay"] == {
         "state": "stable",
@@ -279,7 +280,7 @@ def test_a_regime_weight_is_read(shots: Shots):
 
 def test_a_latent_factor_is_read(shots: Shots):
     """I18: shared trades make two overrides one piece of evidence, with one effect; separate trades
-    part them again."""
+    separate them again."""
 
     def both(shot: Shot, module: str) -> tuple[dict[str, Any], dict[str, Any]]:
         return shot.override(module, **SOL), shot.override(module, "edge.S2", "add", **SOL)

@@ -1,5 +1,5 @@
-"""What blocks records is named: open transactions, records that were deleted unread,
-offsets that are gone.  What is no record is no lag."""
+"""Causes that block records are named: open transactions, records that were deleted unread, offsets
+that are gone.  Offsets without a record are not lag."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(240)]
 
 @contextmanager
 def transaction(installation: Installation, closes: list[Close], partition: int) -> Iterator[Any]:
-    """A producer with an open transaction of these closes, on the broker; the caller ends it."""
+    """A producer with an open transaction of these closes on the broker; the caller ends it."""
     producer = Producer(
         {
             "bootstrap.servers": installation.settings.broker,
@@ -90,7 +90,7 @@ def installation(install: Callable[..., Installation]) -> Installation:
 
 @pytest.fixture(scope="module")
 def sent() -> list[Close]:
-    """What was committed so far."""
+    """The offsets committed so far."""
     return []
 
 
@@ -154,7 +154,7 @@ def test_an_open_transaction_is_lag_and_named(
 
 
 @pytest.mark.long
-def test_closes_that_were_deleted_unread_are_told_until_it_is_accepted(
+def test_closes_deleted_unread_are_reported_until_accepted(
     installation: Installation, sent: list[Close]
 ):
     produce(installation, sent, 20, "before-lost")
@@ -185,7 +185,7 @@ def test_closes_that_were_deleted_unread_are_told_until_it_is_accepted(
     installation.produce(later)
     sent += later
     learned(installation, sent)
-    # Passed over, and still reported.
+    # Skipped, and still reported.
     assert "were deleted before they were read" in " ".join(status(installation)["problems"])
     told = finding(installation, "log")
     assert not told["ok"]
@@ -221,7 +221,7 @@ def test_committed_offsets_that_are_gone_are_told_and_nothing_counts_twice(
 def test_progress_that_somebody_deletes_is_noted_again(
     installation: Installation, sent: list[Close]
 ) -> None:
-    """Nothing new comes, and yet it is no lag for ever."""
+    """There is no new record, and yet no permanent lag."""
     produce(installation, sent, 20, "forgotten")
     group = progress_group(installation.settings, "lesson_builder")
     client = admin_of(installation)  # it has to live until it is done

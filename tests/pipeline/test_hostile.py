@@ -1,5 +1,5 @@
-"""One worker, a book and every command, and records that other programs cannot even send: headers
-that are no UTF-8, keys of many megabytes, in each topic."""
+"""One worker, a book and every command, with records that ordinary clients cannot even send:
+headers that are not UTF-8, keys of many megabytes, in each topic."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ KEPT = 1024 * 1024
 
 @pytest.fixture(scope="module")
 def installation(install: Callable[..., Installation]) -> Installation:
-    """With one worker, which is the same one until the last test."""
+    """An installation with one worker, which runs until the last test."""
     made = install(learning="classic", n_min=RULES.n_min, max_dims=RULES.max_dims, **FIXED_DATES)
     made.start_ready()
     return made
@@ -45,7 +45,7 @@ def installation(install: Callable[..., Installation]) -> Installation:
 
 @pytest.fixture(scope="module")
 def sent() -> list[Close]:
-    """Good closes that were sent so far: what the worker has to have learned."""
+    """The good closes sent so far, which the worker must have learned."""
     return []
 
 
@@ -132,7 +132,7 @@ def test_a_letter_whose_key_was_cut_is_sent_again(installation: Installation, se
         installation.settings.topic(kinds.CLOSES),
         2,
         [(key, fine.value, [])],
-        stamp_ms=0,  # before its exit: refused today, and accepted when it is sent again
+        stamp_ms=0,  # before its exit: refused now, and accepted when it is resent
     )
     installation.until_idle()
     letter = dead_letters(installation)[2, old]
@@ -161,7 +161,8 @@ READERS: list[list[str]] = [
 def test_no_reader_ends_by_them_in_any_topic(
     installation: Installation, sent: list[Close], tmp_path: Path
 ):
-    """Ours with bad headers added (they count), and strangers' keys and headers of all kinds."""
+    """Our records with bad headers added (they count), and foreign keys and headers of all
+    kinds."""
     partitions = installation.settings.partitions
     produce(installation, sent, 60, "earlier")
     installation.until_idle()
@@ -191,7 +192,7 @@ def test_no_reader_ends_by_them_in_any_topic(
     installation.until_idle()
     for worker in installation.workers:
         worker.check()
-    installation.start_ready()  # hydrates from what is there
+    installation.start_ready()  # hydrates from the existing records
     produce(installation, sent, 30, "last")
     learn_all(installation, sent)
 
@@ -217,7 +218,7 @@ def test_no_reader_ends_by_them_in_any_topic(
         result = run(installation, *words)
         if result.exit_code != 0:
             failed[" ".join(words)] = (result.exit_code, result.output[-600:], result.exception)
-    modules = asyncio.run(read_modules(installation.settings, Skipped()))  # what the audit works on
+    modules = asyncio.run(read_modules(installation.settings, Skipped()))  # the input of the audit
     assert {"earlier", "last"} <= modules.keys()
     assert not failed, json.dumps({k: str(v) for k, v in failed.items()}, indent=1)
 
@@ -233,7 +234,7 @@ def test_no_reader_ends_by_them_in_any_topic(
 
 
 def test_a_record_that_hides_one_of_ours_is_published_again(installation: Installation):
-    """It has the key of an override and a higher version, but no readable value."""
+    """A record with the key of an override and a higher version, but without a readable value."""
     before = installation.current(kinds.OVERRIDES)
     key, record = min(before.items())
     partition = partition_of(record["module"], installation.settings.partitions)

@@ -1,7 +1,7 @@
-"""`integrated` through real workers: topics and tables are what the core makes of the same trades
-in one process, whatever befalls workers.
+"""`integrated` through real workers: topics and tables equal the core's results for the same trades
+in one process, whatever happens to workers.
 
-And it can be changed for `classic` and back, while the position manager goes on asking.
+It can be switched to `classic` and back, while the position manager keeps asking.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Sent(NamedTuple):
 
 @pytest.fixture(scope="module")
 def sent() -> Sent:
-    """Two parts of one log, each shuffled and with repetitions; the second holds corrections of the
+    """Two parts of one log, each shuffled and with repetitions; the second has corrections of the
     first's trades."""
     log = Log(seed=20250301)
     trades = log.trades(1_300)
@@ -79,9 +79,7 @@ def test_topics_and_tables_equal_the_core_in_one_process(learned: Installation, 
 
 
 @pytest.mark.long
-def test_they_do_so_again_after_corrections_and_a_worker_that_was_killed_midway(
-    learned: Installation, sent: Sent
-):
+def test_they_still_do_after_corrections_and_a_killed_worker(learned: Installation, sent: Sent):
     before = engines(sent.first, learned.settings)
     after = engines(sent.all, learned.settings)
     start = learned.records_in(kinds.FACTS)
@@ -96,7 +94,7 @@ def test_they_do_so_again_after_corrections_and_a_worker_that_was_killed_midway(
     learned.start_ready()
     learned.until_idle(90)
     check_integrated(learned, after)
-    # Otherwise there was nothing to find, and the comparison would not see it.
+    # Otherwise there would be nothing to find, and the comparison would prove nothing.
     found = [override for engine in after for override in engine.overrides()]
     assert {override.module for override in found} == {"pm", "dm-2"}
     assert any(override.decay.half_life_hours for override in found)
@@ -152,7 +150,7 @@ def test_to_classic_and_back_while_the_position_manager_asks(learned: Installati
 
 
 def restart_with(installation: Installation, settings: Settings) -> None:
-    """One worker with other settings instead of all that there are."""
+    """Replace all workers by one with other settings."""
     installation.terminate_all()
     installation.settings = settings
     installation.agree()
@@ -162,7 +160,7 @@ def restart_with(installation: Installation, settings: Settings) -> None:
 
 @contextmanager
 def asking(installation: Installation) -> Iterator[list[tuple[float, str]]]:
-    """A position manager that keeps asking the same few questions, and the answers it got."""
+    """A position manager that keeps asking the same few questions, and its answers."""
     answers: list[tuple[float, str]] = []
     done = threading.Event()
     bad_records: list[int] = []

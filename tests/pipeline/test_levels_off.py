@@ -1,4 +1,5 @@
-"""What a worker and a book hold does not grow with each rebalance, nor while the broker is away."""
+"""The resources of a worker and a book do not grow with each rebalance, nor while the broker is
+away."""
 
 from __future__ import annotations
 
@@ -30,12 +31,12 @@ pytestmark = [
 
 ROUNDS = int(os.environ.get("REBALANCES", "12"))
 WARM = 4
-"""Rounds until what is kept once is kept."""
+"""Number of warm-up rounds."""
 
 
 @dataclass
 class Held:
-    """What a process holds."""
+    """The resources of a process."""
 
     rss_mb: float
     descriptors: int
@@ -43,7 +44,8 @@ class Held:
     tasks: int
 
     def grown(self, since: Held) -> str:
-        """What is more than noise: a few MB of the allocator's, a connection that is being made."""
+        """Growth beyond noise, such as a few MB of the allocator or a connection that is being
+        opened."""
         allowed = Held(since.rss_mb + 12, since.descriptors + 6, since.threads + 3, since.tasks + 6)
         return ", ".join(
             f"{name} {getattr(since, name):g} → {getattr(self, name):g}"

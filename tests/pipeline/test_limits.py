@@ -1,4 +1,4 @@
-"""A flood of groups, and known trades rewritten in bulk, through the running pipeline."""
+"""A flood of groups, and known trades rewritten in bulk, in the running pipeline."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def reasons(installation: Installation) -> Counter[str]:
 
 
 def summary(installation: Installation) -> dict[str, Any]:
-    """What is published of the group a.b as a whole."""
+    """The published summary of the group a.b."""
     (found,) = [
         lesson
         for lesson in installation.current(kinds.LESSONS).values()
@@ -87,7 +87,7 @@ def test_a_flood_of_groups_and_of_revisions(install: Callable[..., Installation]
     installation.produce(record(1_000 + i, 1.0, pattern=f"junk{i}.b") for i in range(30))
     installation.produce(record(60 + i, 1.0) for i in range(5))
     installation.until_idle()
-    assert reasons(installation) == {"too_many_groups": 28}, "two were let in beside a.b"
+    assert reasons(installation) == {"too_many_groups": 28}, "two were accepted beside a.b"
     assert summary(installation)["n"] == 65
     assert worker.metric("edgeloop_door_refusals_total", reason="too_many_groups") == 28
     assert worker.metric("edgeloop_admitted", what="groups") == 3
@@ -126,7 +126,7 @@ def test_a_flood_of_groups_and_of_revisions(install: Callable[..., Installation]
     assert command(installation, "rewrites", "acknowledge", "--yes")["acknowledged"]
     assert rewrites_are_fine(installation)
 
-    # What the door refused is refused in a replay of the closes, too.
+    # Closes that input validation refused are refused in a replay of the closes, too.
     command(installation, "replay", "run", "again", "--all", "--topic", "closes")
     digests = command(installation, "replay", "diff", "again")["digests"]
     assert digests["live"] == digests["shadow"]

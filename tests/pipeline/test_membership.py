@@ -1,4 +1,4 @@
-"""Workers come, go, freeze and are killed all the time, more of them than there are partitions."""
+"""More workers than partitions start, stop, freeze and are killed all the time."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_partitions_never_lie_idle_while_workers_come_and_go(
     for _, worker in frozen:
         worker.signal(signal.SIGCONT)
     installation.produce(closes[sent:])
-    start(AGENTS)  # should chance have left a role without anybody
+    start(AGENTS)  # if by chance a role has no worker
     wait(
         lambda: all(worker.ready() for worker in installation.workers),
         120,
@@ -100,7 +100,7 @@ def test_partitions_never_lie_idle_while_workers_come_and_go(
 
 
 def leave(installation: Installation, worker: Worker) -> None:
-    """SIGTERM, and its exit is 0, unless it has not come so far as to hear it."""
+    """Send SIGTERM; it must exit with 0, unless it has not installed its handler yet."""
     installation.workers.remove(worker)
     code = worker.terminate(40)
     heard = "worker.listening" in worker.text()

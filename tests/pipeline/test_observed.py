@@ -1,4 +1,4 @@
-"""What an operator sees of a worker: the trace of a close up to the override, metrics, the log."""
+"""The operator's view of a worker: the trace of a close up to the override, metrics, the log."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def test_a_trace_leads_from_the_close_to_the_override(installation: Installation
 
 @pytest.mark.long
 def test_lag_is_shown_in_records_and_seconds(installation: Installation) -> None:
-    """Of the whole installation: a worker that has no ingest shows that it is missing."""
+    """The lag covers the whole installation: a worker without ingest shows that ingest is
+    missing."""
     installation.terminate_all()
     roles = ("lesson_builder", "override_materializer", "projector")
     worker = installation.start(agents=roles)

@@ -37,7 +37,7 @@ class Log(NamedTuple):
 
 @pytest.fixture(scope="module")
 def log() -> Log:
-    """Two parts of one log, each shuffled and with repetitions; the second holds corrections of the
+    """Two parts of one log, each shuffled and with repetitions; the second has corrections of the
     first's trades."""
     generator = Generator(seed=20250101)
     closes = generator.log(1_500)
@@ -48,8 +48,8 @@ def log() -> Log:
 
 
 def on_the_edge_of_the_window() -> list[Close]:
-    """A group with a trade that is exactly as old as the window, and inside, and one that is a
-    microsecond older."""
+    """A group with a trade exactly as old as the window, which is inside, and one a microsecond
+    older."""
     newest = START + timedelta(days=100)
     oldest = newest - timedelta(days=RULES.window_days)
     exits = [
@@ -80,15 +80,13 @@ def test_topics_and_tables_equal_the_batch_computation(learned: Installation, lo
     check(learned, learn([close.value for close in log.first], RULES))
 
 
-def test_they_do_so_again_when_trades_are_corrected_and_windows_move(
-    learned: Installation, log: Log
-):
+def test_they_still_do_after_corrections_that_move_windows(learned: Installation, log: Log):
     before = learn([close.value for close in log.first], RULES)
     after = learn([close.value for close in (*log.first, *log.second)], RULES)
     learned.produce(log.second, **{"compression.type": "zstd"})
     learned.until_idle()
     check(learned, after)
-    # Otherwise nothing had to be retired, and the comparison would not see it.
+    # Otherwise nothing would have to be retired, and the comparison would prove nothing.
     assert before.lessons.keys() - after.lessons.keys()
     assert {k for k, v in before.lessons.items() if v["multiplier"]} - {
         k for k, v in after.lessons.items() if v["multiplier"]
@@ -117,8 +115,7 @@ def test_a_restart_of_all_workers_publishes_nothing(learned: Installation, log: 
     before, records = content(learned), learned.end_offsets(*COMPACTED)
     learned.terminate_all()
     workers = learned.start_ready(2)
-    # The log is the state: every partition with records has been read and judged again before this
-    # says anything.
+    # The log is the state: wait until every partition with records has been read and judged again.
     wait(
         lambda: refits(workers, "lesson_builder") >= nonempty(learned, kinds.FACTS),
         30,
@@ -131,7 +128,7 @@ def test_a_restart_of_all_workers_publishes_nothing(learned: Installation, log: 
         "judgements",
         learned.logs,
     )
-    # Repetitions go all the way, and teach nothing new.
+    # Repetitions pass through all stages and change nothing.
     learned.produce(log.first[:50])
     learned.until_idle()
     assert learned.end_offsets(*COMPACTED) == records

@@ -1,4 +1,4 @@
-"""Kafka is replaced by an empty one under all who run, and compaction leaves holes in a log."""
+"""Kafka is replaced by an empty one under running clients, and compaction leaves holes in a log."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def own(
 
 
 def test_kafka_is_replaced_under_a_worker_and_a_book(own: tuple[Installation, Path]) -> None:
-    """The worker ends and names the remedy; the book needs nobody."""
+    """The worker ends and names the remedy; the book recovers by itself."""
     installation, folder = own
     settings = installation.settings
     (worker,) = installation.start_ready()
@@ -75,10 +75,10 @@ def test_kafka_is_replaced_under_a_worker_and_a_book(own: tuple[Installation, Pa
 
 
 def as_advised(installation: Installation) -> None:
-    """Start a worker, and do what it says when it ends, until one runs.
+    """Start a worker and follow the remedy that it names when it ends, until one keeps running.
 
-    The one that ran may have published what it knew into the new log before it saw that, so there
-    may be more than one thing to do.
+    The previous worker may have published its state to the new log before it noticed, so several
+    remedies may be needed.
     """
     for _ in range(3):
         worker = installation.start()
@@ -107,7 +107,7 @@ def as_advised(installation: Installation) -> None:
 
 def test_a_log_with_holes_is_read_and_passed(install: Callable[..., Installation]) -> None:
     """A restart reads the same state and publishes nothing; offsets pass the holes; the tables can
-    be filled again."""
+    be refilled."""
     installation = install(**SETTINGS)
     compacted = (kinds.LESSONS, kinds.OVERRIDES)
     installation.configure(
@@ -158,8 +158,8 @@ def test_a_log_with_holes_is_read_and_passed(install: Callable[..., Installation
 
 
 def strangers_tombstones(installation: Installation) -> None:
-    """The last records of the lessons are tombstones that nobody of ours wrote: compaction would
-    keep these.  Returns when their owner has written the lessons behind them."""
+    """Write foreign tombstones as the last records of the lessons, which compaction would keep.
+    Returns when their owner has written the lessons again after them."""
     lessons = installation.read(kinds.LESSONS)
     newest = {record.key: record for record in lessons if record.value is not None}
     hidden = [newest[key] for key in sorted(newest)[:3]]

@@ -1,4 +1,5 @@
-"""Records whose Kafka timestamp is wrong: of 1970, none at all, microseconds, or when they came."""
+"""Records with a wrong Kafka timestamp: in 1970, missing, in microseconds, or the time of
+arrival."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ NOT_JSON = Close(b"{", b"no json", 0)
 def stamped(
     installation: Installation, closes: list[Close], stamp_ms: int
 ) -> list[tuple[int, int]]:
-    """Send with that timestamp, which clients for people would not let through."""
+    """Send with this timestamp, which ordinary clients would refuse."""
 
     async def send() -> list[tuple[int, int]]:
         producer = AIOKafkaProducer(**client_options(installation.settings))
@@ -56,7 +57,7 @@ def stamped(
 
 
 def configure(installation: Installation, key: str, value: str) -> None:
-    """Set it for `position_closed`, as someone does by hand; returns once the broker shows it."""
+    """Set it for `position_closed`, as an administrator would; returns once the broker shows it."""
     topic = installation.settings.topic(kinds.CLOSES)
     entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
     client = admin_of(installation)

@@ -1,5 +1,5 @@
-"""A broker that goes away between a worker's look before the start and its first partitions: it
-waits, or ends with a sentence."""
+"""A broker that goes away between a worker's preflight checks and its first partitions: the worker
+waits, or ends with a message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.long, pytest.mark
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Of a stack of its own, whose broker may be killed."""
+    """An installation on a stack of its own, whose broker may be killed."""
     made = tmp_path_factory.mktemp("own")
     with temporary_stack(made):
         yield made
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def start(
     folder: Path, tmp_path: Path, install: Callable[..., Installation]
 ) -> Iterator[Callable[..., tuple[Worker, Path]]]:
-    """Starts a worker that halts at a place, and returns once it is there."""
+    """Start a worker that halts at a place; returns once it is there."""
     stack = up(folder, die_with_parent=True)
     installation = install(broker=stack.broker, database_url=stack.database_url, partitions=1)
     file = tmp_path / "halted"

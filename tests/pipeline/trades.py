@@ -1,4 +1,4 @@
-"""A trade log with everything that is allowed in it, made from a seed: both envelopes, all forms of
+"""A trade log with everything that is valid, generated from a seed: both envelopes, all forms of
 keys and values, corrections.
 
 May touch: nothing.
@@ -18,7 +18,7 @@ DAYS = 110
 MODULES = ("pm", "dm-2")
 PATTERNS = (("uptrend.S1", 5), ("dip.S2", 3), ("breakout.S3.motif", 2), ("rare.S0", 0.3))
 CATEGORIES = ("entry", "add", "trim", "exit")
-# Dimension → values, each a list of the forms in which it is written.
+# Dimension → values, each a list of its spellings.
 VALUES: dict[str, list[list[Any]]] = {
     "chain": [["sol", " sol "], ["eth"], ["a|b=c%"], [None, "", "unknown", "Unknown ", "  "]],
     "mcap_bucket": [[1, 1.0, "1", " 1"], [2, "2", 2.0], [-3, "-3"]],
@@ -41,8 +41,8 @@ class Close:
 def close(
     event: dict[str, Any], key: bytes | None = None, at: datetime = START + timedelta(days=DAYS)
 ) -> Close:
-    """The record of an event, stamped when the log ends (exits may not be later than a day after
-    it)."""
+    """The record of an event, with the end of the log as timestamp (exits may be at most a day
+    later)."""
     return Close(json.dumps(event, ensure_ascii=False).encode(), key, round(at.timestamp() * 1000))
 
 
@@ -89,13 +89,13 @@ def text_of(moment: datetime, random: Random | None = None) -> str:
 
 
 class Generator:
-    """Makes closes; every choice comes from the seed."""
+    """Generates closes; the seed determines every choice."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
 
     def log(self, trades: int) -> list[Close]:
-        """Closes of so many trades, corrections among them, in the order of the trades."""
+        """Closes of a number of trades, with corrections, in the order of the trades."""
         closes: list[Close] = []
         for number in range(trades):
             trade = self._trade(number)
@@ -105,7 +105,7 @@ class Generator:
         return closes
 
     def sent(self, closes: Sequence[Close]) -> list[Close]:
-        """As a careless producer sends them: each 1–3 times, shuffled."""
+        """The records as an unreliable producer sends them: each 1–3 times, shuffled."""
         repeated = [close for close in closes for _ in range(self.random.choice([1, 1, 2, 3]))]
         self.random.shuffle(repeated)
         return repeated
@@ -144,7 +144,7 @@ class Generator:
     def _trade(self, number: int) -> dict[str, Any]:
         r = self.random
         module = r.choices(MODULES, [3, 1])[0]
-        # Whole hours now and then: equal exits.
+        # Sometimes whole hours, so that exits are equal.
         exit_ = START + (
             timedelta(days=r.uniform(1, DAYS))
             if r.random() < 0.8
@@ -166,7 +166,7 @@ class Generator:
         )
         if r.random() < 0.2:
             r.shuffle(actions)
-        if r.random() < 0.1:  # two earliest ones: the place decides which group is home
+        if r.random() < 0.1:  # two earliest actions: their order decides which group is home
             actions[0]["ts"] = actions[-1]["ts"]
         for index, action in enumerate(actions):
             if r.random() < 0.7:
@@ -210,7 +210,7 @@ class Generator:
                     **trade,
                     "actions": [{**action, "scope": self._scope()} for action in trade["actions"]],
                 }
-            else:  # an action more, at the same revision: more actions win
+            else:  # one more action, at the same revision: more actions win
                 extra = self._action(trade["module"], "dip.S2", "add", START)
                 trade = {**trade, "actions": [*trade["actions"], extra]}
                 made.append(self._close(trade, revision - 1))

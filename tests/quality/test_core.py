@@ -1,7 +1,7 @@
-"""The core in small worlds of every family, one cut each, against bounds that are wide of the
+"""The core in small worlds of every family, one cut each, with bounds that are wider than the
 targets.
 
-`python -m benchmarks.quality` measures; this tells when something is broken.
+`python -m benchmarks.quality` measures; these tests show when something is broken.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def scores(
     settings: Sequence[str] = ("integrated",),
     families: Sequence[str] = (),
 ) -> dict[str, list[Record]]:
-    """Scores by setting of worlds of a kind of family (of these alone, if given); `truth` too."""
+    """The scores by setting, including `truth`, of worlds of a kind of family (of these families
+    only, if given)."""
     found: dict[str, list[Record]] = {name: [] for name in ("truth", *settings)}
     for family in families or [f for f in FAMILIES if FAMILIES[f].kind == kind]:
         for index in indices:
@@ -43,7 +44,7 @@ def at_most(value: float | None, bound: float) -> bool:
 
 
 def lost(records: Sequence[Record]) -> float:
-    """Σ(u − p)²: twice what sizing by p misses of what sizing by the truth gains."""
+    """Σ(u − p)²: twice the gain of sizing by the truth that sizing by p misses."""
     _, _, _, pp, pu, uu = figures.summed(records)
     return float(pp - 2.0 * pu + uu)
 
@@ -56,7 +57,7 @@ def test_noise_is_left_alone() -> None:
 
 
 def test_classic_takes_noise_for_edges() -> None:
-    """What the benchmark is for: it tells the two settings apart."""
+    """The purpose of the benchmark: it distinguishes the two settings."""
     records = scores("segments", range(1), ("classic",))["classic"]
     assert at_least(figures.false_slices(records), 0.5)
 
@@ -73,8 +74,8 @@ def test_constant_effects_are_found() -> None:
     assert at_least(figures.power(records), 0.8)
     assert at_most(abs(figures.bias(records) or 0.0), 0.1)
     assert at_least(figures.gain(records), 0.8)
-    # With them an override has a part of an effect, and the slices above and below it the rest:
-    # what counts is the sum.
+    # With them, an override has a part of an effect, and the slices above and below it have the
+    # rest: the sum counts.
     assert at_least(figures.power(found["integrated"]), 0.8)
     assert at_least(figures.gain(found["integrated"]), 0.8)
 
@@ -117,7 +118,7 @@ def test_effects_that_hold_for_years_are_found() -> None:
     assert at_least(figures.gain(records), 0.6)
 
 
-def test_worlds_of_many_small_effects_are_scored_against_the_told_mixed_model() -> None:
+def test_worlds_of_many_small_effects_are_scored_against_the_mixed_model() -> None:
     records = scores("dense", range(1), families=["dense", "dense_groups"])
-    assert at_most(figures.told_share(records["integrated"], records["truth"]), 1.0)
-    assert at_least(figures.gain(records["truth"], "told"), 0.3)
+    assert at_most(figures.share_of_mixed_model(records["integrated"], records["truth"]), 1.0)
+    assert at_least(figures.gain(records["truth"], "mixed model"), 0.3)

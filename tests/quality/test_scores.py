@@ -1,4 +1,4 @@
-"""Scores of answers whose worth is known: the truth itself, nothing, noise, clones."""
+"""Scores of answers with known worth: the truth itself, nothing, noise, clones."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def override(
     return Override(**fields | more)  # type: ignore[arg-type]
 
 
-def told(planted: Planted, day: float) -> list[Override]:
-    """The override at `day` of one who knows a planted slice."""
+def true_overrides(planted: Planted, day: float) -> list[Override]:
+    """The true overrides of a planted slice at `day`."""
     now = planted.size * float(planted.profile(np.array([day]))[0])
     hours = None if planted.half_life_days is None else 24.0 * planted.half_life_days
     return [
@@ -70,9 +70,9 @@ def told(planted: Planted, day: float) -> list[Override]:
 
 
 def truthful(world: World) -> Answer:
-    """What is true at the first cut."""
+    """The true answer at the first cut."""
     return Answer(
-        [o for planted in world.planted for o in told(planted, world.calendar.cuts[0])],
+        [o for planted in world.planted for o in true_overrides(planted, world.calendar.cuts[0])],
         [],
         [],
         m=400,
@@ -80,7 +80,7 @@ def truthful(world: World) -> Answer:
 
 
 class Shared(Override, frozen=True, kw_only=True):
-    """A share of a common estimate of many effects, not selected by itself."""
+    """An override that is part of a common estimate of many effects, not selected by itself."""
 
     part: str = "shared"
 
@@ -117,12 +117,17 @@ def test_the_truth_scores_full_marks(family: str) -> None:
         world = make(family, index, SEED)
         cut = Cut(world, world.calendar.cuts[0])
         records.append(
-            {"family": family, "index": index, "setting": "told", **score(cut, truthful(cut.world))}
+            {
+                "family": family,
+                "index": index,
+                "setting": "known",
+                **score(cut, truthful(cut.world)),
+            }
         )
     assert figures.fdr(records) == 0.0
     assert figures.void(records) == 0.0
     assert figures.power(records) in (1.0, None)
-    # the reader clamps, and the clamp is the oracle's
+    # the reader clamps as the oracle does
     assert figures.gain(records) == pytest.approx(1.0, abs=0.02)
     assert figures.calibration(records) == pytest.approx(1.0, abs=0.1)
     assert figures.rmse(records) == pytest.approx(0.0, abs=1e-9)

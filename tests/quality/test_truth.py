@@ -1,5 +1,5 @@
-"""The worlds are what they say: their truth is what their trades earn, and the same numbers make
-the same world."""
+"""The worlds are as declared: their truth is what their trades earn, and equal seeds give equal
+worlds."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_a_world_is_a_function_of_its_seed(family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_truth_is_what_the_trades_earn(family: str) -> None:
-    """Over some worlds, the mean of outcome less truth is the same inside of planted slices as
-    outside of them."""
+    """Over some worlds, the mean of outcome minus truth is the same inside and outside planted
+    slices."""
     gaps = []
     for index in range(3):
         world = make(family, index, SEED)
@@ -41,8 +41,8 @@ def test_the_truth_is_what_the_trades_earn(family: str) -> None:
             trades, first = np.unique(world.row_trade, return_index=True)
             truth = np.zeros(len(world.outcome))
             truth[trades] = world.uplift()[first]
-            # Of several actions any may be the one in the slice; what they share is planted, so the
-            # first tells it.
+            # Any of several actions may be in the slice; the planted dimensions are common to all,
+            # so the first one is enough.
             rest = (world.outcome - truth)[inside]
             gaps.append(
                 (rest.mean() - (world.outcome - truth)[~inside].mean())
@@ -56,7 +56,7 @@ def test_the_truth_is_what_the_trades_earn(family: str) -> None:
 
 @pytest.mark.parametrize("family", DENSE)
 def test_many_small_effects_are_what_the_trades_earn(family: str) -> None:
-    """Outcomes rise by one for each unit of the truth, whose mean is 0, and what is left has the
+    """Outcomes rise by one for each unit of the truth, whose mean is 0, and the rest has the
     noise's size."""
     slopes = []
     for index in range(4):
@@ -121,7 +121,7 @@ def test_a_wandering_level_forgets_in_its_time() -> None:
 
 
 def test_the_precision_of_a_half_life_is_what_least_squares_reaches() -> None:
-    """400 fits to data of a known half-life scatter as the bound says."""
+    """400 fits to data with a known half-life scatter as the bound predicts."""
     from scipy.optimize import curve_fit
 
     rng = np.random.default_rng(2)
@@ -203,10 +203,10 @@ def test_a_movement_is_known_up_to_now_and_then_returns_to_its_mean() -> None:
 
 
 @pytest.mark.parametrize("family", ["dense_shocks", "common_movement"])
-def test_the_told_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
+def test_the_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
     family: str,
 ) -> None:
-    """The same numbers from the covariance of the outcomes themselves, with a level of great
+    """The same numbers from the covariance of the outcomes themselves, with a level of large
     variance."""
     world = make(family, 0, SEED)
     day = world.calendar.cuts[0]
@@ -214,7 +214,7 @@ def test_the_told_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
     dense = world.dense
     assert dense is not None
     window = cut.window & (np.arange(len(cut.window)) % 4 == 0)
-    posterior = oracle.told_mixed_model(world, window, cut.decided, day)
+    posterior = oracle.mixed_model(world, window, cut.decided, day)
     design = dense.design() * dense.sd
     if dense.movement is not None:
         design *= dense.movement.seen_at(world.action_day, day)[:, None]
@@ -232,26 +232,25 @@ def test_the_told_mixed_model_is_the_regression_of_all_outcomes_on_all_outcomes(
 
 
 @pytest.mark.parametrize("family", DENSE)
-def test_the_told_mixed_model_gains_what_it_expects_to(family: str) -> None:
-    """Over some worlds: uplifts are in the mean what it says, and its errors are as large as it
-    says.
+def test_the_mixed_model_gains_what_it_expects_to(family: str) -> None:
+    """Over some worlds, uplifts equal its predictions on average, and its errors have the predicted
+    size.
 
-    It is asked about all trades after the cut, because the decisions that are scored are few where
-    windows are years.
+    It predicts all trades after the cut, because few decisions are scored if windows are years.
     """
     products, squares, off, variances = [], [], [], []
     for index in range(10):
         world = make(family, index, SEED)
         cut = Cut(world, world.calendar.cuts[0])
         after = np.flatnonzero(world.action_day[world.row_trade] > cut.day)
-        posterior = oracle.told_mixed_model(world, cut.window, after, cut.day)
+        posterior = oracle.mixed_model(world, cut.window, after, cut.day)
         uplift = world.uplift()[after]
         products.append(np.mean(posterior.mean * uplift))
         squares.append(np.mean(posterior.mean**2))
         off.append(np.mean((uplift - posterior.mean) ** 2))
         variances.append(np.mean(posterior.variance))
     agree(products, squares, 0.2)
-    # there nobody knows the path after the cut, which adds to the error
+    # there the unknown path after the cut adds to the error
     if FAMILIES[family].kind != "movement":
         agree(off, variances, 0.2)
 
@@ -263,7 +262,7 @@ def agree(found: Sequence[float], expected: Sequence[float], share: float) -> No
     assert np.mean(found) == pytest.approx(np.mean(expected), rel=share)
 
 
-def test_there_is_no_told_mixed_model_without_distributions() -> None:
+def test_there_is_no_mixed_model_without_distributions() -> None:
     cut = Cut(make("single", 0, SEED), 90.0)
     with pytest.raises(ValueError, match="no distribution"):
-        oracle.told_mixed_model(cut.world, cut.window, cut.decided, 90.0)
+        oracle.mixed_model(cut.world, cut.window, cut.decided, 90.0)

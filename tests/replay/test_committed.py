@@ -1,5 +1,5 @@
-"""Everyone of ours who reads topics sees what is committed, and nothing else: also Faust, which
-does not offer it."""
+"""All our readers of topics see committed records only, including Faust, which has no option for
+it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.stack
 
 
 def faust_consumer(settings: Settings) -> AIOKafkaConsumer:
-    """The consumer that a worker's agents read from, as Faust makes it."""
+    """The consumer from which a worker's agents read, as Faust creates it."""
     app = make_app(settings)
     consumer: Any = app.consumer
     return consumer._new_consumer_thread()._create_worker_consumer(app.transport)

@@ -1,4 +1,4 @@
-"""The processes of a replay end with the one that started them, and say what they have done."""
+"""The processes of a replay end with the one that started them, and report their progress."""
 
 from __future__ import annotations
 

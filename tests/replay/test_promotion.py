@@ -1,4 +1,4 @@
-"""A promotion under a reader that asks all the time: all of it or nothing, also when it is killed
+"""A promotion under a reader that queries all the time: all of it or nothing, even if it is killed
 midway."""
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ pytestmark = pytest.mark.stack
 
 ROOT = Path(__file__).parents[2]
 N = 400
-"""Overrides, each of a group of its own: what one question sees is never mixed, what several in a
-row see is the matter."""
+"""Number of overrides, each in its own group: a single query never sees a mixture, so consecutive
+queries are tested."""
 SMALL_FETCHES = {"max_partition_fetch_bytes": 4_096}
 
 
@@ -56,7 +56,7 @@ def overrides(settings: Settings, effect: float, promotion: bytes | None = None)
 
 @pytest.fixture
 def before(stack_settings: Settings) -> Settings:
-    """An installation whose overrides all say 1.1, sent in batches as small as the fetches."""
+    """An installation whose overrides are all 1.1, sent in batches as small as the fetches."""
 
     async def send() -> None:
         await topics.create(stack_settings)
@@ -69,19 +69,19 @@ def before(stack_settings: Settings) -> Settings:
 
 
 class Answers:
-    """The answers to a thread that asks all groups again and again."""
+    """The answers to a thread that queries all groups repeatedly."""
 
     def __init__(self) -> None:
         self.seen: list[float] = []
         """Each multiplier, in the order in which it was first seen."""
         self.back = 0
-        """So often one group was still of old after another one had been new."""
+        """How often one group was still old after another one had been new."""
         self.latest: frozenset[float] = frozenset()
         """The answers of the last round."""
 
     def ask(self, book: OverrideBook, done: threading.Event) -> None:
-        """Round after round, forwards and backwards in turn: whatever becomes effective bit by bit
-        shows in one of them."""
+        """Rounds alternate forwards and backwards: anything that becomes effective bit by bit shows
+        in one of them."""
         order = range(N)
         while not done.is_set():
             answers = [book.resolve(f"pm.a.b{i}", "add", {}).multiplier for i in order]
@@ -103,7 +103,7 @@ class Answers:
 
 @contextmanager
 def asking(settings: Settings) -> Iterator[Answers]:
-    """A position manager whose book lives in one thread while another one asks it."""
+    """A position manager whose book runs in one thread while another thread queries it."""
     asked, books = Answers(), []
     done, there, left = threading.Event(), threading.Event(), threading.Event()
 
@@ -127,7 +127,7 @@ def asking(settings: Settings) -> Iterator[Answers]:
         threads[1].start()
         yield asked
     finally:
-        # The book last: without it every answer is neutral.
+        # The book ends last: without it every answer is neutral.
         for event, thread in ((done, threads[1]), (left, threads[0])):
             event.set()
             if thread.ident is not None:
@@ -136,7 +136,7 @@ def asking(settings: Settings) -> Iterator[Answers]:
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fetch brings whole batches: with these, some ten overrides at a time."""
+    """A fetch returns whole batches: with these settings, some ten overrides at a time."""
     monkeypatch.setattr(producer, "BATCH_BYTES", 4_096)
 
 
@@ -177,7 +177,7 @@ asyncio.run(publish(settings, overrides(settings, 0.9, b"killed")))
 """
 
 
-def test_of_a_promotion_that_is_killed_nothing_is_seen_and_the_next_one_works(
+def test_nothing_of_a_killed_promotion_is_visible_and_the_next_one_works(
     before: Settings,
 ) -> None:
     with asking(before) as asked:

@@ -1,5 +1,5 @@
-"""What of a replay needs no broker: ranges, digests, the spool, refusals, and how a reader takes a
-promotion in."""
+"""The parts of a replay that need no broker: ranges, digests, the spool, refusals, and how a reader
+applies a promotion."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from app.learning.common.trade import Trade
 from app.log.skipped import Skipped
 from app.replay import digest as digests
 from app.replay import spool
-from app.replay.live import Live, decoded
 from app.replay.promote import refusals
+from app.replay.published import Live, decoded
 from app.replay.shadow import Source, State
 from app.replay.span import Span, check_partitions, newer, span_of
 from edgeloop.book import Promotions
@@ -187,7 +187,7 @@ def test_what_a_promotion_is_refused_for() -> None:
     assert of(Source("facts", Span("all"), {"0": 30}), same, 2).keys() == {"workers"}
 
 
-# -- how a reader takes a promotion in
+# -- how a reader applies a promotion
 
 
 class Record(NamedTuple):

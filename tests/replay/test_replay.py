@@ -1,5 +1,5 @@
-"""Replays beside real workers: equal digests from topics, closes and files, cut short and gone on
-with, compared, promoted, dropped."""
+"""Replays beside real workers: equal digests from topics, closes and files; interrupted, resumed,
+compared, promoted, dropped."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def document(settings: Settings, *words: str) -> dict[str, Any]:
 
 
 def shell(installation: Installation, block: int) -> str:
-    """Run a block of the document as it stands; returns its output."""
+    """Run a block of the document unchanged; returns its output."""
     result = subprocess.run(
         ["bash", "-euc", blocks(DOCUMENT)[block].text],
         cwd=installation.directory,
@@ -112,7 +112,7 @@ def groups(installation: Installation) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def sent() -> list[Close]:
-    """A log with corrections and repetitions, and two closes that the door refuses."""
+    """A log with corrections and repetitions, and two closes that input validation refuses."""
     log = Log(seed=20250405)
     bad = simple("bad") | {"trade_summary": {"exit_timestamp": "never"}}
     return [
@@ -129,7 +129,7 @@ def good(sent: list[Close]) -> list[Close]:
 
 @pytest.fixture(scope="module")
 def learned(install: Callable[..., Installation], sent: list[Close]) -> Installation:
-    """A worker that has learned it, and goes on running."""
+    """A worker that has learned it, and keeps running."""
     installation = install(**SETTINGS)
     installation.start_ready()
     installation.produce(sent)
@@ -176,8 +176,8 @@ def test_shadows_from_topics_and_files_are_live_and_the_core_in_one_process(
 
 
 def check_tables(installation: Installation) -> None:
-    """The shadow's tables hold what the live ones do, versions aside; its records are those of the
-    topics."""
+    """The shadow's tables have the same content as the live ones, apart from versions; its records
+    are those of the topics."""
     shadow = replace(
         installation,
         settings=replace(
@@ -278,7 +278,7 @@ cli()
 
 
 @pytest.mark.parametrize("stage", ["exploding", "folding"])
-def test_a_replay_that_was_killed_goes_on_where_it_was(
+def test_a_replay_that_was_killed_resumes(
     learned: Installation, good: list[Close], tmp_path: Path, stage: str
 ) -> None:
     lessons = [lesson for engine in engines(good, learned.settings) for lesson in engine.lessons()]
@@ -334,7 +334,7 @@ def test_a_replay_that_was_killed_goes_on_where_it_was(
 
 @pytest.mark.long
 def test_the_documented_steps(learned: Installation, good: list[Close]) -> None:
-    """Runs last: it leaves other settings, then the other learning method, behind."""
+    """It runs last, since it leaves other settings, then the other learning method, behind."""
     assert "Shadow and live are equal" in shell(learned, 0)
     what_if = shell(learned, 1)
     assert re.search(r"would get different answers in [1-9]\d* contexts", what_if), what_if
@@ -367,7 +367,8 @@ def test_the_documented_steps(learned: Installation, good: list[Close]) -> None:
         }
     assert document(steady, "promote", "steady", "--yes", "--accept", "workers")["records"] == 0
     assert "Dropped the schema" in shell(learned, 3)
-    # Promoted beside workers of other settings: they say what they think, nothing is lost.
+    # Promoted beside workers with other settings: they publish their own results, and nothing is
+    # lost.
     classic = replace(steady, learning="classic")
     learned_now = document(classic, "run", "classic", "--all")
     assert learned_now["overrides"] > 0
@@ -378,7 +379,7 @@ def test_the_documented_steps(learned: Installation, good: list[Close]) -> None:
     )
     learned.until_idle()
     learned.terminate_all()
-    # And without workers it stays.
+    # Without workers it stays.
     assert document(classic, "promote", "classic", "--yes")["published"]
     learned.settings = classic
     learned.agree()
@@ -390,7 +391,8 @@ def healed(installation: Installation, live: str) -> bool:
 
 
 def unchanged_by_a_start(installation: Installation, name: str) -> None:
-    """A worker that starts finds that what was promoted is what it says, and publishes nothing."""
+    """A worker that starts finds that the promoted records equal its own results, and publishes
+    nothing."""
     compacted: Mapping[str, list[int]] = installation.end_offsets(*KINDS)
     (worker,) = installation.start_ready()
     installation.until_idle()

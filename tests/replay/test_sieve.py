@@ -1,5 +1,5 @@
-"""The sieve keeps what a window holds that has folded the same records, whatever their order,
-batches and corrections."""
+"""The sieve keeps the trades of a window that has folded the same records, for any order, batches
+and corrections."""
 
 from __future__ import annotations
 

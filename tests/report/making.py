@@ -1,4 +1,4 @@
-"""A log as files hold it."""
+"""A log in files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENVIRONMENT = {
     "EDGELOOP_DIMENSIONS": "chain,btc_macro",
     "EDGELOOP_BROKER": "127.0.0.1:1",
 }
-"""Of a broker there is none: an audit of files needs none."""
+"""There is no broker, since an audit of files needs none."""
 
 
 def closes(path: Path, n: int = 500, broken: int = 2) -> Path:

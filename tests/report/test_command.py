@@ -1,4 +1,4 @@
-"""`faust -A app audit`: tables that end with the answers, and what cannot be done in a sentence.
+"""`faust -A app audit`: tables that end with the answers, and errors in a sentence.
 
 Apart from the browser's test: its event loop runs for as long as a browser is open.
 """

@@ -1,4 +1,4 @@
-"""The audit from a file to a finished page, as somebody would do it: the command, then a browser on
+"""The audit from a file to a finished page, as a user would do it: the command, then a browser with
 a wide and a narrow screen."""
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def test_the_document_has_all_its_keys(made: tuple[Path, dict[str, Any]]) -> Non
     _, document = made
     described = (ROOT / "docs" / "audit.md").read_text()
     keys = set(
-        re.findall(r"^\| `(\w+)` \|", described[described.index("## The document") :], re.MULTILINE)
+        re.findall(r"^\* `(\w+)`:", described[described.index("## The document") :], re.MULTILINE)
     )
     assert set(document) == keys
     assert document["data"]["refused"] == [

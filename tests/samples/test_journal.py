@@ -1,4 +1,4 @@
-"""The committed journal is the sample's trades, as a spreadsheet would have them, and goes in
+"""The committed journal has the sample's trades in the form of a spreadsheet, and is imported
 without a single dead letter."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HERE = Path(__file__).parents[2] / "samples"
 
 
 def settings() -> Settings:
-    """Those beside the journal."""
+    """The settings beside the journal."""
     lines = (
         line
         for line in (HERE / "journal.env").read_text().splitlines()

@@ -1,5 +1,5 @@
-"""The committed log: as its metadata says, every event complete, finite and in order, and learnable
-with the settings beside it.
+"""The committed log matches its metadata; every event is complete, finite and in order; the
+settings beside it can learn from it.
 
 May touch: samples/us_equities.*.
 """

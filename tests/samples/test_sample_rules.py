@@ -1,4 +1,5 @@
-"""The rules decide on the past only, the book adds up, and the committed log is what they make.
+"""The rules use the past only, the accounts add up, and the committed log is what the script
+generates.
 
 May touch: samples.*.
 """

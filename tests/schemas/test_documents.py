@@ -1,4 +1,4 @@
-"""The published documents: current, valid, and saying the same as the door."""
+"""The published documents are current, valid, and consistent with input validation."""
 
 from __future__ import annotations
 
@@ -309,7 +309,7 @@ def test_every_record_type_has_a_sample() -> None:
         ("actions.0.applied_overrides", [1]),
     ],
 )
-def test_the_schema_refuses_what_the_door_refuses(path: str, value: Any) -> None:
+def test_the_schema_refuses_what_input_validation_refuses(path: str, value: Any) -> None:
     event = broken(NEW, path, value)
     assert not validator("position_closed").is_valid(json.loads(event))
     with pytest.raises(DeadLetterError):

@@ -1,4 +1,5 @@
-"""Canonical forms and ids: properties over arbitrary input, and what the vectors cannot hold."""
+"""Canonical forms and ids: properties over arbitrary input, and cases that the vectors cannot
+have."""
 
 from __future__ import annotations
 
@@ -140,7 +141,7 @@ def test_floats_are_read_back_exactly(value: float) -> None:
     try:
         text = canonical_value(value)
     except CanonicalError:
-        assert abs(value) >= 1e199, "only its length can be too much"
+        assert abs(value) >= 1e199, "only its length can be invalid"
         return
     assert text is not None
     assert float(text) == value

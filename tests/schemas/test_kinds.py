@@ -1,4 +1,4 @@
-"""The registry says of every kind what its records, topics and tables are made by."""
+"""The registry matches every kind's records, topics and tables."""
 
 from __future__ import annotations
 

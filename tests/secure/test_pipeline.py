@@ -1,5 +1,5 @@
-"""The whole pipeline on a Kafka with SASL_SSL and access control: each role with its own user, who
-has the rights that `topics acls` names and no others."""
+"""The whole pipeline on a Kafka with SASL_SSL and access control: each role has its own user, with
+exactly the rights that `topics acls` names."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def trades() -> list[Close]:
 def learned(
     as_user: As, trades: list[Close], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    """Topics made by their owner, closes sent by the producer, learned by the worker."""
+    """The owner creates the topics, the producer sends closes, the worker learns."""
     assert run(as_user("owner"), "topics", "create").exit_code == 3  # has no rights yet
     done(as_user("admin"), "topics", "acls", "--apply")
     assert "created" in done(as_user("owner"), "topics", "create")
@@ -106,7 +106,8 @@ def test_the_reader_reads_and_may_not_write(learned: Installation, as_user: As, 
 def test_the_book_works_with_read_on_the_overrides_alone(
     learned: Installation, as_user: As, secure_stack: StackInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the variables alone, as a position manager gets them; and it can see nothing else."""
+    """The book connects with the variables alone, as a position manager does, and can read nothing
+    else."""
     settings = as_user("position-manager")
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
@@ -242,7 +243,7 @@ def certificate_settings(settings: Settings, stack: StackInfo, user: str) -> Set
 def test_a_worker_by_client_certificate_or_token_joins(
     learned: Installation, as_user: As, secure_stack: StackInfo, by: str
 ) -> None:
-    """Faust, too, and a bearer of the worker's certificate, or token, is the same user."""
+    """This includes Faust; the worker's certificate and token identify the same user."""
     worker = as_user("worker")
     token_file = str(Path(worker.kafka_ca).with_name("edgeloop-worker.token"))
     bearer = {"kafka_mechanism": "OAUTHBEARER", "kafka_password": "", "kafka_user": ""}

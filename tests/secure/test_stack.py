@@ -1,4 +1,5 @@
-"""The secure stack: what it writes is its owner's alone, and it stays what it was made as."""
+"""The secure stack: only its owner can read its files, and it stays secure or open as it was
+created."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ EXAMPLES = """examples:
 
 Exits with 0 if nothing grows, with 1 if something does."""
 WINDOW_TRADES = 150
-"""A group's window is full before the warm-up is over."""
+"""Trades per window, so that windows are full before the warm-up is over."""
 TICK_S = 0.25
 SAMPLES = 120
 IDLE_WITHIN_S = 120.0
@@ -59,7 +59,7 @@ def arguments() -> argparse.Namespace:
 
 
 def soak(options: argparse.Namespace, directory: Path) -> list[Samples]:
-    """Load and samples; fails when a worker ends, or falls behind for good."""
+    """Run the load and take samples; fails if a worker ends, or falls behind permanently."""
     seconds = options.minutes * 60
     with temporary_stack(directory / "stack") as stack:
         installation = Installation.on(
@@ -91,7 +91,7 @@ def soak(options: argparse.Namespace, directory: Path) -> list[Samples]:
 
 
 def table(samples: list[Samples]) -> tuple[list[str], list[dict[str, Any]]]:
-    """Lines for people, and the same for machines."""
+    """The report as text, and as plain data."""
     lines = [f"{'worker':8}{'':14}{'first':>9}{'last':>9}{'growth':>9}{'allowed':>9}"]
     rows = []
     for number, one in enumerate(samples, 1):
@@ -111,7 +111,7 @@ def table(samples: list[Samples]) -> tuple[list[str], list[dict[str, Any]]]:
 
 
 def ended(*_: object) -> None:
-    """SIGTERM ends what was started as Ctrl-C does."""
+    """Let SIGTERM end everything that was started, as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

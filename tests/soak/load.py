@@ -1,4 +1,4 @@
-"""A steady stream of closes of the same few groups, whose windows are soon full.
+"""A steady stream of closes in the same few groups, whose windows are soon full.
 
 May touch: the broker.
 """
@@ -24,7 +24,8 @@ REFUSED = 0.02
 
 
 def closes(seed: int, total: int) -> Iterator[Close]:
-    """So many trades, one after the other in time; some closes come twice, some are refused."""
+    """A number of trades, one after the other in time; some closes are sent twice, some are
+    refused."""
     random = Random(seed)
     for number in range(total):
         event: dict[str, Any] = simple(
@@ -43,7 +44,7 @@ def closes(seed: int, total: int) -> Iterator[Close]:
 
 
 class Steady:
-    """Sends what is due at a pace; called again and again."""
+    """Sends the closes that are due at a given rate; called repeatedly."""
 
     def __init__(self, installation: Installation, seed: int, rate: float, seconds: float) -> None:
         self._installation, self._rate = installation, rate
@@ -52,7 +53,7 @@ class Steady:
         self.sent = 0
 
     def send_due(self) -> None:
-        """What should have been sent by now, and was not."""
+        """The number of closes that should have been sent by now, but were not."""
         due = int((time.monotonic() - self._began) * self._rate) - self.sent
         batch = [made for _, made in zip(range(due), self._closes, strict=False)]
         if batch:

@@ -1,4 +1,4 @@
-"""What a worker has in use: memory, descriptors, threads, tasks.
+"""The resources of a worker: memory, descriptors, threads, tasks.
 
 May touch: the worker's process table entry and its `/metrics` (read only).
 """
@@ -14,20 +14,20 @@ from tests.soak.trend import Trend, trend
 
 QUANTITIES = ("rss_mb", "descriptors", "threads", "tasks")
 ALLOWED_SHARE = {"rss_mb": 0.04, "descriptors": 0.1, "threads": 0.1, "tasks": 0.1}
-"""By which a quantity may grow, of what it was when it was warm."""
+"""The share of its value after the warm-up by which a quantity may grow."""
 ALLOWED_AT_LEAST = {"rss_mb": 6.0, "descriptors": 3, "threads": 3, "tasks": 5}
 
 
 @dataclass
 class Samples:
-    """Of one worker."""
+    """The samples of one worker."""
 
     worker: Worker
     times: list[float] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=lambda: {n: [] for n in QUANTITIES})
 
     def take(self, at_s: float) -> None:
-        """One more of each; fails when the worker has ended."""
+        """Take one more sample of each; fails if the worker has ended."""
         self.worker.check()
         process = psutil.Process(self.worker.pid)
         with process.oneshot():

@@ -1,4 +1,4 @@
-"""What is a trend, and what is noise, or the warm-up."""
+"""A trend is distinguished from noise and from the warm-up."""
 
 from __future__ import annotations
 

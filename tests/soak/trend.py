@@ -1,4 +1,4 @@
-"""Whether a series of samples grows: not what one sample says, but all of them together.
+"""Whether a series of samples grows, judged by all samples together.
 
 May touch: nothing.
 """
@@ -11,31 +11,31 @@ from typing import NamedTuple
 from scipy.stats import kendalltau, theilslopes
 
 WARM_UP = 0.4
-"""Share of the samples, from the first, that do not count: windows fill, caches too."""
+"""Share of the samples at the beginning that do not count, while windows and caches fill."""
 LEAST_SAMPLES = 8
 CERTAIN = 0.001
-"""Probability that a series without a trend looks like one."""
+"""Probability that a series without a trend looks as if it had one."""
 
 
 class Trend(NamedTuple):
-    """What a quantity does once it is warm."""
+    """The trend of a quantity after the warm-up."""
 
     first: float
     """Median of the first quarter."""
     last: float
     """Median of the last quarter."""
     growth: float
-    """Theil and Sen's slope, over all of the time that counts."""
+    """Theil and Sen's slope, times the duration that counts."""
     p_value: float
-    """Mann and Kendall's."""
+    """The p-value of Mann and Kendall's test."""
 
     def grows(self, allowed: float) -> bool:
-        """More than is allowed, and not by chance."""
+        """Whether the growth is more than allowed, and not due to chance."""
         return self.growth > allowed and self.p_value < CERTAIN
 
 
 def trend(times: Sequence[float], values: Sequence[float]) -> Trend:
-    """Of the samples after the warm-up; raises `ValueError` where these are too few."""
+    """The trend of the samples after the warm-up; raises `ValueError` if these are too few."""
     skipped = round(len(times) * WARM_UP)
     times, values = times[skipped:], values[skipped:]
     if len(values) < LEAST_SAMPLES:

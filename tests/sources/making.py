@@ -1,5 +1,4 @@
-"""Logs of other programs, written by code with exactly the columns and keys that their releases
-have.
+"""Logs of other programs, generated with exactly the columns and keys of their releases.
 
 The layouts are those of freqtrade's persistence models and of its backtest export, and of
 nautilus_trader's `to_dict` and Arrow schemas.
@@ -196,7 +195,7 @@ def database(
     trades: Sequence[Mapping[str, Any]],
     orders: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """freqtrade's database in a layout, with only its columns.  Returns its path."""
+    """Write freqtrade's database in a layout, with only its columns; returns its path."""
     with closing(sqlite3.connect(path)) as connection:
         for name, columns, rows in (("trades", layout[0], trades), ("orders", layout[1], orders)):
             if columns is None:
@@ -217,7 +216,8 @@ def database(
 
 
 def stored_trade(**changes: Any) -> dict[str, Any]:
-    """A closed trade of the newest layout: bought at 100, sold at 110, 0.1 % fee a side."""
+    """A closed trade in the newest layout: bought at 100, sold at 110, with a fee of 0.1 % per
+    side."""
     return {
         "id": 1,
         "exchange": "binance",
@@ -252,7 +252,7 @@ def stored_trade(**changes: Any) -> dict[str, Any]:
 def stored_order(
     number: int, side: str, amount: float, price: float, when: str, **changes: Any
 ) -> dict[str, Any]:
-    """A filled order of the newest layout."""
+    """A filled order in the newest layout."""
     return {
         "id": number,
         "ft_trade_id": 1,
@@ -348,7 +348,7 @@ def result(**strategies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def zipped(path: Path, document: Mapping[str, Any]) -> str:
-    """The zip that newer releases write: the result among a configuration, a strategy's source and
+    """The zip that newer releases write: the result, with a configuration, a strategy's source and
     parameters, and a market change."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(
@@ -474,7 +474,7 @@ def facts(
     outcome: str = "roi",
     dimensions: tuple[str, ...] = ("symbol", "is_short"),
 ) -> tuple[PatternTradeEvent, ...]:
-    """What the door makes of an event, received in 2100."""
+    """The facts of an event that is received in 2100."""
     value = closed.value if isinstance(closed, Closed) else json.dumps(closed).encode()
     return explode(value, 4_102_444_800_000, dimensions=dimensions, outcome=outcome)
 

@@ -1,4 +1,4 @@
-"""Against the programs themselves (`make programs`): their own export, read from its draft, has
+"""Tests against the real programs (`make programs`): their own export, read with its draft, gives
 their own figures."""
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from app.sources.draft import draft
 
 
 def figures(table: Path, *, shorts: bool = False) -> list[tuple[float, float]]:
-    """(profit, return) of each close, read as it is drafted: nothing has to be asked, except with
-    `shorts` whether sales open them."""
+    """The (profit, return) of each close, read with the draft, which asks nothing, except with
+    `shorts` whether sales open shorts."""
     made = draft(str(table), table.name)
     assert [question[:7] for question in made.asked] == (["Whether"] if shorts else [])
     mapping = table.with_suffix(".toml")

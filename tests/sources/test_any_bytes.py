@@ -1,5 +1,5 @@
-"""Files of any bytes, most of them almost exports of a known program: they are read, or refused
-with a sentence, and nothing else happens."""
+"""Files with any bytes, most of them nearly exports of a known program: they are read, or refused
+with a sentence."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_BYTES = 20_000
 
 @cache
 def examples() -> list[tuple[str, bytes]]:
-    """Suffix and beginning of each recorded export."""
+    """The suffix and the beginning of each recorded export."""
     return [
         (path.suffix, path.read_bytes()[:MOST_BYTES])
         for path in sorted(FOLDER.iterdir())
@@ -38,7 +38,7 @@ def examples() -> list[tuple[str, bytes]]:
 
 
 def damaged(data: bytes, source: random.Random, times: int) -> bytes:
-    """Flipped, cut, doubled and spiked at some places."""
+    """The bytes, flipped, cut, doubled or extended in some places."""
     made = bytearray(data)
     for _ in range(times):
         if not made:

@@ -16,7 +16,7 @@ import zstandard
 
 ROOT = Path(__file__).parents[2]
 MOST_MB = 900
-"""What may be resident at the peak, in MB.
+"""The maximum peak of resident memory, in MB.
 
 Read as `VmHWM`: `ru_maxrss` survives `exec`, so a child starts with the peak of its test worker."""
 

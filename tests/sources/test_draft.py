@@ -1,5 +1,5 @@
-"""A draft maps the columns that people have, fixes the edges of its buckets, leaves out what came
-only afterwards, and works as it is."""
+"""A draft maps usual columns, fixes the edges of buckets, leaves out columns that were known only
+afterwards, and works unchanged."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""One table in many forms says the same: separators, encodings, titles and footers, the order of
-rows, names in capitals, sheets, HTML."""
+"""One table in many forms gives the same closes: separators, encodings, titles and footers, the
+order of rows, names in capitals, sheets, HTML."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def separated(path: Path, rows: list[list[str]], delimiter: str, encoding: str =
 
 
 def forms(rows: list[list[str]], folder: Path) -> list[Path]:
-    """The rows in files of other forms."""
+    """Files with the rows in other forms."""
     separated(folder / "semicolons.csv", rows, ";")
     separated(folder / "tabs.txt", rows, "\t", "utf-16")
     separated(folder / "titled.csv", [["My statement"], [], *rows, [], ["End of the report"]], ",")

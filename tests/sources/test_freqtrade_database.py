@@ -30,7 +30,7 @@ NEWEST = (TRADES_2025, ORDERS_2025)
 
 
 def only(columns: tuple[str, ...], row: dict[str, Any], **renamed: str) -> dict[str, Any]:
-    """The row as an older layout has it: other names, and without what it does not know."""
+    """The row in an older layout: with other names, and without newer columns."""
     known = {column.split()[0] for column in columns}
     row = {renamed.get(name, name): value for name, value in row.items()}
     return {name: value for name, value in row.items() if name in known}
@@ -136,7 +136,7 @@ def test_every_layout_tells_the_same_trade(
     ]
     summary = event["trade_summary"]
     assert (event["timeframe"], summary["roi"], summary["rr"]) == ("1h", 0.0978022, 2.333175)
-    # The profit in coins came later.
+    # Newer releases added the profit in coins.
     assert summary.get("pnl_usd") == (9.79 if knows_tags else None)
     assert summary["fees_usd"] == 0.21
     assert len(facts(event, "rr")) == 2
@@ -146,7 +146,7 @@ def test_position_adjustments_and_partial_exits_are_actions(tmp_path: Path) -> N
     orders = [
         stored_order(1, "buy", 1.0, 100.0, "2024-03-01 10:00:00"),
         stored_order(2, "buy", 2.0, 95.0, "2024-03-01 11:00:00", ft_order_tag="dip 2"),
-        # Nothing came of it.
+        # It was never filled.
         stored_order(3, "sell", 0.5, 99.0, "2024-03-01 11:30:00", status="canceled", filled=0.0),
         stored_order(4, "sell", 1.5, 105.0, "2024-03-01 12:00:00.500000", ft_order_tag="take.half"),
         stored_order(5, "buy", 1.0, 90.0, "2024-03-01 12:00:00"),
@@ -154,7 +154,7 @@ def test_position_adjustments_and_partial_exits_are_actions(tmp_path: Path) -> N
             6, "stoploss", 9.0, 80.0, "2024-03-01 13:00:00", ft_is_open=1, status="open", filled=0.0
         ),
         stored_order(7, "sell", 2.5, 110.0, "2024-03-02 22:00:00"),
-        # Of a trade that is not there.
+        # It belongs to a trade that does not exist.
         stored_order(8, "sell", 9.0, 110.0, "2024-03-02 23:00:00", ft_trade_id=2),
     ]
     (event,), _ = read(

@@ -1,5 +1,5 @@
 """freqtrade's backtest results: JSON and zip, several strategies, the older tags, orders in
-milliseconds, what else lies in the zip."""
+milliseconds, other members of the zip."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_the_older_layout_with_buy_tags_and_without_orders(tmp_path: Path) -> No
     first, second = (event["trade_summary"] for event in events)
     assert first == second
     assert first["exit_timestamp"] == "2018-01-10T07:30:00Z"
-    # It never fell: the fees are what it was down.
+    # It never fell, so its drawdown is the fees.
     assert first["rr"] == pytest.approx(0.0347 / (1 - 0.9975 / 1.0025), abs=1e-4)
     assert (
         events[0]["trade_id"]

@@ -1,4 +1,4 @@
-"""A mapping's errors name the key, its line, and what could have been meant."""
+"""A mapping's errors name the key, its line, and a suggestion."""
 
 from __future__ import annotations
 

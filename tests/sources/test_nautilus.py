@@ -88,7 +88,7 @@ def test_openings_and_changes_become_adds_and_trims_wherever_they_are(tmp_path: 
         ("exit", "2023-11-15T22:13:20Z", 1.0),
     ]
     assert dict(notes) == {"positions that are still open, left out": 1}
-    # Without the opening: what is below the peak was trimmed.
+    # Without the opening, the part below the peak was trimmed.
     (event,), _ = read(lines(tmp_path / "c.jsonl", position_changed(), trimmed, position_closed()))
     assert [category for category, _ in steps(event)] == ["entry", "add", "trim", "exit"]
 

@@ -1,5 +1,4 @@
-"""Whatever stands in a file that can be read as a file: each row is a close or a dead letter, and
-nothing is lost on the way."""
+"""Whatever is in a readable file, each row becomes a close or a dead letter, and none is lost."""
 
 from __future__ import annotations
 
@@ -98,7 +97,7 @@ l = "l"
 
 
 def judged(found: list[Closed]) -> None:
-    """Each is taken or refused by the door; nothing else happens."""
+    """Check that input validation accepts or refuses each; nothing else happens."""
     for closed in found:
         with suppress(DeadLetterError):
             assert facts(closed, dimensions=("vol", "l", "symbol", "leverage"))

@@ -1,5 +1,5 @@
-"""Rows that are closed positions: fields, times, numbers, buckets, what is worked out, ids, and
-what cannot be read; CSV and Parquet."""
+"""Rows that are closed positions: fields, times, numbers, buckets, computed fields, ids, and
+unreadable cells; CSV and Parquet."""
 
 from __future__ import annotations
 
@@ -282,9 +282,9 @@ def test_decimal_commas_and_encodings(tmp_path: Path) -> None:
     )
     path.write_bytes(out.getvalue().encode("cp1252"))
     (event,), notes = read(path, mapping=mapping)
-    # The sign says percent, so the scale is not used.
+    # The percent sign decides, so the scale is not used.
     assert event["trade_summary"]["roi"] == 12.345
-    # The sign in the cell says euros, whatever the mapping takes the others for.
+    # The sign in the cell means euros, whatever the mapping's currency.
     assert "pnl_usd" not in event["trade_summary"]
     assert dict(notes) == {"rows without pnl_usd, as their currency EUR is not the US dollar": 1}
     assert event["entry_context"]["vol"] == "mid"

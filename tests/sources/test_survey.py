@@ -1,5 +1,5 @@
-"""The survey: outcomes and dimensions in either envelope, what is repeated, what the window holds,
-and the settings that would fit."""
+"""The survey: outcomes and dimensions in either envelope, repetitions, the closes in the window,
+and suitable settings."""
 
 from __future__ import annotations
 

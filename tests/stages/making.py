@@ -1,4 +1,4 @@
-"""Records as Kafka hands them over, made without Kafka."""
+"""Records as Kafka delivers them, created without Kafka."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START_US = 19_700 * DAY_US
 
 @dataclass
 class Message:
-    """What a stage asks of a record that was read."""
+    """The part of a received record that a stage needs."""
 
     value: bytes | None
     key: bytes | None = b"k"
@@ -34,7 +34,7 @@ class Message:
 def close(
     number: int, rr: float, chain: str, revision: int = 0, trade: int | None = None
 ) -> Message:
-    """A closed trade with one entry; one an hour.  `trade`: a close of that one instead."""
+    """A closed trade with one entry; one per hour.  With `trade`, a close of that trade instead."""
     exit_us = START_US + number * 3_600_000_000
     event: dict[str, Any] = {
         "event_id": f"e{number}-{revision}",
@@ -59,7 +59,8 @@ def close(
 def facts_of(
     settings: Settings, messages: Sequence[Message], state: ControlState | None = None
 ) -> list[Outgoing]:
-    """What the door makes of records, with every claim of theirs at once in the control log."""
+    """The output of ingest for these records, with all of their claims immediately in the control
+    log."""
     state = ControlState() if state is None else state
     admission = Admission(settings, state)
     read = read_closes(settings, messages)
@@ -69,7 +70,7 @@ def facts_of(
 
 
 def read_back(sent: Iterable[Outgoing], start: int = 0) -> list[Message]:
-    """Records that were sent, as the next stage reads them."""
+    """Sent records as the next stage reads them."""
     return [
         Message(r.value, r.key, r.topic, r.partition, start + i, r.headers)
         for i, r in enumerate(sent)

@@ -15,7 +15,7 @@ from tests.storage.records import lesson
 
 
 def with_days(*uplifts: float, version: int = 1) -> Lesson:
-    """A lesson with a history of consecutive days, each with that uplift."""
+    """A lesson with a history of consecutive days, each with the given uplift."""
     cells = tuple(
         HistoryCell(20_000 + i, 0.1, (0.5,) * 6, (RegimeCell("", 3, uplift),))
         for i, uplift in enumerate(uplifts)
@@ -24,7 +24,7 @@ def with_days(*uplifts: float, version: int = 1) -> Lesson:
 
 
 def days(sent: Iterable[Outgoing]) -> list[tuple[str, bool]]:
-    """(day, whether it is withdrawn) of what is sent."""
+    """(day, whether it is withdrawn) for each record that is sent."""
     found = []
     for record in sent:
         assert record.topic == HISTORY

@@ -1,4 +1,4 @@
-"""Values that another program wrote under a valid version: no reader of a topic ends on one."""
+"""Values that another program wrote with a valid version do not end any reader of a topic."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from tests.stages.making import SETTINGS, Message, close
 
 
 class Clients:
-    """Stands in for the clients of one intake: notes what they are asked, and fails so many times
-    when the control log is read."""
+    """Replaces the clients of one intake: records the calls, and fails a number of times when the
+    control log is read."""
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
@@ -56,7 +56,7 @@ class Clients:
 
 
 class Gaps:
-    """The client that `Unread` is."""
+    """Replaces `Unread`."""
 
     def __init__(self, clients: Clients) -> None:
         self.passed = clients.passed_

@@ -36,7 +36,7 @@ def store(records: list[Message], *, learning: str = "integrated") -> GroupStore
 
 
 def contents(sent: dict[str, list[Outgoing]]) -> dict[bytes | None, dict[str, Any]]:
-    """What lessons and summaries say, by key, save for versions."""
+    """Lessons and summaries by key, without versions."""
     return {r.key: told(msgspec.json.decode(r.value or b"null")) for r in sent[LESSONS]}
 
 
@@ -87,8 +87,8 @@ def test_a_group_that_moved_far_is_refitted_while_facts_come() -> None:
 
 
 def test_refits_rest_while_facts_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is due a second time within three times what the first refit took waits; a full call
-    does not."""
+    """A group that is due again waits for three times the duration of its first refit; a full call
+    does not wait."""
     records = facts(240)
     made = store(records[:100])
     made.changes(full=True)
@@ -283,11 +283,11 @@ def test_a_lesson_is_routed_to_the_owner_of_its_group() -> None:
 
 
 @pytest.mark.parametrize("sifted_trades", [20, 10_000])
-def test_a_log_that_is_sifted_comes_to_what_a_window_that_slides_holds(
+def test_sifting_a_log_gives_the_windows_that_sliding_gives(
     monkeypatch: pytest.MonkeyPatch, sifted_trades: int
 ) -> None:
     """Closes and corrections that move windows, in any order: sifted to the end, or until too many
-    are held."""
+    trades are kept."""
     monkeypatch.setattr(lesson_builder, "SIFTED_TRADES", sifted_trades)
     monkeypatch.setattr(sieve, "SLACK", 0)
     rng = random.Random(sifted_trades)
@@ -295,7 +295,7 @@ def test_a_log_that_is_sifted_comes_to_what_a_window_that_slides_holds(
     rebuilt = 0
     for _ in range(12):
         closes = [close(i, 0.1 * (i * 7 % 5 - 2), "sol" if i % 2 else "eth") for i in range(150)]
-        # The newest trades are moved back, so that others belong inside once more.
+        # The newest trades are moved back, so that others belong to the window again.
         closes += [
             close(rng.randrange(150), 1.0, "sol", revision=1 + n, trade=rng.randrange(140, 150))
             for n in range(20)
@@ -304,7 +304,7 @@ def test_a_log_that_is_sifted_comes_to_what_a_window_that_slides_holds(
             rng.shuffle(closes)
         records = read_back(facts_of(settings, closes))
         sifted, slid = (LessonBuilder(settings).new_store(0) for _ in range(2))
-        assert slid.settled  # it is asked before it reads: nothing is sifted
+        assert slid.settled  # it is queried before it reads: nothing is sifted
         for made in (sifted, slid):
             for start in range(0, len(records), 16):
                 made.fold(records[start : start + 16], min(start + 16, len(records)))
@@ -314,7 +314,7 @@ def test_a_log_that_is_sifted_comes_to_what_a_window_that_slides_holds(
             assert not made.needs_rebuild
         found, expected = (by_topic(made.changes(full=True)) for made in (sifted, slid))
         assert contents(found) == contents(expected)
-        # A lesser close that comes again has no effect on either.
+        # A repeated close of lower rank has no effect on either.
         for made in (sifted, slid):
             made.fold(rng.sample(records, 40), len(records))
             assert made.changes(full=True) == []

@@ -1,4 +1,4 @@
-"""Quotas at the door, turns of refits, and alerts of rewritten trades, without Kafka."""
+"""Quotas of input, turns of refits, and alerts of rewritten trades, without Kafka."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.log.control import Approval, Claim, ControlState
 from app.log.records import encode
 from app.stages.ingest import read_closes
 from app.stages.lesson_builder import GroupStore
-from app.stages.turns import Turns
+from app.stages.refit_turns import Turns
 from schemas.kinds import CONTROL, DEAD_LETTERS, FACTS, LESSONS
 from tests.stages.making import SETTINGS, Message, close, facts_of, read_back
 
@@ -29,14 +29,14 @@ def of_group(number: int, pattern: str, module: str = "pm", **more: Any) -> Mess
 
 
 def reasons(sent: list[Any]) -> list[str | None]:
-    """Of each record the reason of its letter, None for a fact."""
+    """For each record, the reason of its dead letter; None if it becomes facts."""
     return [
         dict(record.headers)["reason"].decode() if record.topic == DEAD_LETTERS else None
         for record in sent
     ]
 
 
-def test_groups_beyond_the_quota_are_letters_and_known_ones_go_on() -> None:
+def test_groups_beyond_the_quota_are_dead_letters_and_known_ones_continue() -> None:
     settings, state = replace(SETTINGS, max_groups_per_module=2), ControlState()
     flood = [of_group(i, f"junk{i}.b") for i in range(50)]
     sent = facts_of(settings, [of_group(100, "a.b"), *flood, of_group(101, "a.b")], state)
@@ -65,7 +65,7 @@ def test_a_close_that_fits_in_part_is_refused_whole_and_takes_no_place() -> None
     assert reasons(facts_of(settings, [of_group(2, "a.b")], state)) == [None]
 
 
-def test_whoever_reads_the_control_log_decides_alike_whatever_was_claimed_in_a_race() -> None:
+def test_all_readers_of_the_control_log_decide_alike() -> None:
     settings = replace(SETTINGS, max_groups_per_module=3)
     state, other = ControlState(), ControlState()
     facts_of(settings, [of_group(i, f"a{i}.b") for i in range(3)], state)
@@ -87,7 +87,7 @@ def test_too_many_actions_are_a_letter_that_names_the_limit() -> None:
     assert dict(sent[1].headers)["path"] == b"$.actions"
 
 
-def test_a_high_revision_waits_for_the_approval_of_its_very_bytes() -> None:
+def test_a_high_revision_waits_for_the_approval_of_its_exact_bytes() -> None:
     settings, state = replace(SETTINGS, max_revision=1), ControlState()
     closes = [close(1, 1.0, "sol", revision) for revision in (0, 1, 2, 2**53 - 1)]
     assert reasons(facts_of(settings, closes, state)) == [None, None, *["held_revision"] * 2]
@@ -119,7 +119,7 @@ def group(module: str, trades: int) -> Any:
 
 
 def served(turns: Turns, waiting: dict[str, Any], cost: Any, spent: list[float]) -> list[str]:
-    """The order in which groups are served, by a clock that goes on by what each one costs."""
+    """The order in which groups are served, with a clock that advances by each group's cost."""
     found = []
     for key in turns.order(waiting):
         found.append(key)
@@ -142,7 +142,7 @@ def test_groups_with_lessons_are_served_before_a_flood_of_small_ones(module: str
 
 
 def always_waiting(waiting: dict[str, Any], rounds: int) -> dict[str, float]:
-    """The seconds that each got, where all have something new before all had their turn."""
+    """The seconds that each got, if all groups have new trades before all had their turn."""
     now, used = [0.0], dict.fromkeys(waiting, 0.0)
     turns = Turns(11, lambda: now[0])
     for _ in range(rounds):
@@ -188,7 +188,7 @@ def test_many_rewritten_trades_are_an_alert_once_and_again_when_they_double() ->
     store.fold(rewritten[40:], 200)
     (alert,) = [r for r in store.changes(full=True) if r.topic == CONTROL]
     assert msgspec.json.decode(alert.value or b"")["trades"] == 100
-    # Read again at a start, days later, it is no news.
+    # Read again at a start, days later, it raises no alert.
     again = GroupStore(settings, 0)
     for record in [*first, *rewritten]:
         record.timestamp = time.time() - 86_400

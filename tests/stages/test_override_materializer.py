@@ -1,4 +1,4 @@
-"""override_materializer without Kafka: lessons in, overrides and all else that is judged out."""
+"""override_materializer without Kafka: lessons in, overrides and all other judged records out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEARNINGS = pytest.mark.parametrize("learning", ["integrated", "classic"])
 
 
 def lessons(n: int = 120, *, learning: str = "integrated", edge: float = 1.0) -> list[Message]:
-    """What the lesson builder sends of `n` facts."""
+    """The records that the lesson builder sends for `n` facts."""
     settings = replace(SETTINGS, learning=learning)
     store = LessonBuilder(settings).new_store(0)
     store.fold(facts(n, edge=edge), n)

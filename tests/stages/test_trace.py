@@ -26,7 +26,7 @@ def traced(message: Message, parent: bytes, *more: tuple[str, bytes]) -> Message
 
 
 def parents(closed: list[Message]) -> tuple[set[bytes | None], set[bytes | None]]:
-    """The contexts of all lessons, and of all that is judged."""
+    """The contexts of all lessons, and of all judged records."""
     builder = LessonBuilder(SETTINGS).new_store(0)
     builder.fold(read_back(facts_of(SETTINGS, closed)), len(closed))
     lessons = by_topic(builder.changes(full=True))[LESSONS]
@@ -56,7 +56,7 @@ def test_a_tombstone_carries_it_too() -> None:
     builder = LessonBuilder(SETTINGS).new_store(0)
     builder.fold(read_back(facts_of(SETTINGS, closes())), 120)
     builder.changes(full=True)
-    # A later window: what was learned of the old one is retired.
+    # A later window: lessons of the old one are retired.
     late = [traced(replace(m, offset=m.offset + 120), NEW) for m in [close(90 * 48, 0.0, "sol")]]
     builder.fold(read_back(facts_of(SETTINGS, late), 120), 121)
     gone = [r for r in builder.changes(full=True) if r.value is None]

@@ -1,5 +1,4 @@
-"""Records of the derived topics as the log would deliver them, small and valid unless a test says
-otherwise."""
+"""Records of the derived topics as the log delivers them, small and valid by default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL by TLS with verify-full, with a passfile, and behind a pooler, which is refused."""
+"""PostgreSQL with TLS (verify-full), with a passfile, and behind a pooler, which is refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 
 @asynccontextmanager
 async def with_tls(database_url: str, certificate: trustme.LeafCert) -> AsyncIterator[int]:
-    """The test's PostgreSQL, which is built without TLS, behind a port that speaks it as a server
+    """The test's PostgreSQL, which is built without TLS, behind a port that speaks TLS as a server
     does: 'S' in answer to an SSLRequest, then the handshake; yields the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
@@ -43,7 +43,7 @@ async def with_tls(database_url: str, certificate: trustme.LeafCert) -> AsyncIte
                 writer.write(data)
                 await writer.drain()
         except OSError:
-            pass  # a side that is gone ends both
+            pass  # if one side ends, both end
         finally:
             writer.close()
 
@@ -125,7 +125,7 @@ async def test_a_certificate_that_is_not_accepted_gives_a_sentence(
 async def test_a_server_without_tls_and_files_that_are_not_there(
     stack_settings: Settings, tmp_path: Path
 ) -> None:
-    """And the password is never shown."""
+    """The password is never shown."""
     port = urlsplit(stack_settings.database_url).port
     assert port is not None
     plain = url(stack_settings, port, tmp_path, sslmode="require")

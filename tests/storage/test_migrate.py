@@ -1,4 +1,4 @@
-"""Migrations: once, in order, safely from two sides, and never on files that changed."""
+"""Migrations run once, in order, safely from two processes, and never with changed files."""
 
 from __future__ import annotations
 

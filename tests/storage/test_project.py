@@ -1,5 +1,5 @@
-"""Rows: the newest version wins whatever the order, a replaced close leaves none of its rows,
-retired keys do not come back."""
+"""Rows: the newest version wins in any order, a replaced close leaves no rows, retired keys do not
+come back."""
 
 from __future__ import annotations
 
@@ -349,7 +349,7 @@ NEW_TABLES = {
     "learning_latent_factors": (factor, kinds.FACTORS, "f1", "cohesion"),
     "learning_edge_history": (history, kinds.HISTORY, "l1|2024-03-02", "uplift"),
 }
-"""How to make a record, its topic, its key unless another is given, and a number in it."""
+"""How to create a record, its topic, its default key, and one of its numbers."""
 
 
 @pytest.mark.parametrize("table", NEW_TABLES)

@@ -1,4 +1,4 @@
-"""The projector on real Kafka and PostgreSQL loses nothing, whatever is down or dies."""
+"""The projector on real Kafka and PostgreSQL loses nothing, whatever fails."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def until(condition: Callable[[], Awaitable[bool]], deadline_s: float = 45
 
 
 async def idle(settings: Settings) -> None:
-    """Wait until the projector has committed everything there is."""
+    """Wait until the projector has committed everything."""
     async with LagReader(settings) as reader:
 
         async def done() -> bool:
@@ -205,7 +205,7 @@ async def test_postgres_away_while_records_flow(
                 await producer.send(
                     [out(installation, value) for value in values[start : start + 100]]
                 )
-            # Long enough for the group's session to end, if heartbeats did.
+            # Long enough for the group's session to end if heartbeats stopped.
             async with LagReader(installation) as reader:
                 end = time.monotonic() + 15
                 while time.monotonic() < end:
@@ -374,7 +374,7 @@ def test_a_worker_of_the_projector_alone_runs_and_stops(installation_for_command
 
 @pytest.fixture
 def installation_for_commands(stack_settings: Settings) -> Settings:
-    """As `installation`, for tests that run no loop."""
+    """As `installation`, for tests without an event loop."""
     asyncio.run(topics.create(stack_settings))
     asyncio.run(migrate(stack_settings.database_url, stack_settings.database_schema))
     return stack_settings

@@ -1,4 +1,4 @@
-"""Owner, writer and reader in PostgreSQL: each may do what it is for, and no more."""
+"""Owner, writer and reader in PostgreSQL: each may do its work, and no more."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.stack
 
 
 class LogIns:
-    """Users of the test's own, dropped at its end."""
+    """The test's own users, dropped at its end."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -173,7 +173,7 @@ async def test_a_database_that_accepts_no_writes_is_told(
 async def test_a_server_that_stops_meanwhile_is_away_and_not_misused(
     stack_settings: Settings, monkeypatch: pytest.MonkeyPatch, *, dry_run: bool
 ) -> None:
-    """As PostgreSQL says it when it is restarted in the middle of a migration."""
+    """The error of a PostgreSQL that is restarted in the middle of a migration."""
 
     async def stops(*_: object) -> list[object]:
         connection = await asyncpg.connect(stack_settings.database_url)

@@ -1,5 +1,5 @@
-"""`python -m tests.worker.held PLACE FILE`: a worker that halts on its way up, at PLACE, until FILE
-is gone; it makes FILE when it gets there.
+"""`python -m tests.worker.held PLACE FILE`: a worker that halts during its start, at PLACE, until
+FILE is deleted; it creates FILE when it gets there.
 
 May touch: FILE; what a worker touches.
 """
@@ -18,7 +18,7 @@ POLL_S = 0.05
 
 
 def halting(step: Callable[..., Awaitable[Any]], file: Path) -> Callable[..., Awaitable[Any]]:
-    """`step`, and then a halt."""
+    """`step`, followed by a halt."""
 
     async def halted(*args: Any, **kwargs: Any) -> Any:
         result = await step(*args, **kwargs)
@@ -37,7 +37,7 @@ def _halt(file: Path) -> None:
 if __name__ == "__main__":
     place, file = sys.argv[1], Path(sys.argv[2])
     assert place in PLACES, place
-    sys.argv = ["faust", "-A", "app", "worker", "-l", "info"]  # Faust reads it as it is imported
+    sys.argv = ["faust", "-A", "app", "worker", "-l", "info"]  # Faust reads it on import
     from faust.cli.faust import cli
 
     from app.worker import preflight

@@ -47,7 +47,7 @@ def test_of_every_setting_it_is_said_whether_it_must_be_equal() -> None:
 
 @pytest.mark.stack
 def test_of_two_claims_at_once_the_first_in_the_log_counts(stack_settings: Settings) -> None:
-    """Each sees the other's claim, whichever read first, and both come to one answer."""
+    """Each sees the other's claim, whichever reads first, and both reach the same answer."""
     asyncio.run(topics.create(stack_settings))
     others = [replace(stack_settings, n_min=n) for n in range(20, 26)]
 
@@ -129,7 +129,7 @@ def test_a_worker_with_other_settings_is_refused_and_one_that_slipped_in_ends(
         asyncio.run(agree(longer))
 
     async def change_all_the_same() -> None:
-        """As a change would that saw no worker, because this one was about to join."""
+        """As a change that saw no worker, because this one was about to join."""
         async with ControlLog(longer) as control:
             await control.write([claim(2, fingerprint(longer))])
 

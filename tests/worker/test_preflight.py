@@ -1,4 +1,4 @@
-"""A broker that goes away while a worker looks whether it can start."""
+"""A broker that goes away during a worker's preflight checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kafka clients let out cancellations of their own: no task of a worker ends by one unnoticed."""
+"""Kafka clients raise cancellations of their own, but none ends a task of a worker unnoticed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError, KafkaErr
 
 from app.commands.base import handle_errors
 from app.errors import UnreachableError
-from app.log import unread
+from app.log import unread_closes
 from app.log.control import ControlLog
 from app.log.retry import client_errors, was_cancelled
 from app.settings import Settings
@@ -22,7 +22,7 @@ from tests.pipeline.installation import POLL_S
 
 
 class Client:
-    """A client whose broker is away, as it answers a stop."""
+    """A client that answers a stop as if its broker were away."""
 
     async def stop(self) -> None:
         task = asyncio.ensure_future(asyncio.sleep(3_600))
@@ -109,7 +109,7 @@ async def test_a_request_that_a_client_gave_up_is_an_error_of_kafka() -> None:
 async def test_what_was_deleted_unread_is_asked_for_again_after_a_client_gave_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Ingest goes on meanwhile, and every connection is a new one."""
+    """Ingest continues meanwhile, and every connection is a new one."""
     opened: list[object] = []
 
     class Given(Client):
@@ -123,8 +123,8 @@ async def test_what_was_deleted_unread_is_asked_for_again_after_a_client_gave_up
         async def committed(self, group: str) -> None:
             await self.stop()
 
-    monkeypatch.setattr(unread, "Identity", lambda settings: Given())
-    looking = unread.Unread(Settings(), "position_closed")
+    monkeypatch.setattr(unread_closes, "Identity", lambda settings: Given())
+    looking = unread_closes.Unread(Settings(), "position_closed")
     for _ in range(2):
         await looking.assigned({0})
     assert len(opened) == 2

@@ -1,4 +1,4 @@
-"""The watchdog: what has stalled is reported, what moves or has nothing to do is left alone."""
+"""The watchdog reports stalls, and ignores roles that make progress or have nothing to do."""
 
 from __future__ import annotations
 
@@ -100,7 +100,9 @@ def test_closes_that_nobody_takes_are_a_stall_and_transactions_marks_are_not(
             installation.send, kinds.CLOSES, b"k", close(1, 1.0, "sol").value, 0
         )
         give_up = time.monotonic() + 30
-        while not (something := await look_twice()):  # a loaded broker may take longer than a peek
+        while not (
+            something := await look_twice()
+        ):  # a loaded broker may take longer than one read
             assert time.monotonic() < give_up
         await dog.stop()
         return nothing, marks, something
@@ -166,7 +168,7 @@ def test_limits_are_read_from_both_kinds_of_groups(tmp_path: Path) -> None:
     assert memory.limits(tmp_path)[0] == 300_000_000
 
 
-def test_near_the_limit_nothing_is_taken_in_until_there_is_room(
+def test_near_the_limit_input_pauses_until_there_is_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     used = [1.1, 1.1, 1.1, 0.5]

@@ -5,7 +5,7 @@
 const main = document.getElementById("main");
 const pulse = document.getElementById("pulse");
 const pulseText = document.getElementById("pulse-text");
-let clock = 0; // the server's time less ours, in ms
+let clock = 0; // the server's time minus ours, in ms
 let revision = null;
 let wanted = false;
 let busy = false;
@@ -32,7 +32,7 @@ function ages() {
   if (Date.now() - heard > 15000) say("lost", "No contact for " + span((Date.now() - heard) / 1000));
 }
 
-// What a reader did to a part is kept: what is open, where it is scrolled to, where the focus is.
+// Keep the state of a part: open sections, scroll positions, the focus.
 function replace(old, made) {
   if (old.isEqualNode(made)) return;
   for (const one of old.querySelectorAll("details[open][id]")) {
@@ -73,7 +73,7 @@ async function refresh(address) {
       ages();
     }
   } catch {
-    // The next event asks again; `ages` says how long there was no contact.
+    // The next event fetches again; `ages` shows how long there was no contact.
   } finally {
     busy = false;
     if (wanted) { wanted = false; refresh(); }
@@ -86,7 +86,7 @@ async function fill(part) {
     const answer = await fetch(part.dataset.fill, { credentials: "same-origin", headers: { "X-Fragment": "1" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     part.replaceChildren(...document.adoptNode(page.body).childNodes);
-    part.dataset.failed = answer.status < 500 ? "" : "1"; // what is not there will not come back
+    part.dataset.failed = answer.status < 500 ? "" : "1"; // a missing part will not come back
   } catch {
     const line = document.createElement("p");
     line.textContent = "The dashboard does not answer. ";
@@ -123,7 +123,7 @@ function listen() {
   });
   source.addEventListener("error", () => {
     say("lost", "Dashboard away");
-    // A browser gives up on an answer that is no stream: a server that is just starting.
+    // A browser gives up on an answer that is not a stream, as from a server that is starting.
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
   });
 }
@@ -143,7 +143,7 @@ for (const form of document.querySelectorAll("form[data-instant]")) {
   form.addEventListener("submit", (event) => { event.preventDefault(); clearTimeout(timer); ask(); });
 }
 
-// Links that are shared are short: fields that are empty are not in them.
+// Shared links are short: they leave out empty fields.
 for (const form of document.querySelectorAll("form[data-question]")) {
   form.addEventListener("submit", () => {
     for (const one of form.querySelectorAll("input")) if (!one.value) one.disabled = true;

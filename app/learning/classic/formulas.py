@@ -114,7 +114,7 @@ def edge_raw(
     n
         Trades (K,).
     mean, variance
-        Of the outcome (K,).
+        Mean and variance of the outcome (K,).
     decay_multiplier
         As `decay` returns it (K,).
     baseline

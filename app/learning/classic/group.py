@@ -38,7 +38,7 @@ class GroupLearner:
     dimensions.
 
     `fold` takes trades in; `refit` updates what they touched and returns the differences. The
-    lessons equal, to the last bit, those that a new learner would make of the same trades.
+    lessons equal those of a new learner on the same trades, to the last bit.
 
     Parameters
     ----------
@@ -98,8 +98,8 @@ class GroupLearner:
         self.summary_id = group_id(module, pattern_key, action_category)
         self._known = _KnownSlices()
         self._summary: Outbox[GroupSummary] = Outbox(LESSONS)
-        # Only of what another owner published: of our own lessons the statistics tell which
-        # changed, without the memory that holding tens of thousands of them would take.
+        # It holds only records that another owner published: our own changed lessons are found from
+        # the statistics, which saves the memory for tens of thousands of lessons.
         self._adopted: Outbox[Lesson] | None = None
 
     @property
@@ -175,7 +175,7 @@ class GroupLearner:
         raise NotImplementedError
 
     def fold(self, trades: Iterable[Trade]) -> None:
-        """Take in trades.
+        """Add trades.
 
         Parameters
         ----------

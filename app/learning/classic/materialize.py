@@ -85,9 +85,9 @@ class Materializer:
         self._lessons: list[Lesson | None] = []
         self._numbers = np.zeros((5, 0))
         self._touched: set[int] = set()
-        # By which decision, multiplier, baseline and unit a slot was last looked at: what differs
-        # from these may differ from what is published.  Slots that an urgent call has looked at are
-        # looked at again by the next full one.
+        # The decision, multiplier, baseline and unit with which a slot was last judged: only slots
+        # that differ may differ from the published records.  Slots that an urgent call has judged
+        # are judged again by the next full one.
         self._seen_decision = np.zeros(0, np.int8)
         self._seen = np.zeros((3, 0))
         self._waiting: set[int] = set()
@@ -100,8 +100,8 @@ class Materializer:
         return sum(lesson is not None for lesson in self._lessons)
 
     def fold(self, records: Iterable[Lesson | GroupSummary], retired: Iterable[str] = ()) -> None:
-        """Take in lessons and group summaries, then the ids of those that were retired. A later
-        record replaces an earlier one with the same id.
+        """Add lessons and group summaries, then drop those that were retired. A later record
+        replaces an earlier one with the same id.
 
         Parameters
         ----------
@@ -191,7 +191,8 @@ class Materializer:
             baselines=self._published.baselines.replace(
                 [] if baseline is None else [baseline], version
             ),
-            # What `integrated` published of regimes and factors has no meaning here: it is retired.
+            # Records of regimes and factors that `integrated` published have no meaning here: they
+            # are retired.
             regime_weights=self._published.regime_weights.replace([], version),
             factors=self._published.factors.replace([], version),
         )

@@ -23,8 +23,8 @@ from app.learning.common.window import Snapshot
 Words = NDArray[np.uint64]
 
 CHUNK_WORDS = 1 << 16
-"""Words of candidates looked at in one go: half a megabyte, which stays in the cache (a quarter or
-four times that is slower)."""
+"""Words of candidates processed at once: half a megabyte, which stays in the cache (a quarter of
+that, or four times as much, is slower)."""
 PAIR_TABLE_ITEMS = 4096
 """Up to this many items, a table of all pairs (16 MB) prunes candidates before they are counted."""
 

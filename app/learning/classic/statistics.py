@@ -16,7 +16,7 @@ from app.learning.classic.slices import Incidence, Words
 from app.learning.common.event_time import HOUR_US
 
 CHUNK_WORDS = 1 << 15
-"""Words of bitsets taken in one go; their bits, two megabytes as bytes, stay near the processor."""
+"""Words of bitsets processed at once; their bits, two megabytes as bytes, stay in the cache."""
 
 
 class SliceStatistics(NamedTuple):
@@ -57,7 +57,7 @@ def slice_statistics(
     Parameters
     ----------
     incidence
-        Of the window that the slices come from.
+        Incidence of the window that the slices come from.
     trades
         The slices as trade bitsets (K, W), each with at least one trade.
     exit_us

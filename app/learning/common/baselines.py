@@ -80,11 +80,11 @@ def module_baseline(
 
 
 PRIOR_TRADES = 10.0
-"""Trades' worth of the configured constant in a module's own mean."""
+"""Number of trades that the configured constant counts as in a module's own mean."""
 
 
 class SegmentBaselines(NamedTuple):
-    """What `integrated` expects of a trade by its segment, whatever its pattern.
+    """The outcome that `integrated` expects of a trade by its segment, regardless of its pattern.
 
     Attributes
     ----------
@@ -291,8 +291,8 @@ def baselines_of(
     mean = float(total.sum()) / trades
     centre = (trades * mean + PRIOR_TRADES * default) / (trades + PRIOR_TRADES)
     expected = np.full(len(keys), centre)
-    # How far the constant pulls the mean is not known any better than that: a module's own level is
-    # no edge of its groups.
+    # The pull of the constant on the mean is not known more precisely: a module's own level is not
+    # an edge of its groups.
     uncertain = within / (trades + PRIOR_TRADES) + (centre - mean) ** 2
     variance = np.full(len(keys), uncertain)
     levels: list[tuple[list[str | None], list[Baseline]]] = [

@@ -1,4 +1,4 @@
-"""What differs from what is published.
+"""The differences from the published records.
 
 May touch: nothing but its arguments.
 """

@@ -79,4 +79,5 @@ def require_module(record: Lesson | GroupSummary, module: str) -> None:
 class Work(Protocol):
     """A refit that was begun: `run` may be called on any thread, while the group folds on."""
 
-    def run(self) -> None: ...
+    def run(self) -> None:
+        """Do the work."""

@@ -51,7 +51,7 @@ class Sieve:
         self._limit = SLACK
 
     def add(self, trades: Iterable[Trade]) -> None:
-        """Take in trades.
+        """Add trades.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class Sieve:
         return self._inside() & self._gone.keys()
 
     def restore(self, trades: Iterable[Trade], missing: set[str]) -> None:
-        """Take in the highest-ranked records of missing trades.
+        """Add the highest-ranked records of missing trades.
 
         Parameters
         ----------

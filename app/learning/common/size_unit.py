@@ -51,7 +51,7 @@ def unit_of_size(outcome: str, summaries: Iterable[GroupSummary]) -> float:
     outcome
         `rr`, `roi` or `pnl`.
     summaries
-        Of all groups of the module, in any order.
+        Summaries of all groups of the module, in any order.
 
     Returns
     -------

@@ -24,7 +24,8 @@ RR_LIMIT = 33.0
 AMOUNT_LIMIT = 1e15
 """`roi` and `pnl` are clipped here, far beyond any real value: no sum of squares overflows."""
 _HEAD = struct.Struct(">QIQ")
-"""Of a packed rank: revision, number of actions and exit, each as bytes that sort as numbers do."""
+"""The layout of a packed rank: revision, number of actions and exit, each as bytes that sort like
+numbers."""
 
 
 class Trade(NamedTuple):

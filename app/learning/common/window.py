@@ -218,7 +218,7 @@ class GroupWindow:
         return len(self._items)
 
     def fold(self, trades: Iterable[Trade]) -> None:
-        """Take in trades, then move the window. A record has no effect if a greater one of its
+        """Add trades, then move the window. A record has no effect if a greater one of its
         trade is known.
 
         Parameters
@@ -259,7 +259,7 @@ class GroupWindow:
             self._compact()
 
     def remember(self, outside: Mapping[str, bytes]) -> None:
-        """Take in trades that are known to be outside the window, or to be missing: those must be
+        """Note trades that are known to be outside the window, or to be missing: these must be
         folded from the log again.
 
         Parameters

@@ -77,7 +77,7 @@ class Account:
         self.ramps: list[float] | None = None
         self.fit: Fit = path.path.fits[0]
         self.level: Level | None = None
-        self.own: dict[str, Effect] = {}  # chosen effects that have come in, before merging
+        self.own: dict[str, Effect] = {}  # chosen effects that are phased in, before merging
         self.shared: SharedEffects | None = None
         self.part_of: tuple[object, ...] = ()
         self.part = SharedPart({}, {}, 0.0)
@@ -160,7 +160,7 @@ class Accounts:
         baselines: SegmentBaselines,
         scale: float,
     ) -> set[Group]:
-        """Take in what has changed.
+        """Apply what has changed.
 
         Parameters
         ----------
@@ -237,7 +237,7 @@ class Accounts:
         return fresh
 
     def _fit(self, groups: Iterable[Group]) -> set[Group]:
-        """Blend the fits of groups by how far their effects have come in; returns the groups of
+        """Blend the fits of groups by how far their effects are phased in; returns the groups of
         which either has changed."""
         changed: set[Group] = set()
         for key in groups:
@@ -259,7 +259,7 @@ class Accounts:
     def _level(
         self, groups: Iterable[Group], added: float, baselines: SegmentBaselines
     ) -> set[Group]:
-        """Take in the levels of groups; returns the groups whose level has changed."""
+        """Apply the levels of groups; returns the groups whose level has changed."""
         changed: set[Group] = set()
         for key in groups:
             account = self._accounts[key]
@@ -291,7 +291,7 @@ class Accounts:
                 )
                 for j, i in enumerate(path.path.lesson_ids[: len(account.ramps or ())], 1)
             }
-            weighing.take_came_in(key, max([e.ramp for e in own.values()], default=0.0))
+            weighing.take_ramp(key, max([e.ramp for e in own.values()], default=0.0))
             if own != account.own:
                 account.own = own
                 changed.add(key)
@@ -338,8 +338,8 @@ class Accounts:
     def _of_whole(
         self, account: Account, found: Mapping[str, Effect], held: HeldLessons, scale: float
     ) -> dict[str, Effect]:
-        """The effects of the whole group and of what its slices share, and the chosen ones
-        (`found`) less what these take over."""
+        """The effects of the whole group and of what its slices share, and the chosen effects
+        (`found`) minus the part that these take over."""
         key, path, level = account.key, account.path, account.level
         group, weighing, counts = held.groups[key], self._weighing[key[1]], self.counts[key[1]]
         whole = group.lessons.get(group.whole_id)

@@ -32,7 +32,7 @@ class Bank(NamedTuple):
     Attributes
     ----------
     mean, variance, log_weight, half_life, stationary, width
-        Of each of C cells (C,); see `app.learning.integrated.edge_models.ModelCells`.
+        One value for each of C cells (C,); see `app.learning.integrated.edge_models.ModelCells`.
     last_hours
         Time of the last trade, in hours on the clock of the refit.
     span

@@ -4,11 +4,11 @@ estimated again from sums that each added or removed trade updates.
 May touch: nothing but its arguments.  The cost of one more trade depends on the slices
 that hold it, not on the window.
 
-A refit searches, weighs its tests and computes histories; all of that stays as it was.  Least
-squares of the outcomes on the chosen slices needs sums of products alone, and the models of an
-effect now (`bank.py`) take one step each.  Standard errors and statistics change with the sums;
-outcomes are clipped at the bounds of the refit; what is shared, the histories, the sketches, and
-the evidence of slices that were not chosen wait for the next refit.
+A refit searches, weights its tests and computes histories; between refits none of that changes.
+Least squares of the outcomes on the chosen slices needs sums of products alone, and the models of
+an effect now (`bank.py`) take one step each.  Standard errors and statistics change with the sums;
+outcomes are clipped at the bounds of the refit. Shared effects, histories, sketches, and the
+evidence of slices that were not chosen wait for the next refit.
 
 It also watches whether that refit could choose otherwise: see `Between.due`.
 """
@@ -62,7 +62,7 @@ BIN_PART = 1 / 128
 
 
 class Start(NamedTuple):
-    """What a refit leaves for the estimates after it, for k chosen slices and S segments.
+    """The results of a refit that later estimates start from, for k chosen slices and S segments.
 
     Attributes
     ----------
@@ -165,7 +165,7 @@ class Between:
     def take(
         self, came: Moves, gone: Moves, segments: Sequence[SegmentKey], version: int
     ) -> tuple[list[Lesson], GroupSummary] | None:
-        """Take in what has moved.
+        """Apply the trades that have moved.
 
         Parameters
         ----------

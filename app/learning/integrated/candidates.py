@@ -20,14 +20,14 @@ from scipy.sparse import csr_array
 from app.learning.common.window import GroupWindow, Snapshot
 
 CHUNK_ROWS = 1 << 16
-"""Rows of slices looked at in one go."""
+"""Rows of slices processed at once."""
 MAX_CELLS = 8_000_000
-"""Most rows of all slices together that a search holds; each takes some forty bytes at the peak.  A
-depth that would bring more is left out, with all below it: its slices overlap so much that the
-module's bar, which rises with each, would let few of them pass."""
+"""Maximum number of rows of all slices together that a search holds; each takes some forty bytes at
+the peak.  A depth that would exceed it is left out, as are all deeper ones: its slices overlap so
+much that the module's bar, which rises with each, would let few of them pass."""
 SHARED_DIMS = 2
-"""Dimensions of slices that share evidence: deeper ones have too few trades each for what they add
-to show; those that stand out are chosen one by one."""
+"""Maximum number of dimensions of slices that share evidence. Deeper ones have too few trades each
+to show what they add; those that stand out are chosen one by one."""
 
 Ints = NDArray[np.int64]
 
@@ -147,8 +147,8 @@ def candidates(
     ranks = _item_ranks(window)[items]
     # missing ones have the lowest rank, so of a slice and a part of it the part comes first
     ranks.sort(axis=1)
-    # The most general first, then by canonical text: so too within equal trade sets, whose first
-    # one stands for all.
+    # The most general first, then by canonical text, also within equal sets of trades, which the
+    # first one represents.
     text_order = np.lexsort((*ranks.T[::-1], n_dims))
     by_set = text_order[np.argsort(digest[text_order], kind="stable")]
     head = np.ones(n_slices, np.bool_)

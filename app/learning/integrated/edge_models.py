@@ -54,7 +54,8 @@ GROWTHS = np.array([0.25, 0.5, 1.0])
 CHANGE_RANGE = (1 / 16, 15 / 16)
 """Part of the span in which a change or an onset may be; each time is equally likely."""
 CYCLES = np.arange(5, 25) / 4
-"""Cycles in the span, from one and a quarter: fewer cannot be told from growth or decay."""
+"""Cycles in the span, from one and a quarter: fewer cannot be distinguished from growth or
+decay."""
 CYCLE_HALF_LIVES = 1.0 / (6.0 * CYCLES)
 """The autocorrelation of a cycle, cos, is down to one half after a sixth of its period."""
 PRIOR = {
@@ -95,7 +96,7 @@ class ModelCells(NamedTuple):
     falls
         Whether x decays without process noise (C,).
     width
-        How many steps of `HALF_LIVES` each half-life stands for (C,).
+        How many steps of `HALF_LIVES` each half-life represents (C,).
     """
 
     mean: Floats
@@ -183,7 +184,7 @@ def changes(seen: Observations) -> ModelCells:
     precision = np.cumsum(seen.precision, axis=1) - seen.precision + 1.0 / prior_variance
     product = np.cumsum(weighted, axis=1) - weighted
     log_before = 0.5 * (product**2 / precision - np.log(prior_variance * precision))
-    # A change point stands for the time since the previous bin.
+    # A change point represents the time since the previous bin.
     share = np.diff(seen.time, axis=1, prepend=0.0)
     share[(seen.time < CHANGE_RANGE[0]) | (seen.time > CHANGE_RANGE[1])] = 0.0
     with np.errstate(divide="ignore"):
@@ -351,7 +352,7 @@ def half_life_quantiles(weight: Floats, half_life: Floats, cell_width: NDArray[n
     half_life
         Half-lives (C,) of the cells, in spans of the effect.
     cell_width
-        How many steps of `HALF_LIVES` each cell stands for (C,).
+        How many steps of `HALF_LIVES` each cell represents (C,).
 
     Returns
     -------

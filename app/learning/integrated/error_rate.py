@@ -66,8 +66,8 @@ def z_of_log_p(log_p: float) -> float:
 
 
 def log_price(n_dims: NDArray[np.int64], of_regime: NDArray[np.bool_]) -> Floats:
-    """What the p-value of each candidate is multiplied by, so that the depths share the error rate
-    of all as `DEPTH_SHARES` says.
+    """The factor of each candidate's p-value with which the depths share the error rate as in
+    `DEPTH_SHARES`.
 
     Parameters
     ----------
@@ -104,8 +104,8 @@ def log_price(n_dims: NDArray[np.int64], of_regime: NDArray[np.bool_]) -> Floats
 
 
 def combined(z: Floats, log_price: Floats) -> Floats:
-    """One z for the tests of each slice, which share the error rate as `WINDOW_SHARES` says: the
-    least p / share, priced.
+    """One z for the three tests of each slice, which share the error rate as in `WINDOW_SHARES`:
+    that of the smallest p / share, times its price.
 
     Parameters
     ----------

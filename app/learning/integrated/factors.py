@@ -160,7 +160,8 @@ class Clusterer:
             )
         self._bar = bar
         self._place: dict[str, int] = {}
-        """Of each member, by lesson id, its point and the dimensions of its scope in one number."""
+        """For each member, by lesson id, its point and the number of dimensions of its scope, in
+        one number."""
         self._point_of: dict[bytes, int] = {}
         self._at: list[str | tuple[str, ...]] = []
         """The lesson ids at each point: of one member without a tuple, none if the point is free.
@@ -172,7 +173,7 @@ class Clusterer:
         self.by_id: dict[str, Factor] = {}
         """All factors."""
         self.factor_of: dict[str, Factor] = {}
-        """By lesson id, of each member the factor that it is in."""
+        """The factor of each member, by lesson id."""
         self._before: dict[str, Factor | None] = {}
         """The factors, by id, of which something may have changed since `changes`, as they were."""
 
@@ -192,7 +193,7 @@ class Clusterer:
         return lessons, factors
 
     def update(self, changed: Iterable[Member], gone: Iterable[str] = ()) -> None:
-        """Take in new and changed members, by lesson id, and drop those that are gone.
+        """Add new and changed members, by lesson id, and drop those that are gone.
 
         Parameters
         ----------

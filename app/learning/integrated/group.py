@@ -75,7 +75,8 @@ class IntegratedLearner:
     chosen.
 
     The interface is that of `app.learning.engine.Learner`: `fold` takes trades in, and `refit`
-    returns what differs from the last refit, or from the published records that `adopt` was given.
+    returns what differs from the last refit, or from the published records that were passed to
+    `adopt`.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ class IntegratedLearner:
         return self.window.changed or not self._learned or self._sent_provisional or self._under_way
 
     def fold(self, trades: Iterable[Trade]) -> None:
-        """Take in trades.
+        """Add trades.
 
         Parameters
         ----------

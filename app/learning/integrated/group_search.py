@@ -45,11 +45,11 @@ class Search(NamedTuple):
     segments
         Segments that the trades have, in order.
     segment_of
-        Of each trade (T,) the place of its segment in `segments`.
+        Index in `segments` of each trade's segment (T,).
     regimes
         Canonical texts of the regimes that the trades have, sorted.
     regime_of
-        Of each trade (T,) the place of its regime in `regimes`.
+        Index in `regimes` of each trade's regime (T,).
     hashes
         Hash of each trade's id (T,).
     first_block
@@ -152,7 +152,7 @@ def search_group(window: GroupWindow, snapshot: Snapshot, config: LearningConfig
 def _regimes(
     window: GroupWindow, snapshot: Snapshot, signature: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Of each trade (T,) the place of its regime, by its first action, in the sorted texts."""
+    """For each trade (T,), the index of its regime, by its first action, in the sorted texts."""
     first = np.cumsum(snapshot.row_counts) - snapshot.row_counts
     columns = [snapshot.dims.index(d) for d in signature if d in snapshot.dims]
     rows, inverse = np.unique(snapshot.codes[first][:, columns], axis=0, return_inverse=True)

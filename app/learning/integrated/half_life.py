@@ -4,8 +4,8 @@ decays.
 May touch: nothing but its arguments.
 
 The trades' uplifts (`observations.py`) are explained by a bank of models (`edge_models.py`), which
-are weighted by prior × likelihood.  The edge now is the mean over all of them; a half-life is
-claimed where the models that revert to neutral beat the constant.
+are weighted by prior × likelihood.  The current edge is the mean over all of them; a half-life is
+claimed if the models that revert to neutral beat the constant.
 """
 
 from __future__ import annotations
@@ -205,10 +205,10 @@ def edges(
     spread = stationary + (spread - stationary) * fading**2
     forecast = (weight * mean).sum(axis=1)
     variance = (weight * (spread + (mean - forecast[:, None]) ** 2)).sum(axis=1)
-    # ModelCells of different signs decay at different speeds; their sum must not cross zero or grow
+    # Parts of different signs decay at different speeds; their sum must not cross zero or grow
     # without trades.
     now = np.clip(forecast, np.minimum(at_last, 0.0), np.maximum(at_last, 0.0))
-    # What was removed from the tails was added to the level again, with its noise.
+    # The part removed from the tails was added to the level again, with its noise.
     now_sd = np.sqrt(variance + np.maximum(noise**2 - pseudo_sd**2, 0.0) / n)
 
     reverting = half_life < WALK_HALF_LIFE

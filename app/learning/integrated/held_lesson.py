@@ -23,7 +23,7 @@ from schemas.lessons import HistoryCell, Lesson, LessonDecay, Marginal, Metrics
 
 _NUMBER = re.compile(r"[+-]\d+\.\d+")
 _PLACE = "\0"
-"""Stands for the number in a reason; no text that is stored has it."""
+"""Placeholder for the number in a reason; no stored text contains it."""
 SKETCH_BYTES = 8
 """Bytes of the digest by which sketches are compared."""
 SCOPES = 16_384
@@ -303,7 +303,7 @@ def _common(
 
 @cache
 def _layout(shares: int) -> struct.Struct:
-    """Of the numbers of a lesson with so many shared effects."""
+    """The layout of the numbers of a lesson with `shares` shared effects."""
     return struct.Struct(f"<{SKETCH_BYTES}s{5 + shares}d")
 
 

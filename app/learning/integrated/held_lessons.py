@@ -75,8 +75,8 @@ class HeldLessons:
         return len(self._home) - sum(g.summary is not None for g in self.groups.values())
 
     def fold(self, records: Iterable[Lesson | GroupSummary], retired: Iterable[str] = ()) -> None:
-        """Take in lessons and group summaries, then the ids of those that were retired. A later
-        record replaces an earlier one with the same id.
+        """Add lessons and group summaries, then drop those that were retired. A later record
+        replaces an earlier one with the same id.
 
         Parameters
         ----------

@@ -42,7 +42,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[HistoryCell, ...]).decode
 
 PRIOR_TRADES = 4.0
-"""Trades' worth of a mean of 0 in the uplift that is predicted before a day."""
+"""Number of trades that a mean of 0 counts as in the uplift that is predicted before a day."""
 SUPPORT_TRADES = 50.0
 """Trades over which the metric `support` rises to 1 − 1/e."""
 HISTORY_DAYS = 400
@@ -109,7 +109,7 @@ class EffectTrades(NamedTuple):
 
 
 def history(trades: EffectTrades, regimes: list[str]) -> tuple[tuple[HistoryCell, ...], Metrics]:
-    """What an effect promised before each day, and what the day brought.
+    """The predictions of an effect before each day, and the day's results.
 
     The prediction is the mean uplift before the day, shrunk by n/(n + 4): the expected edge after n
     trades where edges are usually half as large as the noise of a trade.
@@ -193,7 +193,7 @@ COURSE_CELLS = 128
 def course(
     exit_us: NDArray[np.int64], outcome: NDArray[np.float64], window_us: int
 ) -> tuple[CourseCell, ...]:
-    """How the outcomes of a group went over the whole window, on a fixed grid of days.
+    """The course of a group's outcomes over the whole window, on a fixed grid of days.
 
     Parameters
     ----------
@@ -240,7 +240,8 @@ def course_days(window_us: int) -> int:
 def _by_regime(
     trades: EffectTrades, regimes: list[str], starts: NDArray[np.int64]
 ) -> list[tuple[RegimeCell, ...]]:
-    """Of each cell, which begins at the trade `starts`, its regimes in the order of their texts."""
+    """For each cell, which begins at the trade `starts`, its regimes in the order of their
+    texts."""
     rank = np.argsort(sorted(range(len(regimes)), key=regimes.__getitem__))
     cell = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(trades.uplift))))
     key = cell * len(regimes) + rank[trades.regime]
@@ -316,7 +317,7 @@ def history_records(lesson: Lesson, known: Mapping[int, bytes]) -> list[EdgeHist
     lesson
         The lesson.
     known
-        `day_digests` of the same lesson as it was; empty if it is new.
+        `day_digests` of the lesson's previous version; empty if it is new.
 
     Returns
     -------
@@ -343,7 +344,7 @@ def withdrawn_days(lesson: Lesson, old: Iterable[int]) -> set[int]:
     lesson
         The lesson.
     old
-        The days of the same lesson's history as it was, since the epoch.
+        Days, since the epoch, of the history of the lesson's previous version.
 
     Returns
     -------

@@ -16,9 +16,10 @@ from app.learning.integrated.points import OWNER, Points
 from app.learning.integrated.sketches import HASH_BITS, SKETCH_SIZE, Floats, Ints, index_of
 
 ROUNDING = 1e-9
-"""What rounding may take from a mean of Jaccards that is exactly at the bar."""
+"""Tolerance for the rounding of a mean of Jaccard indices that is exactly at the threshold."""
 SMALL_BLOCK = 24
-"""The pairs of all smaller components are counted in one go; a larger one's are a matrix product.
+"""The pairs of all smaller components are counted together; those of a larger one are a matrix
+product.
 """
 CHUNK_PAIRS = 1 << 11
 CHUNK_COLUMNS = 1 << 10
@@ -112,8 +113,8 @@ def jaccards(points: Points, a: Ints, b: Ints) -> Floats:
     n_left, n_right = length[left], length[right]
     uneven = end[left] != end[right]
     if uneven.any():
-        # Of both only what lies up to the first end counts: how much that is, a search in the
-        # sketches laid end to end tells.
+        # Only the parts of both up to the earlier end count; a search in the concatenated sketches
+        # gives their lengths.
         place = np.arange(len(used)) << HASH_BITS
         whole = hashes + np.repeat(place, length)
         for count, side, other in ((n_left, left, right), (n_right, right, left)):

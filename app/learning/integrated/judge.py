@@ -1,8 +1,8 @@
 """Judgement of `integrated`: of a module's lessons, which are certain enough, given all that
 was searched, and what size follows from each?
 
-May touch: nothing but its arguments.  What is published is a function of the lessons and summaries
-held, save for versions.
+May touch: nothing but its arguments.  Apart from versions, the published records are a function of
+the lessons and summaries held.
 
 An effect becomes an override in six steps:
 
@@ -10,8 +10,8 @@ An effect becomes an override in six steps:
    `paths.py` has the fits);
 2. judged: it stays if its p-value passes for the whole module (Bonferroni over all slices searched
    in it: a false override costs real money, and controlling false discoveries instead, Benjamini &
-   Hochberg 1995, let one through for each twenty that are true), and comes in continuously over
-   half a standard error beyond that bar; so do the levels of whole groups (`whole_groups.py`);
+   Hochberg 1995, let one through for each twenty that are true), and is phased in continuously over
+   half a standard error beyond that bar; so are the levels of whole groups (`whole_groups.py`);
 3. merged: effects of several groups that rest on the same trades are one piece of evidence, the
    representative's (`merging.py`);
 4. weighed: half-lives and shared effects count by the module's record (`weighing.py`,
@@ -73,7 +73,7 @@ class Standings(NamedTuple):
         |z| that an effect needs.
     effects
         By lesson id of each effect that passes, its |z| (or that of its representative) and how far
-        it has come in beyond the bar, 0 to 1.
+        it is phased in beyond the bar, 0 to 1.
     shared
         Ids of the effects that only count together and need not pass.
     counts
@@ -127,8 +127,8 @@ class IntegratedMaterializer:
         return len(self._held)
 
     def fold(self, records: Iterable[Lesson | GroupSummary], retired: Iterable[str] = ()) -> None:
-        """Take in lessons and group summaries, then the ids of those that were retired. A later
-        record replaces an earlier one with the same id.
+        """Add lessons and group summaries, then drop those that were retired. A later record
+        replaces an earlier one with the same id.
 
         Parameters
         ----------
@@ -349,7 +349,7 @@ class IntegratedMaterializer:
                 )
             )
 
-        # Of what was published before, the records that no group has made yet.
+        # The previously published records that no group has produced yet.
         overrides_left: set[str] = set(out.overrides.held) if self._anew else set()
         verdicts_left: set[str] = set(out.verdicts.held) if self._anew else set()
         due = sorted(self._due | self._sizing.prepare(common))

@@ -96,7 +96,8 @@ class LagPairs:
     def autocorrelation(self, residuals: Floats) -> Floats:
         """The autocorrelation of the residuals at each lag.
 
-        What is within twice its standard error of 0 counts as 0; beyond, it comes in continuously.
+        A value within twice its standard error of 0 counts as 0; beyond that, it is phased in
+        continuously.
 
         Parameters
         ----------

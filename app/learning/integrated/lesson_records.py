@@ -34,7 +34,7 @@ SPARE_NAMES = 64
 SIZE_DIGITS = 6
 """Decimals by which slices that were not chosen are ranked: rounding errors do not reorder them."""
 MIN_SD = 1e-150
-"""Stands for the standard deviation of outcomes that are all equal."""
+"""Standard deviation that is assumed if all outcomes are equal."""
 
 
 class LessonRecords:
@@ -66,7 +66,7 @@ class LessonRecords:
         """Lesson ids by item numbers, of the slices of the last refits."""
 
     def forget_items(self) -> None:
-        """Forget the names: the window has numbered its items anew."""
+        """Forget the ids: the window has renumbered its items."""
         self._ids = {}
 
     def prune(self, lessons: list[Lesson]) -> None:
@@ -371,8 +371,8 @@ class LessonRecords:
         all_trades: list[NDArray[np.int64]],
         effects: list[float],
     ) -> NDArray[np.float64]:
-        """What the chosen slices that split this one by regime add to its trades (n,): the history
-        of a slice over regimes includes their effects."""
+        """The effects (n,) that chosen slices which split this one by regime add to its trades; the
+        history of a slice over regimes includes them."""
         added = np.zeros(len(trades))
         for other, inside, effect in zip(scopes, all_trades, effects, strict=True):
             if scope and coarser(other, self._config.regime_signature) == scope:

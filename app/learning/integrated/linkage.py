@@ -13,7 +13,7 @@ from app.learning.integrated.points import Points
 from app.learning.integrated.sketches import Floats
 
 MAX_BLOCK = 2048
-"""Points of a component that are clustered in one go (200 MB at work).  A larger component is cut
+"""Points of a component that are clustered together (this takes 200 MB).  A larger component is cut
 in the order of the sketches (points with the smallest trade hash in common are neighbours): factors
 in it may be split, but they are still a function of the set of slices."""
 

@@ -157,7 +157,7 @@ class Leads:
         factor_of: Mapping[str, Factor],
         refactored: Iterable[str],
     ) -> set[Group]:
-        """Take in what has changed.
+        """Apply what has changed.
 
         Parameters
         ----------

@@ -17,11 +17,11 @@ from app.learning.integrated.weights import DISCOUNT
 from schemas.lessons import Fit, LessonDecay
 
 RAMP_SDS = 0.5
-"""Standard errors beyond the bar over which an effect comes in."""
+"""Standard errors beyond the bar over which an effect is phased in."""
 SHRINK = 0.5
-"""Share of the James–Stein shrinkage that is applied: the filters shrink by themselves, but an edge
-of nearly 0 was published as a hundredth or two of the wrong sign half of the time (void overrides
-3.9 %; 2.1 % with full shrinkage, for half a point of the gain)."""
+"""Share of the James–Stein shrinkage that is applied. The filters shrink by themselves, but without
+this an edge of nearly 0 was published as a hundredth or two of the wrong sign half of the time
+(void overrides: 3.9 %; full shrinkage: 2.1 %, at the cost of half a point of the gain)."""
 
 PUBLISHED_WEIGHT = 0.5
 """A half-life is published from this weight on."""
@@ -40,7 +40,7 @@ class Effect(NamedTuple):
     statistic
         |z| of the effect.
     ramp
-        How far it has come in beyond the bar, 0 to 1.
+        How far it is phased in beyond the bar, 0 to 1.
     raw
         Effect over the window, net of the baseline.
     sd
@@ -73,7 +73,7 @@ class Effect(NamedTuple):
 
 
 def ramp_of(z: float, bar: float) -> float:
-    """How far an effect has come in beyond the bar.
+    """How far an effect is phased in beyond the bar.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def ramp_of(z: float, bar: float) -> float:
 
 
 def path_ramps(statistics: Iterable[float], bar: float) -> list[float]:
-    """How far each of the first effects of a path has come in, up to the first that has not.
+    """How far each of the first effects of a path is phased in, up to the first that has not.
 
     Parameters
     ----------

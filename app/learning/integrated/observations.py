@@ -139,8 +139,8 @@ def robust_values(y: Floats, noise_sd: float) -> tuple[Floats, float, float]:
     M-estimate about a running median.
 
     The score is r / √(1 + (r/c)²) (pseudo-Huber), divided by its mean slope, so that an error of
-    the running median is corrected to first order.  What the score removes is added back evenly:
-    the mean of all trades is kept, as skewed noise would otherwise be taken for an edge.
+    the running median is corrected to first order.  The amount that the score removes is added back
+    evenly, so that the mean of all trades is kept: otherwise skewed noise would look like an edge.
     Continuous in y.
 
     Parameters

@@ -86,18 +86,18 @@ def of_one_refit(
 
 
 def blended(fits: Sequence[Fit], ramps: Sequence[float]) -> Fit:
-    """One fit of the first k effects, each as far as it has come in.
+    """One fit of the first k effects, each as far as it is phased in.
 
-    It is a mean of the fits of 0, 1, … k effects, each of which counts as far as the effect after
-    it has not come in.  So what an effect takes from the others does not jump either as it comes
-    in.
+    It is a weighted mean of the fits of 0, 1, … k effects: the weight of each is the part by which
+    the next effect is not yet phased in. So what an effect takes from the others does not jump
+    either.
 
     Parameters
     ----------
     fits
         Fits of 0, 1, 2, … effects.
     ramps
-        How far each of the first k effects has come in (k,), from 1 down to 0.
+        How far each of the first k effects is phased in (k,), from 1 down to 0.
 
     Returns
     -------

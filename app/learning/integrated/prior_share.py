@@ -1,11 +1,12 @@
-"""The persistent share: how much of the variance of outcomes lasts, in a module's groups together.
+"""The persistent share: the part of the variance of outcomes that lasts, over all groups of a
+module.
 
 May touch: nothing but its arguments.
 
-Each group has an estimate of it, the products of what its slices earned in blocks of time that lie
-apart, per how alike the trades are (Haseman & Elston 1972).  One group's estimate is worth little,
-so the groups' mean, by trades, is the mean of the prior of each (empirical Bayes; Morris 1983).
-Shares are taken to be exponential: most are small, a few are not.
+Each group has its own estimate: the products of what its slices earned in separate blocks of time,
+regressed on how alike the trades are (Haseman & Elston 1972). One group's estimate is worth little,
+so the mean over groups, weighted by trades, is the mean of each one's prior (empirical Bayes;
+Morris 1983).  Shares are taken to be exponential: most are small, a few are not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Products of blocks of every group of a category, of which one group's change at a time.
+"""Products of blocks of every group of a category; they change one group at a time.
 
 May touch: nothing but its arguments.
 """

@@ -14,11 +14,12 @@ Floats = NDArray[np.float64]
 METRICS = ("time_efficiency", "field_coherence", "recurrence", "support", "stability", "magnitude")
 """The quality metrics of a lesson, each in [0, 1]; NaN is unknown and counts as the average."""
 SIGN_RAMP = 0.5
-"""Standard errors from 0 over which the sign of an uplift goes from 0 to ±1: it does not jump."""
+"""Standard errors from 0 over which the sign of an uplift moves from 0 to ±1, so that it does not
+jump."""
 RECURRENCE_TAU_DAYS = 30.0
 """Days after which a day counts 1/e in the recurrence."""
 PSEUDO_SEGMENTS = 2.0
-"""Segments' worth of the neutral value 0.5 in the field coherence."""
+"""Number of segments that the neutral value 0.5 counts as in the field coherence."""
 
 
 def edge_sign(uplift: ArrayLike, n: ArrayLike, variance: ArrayLike) -> Floats:

@@ -19,8 +19,8 @@ from app.learning.integrated.regimes import RegimeWeights
 from edgeloop.scope import pairs_of
 
 ACTS = 0.25
-"""A gain that differs by so much from 1 acts in full: then the slice's edge is that over all
-regimes.  Below, in proportion, so that nothing jumps."""
+"""A gain that differs from 1 by this much acts in full: the slice's edge is then that over all
+regimes. Smaller differences act in proportion, so that nothing jumps."""
 LEFT = 1.0
 """Share of the James–Stein shrinkage that applies to what is left of a refinement."""
 
@@ -96,7 +96,7 @@ def refined(
     members
         Their refinements, as `refinements_of` finds them.
     weights
-        Of the module's regimes.
+        Weights of the module's regimes.
 
     Returns
     -------

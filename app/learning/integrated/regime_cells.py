@@ -18,8 +18,8 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 NOISE_FLOOR = 0.01
-"""A trade's standard deviation is at least this share of the uplifts' root mean square: without any
-noise it would have infinite weight."""
+"""A trade's standard deviation is at least this share of the root mean square of the uplifts:
+without noise a trade would have infinite weight."""
 _LEAST_VARIANCE = 1e-300
 """A variance above 0 even where all uplifts are 0."""
 _NEUTRAL_METRIC = 0.5
@@ -94,6 +94,7 @@ class Rows(NamedTuple):
     uplift: Floats
 
     def part(self, rows: Bools) -> Rows:
+        """The cells that `rows` (N,) marks."""
         lesson, day, base, z, weight, uplift = self
         return Rows(lesson[rows], day[rows], base[rows], z[rows], weight[rows], uplift[rows])
 

@@ -1,4 +1,4 @@
-"""Whether a regime differs from the coarser one, and how far each of its weights comes in.
+"""Whether a regime differs from the coarser one, and how far each of its weights is phased in.
 
 May touch: nothing but its arguments.
 """
@@ -16,9 +16,9 @@ OFFSET_SHARE = 0.6
 """The share of the level that is spent on the offset; the metrics have equal parts of the rest
 (Bonferroni)."""
 SOFT_BAR = 2.0
-"""In a regime that passes, the other weights come in from this many standard errors up."""
+"""In a regime that passes, the other weights are phased in from this many standard errors up."""
 RAMP = 0.5
-"""Standard errors beyond a bar over which a weight comes in: gains do not jump."""
+"""Standard errors beyond a bar over which a weight is phased in: gains do not jump."""
 PRIOR_DOF = 12.0
 """Degrees of freedom of the prior belief that a regime does the same to all lessons, see
 `contrast`."""
@@ -151,8 +151,8 @@ def p_values(test: Test) -> Floats:
 
 
 def ramps(test: Test, level: float) -> Floats:
-    """How far each of the seven weights comes in, [0, 1]: by its own bar, and once one of them is
-    in, the others by the soft one."""
+    """How far each of the seven weights is phased in, [0, 1]: by its own bar; once one of them is,
+    the others by the softer bar."""
     bar = -stdtrit(test.dof, level * spending(test.t.shape[1] - 1) / 2.0)
     own = np.clip((np.abs(test.t) - bar).min(axis=0) / RAMP, 0.0, 1.0)
     soft = np.clip((np.abs(test.t).min(axis=0) - SOFT_BAR) / RAMP, 0.0, 1.0)

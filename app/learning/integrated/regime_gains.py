@@ -71,7 +71,7 @@ class RegimeHistories:
         return self._cells_held
 
     def take(self, group: Group, effects: Iterable[Effect]) -> None:
-        """Take in the effects of a group.
+        """Add or replace the effects of a group.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class RegimeHistories:
         held: dict[str, tuple[AnyLesson, float, Cells]] = {}
         for effect in effects:
             lesson = effect.lesson
-            # A slice within one regime says nothing of how regimes differ.
+            # A slice within one regime has no information on how regimes differ.
             if (
                 not lesson.scope
                 or not has_history(lesson)
@@ -92,7 +92,7 @@ class RegimeHistories:
                 or any([name in lesson.scope for name in self._signature])
             ):
                 continue
-            # What has hardly passed hardly counts, so that nothing jumps when it does.
+            # An effect that has only just passed hardly counts, so that nothing jumps.
             variance = max(marginal.noise_sd**2, 1e-300) / max(effect.ramp, 1e-6)
             old = before.get(lesson.lesson_id)
             if old is not None and old[0] is lesson:
@@ -119,7 +119,7 @@ class RegimeHistories:
         if not self._cells_held:
             self.weights = []
             return
-        # The regimes in the order of their values, whatever came first.
+        # The regimes in the order of their values, for any order of arrival.
         ordered = sorted(set(self._regimes))
         place = np.array([ordered.index(regime) for regime in self._regimes], np.int64)
         length = [len(cells.day) for _, _, cells in by_id]
@@ -169,7 +169,7 @@ def gains_of(lesson: AnyLesson, weights: Sequence[regimes.RegimeWeights]) -> dic
     lesson
         The lesson.
     weights
-        Of the module's regimes.
+        Weights of the module's regimes.
 
     Returns
     -------
@@ -191,7 +191,7 @@ def steps_of(metrics: Sequence[Metrics], weights: Sequence[regimes.RegimeWeights
     metrics
         Quality metrics of L lessons.
     weights
-        Of the module's regimes.
+        Weights of the module's regimes.
 
     Returns
     -------

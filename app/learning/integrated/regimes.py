@@ -239,7 +239,7 @@ def gains(
     Parameters
     ----------
     weights
-        Of all regimes of the module, in any order.
+        Weights of all regimes of the module, in any order.
     metrics
         Quality metrics (6,) of the effect's lesson, in the order of `METRICS`; NaN is unknown.
     own_scope

@@ -13,13 +13,14 @@ from scipy.special import ndtri_exp, stdtr
 Floats = NDArray[np.float64]
 
 SUPPORT = 160
-"""Points that stand for the residuals' distribution."""
+"""Number of points that represent the residuals' distribution."""
 MOST_INSIDE = 0.98
-"""Largest part of the trades in a contrast: beyond it, too few others remain to balance it."""
+"""Maximum part of the trades in a contrast: beyond it, too few others remain to balance it."""
 NEWTON_STEPS = 12
-"""Most steps of Newton's method to the saddlepoint."""
+"""Maximum number of steps of Newton's method to the saddlepoint."""
 MOST_TILT = 40.0
-"""Largest tilt of the distribution, in 1 / standard deviations: exponentials stay finite."""
+"""Maximum tilt of the distribution, in 1 / standard deviations, so that exponentials stay
+finite."""
 CLOSE = 1e-12
 """Relative step at which the saddlepoint counts as found."""
 SMALL = 1e-9

@@ -10,7 +10,7 @@ The expected uplift of a context is the *sum* of the effects of the chosen slice
 that parents of a slice with an edge stay neutral and clones add nothing.
 
 Certainty: the statistic of a slice is a sum of residuals, weighted by its orthogonal indicator.
-Three things make it less certain than a normal distribution with one variance says, and each is
+Three things make it less certain than under a normal distribution with one variance, and each is
 measured on the residuals themselves:
 
 * the variance differs between slices (`_heteroscedasticity`): the robust variance counts as far as
@@ -39,20 +39,20 @@ from app.learning.integrated.saddlepoint import saddlepoint_z, student_z
 Floats = NDArray[np.float64]
 
 MAX_STEPS = 16
-"""Most effects of a group."""
+"""Maximum number of effects of a group."""
 EXACT = 64
-"""Of all candidates the most promising, for which the exact statistics are computed."""
+"""Number of the most promising candidates, for which the exact statistics are computed."""
 WINDOW_HALF_LIFE = 0.15
 """Half-life of the weights that look for recent and for early edges, in parts of the window's span.
 """
 GENERAL = 0.3
 """A more general slice, one that holds all the trades of the best and has fewer dimensions, is
-preferred if its z is that near: of many refinements of a slice with an edge some are better by
-chance alone."""
+preferred if its z is within this of the best: among many refinements of a slice with an edge, some
+look better by chance alone."""
 GENERAL_REGIME = 1.5
 """The same, where the general slice leaves out a dimension of the regimes' signature: how an edge
 differs between regimes is better learned from all edges together
-(`app.learning.integrated.regimes`) than by chopping each into the regimes where it happened to do
+(`app.learning.integrated.regimes`) than by restricting each to the regimes where it happened to do
 best."""
 CHUNK = 8
 SLACK = 0.7
@@ -64,12 +64,12 @@ LEAST_LEFT = 0.2
 """A candidate is usable if the chosen slices leave this part of the least squared norm of its
 indicator."""
 RECENT_LESS, EARLY_LESS = 0.25, 0.55
-"""By how much the rough z of the recent and of the early test is reduced for their smaller shares
-of the error rate: Δz ≈ Δ ln p / z at the usual bars."""
+"""Reduction of the rough z of the recent and of the early test, for their smaller shares of the
+error rate: Δz ≈ Δ ln p / z at the usual bars."""
 SURE_Z = 2.0
 """|z| from which the rough z is corrected for skewness."""
 MOST_BEND = 1.5
-"""Largest correction of a rough z for skewness: the expansion does not hold further out."""
+"""Maximum correction of a rough z for skewness: the expansion does not hold further out."""
 TIE_DIGITS = 7
 """Decimals by which z-scores are compared: rounding errors do not decide between candidates."""
 LEAST_EXCESS = 0.2
@@ -344,8 +344,8 @@ class Selection:
     def _smallest_twin(
         self, basis: Floats, candidates: list[int], trades: Floats, place: int
     ) -> int:
-        """Of the candidates that are equivalent to this one given `basis`, such as a slice and its
-        complement, the place of the smallest.
+        """The index of the smallest of the candidates that are equivalent to this one given
+        `basis`, such as a slice and its complement.
 
         Their statistics differ only by their estimated variances, which must not decide whose edge
         it is.
@@ -443,7 +443,7 @@ class Selection:
             return chosen
         for _ in range(SWEEPS):
             before = list(chosen)
-            for j in before[:-1]:  # the last came in given all others
+            for j in before[:-1]:  # the last was added given all others
                 others = [c for c in chosen if c != j]
                 basis = self._basis(others)
                 best = self._best(basis, self._screen(basis), set(others))
@@ -576,10 +576,10 @@ def choose(
 
 def _heteroscedasticity(r: Floats, ratio: Floats, n: Floats) -> tuple[float, float]:
     """Squared coefficient of variation of the slices' variances beyond chance, and kurtosis − 1
-    (what chance makes of it, times n).
+    (the part due to chance, times n).
 
-    `ratio` (m,) is a slice's variance over the pooled one.  The variance of a sample variance of n
-    is (kurtosis − 1)/n (large n).
+    `ratio` (m,) is a slice's variance divided by the pooled one.  The variance of a sample variance
+    of n is (kurtosis − 1)/n (large n).
     """
     t = len(r)
     r2 = r * r

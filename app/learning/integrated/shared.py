@@ -44,18 +44,20 @@ SHARED_PART = 3
 SHARED_ROOM = 0.8
 """Part of a group's lessons that may be published for their shared effects."""
 MAIN_PART = 0.5
-"""Part of the persistent variance that slices of one dimension have."""
+"""Part of the persistent variance that belongs to slices of one dimension."""
 TRANSIENT_PART = 1.0
 """Share of the movement within a block that any two trades of a slice have in common."""
 PAIRED_TRADES = 512
 """Trades, evenly spaced, from which the likeness of pairs is taken; sums of outcomes use all of
 them."""
 SEGMENT_TRADES = 30.0
-"""Most trades' worth of the group's mean in what a segment earns in the group: in a group whose
-segments differ clearly it takes fewer, or what is left of them would count as persisting."""
+"""Maximum number of trades that the group's mean counts as in a segment's mean in the group. It is
+fewer in a group whose segments differ clearly: otherwise the rest of their differences would count
+as persistent."""
 DIRECT = 1024
-"""Up to this many slices are solved directly, by how many trades each two of them share; of more,
-those with the strongest evidence are first found by conjugate gradients."""
+"""Up to this many slices are solved directly, from the number of trades that each two of them
+share; if there are more, those with the strongest evidence are first found by conjugate
+gradients."""
 TOLERANCE = 1e-10
 """Relative error at which conjugate gradients stop: they only rank, to six decimals."""
 GRID = 1e-6
@@ -302,7 +304,7 @@ def earned_by_segments(centred: Floats, segments: Floats) -> Floats:
 
 
 def beyond_segments(outcome: Floats, segments: Floats) -> Floats:
-    """Outcomes less the means of their segments, which are shrunk to the mean of all.
+    """Outcomes minus the means of their segments, which are shrunk to the overall mean.
 
     Parameters
     ----------

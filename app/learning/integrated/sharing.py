@@ -52,7 +52,7 @@ class SharedPart(NamedTuple):
 def shared_weight(chosen: Iterable[Effect], counts: Counts) -> float:
     """How far shared effects count beside the chosen ones of a group.
 
-    Without chosen effects that have come in there is nothing to weigh them against.
+    Without chosen effects that are phased in, there is nothing to weigh them against.
 
     Parameters
     ----------
@@ -215,8 +215,8 @@ def with_shared(
     of_level, own_level = opened, found.get(whole.lesson_id)
     if own_level is not None:  # one that is sure by itself needs no others, and has moved as it has
         of_level *= 1.0 - own_level.ramp
-    # The mean of a group has what its chosen effects add to it: only the account without these
-    # begins there.
+    # The mean of a group includes its chosen effects, so only the account without these starts from
+    # it.
     of_mean = weight / opened
     pooled = of_mean * level.mean + (1.0 - of_mean) * level.net
     size = of_level * pooled + (opened - of_level) * of_mean * level.added - part.mean
@@ -236,16 +236,17 @@ def _shared(lesson: AnyLesson, as_of: str, size: float, raw: float, sd: float) -
 
 
 def _plus(effect: Effect, share: float, size: float) -> Effect:
-    """A chosen effect less the `share` that the shared one takes over, plus the `size` of that."""
+    """A chosen effect minus the `share` that the shared one replaces, plus the `size` of the shared
+    one."""
     return effect._replace(effect=effect.effect * (1.0 - share) + size)
 
 
 def _with_moved(effect: Effect, share: float, size: float) -> Effect:
-    """The same of a slice, whose effect may have moved from its mean since.
+    """The same for a slice whose effect may have moved from its mean since.
 
-    Shared effects are constant over time: what one says beyond the mean counts as far as the effect
-    is still as large, and the movement stays.  All of it counts where the effect has not come in,
-    as it does of slices that are not chosen.
+    Shared effects are constant over time: the amount that one adds to the effect's mean decays as
+    the effect does, and the effect's movement stays.  If the effect is not phased in, all of it
+    counts, as for slices that are not chosen.
     """
     mean, now = effect.raw * effect.ramp, effect.effect
     gone = 1.0 - min(abs(now / mean), 1.0) if mean else 0.0

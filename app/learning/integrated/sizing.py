@@ -83,7 +83,7 @@ class _Why(NamedTuple):
 
 
 Basis = Effect | HeldLesson | tuple[Effect | HeldLesson, _Why]
-"""What a record is based on: an effect or a lesson, with the other inputs where there are any."""
+"""The inputs of a record: an effect or a lesson, with the other inputs, if any."""
 
 
 class _LastResult:

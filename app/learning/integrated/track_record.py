@@ -45,7 +45,7 @@ LEAST_TRADES = 3
 
 
 class PastGroup(NamedTuple):
-    """What was known of a group at a past time.
+    """The state of knowledge about a group at a past time.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Weighing: how much persists in the groups of a category, and the weight of each learner there.
+"""Weighing: how much persists in the groups of a category, and each learner's weight there.
 
 May touch: nothing but its arguments.  The evidence of groups is held in columns and summed at each
 use, so that sums do not depend on the order of arrival.
@@ -82,7 +82,7 @@ class Weighing:
         self._shared: Columns[Group] = Columns(3)
         self._unshared: set[Group] = set()  # groups whose evidence of shared effects is due
         self._shared_with = -1.0
-        self._came_in: Columns[Group] = Columns(1)  # how far each group's most certain effect has
+        self._ramps: Columns[Group] = Columns(1)  # of each group's most certain effect
         self._reshare = False
         self._slope_log_p: float | None = None
         self._level_log_p: float | None = None
@@ -104,7 +104,7 @@ class Weighing:
         self._noise2.pop(group, None)
         for columns in (
             self._levels, self._clustering, self._share_estimates, self._half_lives,
-            self._level_half_lives, self._shared, self._came_in,
+            self._level_half_lives, self._shared, self._ramps,
         ):  # fmt: skip
             columns.drop(group)
         self._earned.put(group, None)
@@ -112,7 +112,7 @@ class Weighing:
         self._reshare, self._slope_log_p, self._level_log_p = True, None, None
 
     def take(self, group: Group, summary: GroupSummary) -> None:
-        """Take in a group's summary.
+        """Add or replace a group's summary.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class Weighing:
             self._half_lives.put(group, half_life_evidence(summary.record))
 
     def take_level(self, group: Group, level: Level) -> None:
-        """Take in the level of a group whose summary was taken in before.
+        """Add the level of a group whose summary was added before.
 
         Parameters
         ----------
@@ -182,17 +182,17 @@ class Weighing:
             noise2 = max(noise2, independent * self.spread.clustering)
         return pooled_level(level, noise2, self.spread)
 
-    def take_came_in(self, group: Group, came_in: float) -> None:
-        """Take in how far the most certain effect of a group has come in.
+    def take_ramp(self, group: Group, ramp: float) -> None:
+        """Set the ramp of a group's most certain effect.
 
         Parameters
         ----------
         group
             The group.
-        came_in
-            Its place on the ramp, 0 to 1.
+        ramp
+            How far the effect is phased in, 0 to 1.
         """
-        self._came_in.put(group, (came_in,))
+        self._ramps.put(group, (ramp,))
 
     def settle_levels(self, scale: float) -> tuple[bool, bool]:
         """Weigh the half-lives, and estimate how much levels vary.
@@ -272,8 +272,8 @@ class Weighing:
             self._level_log_p = sign_flip_log_p(self._earned.total())
         log_p = min(self._slope_log_p, self._level_log_p) + float(np.log(2.0 * categories))
         level = float((self._levels.values()[:, 4].max(initial=0.0) - bar) / ramp_sds)
-        came_in = float(self._came_in.values().max(initial=0.0))
-        sure = max(min(max(level, 0.0), 1.0), came_in)
+        ramp = float(self._ramps.values().max(initial=0.0))
+        sure = max(min(max(level, 0.0), 1.0), ramp)
         is_open = opened(log_p, config.alpha, sure) if config.shared_effects is not False else 0.0
         return Counts(*self.half_lives, shared, in_steps(is_open))
 

@@ -36,13 +36,13 @@ class Counts(NamedTuple):
     Attributes
     ----------
     half_life
-        Of the half-lives of slices.
+        The weight of the half-lives of slices.
     growth
-        Of what they say beyond an effect's mean.
+        The weight of an effect's growth beyond its mean.
     level_half_life
-        Of the half-lives of whole groups.
+        The weight of the half-lives of whole groups.
     shared
-        Of shared effects beside the chosen ones.
+        The weight of shared effects beside the chosen ones.
     open
         How far the module has shown that its slices' results persist.
     """
@@ -239,7 +239,7 @@ def _moved(columns: int) -> Floats:
 
 
 def _beyond_constant(columns: int) -> Floats:
-    """Outcomes less constant effects."""
+    """Outcomes minus constant effects."""
     return np.asarray(np.eye(columns)[-1] - np.eye(columns)[0])
 
 
@@ -257,7 +257,7 @@ def _evidence(n: int, products: Floats, predicted: Floats, outcome: Floats) -> W
 
 
 def opened(log_p: float, alpha: float, sure: float) -> float:
-    """How far a module has shown that there is anything to size by.
+    """The degree to which a module has shown that there is anything to size by.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def opened(log_p: float, alpha: float, sure: float) -> float:
     alpha
         Error rate of the module.
     sure
-        How far the most certain of its effects has come in by itself, from 0 to 1.
+        How far the most certain of its effects is phased in by itself, from 0 to 1.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Whole groups: how far the level of a group lies from the baseline, and what is left of that now.
+"""Whole groups: how far a group's level lies from the baseline, and how much of that remains now.
 
 May touch: nothing but its arguments.
 """
@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 PRIOR_LEVEL_SD2 = 0.02
 """Variance of a module's levels beyond chance, in units of size, before anything is seen."""
 PRIOR_GROUPS = 2.0
-"""Groups' worth of that."""
+"""Number of groups that this variance counts as."""
 ROUNDING = 1e-9
 """Standard deviation of outcomes, in parts of their mean, up to which all count as equal."""
 TAU_STEPS = 32
@@ -118,7 +118,7 @@ def share_of(group: GroupPath, passed: Fit) -> tuple[int, float]:
 
 
 def added_of(total: float, trades: float) -> float:
-    """What the effects that passed add to the average trade of a module.
+    """The contribution of the effects that passed to the average trade of a module.
 
     Parameters
     ----------
@@ -416,9 +416,9 @@ class PooledLevel(NamedTuple):
     Attributes
     ----------
     mean
-        Of all its trades.
+        The level of all its trades.
     net
-        Beyond the chosen effects.
+        The level beyond the chosen effects.
     added
         What the chosen effects add to the mean, as measured.
     """
@@ -553,7 +553,7 @@ def whole_id(summary: GroupSummary) -> str:
 
 
 def _state(summary: GroupSummary, level: Level, now_us: int, config: LearningConfig) -> EdgeState:
-    """What is left of a level now, from its course over the whole window."""
+    """How much of a level remains now, from its course over the whole window."""
     cells = summary.course
     n = np.array([cell.n for cell in cells], np.float64)
     mean = np.array([cell.mean for cell in cells])
@@ -570,7 +570,7 @@ def _edge_states(
     parts: Sequence[tuple[Floats, Floats, Floats]], noise_sd: float
 ) -> list[EdgeState]:
     """The state of each of these courses at its own time 0: times in µs, trades and means of its
-    cells.  A cell's mean of n trades stands for n observations of it."""
+    cells.  A cell's mean of n trades counts as n observations."""
     if not parts:
         return []
     counts = [n.astype(np.int64) for _, n, _ in parts]

@@ -1,5 +1,5 @@
-"""freqtrade's trades database: the tables `trades` and `orders` of its SQLite file, as any of its
-releases has left them.
+"""freqtrade's trades database: the tables `trades` and `orders` of its SQLite file, as written by
+any of its releases.
 
 May touch: the file, opened for reading only; a bot may be writing to it meanwhile.
 """
@@ -21,12 +21,12 @@ from edgeloop.integrations.freqtrade_close import Order, Trade, close
 
 OPEN = "trades that are still open, left out"
 _FILLED = frozenset({"closed", None})
-"""The states of an order that is known to be filled though nobody noted how much: then it was all
-of it."""
+"""The states of an order that is known to be filled, although the filled amount is missing: then
+all of it was filled."""
 
 
 class Read(NamedTuple):
-    """One trade: its event, its row's id, and how many of `of` rows have been read."""
+    """One trade: its event, the id of its row, and how many of `of` rows have been read."""
 
     event: dict[str, Any]
     row: Any
@@ -35,8 +35,8 @@ class Read(NamedTuple):
 
 
 def read(path: str, module: str, notes: Notes) -> Iterator[Read]:
-    """The closed trades in the database, by id.  Raises `UsageError` if it cannot be opened,
-    `BadDataError` if it is no such database."""
+    """The closed trades in the database, by id.  Raises `UsageError` if it cannot be opened, and
+    `BadDataError` if it is another kind of database."""
     if not Path(path).is_file():
         raise UsageError(
             f"{path} does not exist.",
@@ -61,8 +61,8 @@ def read(path: str, module: str, notes: Notes) -> Iterator[Read]:
 
 
 def is_one(path: str) -> bool:
-    """Whether the file is freqtrade's database; one that cannot be read as a database at all is for
-    `read` to refuse."""
+    """Whether the file is freqtrade's database, also if it cannot be read as a database at all:
+    `read` then refuses it."""
     try:
         with closing(
             sqlite3.connect(f"file:{quote(str(Path(path).resolve()))}?mode=ro", uri=True)
@@ -83,8 +83,8 @@ def _open(path: str) -> sqlite3.Connection:
     try:
         database.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
-        # A database with a write-ahead log in a folder that may not be written to: nobody writes
-        # there, so it will not change.
+        # A database with a write-ahead log in a read-only folder: nobody writes there, so it will
+        # not change.
         database.close()
         database = sqlite3.connect(f"{uri}&immutable=1", uri=True)
     database.row_factory = sqlite3.Row
@@ -139,7 +139,7 @@ def _trade(row: Mapping[str, Any], orders: list[Mapping[str, Any]]) -> Trade:
 
 
 def _order(row: Mapping[str, Any], entry_side: str) -> Order | None:
-    """None for an order of which nothing was filled."""
+    """None for an order that was not filled at all."""
     filled = row.get("filled")
     amount = making.real(row.get("amount") if filled is None else filled)
     if (
@@ -184,7 +184,7 @@ class _Orders:
         self._next = next(self._groups, None)
 
     def of(self, trade_id: int) -> list[Mapping[str, Any]]:
-        """The orders of the trade `trade_id`; has to be asked for in ascending order."""
+        """The orders of the trade `trade_id`; ids must be passed in ascending order."""
         while self._next is not None and self._next[0] < trade_id:
             self._next = next(self._groups, None)
         if self._next is None or self._next[0] != trade_id:
@@ -195,7 +195,7 @@ class _Orders:
 
 
 def timeframe(minutes: Any) -> str | None:
-    """freqtrade's timeframe, which its database has in minutes, as it is written everywhere else.
+    """freqtrade's timeframe, which its database stores in minutes, in the usual notation.
 
     >>> (
     ...     timeframe(5), timeframe(60), timeframe(1440), timeframe(10080), timeframe("4h"),
@@ -212,7 +212,7 @@ def timeframe(minutes: Any) -> str | None:
 
 
 def quote_currency(pair: str) -> str:
-    """What a pair is quoted in: `BTC/USDT:USDT` is quoted in USDT.
+    """The currency in which a pair is quoted: `BTC/USDT:USDT` is quoted in USDT.
 
     >>> quote_currency("BTC/USDT:USDT"), quote_currency("odd")
     ('USDT', '')

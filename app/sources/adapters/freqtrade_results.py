@@ -1,4 +1,4 @@
-"""freqtrade's backtest results: the JSON file, or the zip that newer releases put it in, with one
+"""freqtrade's backtest results: the JSON file, or the zip in which newer releases put it, with one
 or several strategies.
 
 May touch: the file (read only).
@@ -22,7 +22,7 @@ from app.sources.notes import Notes
 from app.sources.workbooks import check_archive
 from edgeloop.integrations.freqtrade_close import Order, Trade, close
 
-"""Of what a zip of results may unpack to."""
+"""Maximum number of bytes that a zip of results may unpack to."""
 _RUN_DONE = "Name a freqtrade result, such as backtest-result-2024-05-01_12-00-00.zip or .json."
 
 
@@ -39,8 +39,8 @@ class Read(NamedTuple):
 def read(path: str, module: str, notes: Notes) -> Iterator[Read]:
     """The closed trades of all strategies in the file.
 
-    Raises `UsageError` if it cannot be opened, `BadDataError` if it is damaged or no backtest
-    result.
+    Raises `UsageError` if it cannot be opened, and `BadDataError` if it is damaged or not a
+    backtest result.
     """
     strategies = _strategies(path)
     of, done = sum(len(result["trades"]) for result in strategies.values()), 0
@@ -108,8 +108,7 @@ def _whole(path: str) -> Any:
 
 
 def _members(path: str) -> Iterator[Any]:
-    """The JSON documents in the zip; which of them is the result tells what they hold, not their
-    names."""
+    """The JSON documents in the zip; the result is recognised by its content, not by its name."""
     if Path(path).is_file():
         check_archive(path)
     try:
@@ -169,7 +168,7 @@ def _trade(
 
 
 def _order(stored: Any) -> Order | None:
-    """None for an order of which nothing was filled."""
+    """None for an order that was not filled at all."""
     if not isinstance(stored, dict):
         return None
     amount = making.real(stored.get("filled", stored.get("amount")))

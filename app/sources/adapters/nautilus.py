@@ -1,12 +1,12 @@
-"""nautilus_trader's position events as closes: JSON lines of what `to_dict` gives, or the Parquet
-files of its catalog.
+"""nautilus_trader's position events as closes: JSON lines of `to_dict`, or the Parquet files of its
+catalog.
 
 May touch: the files it is given (read only).
 
-A close is a `PositionClosed`.  Where the files hold the position's `PositionOpened` and
-`PositionChanged` events as well, in whatever file and order, they become its entry, adds and trims;
-alone, a `PositionClosed` is an entry at `ts_opened` and an exit at `ts_closed`. All files are read
-before the first close is given, since the events of one position may be anywhere.
+A close is a `PositionClosed`.  If the files also hold the position's `PositionOpened` and
+`PositionChanged` events, in any file and order, these become its entry, adds and trims; alone, a
+`PositionClosed` is an entry at `ts_opened` and an exit at `ts_closed`. All files are read before
+the first close is given, since the events of one position may be anywhere.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from edgeloop.integrations.nautilus_close import close, kind_of, position_of
 
 
 class Read(NamedTuple):
-    """One close, or a line that is no event of nautilus_trader's as it is, with its place."""
+    """One close, or an unchanged line that is not an event of nautilus_trader, with its place."""
 
     event: dict[str, Any] | bytes
     place: str
@@ -38,9 +38,8 @@ class _Found(NamedTuple):
 
 
 def read(paths: Sequence[str], module: str, notes: Notes) -> Iterator[Read]:
-    """The closes in the files, in their order.  What is no position event is passed on as it is.
-
-    Raises `UsageError` and `BadDataError` as the readers of lines and tables do.
+    """The closes in the files, in their order.  Lines that are not position events are passed on
+    unchanged.  Raises `UsageError` and `BadDataError` as the readers of lines and tables do.
     """
     closed: list[_Found | Read] = []
     steps: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}

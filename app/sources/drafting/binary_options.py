@@ -1,4 +1,4 @@
-"""Bets on a price: positions that make a share of what was put in or lose it, whatever the prices.
+"""Bets on a price: positions that earn a share of the stake or lose it, whatever the prices.
 
 May touch: nothing.
 """
@@ -15,8 +15,8 @@ _CENT = 0.011
 
 
 def settle_bets(decided: Decided) -> None:
-    """Take the amount for what was put in, where every loss is the whole of it, and leave out the
-    prices: they are those of an underlying."""
+    """Use the amount as the stake if every loss is the whole of it, and leave out the prices, which
+    are those of an underlying."""
     contents, fields = decided.kept.contents, decided.fields
     if "pnl_usd" not in fields or "entry_price" not in fields:
         return
@@ -44,7 +44,7 @@ def settle_bets(decided: Decided) -> None:
 
 
 def _side(decided: Decided) -> None:
-    """A column with calls and puts alone: a call is long."""
+    """A column that has only calls and puts: a call is long."""
     contents = decided.kept.contents
     for column in contents.columns:
         words = {word.strip().lower() for word in contents.words(column)}

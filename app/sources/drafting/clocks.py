@@ -1,4 +1,4 @@
-"""The times of a table: the order of day and month, time zones, and what has to be asked.
+"""The times of a table: the order of day and month, time zones, and questions.
 
 May touch: nothing.
 """
@@ -19,10 +19,11 @@ from app.sources.mapping import OPEN_QUESTION, Column
 
 _UTC = ZoneInfo("UTC")
 _DAYS_APART = 4
-"""What two times of one fill may be apart, such as those of its trade and its settlement."""
+"""Maximum number of days between two times of one fill, such as its trade and its settlement."""
 
 
 def settle_times(decided: Decided) -> None:
+    """Decide the formats and the time zone of the columns of times, or ask for them."""
     contents = decided.kept.contents
     naive: list[str] = []
     zones: set[str] = set()
@@ -118,8 +119,8 @@ def _zone_of_texts(texts: list[str]) -> tuple[str | None, str]:
 
 
 def _order_by_days(decided: Decided, column: str) -> str:
-    """The order with which alone the column's days are, but for some, those of another one that can
-    be read in one way only."""
+    """The only order in which nearly all of the column's days equal those of another column that
+    can be read in one way only."""
     contents = decided.kept.contents
     own = [as_text(v) if v is not None else "" for v in contents.cells(column)]
     for other in contents.time_columns:
@@ -149,7 +150,7 @@ def _order_by_days(decided: Decided, column: str) -> str:
 
 
 def _order_of_others(decided: Decided, text: str) -> str:
-    """The order of day and month that another column of the same form has for certain."""
+    """The order of day and month of another column with the same form, if that is certain."""
     contents = decided.kept.contents
     form = re.sub(r"\d+", "9", text.split(" ")[0])
     for column in contents.time_columns:

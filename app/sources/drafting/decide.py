@@ -43,7 +43,7 @@ _COUNTS = (
 
 
 def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
-    """How the table is read; `rows` is what a row is, where the user says it.
+    """Decide how the table is read; `rows` is what a row is, if the user has chosen it.
 
     Raises `BadDataError` if no column could be the time of a close or of a fill.
     """
@@ -120,8 +120,8 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
 
 
 def _fill_down(kept: Kept, fields: Fields, rows: str) -> list[str]:
-    """The time columns of fills that stand in the first leg of an order alone: the cells of its
-    other legs are filled from above."""
+    """The time columns of fills that only the first leg of an order has: the cells of its other
+    legs are filled from above."""
     if rows != "fills" or not {"time", "quantity", "price", "side"} <= fields.keys():
         return []
     contents = kept.contents
@@ -163,8 +163,8 @@ def _fill_down(kept: Kept, fields: Fields, rows: str) -> list[str]:
 def _again(
     path: str, contents: Contents, fields: Fields, rows: str, asked_for: str | None
 ) -> Fields:
-    """The fields chosen once more, now that only rows of trades are left: their ids are unique, and
-    all of their numbers can be read."""
+    """Choose the fields again, now that only rows of trades are left: their ids are unique, and all
+    of their numbers can be read."""
     try:
         found, kind, _ = fields_of(path, contents, asked_for)
     except BadDataError:
@@ -178,7 +178,7 @@ def _again(
 
 
 def _numbered(decided: Decided) -> None:
-    """Warn that ids which number the rows of this file recur in the next one."""
+    """Warn that ids that number the rows of this file recur in the next file."""
     spec = (
         decided.fields.get("trade_id")
         if decided.rows == "positions"

@@ -17,7 +17,7 @@ from app.sources.mapping import OPEN_QUESTION
 class Decided:
     """How a table is read.  `keys` are top-level keys of the mapping with their comments,
     `sections` further sections by name (their values with comments); `asked` are questions that
-    stand in the mapping as `"?"`, `left` those that do not stop anything."""
+    appear in the mapping as `"?"`, `left` those that do not prevent reading."""
 
     rows: str
     fields: Fields
@@ -42,7 +42,7 @@ class Decided:
         return {column for spec in self.fields.values() for column in spec.columns}
 
     def score(self, title: str) -> float:
-        """How likely the table is the one with the trades, from its fields and its title."""
+        """How likely it is that the table has the trades, judged by its fields and its title."""
         there = self.fields.keys()
         points = 3.0 if self.rows == "fills" and {"side", "symbol"} & there else 1.0
         if self.rows == "positions":

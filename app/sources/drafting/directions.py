@@ -19,6 +19,7 @@ from app.sources.sides import Event, Side, read_side
 
 
 def settle_sides(decided: Decided, unknown: list[str]) -> None:
+    """Decide how sides are read; ask which side the `unknown` words are."""
     contents, spec = decided.kept.contents, decided.fields.get("side")
     if spec is None:
         _no_side(decided)

@@ -21,7 +21,8 @@ class Kept:
     said: list[str] = field(default_factory=list)
 
     def drop(self, column: str, words: list[str], why: str) -> None:
-        """Leave out the rows in which one of the words stands in the column (`` for nothing)."""
+        """Leave out the rows whose cell in the column is one of the words (`` for an empty
+        cell)."""
         gone = set(words)
         rows = [
             row
@@ -40,7 +41,7 @@ class Kept:
         self.said.append(f"{n_gone:,} rows are left out, where {column} is {shown}: {why}.")
 
     def only(self, column: str, words: list[str], why: str) -> None:
-        """Keep the rows in which one of the words stands in the column."""
+        """Keep the rows whose cell in the column is one of the words."""
         rows = [
             row
             for row, value in zip(self.contents.rows, self.contents.cells(column), strict=True)

@@ -24,7 +24,7 @@ _NO_ENTRY = re.compile(r"settle|expir|valu|process|updat|creat|clos|exit|sold|se
 
 
 def find_entry(decided: Decided) -> None:
-    """The only other time is the entry's, if it is before the exit's in all rows."""
+    """Use the only other time as the entry's, if it is before the exit's in all rows."""
     contents, fields = decided.kept.contents, decided.fields
     if decided.rows != "positions" or "exit_timestamp" not in fields or "entry_timestamp" in fields:
         return
@@ -58,8 +58,7 @@ def find_entry(decided: Decided) -> None:
 
 
 def exchanged_times(decided: Decided) -> None:
-    """Entries after their exits: shorts whose purchase closed them, or two columns that are the
-    other way round."""
+    """Handle entries after their exits: shorts that a purchase closed, or two swapped columns."""
     fields = decided.fields
     if not {"entry_timestamp", "exit_timestamp"} <= fields.keys():
         return
@@ -115,8 +114,8 @@ def exchanged_times(decided: Decided) -> None:
 
 
 def not_the_term(decided: Decided) -> None:
-    """A column of long and short that says how long each position was held, as that for the tax
-    office does, is no side."""
+    """Do not use a column of long and short as the side if it says how long each position was held,
+    as in tax reports."""
     fields, contents = decided.fields, decided.kept.contents
     if not {"side", "entry_timestamp", "exit_timestamp"} <= fields.keys():
         return
@@ -147,7 +146,8 @@ def not_the_term(decided: Decided) -> None:
 
 
 def bought_and_sold(decided: Decided) -> None:
-    """Prices of the purchase and the sale beside a side: of shorts the sale is the entry."""
+    """Handle prices of the purchase and the sale beside a side: for shorts, the sale is the
+    entry."""
     fields = decided.fields
     if "bought_sold" in decided.keys or not {"side", "entry_price", "exit_price"} <= fields.keys():
         return
@@ -161,7 +161,7 @@ def bought_and_sold(decided: Decided) -> None:
 
 
 def side_of(decided: Decided, i: int, quantity: float | None) -> int | None:
-    """1 where the position of the row is long, -1 where it is short, None where nothing says."""
+    """1 if the position of the row is long, -1 if it is short, None if nothing says which."""
     spec, contents = decided.fields.get("side"), decided.kept.contents
     told, _ = decided.sections.get("constants", {}).get("side", ("", ""))
     if spec is None and told:

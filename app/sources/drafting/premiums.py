@@ -30,8 +30,8 @@ _OF_DEBITS = re.compile(
 
 
 def find_premiums(decided: Decided) -> None:
-    """A credit and a debit per unit are the two prices of a position: of a short one if the credit
-    came first, which the columns' names or the strategies say, or else the user."""
+    """Use a credit and a debit per unit as the two prices of a position, which is short if the
+    credit came first.  The columns' names or the strategies show that; else the user is asked."""
     contents, fields = decided.kept.contents, decided.fields
     if decided.rows != "positions" or {"entry_price", "exit_price"} & fields.keys():
         return
@@ -74,7 +74,7 @@ def find_premiums(decided: Decided) -> None:
 
 
 def _are_totals(decided: Decided, credit: str, debit: str) -> bool:
-    """Whether profits are the credit without the debit, whatever the quantity."""
+    """Whether profits are the credit minus the debit, whatever the quantity."""
     contents, fields = decided.kept.contents, decided.fields
     if not {"pnl_usd", "quantity"} <= fields.keys():
         return False
@@ -90,7 +90,7 @@ def _are_totals(decided: Decided, credit: str, debit: str) -> bool:
 
 
 def _credit_is_first(decided: Decided, credit: str, debit: str) -> bool | None:
-    """Whether the positions were opened with the credit, None where nothing says."""
+    """Whether the positions were opened with the credit; None if nothing says so."""
     if _CLOSES.search(known_as(debit)) or _OPENS.search(known_as(credit)):
         return True
     if _CLOSES.search(known_as(credit)) or _OPENS.search(known_as(debit)):

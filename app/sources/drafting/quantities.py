@@ -24,12 +24,12 @@ _UNFILLED = (
     "unfilled", "unfilled_qty", "unfilled_quantity", "leaves_qty", "leavesqty", "qty_left",
     "remaining",
 )  # fmt: skip
-"""Names of columns with what of an order was not filled."""
+"""Names of columns with the unfilled part of an order."""
 
 
 def ask_quantity(decided: Decided) -> None:
-    """Ask for the quantity; positions whose sizes are money at the price of their entry, as those
-    of perpetuals are on some exchanges, close by the amount that was opened."""
+    """Ask for the quantity.  Positions whose sizes are money at the price of their entry, as
+    perpetuals on some exchanges, are closed by the amount that was opened."""
     contents, fields = decided.kept.contents, decided.fields
     money = [
         column
@@ -65,7 +65,7 @@ def ask_quantity(decided: Decided) -> None:
 
 
 def refuse_filled_in_part(path: str, decided: Decided) -> None:
-    """Raises for orders of which a part was filled, where no column says how much it was."""
+    """Raise for orders that were filled in part, if no column says how much was filled."""
     contents, spec = decided.kept.contents, decided.fields.get("quantity")
     if spec is None or spec.column == OPEN_QUESTION or _FILLED.match(known_as(spec.column)):
         return
@@ -132,8 +132,8 @@ def _is_what_was_filled(
 
 
 def not_the_amount(decided: Decided, name: str, other: str) -> None:
-    """Another column as the quantity (or the price), where that one times the price (or the
-    quantity) is the first: an amount."""
+    """Use another column as the quantity (or the price), if that one times the price (or the
+    quantity) gives the first, which is then an amount."""
     contents, fields = decided.kept.contents, decided.fields
     if not {name, other} <= fields.keys() or fields["price"].keys.get("per_unit"):
         return
@@ -167,7 +167,8 @@ def not_the_amount(decided: Decided, name: str, other: str) -> None:
 
 
 def quantity_in_coins(decided: Decided) -> None:
-    """Of several quantities (in contracts, in the coin, in dollars) the one in the coin traded."""
+    """Of several quantities (in contracts, in the coin, in dollars), use the one in the coin
+    traded."""
     contents, fields = decided.kept.contents, decided.fields
     if not {"symbol", "quantity"} <= fields.keys():
         return

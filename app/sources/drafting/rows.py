@@ -1,4 +1,4 @@
-"""Leave out rows that are no trades, by their sides, their empty cells and other rows.
+"""Leave out rows that are not trades, judged by their sides, their empty cells and other rows.
 
 May touch: nothing.
 """
@@ -24,8 +24,8 @@ _PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
 
 
 def without_quote_legs(kept: Kept, fields: Fields) -> list[str]:
-    """Leave out the rows in the quote of fills that are there twice, once in each coin; gives what
-    is lost with them, as sentences."""
+    """Leave out the rows in the quote currency of fills that occur twice, once in each coin;
+    returns sentences on what is lost with them."""
     if "symbol" not in fields:
         return []
     lost = []
@@ -56,7 +56,7 @@ def _numbers_of(contents: Contents, spec: Spec | None) -> list[float | None]:
 
 
 def still_open(kept: Kept, fields: Fields) -> None:
-    """Leave out positions in which `Open` stands for the time of the exit."""
+    """Leave out positions with `Open` instead of the time of the exit."""
     spec = fields.get("exit_timestamp")
     for column in spec.columns if spec else []:
         words = [w for w in kept.contents.words(column) if w.strip().lower() in STILL_OPEN]
@@ -65,7 +65,7 @@ def still_open(kept: Kept, fields: Fields) -> None:
 
 
 def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
-    """Leave out rows whose side says that they are no trades; gives the unknown words whose rows
+    """Leave out rows whose side says that they are not trades; returns the unknown words whose rows
     have a quantity and a price."""
     spec = fields.get("side")
     unknown: list[str] = []
@@ -120,7 +120,7 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
 
 
 def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
-    """Leave out fills of nothing, and of no symbol where most have one."""
+    """Leave out fills without a quantity, and those without a symbol if most have one."""
     if rows != "fills":
         return
     quantity, symbol = fields.get("quantity"), fields.get("symbol")
@@ -169,8 +169,8 @@ def _without_amounts(kept: Kept, quantity: Spec, fields: Fields) -> None:
 
 
 def without_reversed(kept: Kept, fields: Fields, rows: str) -> list[str]:
-    """Leave out fills that were reversed later, and their reversals; gives what was not found of
-    them, as sentences."""
+    """Leave out fills that were reversed later, and their reversals; returns sentences on those
+    that were not found."""
     if rows != "fills" or not {"symbol", "quantity", "price"} <= fields.keys():
         return []
     contents = kept.contents
@@ -227,7 +227,7 @@ def _is_number(word: str) -> bool:
 
 
 def _complete(contents: Contents, fields: Fields, column: str, word: str, rows: str) -> bool:
-    """Whether a row with the word has what a trade has."""
+    """Whether a row with the word has the cells of a trade."""
     names = ("quantity", "price") if rows == "fills" else ("exit_price", "pnl_usd", "roi")
     there: list[list[Any]] = [
         contents.numbers(fields[name].column) for name in names if name in fields

@@ -45,11 +45,12 @@ _LATER = {
     - {"amount", "cost", "value", "principal", "notional"},
     "fills": frozenset(name for field in _OF_EXITS for name in NAMES[field]),
 }
-"""Names, by what a row is, of what is known only when a trade ends."""
+"""Names of columns that are known only when a trade ends, by what a row is."""
 _FEW, _FEW_WORDS = 6, 3
-"""Rows, and words or rows of each, from which or up to which a column is compared with profits."""
+"""Minimum number of rows, and limits of words and of rows per word, for comparing a column with
+profits."""
 _TOGETHER = 0.8
-"""Correlation of ranks from which a column follows the profits."""
+"""Rank correlation from which a column follows the profits."""
 _N_BUCKETS = 3
 _MOST_VALUES = 40
 """Maximum number of values of a text column that becomes a dimension."""
@@ -167,7 +168,7 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
 
 
 def _profits(contents: Contents, decided: Decided) -> list[float | None]:
-    """What each closed position made, in any unit; empty for fills and where no column says it."""
+    """The result of each closed position, in any unit; empty for fills and if no column has it."""
     for name in ("roi", "pnl_usd", "rr"):
         if (
             decided.rows == "positions"
@@ -179,7 +180,7 @@ def _profits(contents: Contents, decided: Decided) -> list[float | None]:
 
 
 def _follows(contents: Contents, column: str, profits: list[float | None]) -> bool:
-    """Whether the column rises and falls with the profits, or each of its few words has profits of
+    """Whether the column rises and falls with the profits, or has few words whose profits each have
     one sign."""
     if contents.is_numeric(column):
         both = [

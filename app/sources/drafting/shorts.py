@@ -23,7 +23,8 @@ _NO_SHORTS_NEEDED = re.compile(
 
 
 def settle_shorts(decided: Decided) -> None:
-    """Ask whether a sale of more than is held opens a short, if that happens and nothing tells."""
+    """Ask whether a sale of more than is held opens a short, if that occurs and nothing answers
+    it."""
     if decided.two_rows:
         return
     if "open_close" in decided.fields:
@@ -54,7 +55,7 @@ def settle_shorts(decided: Decided) -> None:
                 )
             )
     if any(isinstance(s, Event) and s.kind == "closing" for s in said):
-        return  # Closes have a word of their own, so that a sale opens.
+        return  # Closes have a word of their own, so a sale opens.
     opening_shorts = any(isinstance(s, Side) and s.fill < 0 and s.opens for s in said)
     short_word = (
         any(
@@ -95,7 +96,7 @@ def settle_shorts(decided: Decided) -> None:
 
 
 def _sold_first(symbol: str) -> bool:
-    """Whether what is traded can be sold first anyway: options, futures, perpetuals."""
+    """Whether the instruments can be sold first anyway: options, futures, perpetuals."""
     return bool(
         is_option(symbol)
         or future_of(symbol)
@@ -119,7 +120,7 @@ def _bought_with_profit(decided: Decided) -> bool:
 
 
 def _derivatives(decided: Decided) -> bool:
-    """Whether what is traded can be sold first: futures, options, perpetuals, currencies."""
+    """Whether the instruments can be sold first: futures, options, perpetuals, currencies."""
     contents, spec = decided.kept.contents, decided.fields.get("symbol")
     if spec is None:
         return True

@@ -25,8 +25,8 @@ _MOST_ROWS = 20_000
 
 @dataclass
 class Tried:
-    """What the fills make: closed positions, those still open, sales of positions not held, and
-    rows that are not fills."""
+    """The result of the fills: closed positions, open ones, sales of positions not held, and rows
+    that are not fills."""
 
     closed: list[Position] = field(default_factory=list)
     open: list[Position] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Tried:
 
 
 def mapping_of(decided: Decided) -> TableMapping | None:
-    """The draft so far as a mapping; None where it is not yet one."""
+    """The draft so far as a mapping; None if it is not complete enough."""
     try:
         return loads(mapping_only(decided), "draft")
     except ConfigurationError:
@@ -43,7 +43,8 @@ def mapping_of(decided: Decided) -> TableMapping | None:
 
 
 def moments(decided: Decided, name: str) -> list[str | None]:
-    """A time field in each row, as a text that sorts as the times do; None where it is none."""
+    """A time field in each row, as text that sorts in the order of time; None if it is not a
+    time."""
     mapping = mapping_of(decided)
     if mapping is None:
         return [None] * decided.kept.contents.n_rows
@@ -53,7 +54,7 @@ def moments(decided: Decided, name: str) -> list[str | None]:
 
 
 def fills(decided: Decided, shorts: str = "yes", newest_first: bool | None = None) -> Tried:
-    """The positions that the fills make; `shorts` and `newest_first` as in a mapping."""
+    """The positions that result from the fills; `shorts` and `newest_first` as in a mapping."""
     mapping = mapping_of(decided)
     tried = Tried()
     if mapping is None:

@@ -19,6 +19,7 @@ class Spec:
 
     @property
     def column(self) -> str:
+        """The first column."""
         return self.columns[0]
 
 

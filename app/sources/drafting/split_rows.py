@@ -1,4 +1,5 @@
-"""Fills: whether the rows of splits tell the units that are added, or how many there are for each.
+"""Fills: whether the rows of splits have the number of added units, or the units for each one
+before.
 
 May touch: nothing.
 """
@@ -53,8 +54,8 @@ def settle_splits(decided: Decided) -> None:
 
 
 def _is_factor(decided: Decided, i: int, factor: float, times: list[str | None]) -> bool:
-    """Whether only with the factor no more is sold than is held, or the price fell by it rather
-    than as when its units are added."""
+    """Whether only the factor explains the later rows: no more is sold than is held, or the price
+    falls by the factor."""
     contents, fields = decided.kept.contents, decided.fields
     symbol, when = symbol_of(decided, i), times[i] or ""
     prices = contents.numbers(fields["price"].column)

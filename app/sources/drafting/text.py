@@ -47,8 +47,8 @@ def written(
 
 
 def mapping_only(decided: Decided, encoding: str = UTF_8) -> str:
-    """As much of the mapping as reads the rows, to try it; open questions are answered in any way
-    that can be read."""
+    """The part of the mapping that reads the rows, to try it; open questions get any valid
+    answer."""
     text = "\n".join(
         _lines("", decided.kept.contents, decided, Scoped({"entry": "x"}), encoding, None)
     )
@@ -144,7 +144,7 @@ def _lines(
 
 
 def _comment(text: str) -> str:
-    """Behind a value, without what TOML does not allow there."""
+    """A comment after a value, without characters that TOML does not allow there."""
     return "  # " + re.sub(r"[\x00-\x08\x0a-\x1f\x7f]", " ", text) if text else ""
 
 

@@ -1,5 +1,5 @@
-"""Gradient boosting on pattern and dimensions, held back by much regularisation and stopped by
-later trades than it learns from.
+"""Gradient boosting on pattern and dimensions, with strong regularisation; trades later than those
+that it learns from decide when it stops.
 
 May touch: nothing but its arguments.
 """
@@ -14,20 +14,20 @@ from benchmarks.real.needs import missing
 from benchmarks.real.peers.table import Floats, Ints, Lesson
 
 LATER = 0.25
-"""The share of the known trades, the newest, that says when to stop."""
+"""The share of the known trades, the newest ones, that decides when to stop."""
 ROUNDS = 150
 MOST_VALUES = 250
 
 
 def boosting(lesson: Lesson) -> Floats:
-    """Trees of eight leaves over codes as categories."""
+    """Trees with eight leaves; codes are categories."""
     n = len(lesson.uplift)
     if n < 400:
         return np.zeros(len(lesson.asked_group))
     x, asked = _features(lesson.seen, lesson.group), _features(lesson.asked, lesson.asked_group)
     cut = int(n * (1.0 - LATER))
-    # What closed before the newest trades were opened is all that is known: leave out a strip of
-    # exits between the two.
+    # Only trades closed before the newest ones were opened are known, so a strip of exits between
+    # the two is left out.
     gap = max(1, cut // 50)
     rounds = _rounds(x[: cut - gap], lesson.uplift[: cut - gap], x[cut:], lesson.uplift[cut:])
     if rounds == 0:
@@ -61,8 +61,8 @@ def _model(rounds: int, columns: int) -> Any:
 
 
 def _rounds(x: Floats, y: Floats, later: Floats, truth: Floats) -> int:
-    """After how many rounds the later trades are foretold best; 0 if by none better than by the
-    mean."""
+    """The number of rounds that predicts the later trades best; 0 if none predicts them better than
+    the mean."""
     model = _model(ROUNDS, x.shape[1])
     model.fit(x, y)
     errors = [float(np.mean((truth - y.mean()) ** 2))]

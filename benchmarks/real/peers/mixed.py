@@ -1,13 +1,14 @@
-"""A mixed model: random effects of slices of one and two dimensions within each group and of the
-groups, noise that is shared in time.
+"""A mixed model: random effects of the groups, and of slices of one and two dimensions within each
+group, with noise that is shared in time.
 
 May touch: nothing but its arguments.
 
-The variances come from products of the outcomes of two trades, at least two blocks of time apart so
-that they share no noise: what the products of trades are above zero, the more of their dimensions
-are the same, is the variance of those dimensions' effects (Haseman & Elston 1972 for relatives).
-The same products within a block tell how much noise is shared.  The effects are then the best
-linear predictions (Henderson 1975), with the noise of each block as one more effect.
+The variances are estimated from products of the outcomes of two trades that are at least two blocks
+of time apart, so that they share no noise.  The more dimensions two trades share, the further the
+mean product is above zero; this increase is the variance of those dimensions' effects (Haseman &
+Elston 1972, for relatives).  The same products within a block give the shared noise.  The effects
+are then the best linear predictions (Henderson 1975), with the noise of each block as one more
+effect.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from schemas.times import DAY_US
 
 BLOCK_US = 30 * DAY_US
 APART = 2
-"""Blocks between two trades that share no noise."""
+"""Number of blocks between two trades that share no noise."""
 PAIRS = 200_000
-"""Pairs by which the variances' design is measured."""
+"""Number of pairs from which the design of the variances is estimated."""
 
 
 class Variances(NamedTuple):
-    """Of each dimension's effects (D,), of all pairs' together, of the groups' means, of the noise
-    a block shares, and of the rest."""
+    """The variances of each dimension's effects (D,), of all pairs of dimensions together, of the
+    groups' means, of the noise that a block shares, and of the rest."""
 
     single: Floats
     double: float
@@ -39,7 +40,7 @@ class Variances(NamedTuple):
 
 
 def mixed(lesson: Lesson) -> Floats:
-    """What the groups' and the slices' effects say together."""
+    """The sum of the groups' and the slices' effects."""
     n, centre = len(lesson.uplift), float(lesson.uplift.mean()) if len(lesson.uplift) else 0.0
     if n < 400:
         return np.zeros(len(lesson.asked_group))
@@ -56,8 +57,8 @@ def mixed(lesson: Lesson) -> Floats:
 
 
 def _far_sums(x: sparse.csr_matrix, y: Floats, block: Ints, blocks: int) -> Floats:
-    """Of each column the sum of products of outcomes over pairs of its trades that are far apart,
-    and of such pairs with y = 1."""
+    """For each column, the sum of products of outcomes over pairs of its trades that are far apart,
+    and the same sum with all outcomes 1."""
     rows = sparse.csr_matrix((y, (block, np.arange(len(y)))), (blocks, len(y)))
     sums = np.asarray((rows @ x).todense())
     total = sums.sum(axis=0) ** 2
@@ -68,7 +69,7 @@ def _far_sums(x: sparse.csr_matrix, y: Floats, block: Ints, blocks: int) -> Floa
 
 
 def _variances(lesson: Lesson, y: Floats, block: Ints) -> Variances:
-    """By least squares without negative parts, over all far pairs within a group."""
+    """The variances by non-negative least squares, over all far pairs within a group."""
     d, blocks = lesson.seen.shape[1], int(block.max()) + 1
     rng = np.random.default_rng(1)
     left, right = rng.integers(0, len(y), (2, 20 * PAIRS))
@@ -86,7 +87,7 @@ def _variances(lesson: Lesson, y: Floats, block: Ints) -> Variances:
     normal = design.T @ design / len(design)
     wanted = _products(lesson, y, block, blocks)
     scale = np.sqrt(np.diag(normal)) + 1e-12
-    # Sums of squares as a root: the solution without negative parts needs the design, not its
+    # The root of the sums of squares, since non-negative least squares needs the design, not its
     # products.
     root = linalg.cholesky(normal / np.outer(scale, scale) + 1e-6 * np.eye(d + 2))
     solved = (
@@ -105,7 +106,7 @@ def _variances(lesson: Lesson, y: Floats, block: Ints) -> Variances:
 
 
 def _products(lesson: Lesson, y: Floats, block: Ints, blocks: int) -> Floats:
-    """The mean of product times design over far pairs within a group: exact, by block sums."""
+    """The exact mean of product times design over far pairs within a group, from block sums."""
     d = lesson.seen.shape[1]
     out, pairs = np.zeros(d + 2), 0.0
     for group in np.unique(lesson.group).tolist():

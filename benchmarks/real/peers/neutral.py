@@ -1,4 +1,4 @@
-"""The simplest peer: the same size for all.
+"""The simplest peer: the same size for all decisions.
 
 May touch: nothing but its arguments.
 """
@@ -11,5 +11,5 @@ from benchmarks.real.peers.table import Floats, Lesson
 
 
 def neutral(lesson: Lesson) -> Floats:
-    """Nothing is expected of any decision."""
+    """An expected uplift of 0 for each decision."""
     return np.zeros(len(lesson.asked_group))

@@ -1,5 +1,4 @@
-"""What a peer learns from and is asked: the known entries as rows, the decisions as rows, in the
-same codes.
+"""A peer's input: the known entries and the decisions as rows, in the same codes.
 
 May touch: nothing but its arguments.  The table is that of the audit's own peers
 (`app.audit.peers`).
@@ -25,7 +24,8 @@ def lesson(
     categories: Collection[str],
     unit: float,
 ) -> Lesson:
-    """The table of the known trades of these categories, against the plain mean of each segment."""
+    """The table of the known trades of these categories, relative to the plain mean of each
+    segment."""
     segments: dict[SegmentKey, list[float]] = {}
     for group, trades in known.items():
         if group[1] in categories:

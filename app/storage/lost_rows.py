@@ -22,7 +22,7 @@ from app.storage.connect import close, connect
 from schemas import kinds
 
 SAMPLE = 50
-"""Sampled facts at either end of the projected range of each partition."""
+"""Number of facts sampled at either end of the projected range of each partition."""
 
 
 class _Trade(msgspec.Struct):

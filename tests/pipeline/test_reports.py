@@ -1,8 +1,8 @@
-"""What people are told of a real installation: explanations, what was in force when, files, and
-dead letters that are sent again.
+"""Reports about a real installation: explanations, overrides in force at a time, files, and dead
+letters that are resent.
 
 One worker learns a planted edge; then trades close that name its override; then the same
-installation has other dimensions.
+installation gets other dimensions.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def record(value: dict[str, Any] | bytes, key: str) -> Close:
 
 @dataclass
 class Told:
-    """The installation, when it had first learned and when it had learned again, and the trades
-    that name the override."""
+    """The installation, the times at which it had learned first and again, and the trades that name
+    the override."""
 
     installation: Installation
     learned_at: datetime
@@ -83,7 +83,7 @@ class Told:
     touched: list[dict[str, Any]]
 
     def run(self, command: click.Command, *words: str, **changed: Any) -> Result:
-        """Run a command with the installation's settings, save those that are `changed`."""
+        """Run a command with the installation's settings, except those that are `changed`."""
         environment = replace(self.installation.settings, **changed).environment()
         return CliRunner().invoke(command, list(words), env=environment)
 
@@ -97,8 +97,8 @@ class Told:
 
 @pytest.fixture(scope="module")
 def told(install: Callable[..., Installation]) -> Told:
-    """Learned: {chain=sol} earns 1 more.  Then forty trades of it close that earn a quarter, and it
-    is learned again."""
+    """An installation that has learned that {chain=sol} earns 1 more.  Then forty of its trades
+    close that earn a quarter, and it learns again."""
     installation, random = install(**SETTINGS), Random(11)
     worker = installation.start_ready()[0]
     begin = datetime.now(UTC) - timedelta(days=55)
@@ -165,7 +165,7 @@ def test_an_override_is_explained_and_its_effect_adds_up(told: Told) -> None:
     ]
     assert d["search"]["statistic"] > d["search"]["bar"]
     assert len(d["decay"]["days"]) >= 50
-    # The trades were sized by what had been published before they began, not by what was learned of
+    # The trades were sized by overrides published before they began, not by overrides learned from
     # them.
     changes = [
         c
@@ -247,7 +247,7 @@ def test_a_context_is_explained(told: Told, tmp_path: Path) -> None:
     assert OVERRIDE[:12] in page.read_text()
     nothing = told.json(explain, "--pattern", "edge.S2", "--category", "entry")
     assert (nothing["multiplier"], nothing["similar"]) == (1.0, [f"{PATTERN} entry"])
-    # At a time in between with what was in force then.
+    # For a time in between, with the overrides in force then.
     before = told.json(
         explain,
         "--pattern",
@@ -274,7 +274,7 @@ def test_what_was_in_force_at_a_time(told: Told, tmp_path: Path) -> None:
     assert before[OVERRIDE] > now[OVERRIDE] + 0.05
     early = told.learned_at - timedelta(days=1)
     assert at(early) == {}
-    # What compaction has taken from the topic, PostgreSQL still knows.
+    # PostgreSQL still has the changes that compaction has removed from the topic.
     remember(told, early - timedelta(days=1), 2.5)
     assert at(early) == {OVERRIDE: 2.5}
     assert at(early, database_url="") == {}
@@ -306,7 +306,7 @@ def test_what_was_in_force_at_a_time(told: Told, tmp_path: Path) -> None:
 
 
 def remember(told: Told, moment: datetime, multiplier: float) -> None:
-    """A change of long ago, as the projector has written it when it was published."""
+    """Insert an old change, as the projector wrote it when it was published."""
     held = told.json(list_overrides)["overrides"]
     (one,) = [o for o in held if o["override_id"] == OVERRIDE]
     old = {
@@ -445,7 +445,7 @@ def test_what_has_become_valid_reaches_the_facts_once(told: Told) -> None:
     (letter,) = [x for x in told.json(list_letters)["letters"] if x["key"] == "soon-valid"]
     assert dict(sent.headers) == {"redriven.from": letter["place"].encode()}
     assert (sent.partition, sent.key) == (letter["source.partition"], b"soon-valid")
-    # All the rest comes back, the huge one whole, and each is known for what it is.
+    # All others are rejected again, the huge one as a whole, each for the same reason.
     rest = told.run(redrive, "--all", "--yes")
     assert rest.exit_code == 0, rest.output
     assert "sent 3 of 4 dead letters" in rest.output
@@ -474,7 +474,7 @@ def facts_of(installation: Installation, trade_id: str) -> list[dict[str, Any]]:
 
 
 def test_settings_of_one_installation_are_used(told: Told) -> None:
-    """A prefix without topics is told in a sentence by each command."""
+    """Each command reports a prefix without topics in a sentence."""
     other = {"topic_prefix": "nothing-here."}
     for command, words in (
         (explain_one, (OVERRIDE,)),

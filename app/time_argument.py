@@ -1,4 +1,4 @@
-"""A time that someone asks about, as commands and pages take it.
+"""Parse a point in time that is given to a command or a page.
 
 May touch: the clock.
 """
@@ -13,8 +13,8 @@ EXPECTED = "Expected a form like 2026-01-31T12:00:00Z."
 
 
 def parse_time(text: str | None, expected: str = EXPECTED) -> datetime:
-    """An RFC 3339 time with its offset; None is now.  Raises `UsageError`, with `expected` as the
-    remedy."""
+    """Parse an RFC 3339 time with its offset; None is now.  Raises `UsageError`, with `expected` as
+    the remedy."""
     if text is None:
         return datetime.now(UTC)
     try:

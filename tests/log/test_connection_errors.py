@@ -1,4 +1,4 @@
-"""Why a broker does not let us in: a sentence, from a real handshake."""
+"""Why a broker refuses a connection: a sentence, from a real handshake."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import trustme
 from aiokafka.errors import InvalidTimestampError, KafkaConnectionError
 
 from app.errors import ConfigurationError, EdgeloopError, UnreachableError
-from app.log.trouble import explained, why_unreachable
+from app.log.connection_errors import explained, why_unreachable
 from app.settings import Settings
 
 NOW = datetime.now(UTC)

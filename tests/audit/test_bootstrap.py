@@ -1,4 +1,4 @@
-"""Intervals: that they hold what they say, and are the same every time."""
+"""Intervals contain the truth as often as they claim, and are reproducible."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import doctest
 import numpy as np
 import pytest
 
-import app.audit.resample
-from app.audit.resample import BLOCK_US, Resampler
+import app.audit.bootstrap
+from app.audit.bootstrap import BLOCK_US, Resampler
 from benchmarks.audit.coverage import coverage
 
 
@@ -16,7 +16,7 @@ from benchmarks.audit.coverage import coverage
     ("shape", "least"), [("independent", 0.84), ("by cut", 0.84), ("slow", 0.77)]
 )
 def test_an_interval_covers_what_it_says(shape: str, least: float) -> None:
-    """Nearly so where a level wanders over several cuts."""
+    """Nearly as often where a level drifts over several cuts."""
     assert least <= coverage("block bootstrap", shape, 24, 30, worlds=200) <= 0.96
 
 
@@ -68,6 +68,6 @@ def test_too_little_is_unknown() -> None:
 
 
 def test_examples() -> None:
-    result = doctest.testmod(app.audit.resample)
+    result = doctest.testmod(app.audit.bootstrap)
     assert result.attempted
     assert not result.failed

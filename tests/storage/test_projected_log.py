@@ -1,4 +1,4 @@
-"""The tables are compared with the log while other projectors go on writing."""
+"""The tables are compared with the log while other projectors keep writing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from aiokafka.structs import OffsetAndMetadata
 
 from app.log.identity import Difference, Identity, Log
 from app.settings import Settings
-from app.storage import marks
+from app.storage import projected_log
 
 TOPIC = "learning_lessons"
 
 
 class AnotherProjector:
-    """Marks and commits five records more whenever somebody has looked at either."""
+    """Marks and commits five more records whenever either is read."""
 
     def __init__(self) -> None:
         self.marked = self.committed_to = 0
@@ -40,7 +40,7 @@ class AnotherProjector:
 
 
 async def compare(other: AnotherProjector) -> list[Difference]:
-    return await marks.differences(
+    return await projected_log.differences(
         Settings(), cast(asyncpg.Connection, other), cast(Identity, other)
     )
 
@@ -54,4 +54,4 @@ async def test_offsets_that_were_committed_before_are_one() -> None:
     other.marked, other.committed_to = 3, 20
     (found,) = await compare(other)
     assert found.topic == TOPIC
-    assert "set back" in str(found)
+    assert "rolled back" in str(found)

@@ -1,7 +1,7 @@
 """The log from which the tables were filled, and the offsets up to which: `projected_log`, written
 by the projector.
 
-Kafka may be replaced, be set back, or lose a topic while PostgreSQL is kept, or the other way
+Kafka may be replaced, be rolled back, or lose a topic while PostgreSQL is kept, or the other way
 round.  Then rows of the old log would have higher versions than all new records and stay forever,
 or rows would be missing although the offsets are committed.  So every writer compares first.
 
@@ -97,7 +97,7 @@ def ahead(marks: Iterable[Mark], committed: Mapping[tuple[str, int], int]) -> li
         if offset > mark.next_offset:
             what = (
                 f"partition {mark.partition} is in the tables up to offset {mark.next_offset:,},"
-                f" but was written up to {offset:,}: the database was set back to an older state"
+                f" but was written up to {offset:,}: the database was rolled back to an older state"
             )
             found.setdefault(mark.topic, Difference(mark.topic, what))
     return list(found.values())

@@ -11,7 +11,7 @@ from edgeloop.scope import canonical_text
 
 
 def context_text(scope: Mapping[str, str]) -> str:
-    """The canonical text of a scope, or that it is every context of its group.
+    """The canonical text of a scope; `every context` for the scope of a whole group.
 
     >>> context_text({"chain": "sol", "btc_macro": "S1"}), context_text({})
     ('btc_macro=S1|chain=sol', 'every context')

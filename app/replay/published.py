@@ -24,8 +24,7 @@ _decoders = {topic: msgspec.json.Decoder(KINDS[topic].struct).decode for topic i
 
 class Live(NamedTuple):
     """The records in force, by topic and key; the highest version of each key, including retired
-    ones; the offset after the last record, by topic and partition; and the records that cannot be
-    read."""
+    ones; the offset after the last record, by topic and partition; and the unreadable records."""
 
     records: Records
     versions: dict[str, dict[str, int]]

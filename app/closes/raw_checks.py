@@ -1,5 +1,4 @@
-"""Checks of a value that decoding does not do: size, encoding, depth, and text that PostgreSQL
-cannot store.
+"""Checks of a value beyond decoding: size, encoding, depth, and text that PostgreSQL cannot store.
 
 May touch: nothing but its arguments.  Every check is linear in the value's length and free of
 recursion.

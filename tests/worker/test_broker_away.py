@@ -1,4 +1,4 @@
-"""A broker that has gone for good: a worker ends with a sentence, unless it is to wait for ever."""
+"""A broker that never comes back: a worker ends with a message, unless it should wait forever."""
 
 from __future__ import annotations
 

@@ -2,13 +2,13 @@
 
 May touch: nothing but its arguments.
 
-The decisions of one cut are correlated: they share overrides and weeks of market; and markets
-change slowly, so that cuts which are near in time are alike as well.  So it is not decisions that
-are drawn again but stretches of consecutive cuts of some 60 days, with the ends of history joined
-(the circular block bootstrap; Politis & Romano 1992).  A figure is any function of sums by cut.
-With B blocks the spread of the draws is what B independent observations have: it is widened by
-√(B/(B − 1)) and by Student's t of B − 1 degrees of freedom over the normal quantile, or few cuts
-would look too certain.
+The decisions of one cut are correlated, since they share overrides and weeks of market; and markets
+change slowly, so cuts that are close in time are similar, too.  So the bootstrap draws not single
+decisions but blocks of consecutive cuts of some 60 days, with the ends of history joined (the
+circular block bootstrap; Politis & Romano 1992).  A figure is any function of sums by cut.  With B
+blocks, the spread of the draws is that of B independent observations.  It is widened by √(B/(B −
+1)) and by the ratio of Student's t of B − 1 degrees of freedom to the normal quantile; otherwise
+few cuts would look too certain.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from schemas.times import DAY_US
 Floats = NDArray[np.float64]
 
 BLOCK_US = 60 * DAY_US
-"""Length of a block: longer than a cut's horizon, so that it takes in some slow change of markets;
-docs/audit.md says what that covers."""
+"""Length of a block: longer than a cut's horizon, to capture some of the slow change of markets;
+docs/audit.md says how well the intervals cover."""
 LEAST_BLOCKS = 4
 DRAWS = 1_000
 CONFIDENCE = 0.9
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A figure and its 90 % interval, which is endless (null in JSON) where there is too little to
-    tell."""
+    """A figure and its 90 % interval, whose ends are infinite (null in JSON) where there is too
+    little data."""
 
     value: float
     low: float
@@ -79,12 +79,12 @@ class Resampler:
         return np.bincount(self._place, values, len(self.cuts)).astype(np.float64)
 
     def sums(self, *columns: Floats) -> Floats:
-        """Sums (1 + draws, K) of K columns (N,): as they are, then of each draw."""
+        """Sums (1 + draws, K) of K columns (N,): of the data, then of each draw."""
         by_cut = np.column_stack([self.by_cut(c) for c in columns])
         return np.vstack((by_cut.sum(axis=0), self._counts @ by_cut))
 
     def estimate(self, figures: Floats) -> Estimate:
-        """`figures` (1 + draws,), as `sums` has them, with the interval."""
+        """The first of `figures` (1 + draws,), with the interval of the others, the draws."""
         value = float(figures[0])
         drawn = figures[1:][np.isfinite(figures[1:])]
         if not self._enough or len(drawn) < len(figures) / 2:
@@ -97,7 +97,7 @@ class Resampler:
         )
 
     def share(self, part: Floats, whole: Floats) -> Estimate:
-        """What share the sum of `part` (N,) is of that of `whole` (N,), from 0 to 1."""
+        """The sum of `part` (N,) as a share of the sum of `whole` (N,), from 0 to 1."""
         found = self.mean(part, whole)
         return (
             found
@@ -106,14 +106,13 @@ class Resampler:
         )
 
     def mean(self, values: Floats, among: Floats | None = None) -> Estimate:
-        """Of `values` (N,); or their sum over the sum of `among` (N,)."""
+        """The mean of `values` (N,); with `among` (N,), their sum divided by its sum."""
         sums = self.sums(values, np.ones(len(values)) if among is None else among)
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.estimate(sums[:, 0] / sums[:, 1])
 
     def band(self, values: Floats) -> tuple[Floats, Floats, Floats]:
-        """The sum of `values` (N,) so far, cut by cut, and how far it could as well be: sum, low,
-        high (cuts,)."""
+        """The cumulative sum of `values` (N,) by cut, with its band: sum, low, high (cuts,)."""
         by_cut = self.by_cut(values)
         total = np.cumsum(by_cut)
         if not self._enough:

@@ -18,7 +18,7 @@ def size(value: float) -> str:
 
 
 def prose(text: str) -> Markup:
-    """Text of ours, names in backticks as code.
+    """A text of Edgeloop as HTML, with names in backticks as code.
 
     >>> prose("by `a<b`")
     Markup('by <code>a&lt;b</code>')

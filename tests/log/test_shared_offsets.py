@@ -1,4 +1,4 @@
-"""One look for all that watch the log."""
+"""One reading for all monitors of the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.log.lag import LagReader, SharedLags
-from app.log.lookout import Lookout
+from app.log.shared_offsets import SharedOffsets
 from schemas import kinds
 from tests.pipeline.conftest import install
 from tests.pipeline.installation import Installation
@@ -19,7 +19,7 @@ __all__ = ["install"]
 
 
 @pytest.mark.stack
-def test_watchers_share_a_look_and_one_that_needs_a_new_one_has_it(
+def test_monitors_share_a_reading_and_one_can_ask_for_a_new_one(
     install: Callable[..., Installation],
 ) -> None:
     installation = install(partitions=1)
@@ -27,22 +27,22 @@ def test_watchers_share_a_look_and_one_that_needs_a_new_one_has_it(
     tp = TopicPartition(settings.topic(kinds.CLOSES), 0)
 
     async def watch() -> None:
-        lookout = Lookout(settings)
-        first, same = await asyncio.gather(lookout.look(), lookout.look())
+        offsets = SharedOffsets(settings)
+        first, same = await asyncio.gather(offsets.read(), offsets.read())
         assert first is same
         await asyncio.to_thread(installation.send, kinds.CLOSES, b"k", b"{}", 0)
-        assert (await lookout.look()).stable[tp] == first.stable[tp]
-        seen = await lookout.look(max_age_s=0.0)
+        assert (await offsets.read()).stable[tp] == first.stable[tp]
+        seen = await offsets.read(max_age_s=0.0)
         assert seen.stable[tp] == first.stable[tp] + 1
         assert seen.log.ends[tp].offset == seen.stable[tp]
-        assert await lookout.delivers(tp, first.stable[tp], seen.stable[tp], 30.0) is True
-        assert await lookout.delivers(tp, seen.stable[tp], seen.stable[tp], 30.0) is False
+        assert await offsets.delivers(tp, first.stable[tp], seen.stable[tp], 30.0) is True
+        assert await offsets.delivers(tp, seen.stable[tp], seen.stable[tp], 30.0) is False
         async with LagReader(settings) as reader:
-            assert await SharedLags(settings, lookout).lags() == await reader.lags()
-        await lookout.drop()
-        assert (await lookout.look()).stable == seen.stable
-        await lookout.stop()
-        with pytest.raises(KafkaError, match="stopped"):
-            await lookout.look()
+            assert await SharedLags(settings, offsets).lags() == await reader.lags()
+        await offsets.drop()
+        assert (await offsets.read()).stable == seen.stable
+        await offsets.stop()
+        with pytest.raises(KafkaError, match="closed"):
+            await offsets.read()
 
     asyncio.run(watch())

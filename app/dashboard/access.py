@@ -1,11 +1,11 @@
-"""Access control, and the headers of every answer.
+"""Access control, and the headers of every response.
 
 May touch: nothing but the requests.
 
-On loopback, everyone on the machine may ask, as with the worker's health pages.  The `Host` header
-must name loopback, so that a web page elsewhere cannot reach the dashboard through DNS rebinding.
-On any other address a token is needed: as a Bearer token, or once as `?token=`, which then becomes
-a cookie.
+On loopback, everyone on the machine may send requests, as to the worker's health pages.  The `Host`
+header must name loopback, so that a web page elsewhere cannot reach the dashboard through DNS
+rebinding.  On any other address a token is needed: as a Bearer token, or once as `?token=`, which
+then becomes a cookie.
 """
 
 from __future__ import annotations

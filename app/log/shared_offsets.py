@@ -25,7 +25,7 @@ from app.settings import Settings
 from edgeloop.closing import close_client
 
 SHARED_S = 5.0
-"""Greatest age of a shared result, in seconds."""
+"""Maximum age of a shared result, in seconds."""
 
 
 class Seen(NamedTuple):
@@ -37,8 +37,8 @@ class Seen(NamedTuple):
     at_s: float
 
 
-class Lookout:
-    """Reads over connections that stay open, and are reopened after an error.
+class SharedOffsets:
+    """Reads offsets over connections that stay open and are reopened after an error.
 
     Every method raises `KafkaError`, `OSError` and `UnreachableError` while the broker is away.
     """
@@ -53,11 +53,11 @@ class Lookout:
         self._lock = asyncio.Lock()  # the consumer can serve one caller at a time
 
     async def identity(self) -> Identity:
-        """The object that read last."""
+        """The object that made the last reading."""
         async with self._lock:
             return (await self._connect())[0]
 
-    async def look(self, max_age_s: float = SHARED_S) -> Seen:
+    async def read(self, max_age_s: float = SHARED_S) -> Seen:
         """The state of the log, at most this many seconds old."""
         async with self._lock:
             if self._seen is None or time.monotonic() - self._seen.at_s > max_age_s:
@@ -104,8 +104,8 @@ class Lookout:
 
     async def _connect(self) -> tuple[Identity, AIOKafkaConsumer]:
         if self._stopped:
-            # when a worker ends, those that share a lookout do not all stop at the same time
-            raise KafkaError("The lookout was stopped.")
+            # when a worker ends, the users of shared offsets do not all stop at the same time
+            raise KafkaError("The connections for shared offsets were closed.")
         if self._connected is None:
             try:
                 identity = await self._open.enter_async_context(Identity(self._settings))

@@ -9,7 +9,7 @@ from app.log import topics
 from app.log.producer import Producer
 from app.settings import Settings
 from app.storage.connect import close, connect
-from app.storage.filled import missing_trades
+from app.storage.lost_rows import missing_trades
 from app.storage.migrate import migrate
 from app.storage.rebuild import rebuild
 from tests.storage.records import fact
@@ -74,12 +74,12 @@ async def test_a_schema_that_was_dropped_is_rebuilt_and_not_only_migrated(
     empty = await finding(s, "tables")
     assert not empty.ok
     assert "faust -A app rebuild" in empty.remedy
-    # What comes now is written, what lies before is not: still found.
+    # New records are written, earlier ones are not: the loss is still found.
     await produce(s, range(300, 310))
     await project(s)
     assert not (await finding(s, "tables")).ok
     await rebuild(s)
-    assert (await finding(s, "tables")).ok  # nothing is claimed to be written
+    assert (await finding(s, "tables")).ok  # no record counts as written
     await project(s)
     assert (await finding(s, "tables")).ok
     missing, sampled = await missing_trades(s)
@@ -88,7 +88,7 @@ async def test_a_schema_that_was_dropped_is_rebuilt_and_not_only_migrated(
 
 
 async def test_an_old_backup_is_found(projected: Settings) -> None:
-    """It lacks the newest trades that were projected."""
+    """An old backup lacks the newest trades that were projected."""
     await run_sql(
         projected, "DELETE FROM pattern_trade_events WHERE substr(trade_id, 2)::int >= 100"
     )

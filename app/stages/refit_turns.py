@@ -17,16 +17,19 @@ from heapq import heapify, heappop, heappush
 from typing import Protocol
 
 SHARE_OF_SMALL = 0.25
-"""The part of the time that is kept for small groups while both kinds wait."""
+"""The part of the time that is reserved for small groups while both kinds wait."""
 
 
 class Waiting(Protocol):
     """A group that waits."""
 
     @property
-    def module(self) -> str: ...
+    def module(self) -> str:
+        """The group's module."""
+
     @property
-    def window(self) -> Sized: ...
+    def window(self) -> Sized:
+        """Its trades; only their number matters."""
 
 
 class Sized(Protocol):

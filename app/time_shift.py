@@ -1,5 +1,4 @@
-"""A trade log moved in time as a whole, so that an old one can be produced as if it had just
-happened.
+"""Move a whole trade log in time, so that an old one can be produced as if it had just happened.
 
 May touch: nothing.
 """

@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 
 from app.explain.document import DecayLine, DecayLines
-from app.explain.spark import STEPS, curve, history
+from app.explain.sparklines import STEPS, curve, history
 from app.learning.common.event_time import micros_from_text
 from edgeloop.resolution import resolve
 from tests.client.test_resolve import make

@@ -1,4 +1,4 @@
-"""What a worker looks at before it takes partitions, and as it starts."""
+"""The checks of a worker before it takes partitions, and at its start."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from app.errors import EdgeloopError
 from app.log import topics
 from app.log.identity import Identity, Log
 from app.settings import Settings
-from app.worker import guard as guard_module
-from app.worker import process
-from app.worker.guard import Guard
+from app.worker import log_guard, process
+from app.worker.log_guard import Guard
 from app.worker.preflight import preflight
 from app.worker.process import EdgeloopApp, make_app
 
 
 class Refused(Exception):
-    """Instead of the end of the process."""
+    """Raised instead of ending the process."""
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def refusals(monkeypatch: pytest.MonkeyPatch) -> list[EdgeloopError]:
         found.append(error)
         raise Refused
 
-    monkeypatch.setattr(guard_module, "refuse", refuse)
+    monkeypatch.setattr(log_guard, "refuse", refuse)
     return found
 
 

@@ -40,8 +40,8 @@ class OverrideChange(NamedTuple):
 
 
 class KnownChanges(NamedTuple):
-    """All known changes, oldest first; a sentence on what may be missing, or `""`; and the records
-    that cannot be read."""
+    """All known changes, oldest first; a sentence that says what may be missing, or `""`; and the
+    records that cannot be read."""
 
     changes: list[OverrideChange]
     note: str

@@ -1,9 +1,9 @@
 """Checks while the worker runs that the log is still the same one, and can be read to its end.
 
-* If a topic was created again, the broker was set back, the cluster is another one, or partitions
-  were added to a topic whose keys would move, the worker ends with code 3 and names the command
-  that fixes it.  What it has read and published belongs to another log than what it would read
-  next.
+* If a topic was created again, the broker was rolled back, the cluster is another one, or
+  partitions were added to a topic whose keys would move, the worker ends with code 3 and names the
+  command that fixes it.  What it has read and published belongs to another log than what it would
+  read next.
 * If a producer's transaction stays open, or records were deleted before they were read, the worker
   continues, is not ready, and gives the reason.
 
@@ -24,8 +24,8 @@ from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, EdgeloopError
 from app.log.identity import Difference, End, Log, on_another_cluster, refusal
-from app.log.lookout import Lookout
 from app.log.retry import client_errors
+from app.log.shared_offsets import SharedOffsets
 from app.log.topics import ACCEPT, partitions_wrong
 from app.metrics import IN_TRANSACTION
 from app.settings import Settings
@@ -38,25 +38,25 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY_S = 5.0
 NOTE_EVERY_S = 60.0
 OPEN_FOR_S = 60.0
-"""Seconds for which a transaction must be open to be reported as blocking readers."""
+"""Seconds for which a transaction must be open before it is reported as blocking readers."""
 _SURE_AFTER = 3
-"""Consecutive checks that must find another log, since a broker that starts may show too little for
-a moment.  Another cluster is certain at the first."""
+"""Number of consecutive checks that must find another log, since a starting broker may show too
+little for a moment.  Another cluster is certain at the first check."""
 
 
 class Guard:
     """`reasons`: a word and a sentence for each thing that blocks reading, for readiness."""
 
     def __init__(
-        self, app: EdgeloopApp, settings: Settings, lookout: Lookout | None = None
+        self, app: EdgeloopApp, settings: Settings, offsets: SharedOffsets | None = None
     ) -> None:
         self._settings = settings
-        self._lookout = lookout or Lookout(settings)
+        self._offsets = offsets or SharedOffsets(settings)
         self._sources = [settings.topic(name) for name in (CLOSES, FACTS, LESSONS)]
         self._was = Log()
         self._seen = 0  # consecutive checks that found another log
         self._noted_s = time.monotonic()
-        self._open: dict[TopicPartition, tuple[int, float]] = {}  # stable end, and since when
+        self._open: dict[TopicPartition, tuple[int, float]] = {}  # last stable offset, since when
         self._stop = asyncio.Event()
         self._in_the_way: list[tuple[str, str]] = []
         self._looking = asyncio.Lock()
@@ -76,7 +76,7 @@ class Guard:
     async def stop(self, *_: Any, **__: Any) -> None:
         """Stop checking."""
         self._stop.set()
-        await self._lookout.stop()
+        await self._offsets.stop()
 
     async def run(self) -> None:
         """Check every few seconds, until stopped."""
@@ -92,15 +92,15 @@ class Guard:
                     await self._look()
             except (KafkaError, OSError, EdgeloopError) as error:
                 log.info("guard.broker_away", error=repr(error))
-                await self._lookout.drop()
+                await self._offsets.drop()
 
     async def _pause(self) -> None:
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._stop.wait(), LOOK_EVERY_S)
 
     async def _look(self) -> None:
-        seen = await self._lookout.look(max_age_s=0.0)
-        identity, now = await self._lookout.identity(), seen.log
+        seen = await self._offsets.read(max_age_s=0.0)
+        identity, now = await self._offsets.identity(), seen.log
         differences = await identity.differences(self._was, now)
         gone = [name for name in self._was.topics if name not in now.topics]
         differences += [Difference(name, "is gone") for name in gone]

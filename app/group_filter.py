@@ -14,7 +14,7 @@ def matching(
 ) -> Iterator[Any]:
     """The records (overrides, lessons, verdicts) whose group matches.
 
-    None matches any; `pattern` may end in `*`.
+    A filter of None matches every group; `pattern` may end in `*`.
     """
     for record in records.values():
         if module is not None and record.module != module:
