@@ -18,9 +18,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.sources import making, times
+from app.sources.currencies import SMALLEST
 from app.sources.figures import thirty_seconds, written
 from app.sources.mapping import COMPOSED, Column, TableMapping, Template
-from app.sources.pairs import is_occ, pair_of
+from app.sources.pairs import is_occ, pair_of, settled_in
 from app.sources.sides import Event, Side, read_side
 from schemas.times import DAY_S
 
@@ -264,10 +265,11 @@ class Cells:
         """The currency of the row's profit: its column's, with `currency = "quote"` that in which
         the pair `symbol` is priced."""
         own = str(self.text(row, "currency") or "").strip()
-        own = HUNDREDTHS.get(own, own.upper())
+        own = HUNDREDTHS.get(own, SMALLEST.get(own, (own.upper(),))[0])
         if not own and self.mapping.currency == QUOTE:
-            pair = pair_of(str(symbol if symbol is not None else self.symbol(row) or ""))
-            return pair[1] if pair else UNKNOWN
+            text = str(symbol if symbol is not None else self.symbol(row) or "")
+            pair = pair_of(text)
+            return settled_in(text) or (pair[1] if pair else UNKNOWN)
         return own or self.mapping.currency
 
     def in_dollars(self, row: Mapping[str, Any]) -> tuple[bool, str]:

@@ -12,9 +12,11 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import NamedTuple
 
+from app.sources.currencies import BESIDE_NUMBERS, FIAT, SIGNS
+
 _SPACES = re.compile(r"[\s_\u200b\u200e\u200f\u2066-\u2069]+")
 _MINUS = str.maketrans({"−": "-", "–": "-", "－": "-", "﹣": "-", "‐": "-", "’": "'", "＋": "+"})
-_SIGN = re.compile(r"(US|HK|NT|AU|CA|MX|NZ|A|C|S|R)?\$|[€£¥₹₽₩₺₿₫₴]")
+_SIGN = re.compile(rf"(US|HK|NT|AU|CA|MX|NZ|A|C|S|R)?\$|[{''.join(SIGNS)}]")
 _DOLLARS = {
     "": "USD",
     "US": "USD",
@@ -29,22 +31,10 @@ _DOLLARS = {
     "S": "SGD",
     "R": "BRL",
 }
-_SIGNS = {
-    "€": "EUR",
-    "£": "GBP",
-    "¥": "JPY",
-    "₹": "INR",
-    "₽": "RUB",
-    "₩": "KRW",
-    "₺": "TRY",
-    "₿": "BTC",
-    "₫": "VND",
-    "₴": "UAH",
-}
-_CODES = (
-    "USDT|USDC|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|INR|CNY|HKD|SGD|TWD|KRW|BRL|MXN|TRY|PLN|SEK|NOK|DKK"
-    "|CZK|HUF|ZAR|BTC|XBT|ETH|BNB|Rs"
-)
+_CODES = "|".join(("USDT", "USDC", *sorted(FIAT), "BTC", "XBT", "ETH", "BNB"))
+_WORDS = "|".join(sorted(BESIDE_NUMBERS, key=len, reverse=True))
+_WORD_BEFORE = re.compile(rf"([+-]?)({_WORDS})\.?([+-]?[\d(].*)", re.IGNORECASE)
+_WORD_BEHIND = re.compile(rf"(.*\d\)?[.,]?)({_WORDS})\.?", re.IGNORECASE)
 _CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
 _CODE_BEHIND = re.compile(
     r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs"
@@ -85,6 +75,8 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     WrittenNumber(text='-0.01', percent=False, unit='BTC')
     >>> written("1,047.25p")
     WrittenNumber(text='10.4725', percent=False, unit='GBP')
+    >>> written("1 234,50 zł", ","), written("Rp1.250.000", ",").unit, written("50 kr").unit
+    (WrittenNumber(text='1234.50', percent=False, unit='PLN'), 'IDR', None)
     >>> written("1.5K").text
     '1500.0'
     >>> written("-1.5R")
@@ -101,7 +93,7 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
         found = f"-{found[1:-1]}"
     unit: str | None = None
     if sign := _SIGN.search(found):
-        unit = _SIGNS.get(sign[0]) or _DOLLARS[sign[1] or ""]
+        unit = SIGNS.get(sign[0]) or _DOLLARS[sign[1] or ""]
         found = found[: sign.start()] + found[sign.end() :]
         found = found.removesuffix("USD") or found
     elif _PENCE.fullmatch(found):
@@ -115,7 +107,11 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
         inner = written(found[:-1], decimal)
         return None if inner is None else inner._replace(text=str(Decimal(inner.text) * 1000))
     elif before := _CODE_BEFORE.fullmatch(found):
-        unit, found = before[2].replace("Rs", "INR"), before[1] + before[3]
+        unit, found = before[2], before[1] + before[3]
+    elif word := _WORD_BEFORE.fullmatch(found):
+        unit, found = BESIDE_NUMBERS[word[2].lower()], word[1] + word[3]
+    elif word := _WORD_BEHIND.fullmatch(found):
+        found, unit = word[1], BESIDE_NUMBERS[word[2].lower()]
     elif behind := _CODE_BEHIND.fullmatch(found):
         found, unit = behind[1], behind[2].upper()
     if found.startswith("(") and found.endswith(")"):

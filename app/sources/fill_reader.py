@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from app.sources import making
 from app.sources.amounts import contract_value, from_net, is_rounding
 from app.sources.books import SPLITS, ZERO, Fill
+from app.sources.currencies import SMALLEST
 from app.sources.fee_cells import FeeCell, fee_cell
 from app.sources.mapping import BASE, TRADED, TableMapping
 from app.sources.notes import Notes
@@ -47,6 +48,8 @@ class FillReader(RowReader):
         self._per_unit = mapping.columns["price"].per_unit
         self._is_money = mapping.columns["quantity"].money
         self._is_rate = "fee" in mapping.columns and mapping.columns["fee"].rate
+        self._fee_per_unit = "fee" in mapping.columns and mapping.columns["fee"].per_unit
+        self._in_smallest = "fee" in mapping.columns and mapping.columns["fee"].smallest
         self._seen: set[bytes] = set()
 
     def read(self, path: str, row: Row) -> Fill | Closing | None:
@@ -65,6 +68,8 @@ class FillReader(RowReader):
         if self._per_unit and quantity and price is not None:
             price = abs(price / quantity)
         fee, no_fee = cells.exact(row.cells, "fee"), cells.is_empty(row.cells, "fee")
+        if self._fee_per_unit and fee is not None and quantity:
+            fee *= abs(quantity)
         share = None
         if self._is_rate and not no_fee:
             share = fee_cell(cells.field(row.cells, "fee"), self._mapping.decimal)
@@ -225,6 +230,8 @@ class FillReader(RowReader):
                         else told.fee
                     )
         coin = self._cells.text(row, "fee_currency") or self._cells.unit(row, "fee")
+        if fee and self._in_smallest and (unit := SMALLEST.get(str(coin).strip())):
+            coin, fee = unit[0], fee.scaleb(-unit[1])
         if fee and coin:
             signed, price, fee = self._fee_in(str(coin).strip().upper(), row, signed, price, fee)
         return signed, price, fee or ZERO, value
@@ -263,7 +270,7 @@ class FillReader(RowReader):
             and pair is not None
             and coin in (pair[0], *(_BITCOIN if pair[0] in _BITCOIN else ()))
         ):
-            satoshis = self._cells.text(row, "fee_currency") == "XBt"
+            satoshis = not self._in_smallest and self._cells.text(row, "fee_currency") == "XBt"
             return signed, price, fee / 100_000_000 if satoshis else fee
         quote = pair[1] if pair else currency
         if (coin, quote) in _HUNDREDS:

@@ -120,9 +120,10 @@ class Column:
     option may stand, which then is the symbol; with `absolute` a number's sign does not count, with
     `coin` the symbol is the unit of an amount, with `cash` the side is the sign of an amount of
     money (below 0 where something was bought), with `paid` an amount there means that something
-    was bought, none that it was sold, `per_unit` makes a price of an amount, `money` means that a
-    quantity is an amount of money at the price of the entry, and `rate` that a fee is a share of
-    the fill's value."""
+    was bought, none that it was sold, `per_unit` makes a price of an amount (and an amount of a fee
+    for one unit), `money` means that a quantity is an amount of money at the price of the entry,
+    `rate` that a fee is a share of the fill's value, and `smallest` that it is in the smallest unit
+    of its currency."""
 
     name: str
     scale: float | None = None
@@ -138,6 +139,7 @@ class Column:
     per_unit: bool = False
     money: bool = False
     rate: bool = False
+    smallest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,9 +99,10 @@ _TOP = (
 _OWNERS = {
     "cash": ("side",),
     "paid": ("side",),
-    "per_unit": ("price", "entry_price", "exit_price"),
+    "per_unit": ("price", "entry_price", "exit_price", "fee", "fees_usd"),
     "money": ("quantity",),
     "rate": ("fee",),
+    "smallest": ("fee",),
 }
 """The fields that can have a key."""
 
@@ -390,6 +391,7 @@ class _Reader:
                 "per_unit",
                 "money",
                 "rate",
+                "smallest",
             ),
         )
         if "option" in given and (name != "symbol" or not isinstance(given["option"], str)):
@@ -439,6 +441,7 @@ class _Reader:
             per_unit=bool(given.get("per_unit", False)),
             money=bool(given.get("money", False)),
             rate=bool(given.get("rate", False)),
+            smallest=bool(given.get("smallest", False)),
         )
 
     def _template(self, name: str, given: Any) -> Template:

@@ -57,6 +57,7 @@ class Positions(RowReader):
             for name in ("entry_price", "exit_price")
             if name in mapping.columns and mapping.columns[name].per_unit
         ]
+        self._fee_per_unit = "fees_usd" in mapping.columns and mapping.columns["fees_usd"].per_unit
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
 
     def event(self, row: Row) -> tuple[dict[str, Any], ClosedTrade | None] | None:
@@ -143,6 +144,9 @@ class Positions(RowReader):
         summary["exit_timestamp"] = cells.time(row, "exit_timestamp")
         if _numbers(summary.get("max_drawdown")):
             summary["max_drawdown"] = abs(summary["max_drawdown"])
+        if self._fee_per_unit and _numbers(fee := summary.get("fees_usd")):
+            quantity = cells.number(row, "quantity")
+            summary["fees_usd"] = round(fee * abs(quantity), 8) if _numbers(quantity) else fee
         for name in self._per_unit:
             summary[name] = self._over_quantity(row, summary[name])
         direction = self._direction(row)

@@ -30,11 +30,11 @@ class Event(NamedTuple):
 
 
 _OPEN = (
-    r"(open(ing)?|increase|entry|enter|entered|eröffn\w*|einstieg|entrada|entr[ée]e|abrir|apertura|ouverture"
+    r"(open(ing)?|increased?|add|entry|enter|entered|eröffn\w*|einstieg|entrada|entr[ée]e|abrir|apertura|ouverture"
     r"|進場|进场|开仓|開倉|開|开)"
 )
 _CLOSE = (
-    r"(clos(e|ed|ing)|decrease|liq(uidat\w+)?|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura"
+    r"(clos(e|ed|ing)|decreased?|reduced?|liq(uidat\w+)?|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura"
     r"|fermeture|出場|出场|平仓|平倉|平)"
 )
 _LONG = r"(longs?|larg[oa]s?|longues?|kauf\w*|buy|achat|compra\w*|多頭|多头|做多|多)"
@@ -71,6 +71,19 @@ _EXACT = {
             "買い",
             "largo",
             "larga",
+            "ซื้อ",
+            "mua",
+            "beli",
+            "cumpărare",
+            "αγορά",
+            "купівля",
+            "kúpa",
+            "kupnja",
+            "شراء",
+            "rise",
+            "higher",
+            "up",
+            "multipliers up",
         ],
         Side(1, 1),
     ),
@@ -117,6 +130,19 @@ _EXACT = {
             "売り",
             "corto",
             "corta",
+            "ขาย",
+            "bán",
+            "jual",
+            "vânzare",
+            "πώληση",
+            "продаж",
+            "predaj",
+            "prodaja",
+            "بيع",
+            "fall",
+            "lower",
+            "down",
+            "multipliers down",
         ],
         Side(-1, -1),
     ),
@@ -234,7 +260,8 @@ _NO_TRADE = re.compile(
     r"|coin_swap_\w+|payment|subscription|airdrop|staking|earn|convert|distribution|stake"
     r"|unstake|reward|utdelning|insättning|uttag|ränta|källskatt|dividendo?s?|dividendi|proventi?|cedola"
     r"|juros|rendimento|rimborso|versamento|bonifico|prelievo|dywidenda|wpłata|wypłata|storno|ausschüttung"
-    r"|distribution|component|deposito|retiro|saque|dépôt|retrait|дивиденды?|пополнение|вывод)\b|배당|入金|配当|股息|入金|出金|红利|紅利"
+    r"|distribution|component|deposito|retiro|saque|dépôt|retrait|дивиденды?|пополнение|вывод)\b|배당"
+    r"|入金|ปันผล|ฝากเงิน|ถอนเงิน|cổ tức|dividen\b|nộp tiền|rút tiền|配当|股息|入金|出金|红利|紅利"
 )
 _SENTENCE = re.compile(
     r"\b(you )?(bought|sold)\b( short| to open| to close| to cover)?"

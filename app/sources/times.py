@@ -67,6 +67,16 @@ _FOREIGN = {
     "ott": "oct",
     "gen": "jan",
 }
+_THAI = {
+    "ม.ค.": "jan", "ก.พ.": "feb", "มี.ค.": "mar", "เม.ย.": "apr", "พ.ค.": "may", "มิ.ย.": "jun",
+    "ก.ค.": "jul", "ส.ค.": "aug", "ก.ย.": "sep", "ต.ค.": "oct", "พ.ย.": "nov", "ธ.ค.": "dec",
+    "มกราคม": "jan", "กุมภาพันธ์": "feb", "มีนาคม": "mar", "เมษายน": "apr", "พฤษภาคม": "may",
+    "มิถุนายน": "jun", "กรกฎาคม": "jul", "สิงหาคม": "aug", "กันยายน": "sep", "ตุลาคม": "oct",
+    "พฤศจิกายน": "nov", "ธันวาคม": "dec",
+}  # fmt: skip
+_THAI_MONTH = re.compile("|".join(re.escape(name) for name in sorted(_THAI, key=len, reverse=True)))
+_THAI_YEARS = range(55, 70)
+"""Years of two digits that are counted as in Thailand: none of 2055 and later is over."""
 OFFSETS = {
     "UTC": 0,
     "GMT": 0,
@@ -162,11 +172,13 @@ def parsed(text: str) -> Read | None:
     ...     parsed("5. März 2024").first,
     ... )
     (29, 0, 3)
-    >>> parsed("113/03/04").year, parsed("04/03/2567").year
-    (2024, 2024)
+    >>> parsed("113/03/04").year, parsed("04/03/2567").year, parsed("4 มี.ค. 67").year
+    (2024, 2024, 2024)
     """
     cell, place = _NAMED.sub(r"\1", _MARK.sub("", _AS_OF.sub("", text.strip()))), ""
     cell = _OFFSET_AND_NAME.sub(r"\1", cell)
+    if not cell.isascii():
+        cell = _THAI_MONTH.sub(lambda name: _THAI[name[0]], cell)
     for word, zone in _EAST:
         if cell.endswith((f"({word})", f"（{word}）")):
             cell, place = cell[: -len(word) - 2].rstrip(), zone
@@ -210,8 +222,8 @@ def _year(part: dict[str, str | None]) -> int:
     if part.get("roc"):
         return int(part["roc"] or 0) + 1911
     year = int(part["y"] or 0)
-    if year > 2500:
-        return year - 543
+    if year > 2500 or year in _THAI_YEARS:
+        return year - 543 + (0 if year > 99 else 2500)
     return year + (0 if year > 99 else (2000 if year < 70 else 1900))
 
 
@@ -281,6 +293,33 @@ def moment(text: str, order: str) -> tuple[datetime, bool] | None:
     return (
         made.replace(tzinfo=timezone(timedelta(minutes=found.offset)) if found.offset else UTC),
         True,
+    )
+
+
+_NO_YEAR = re.compile(
+    r"(?:(?P<a>\d{1,2})(?:[/.-](?P<b>\d{1,2})\.?|\.? ?(?P<mon>[a-zäûéù]{3,9})\.?)"
+    r"|(?P<name>[a-zäûéù]{3,9})\.? (?P<day>\d{1,2}),?)"
+    r"(?:[T, ]+\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?(?: ?[ap]\.?m\.?)?)?",
+    re.IGNORECASE,
+)
+
+
+def lacks_year(text: str) -> bool:
+    """Whether the cell is a day, with or without a time of day, that has no year.
+
+    >>> [lacks_year(t) for t in ("03/14 09:31", "14.03.", "14 Mar 09:31", "3/14/24", "1.5")]
+    [True, True, True, False, False]
+    """
+    found = _NO_YEAR.fullmatch(_THAI_MONTH.sub(lambda name: _THAI[name[0]], text.strip()))
+    if found is None:
+        return False
+    if name := (found["mon"] or found["name"]):
+        return _FOREIGN.get(name.lower(), name.lower())[:3] in _MONTHS
+    a, b = int(found["a"]), int(found["b"])
+    return (
+        min(a, b) in range(1, 13)
+        and max(a, b) <= 31
+        and not re.fullmatch(r"\d\.\d{1,2}|\d{1,2}\.\d", text.strip())
     )
 
 

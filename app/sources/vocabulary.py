@@ -64,7 +64,8 @@ WORDS = {
         " время_выхода дата_выхода дата_закрытия время_закрытия"
     ),
     "symbol": (
-        "symbol ticker symb sym aktie pair instrument market asset underlying contract security"
+        "symbol symbol_id ticker symb sym aktie"
+        " pair instrument market asset underlying contract security"
         " coin product"
         " symbol_name trading_pair contracts contract_name contractname underlying_symbol"
         " instrument_name item symbols futures stock stock_symbol symbol_code market_name"
@@ -72,6 +73,7 @@ WORDS = {
         " simbolo"
         " 商品 合約 合约 交易對 交易对 инструмент символ sid produkt produit instid"
         " inst_id ティッカー instrument_id contract_code spot_pairs spot_pair"
+        " market_id contract_description"
         " trading_symbol tradingsymbol"
         " symbol_value column epic 品種 品种 銘柄 valeur libellé valor título product_code"
         " code company scrip"
@@ -189,7 +191,7 @@ WORDS = {
         " opening_level"
         " openingskoers 开仓均价 開倉均價"
         " цена_входа цена_открытия niveau_d_ouverture"
-        " in filled_at"
+        " in filled_at price_opened price_at_open"
     ),
     "exit_price": (
         "exit_price proceeds_per_share proceeds_share close_price close_rate sell_price"
@@ -210,7 +212,7 @@ WORDS = {
         " average_exit average_close sell_rate prezzo_di_scarico"
         " sluitingskoers 平仓均价 平倉均價"
         " цена_выхода цена_закрытия niveau_de_clôture schlusspreis"
-        " out exit_at"
+        " out exit_at price_closed price_at_close"
     ),
     "quantity": (
         "lastqty last_qty lastshares last_shares cum_exec_qty cumexecqty filled quantity_transacted"
@@ -249,7 +251,7 @@ WORDS = {
         " qtde qte quantia"
         " cars"
         " size_delta"
-        " amount_open buy_quantity"
+        " amount_open buy_quantity std_lots standard_lots shares_ctrts shares_ctrts_units"
     ),
     "fees_usd": (
         "fees_usd fees fee commission commissions costs total_fees comm comm_fee"

@@ -318,6 +318,34 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "what was given and what was taken",
         ),
         (
+            "id,time,operation,amount,trading_currency,price,original_currency,fee,comment\n"
+            '901,2024-03-04 10:00:00 +0900,Completed trading contracts,0.01,BTC,,,0,"btc_jpy"\n'
+            '902,2024-03-04 10:00:00 +0900,Completed trading contracts,-95000,JPY,,,0,"btc_jpy"\n',
+            "a ledger",
+        ),
+        (
+            "Data;Hora;Liquidação;Descrição;Valor (U$);Saldo da conta (U$)\n"
+            "04/03/2024;11:35;06/03/2024;Compra de 10 AAPL a $ 175,10 cada;-1.751,00;3.249,00\n"
+            "14/03/2024;12:10;18/03/2024;Venda de 10 AAPL a $ 177,10 cada;1.771,00;5.020,00\n",
+            "within the text of Descrição",
+        ),
+        (
+            "Date,Time,Symbol,Side,Qty,Price\n"
+            "03/14,09:31:05,AMD,Buy,100,190.10\n03/14,10:31:05,AMD,Sell,100,191.10\n",
+            "days without a year, such as '03/14'",
+        ),
+        (
+            "Time,Settlement,Symbol,Side,Qty,Price\n"
+            "Mar 14 09:31,2024-03-18,AMD,Buy,100,190.10\n"
+            "Mar 14 10:31,2024-03-18,AMD,Sell,100,191.10\n",
+            "days without a year, such as 'Mar 14 09:31'",
+        ),
+        (
+            "Symbol;Side;Entry time;Exit time;Qty;Entry;Exit;PnL\n"
+            "AMD;Long;14.03. 09:31;14.03. 10:31;100;190.10;191.10;100\n",
+            "days without a year, such as '14.03. 09:31'",
+        ),
+        (
             "Time,Pair,Type,Quantity,QuantityRemaining,Limit,PricePerUnit\n"
             "2024-03-04 10:00:00,ETHUSDT,LIMIT_BUY,2,0,3400,3390\n"
             "2024-03-05 10:00:00,ETHUSDT,LIMIT_SELL,2,0.5,3500,3510\n",

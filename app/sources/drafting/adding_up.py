@@ -10,6 +10,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 NICE = (
     1,
@@ -34,6 +35,7 @@ NICE = (
     0.05,
     0.01,
     0.001,
+    0.0001,
     42000,
     12500,
     62500,
@@ -43,6 +45,7 @@ _TELLING = 0.1
 """What the rounding of an amount may be of it, at most, for it to tell anything."""
 _FLAT_FEE = 25
 """What a fee may be that is the same for small trades as for large ones."""
+_SAME = 1e-9
 _MOST = 0.8
 """Share of rows that a reading has to explain to be taken."""
 
@@ -67,8 +70,8 @@ class Trade:
 class Reading:
     """What makes the rows add up: `profit` gross or net (None: not told), the sign of fees,
     contract values by name, whether returns are percent (None: not told), on a margin or on
-    something else, the sides exchanged, the share of rows that add up exactly, and the lines of
-    those that do not."""
+    something else, the sides exchanged, the share of rows that add up exactly and how many they
+    are, and the lines of those that do not."""
 
     profit: str | None = None
     fee_scale: int = 1
@@ -79,6 +82,7 @@ class Reading:
     exchanged: bool = False
     inverse: bool = False
     exact: float = 0.0
+    n_exact: int = 0
     n_compared: int = 0
     n_against: int = 0
     off: list[int] = field(default_factory=list)
@@ -149,24 +153,19 @@ def _read_profit(trades: Sequence[Trade], found: Reading) -> None:
         if sum(t.fees < 0 for t in sized) > len(sized) / 2 or any(t.fees < 0 for t in sized)
         else (1,)
     )
-    best: tuple[float, int] | None = None
+    best: _Explained | None = None
     hypotheses = [("gross", 1)]
     if has_fees:
         hypotheses = [(kind, sign) for kind in ("gross", "net") for sign in signs]
     for inverse in (False, True):
-        for rank, (kind, sign) in enumerate(hypotheses):
-            values, exact, off = _explained(sized, kind, sign, inverse)
-            key = (exact, -rank)
-            if best is None or key[0] > best[0] + 1e-9:
-                best = key
-                found.inverse, found.exact, found.values, found.off = (
-                    inverse,
-                    exact,
-                    values,
-                    [sized[i].line for i in off],
-                )
+        for kind, sign in hypotheses:
+            tried = _explained(sized, kind, sign, inverse)
+            if best is None or tried.is_better(best):
+                best = tried
+                found.inverse, found.exact, found.n_exact = inverse, tried.exact, tried.n_exact
+                found.values, found.off = tried.values, [sized[i].line for i in tried.off]
                 found.profit, found.fee_scale = kind if has_fees else None, sign
-        if best and best[0] >= _MOST:
+        if best and best.exact >= _MOST:
             break
     if found.exact < _MOST:
         found.inverse = False
@@ -184,16 +183,36 @@ def _read_profit(trades: Sequence[Trade], found: Reading) -> None:
         )
 
 
-def _explained(
-    trades: Sequence[Trade], kind: str, sign: int, inverse: bool
-) -> tuple[dict[str, float], float, list[int]]:
-    """(contract values by name, the share of rows that they explain to the cent, the others'
-    indices)."""
+class _Explained(NamedTuple):
+    """What a reading of profits explains: contract values by name, the share of rows that are exact
+    and how many they are, the others' indices, the share of values that are usual ones, and by how
+    much exact rows are off in total."""
+
+    values: dict[str, float]
+    exact: float
+    n_exact: int
+    off: list[int]
+    usual: float
+    rest: float
+
+    def is_better(self, other: _Explained) -> bool:
+        """Whether it explains more rows, or the same with more usual values, or much more
+        closely."""
+        if abs(self.exact - other.exact) > _SAME:
+            return self.exact > other.exact
+        if abs(self.usual - other.usual) > _SAME:
+            return self.usual > other.usual
+        return self.rest < other.rest / 2 - _SAME
+
+
+def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> _Explained:
+    """What contract values explain to the cent, if profits are before or after fees."""
     by_name: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
     for i, trade in enumerate(trades):
         before = (trade.profit or 0) + (sign * trade.fees if kind == "net" else 0)
         by_name[trade.name].append((i, before, _gain(trade, inverse)))
-    values, good, alone, off = {}, 0, 0, []
+    values: dict[str, float] = {}
+    good, alone, off, rest, with_fees = 0, 0, [], 0.0, 0
     rounding = half_unit([trade.profit for trade in trades])
     for name, rows in by_name.items():
         ratios = [before / gain for _, before, gain in rows if gain and before]
@@ -213,12 +232,18 @@ def _explained(
         for i, before, gain in rows:
             if abs(before - value * gain) <= max(3 * rounding, abs(before) * 0.002):
                 explained += 1
+                rest += abs(before - value * gain)
+                with_fees += bool(trades[i].fees)
             else:
                 off.append(i)
         good += explained
         if explained * 2 >= len(rows):
             values[name] = value
-    return values, good / max(1, len(trades) - (alone if alone * 2 < len(trades) else 0)), off
+    usual = sum(value in NICE for value in values.values()) / max(1, len(values))
+    # Of many symbols with one row each, those in another currency tell nothing.
+    telling = alone * 2 < len(trades) or (with_fees > 0 and not off and usual == 1)
+    share = good / max(1, len(trades) - (alone if telling else 0))
+    return _Explained(values, share, good, off, usual, rest)
 
 
 def _read_about(trades: Sequence[Trade], found: Reading) -> None:

@@ -266,7 +266,10 @@ class Chooser:
             )
         if name in ("price", "entry_price", "exit_price", "quantity"):
             return bool(
-                re.search(r"value|pct|currency|time|date|fee|commission|remaining|source|type", own)
+                re.search(
+                    r"value|pct|currency|time|date|fee|commission|remaining|source|type|profit|loss",
+                    own,
+                )
             )
         return False
 

@@ -105,6 +105,8 @@ STILL_OPEN = frozenset(
 )
 """Words for a trade that has no exit yet."""
 _EAST_TIMES = re.compile("日期|時間|时间|日時|約定日")
+_EAST = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
+"""Letters of Thailand, Japan, China and Korea."""
 _UTC = ZoneInfo("UTC")
 _ZONES = {
     **dict.fromkeys(("ET", "EST", "EDT", "NY"), "America/New_York"),
@@ -249,6 +251,8 @@ class Contents:
             seen.update(marks(t) for t in texts)
         if seen[","] or seen["."]:
             return "," if seen[","] > seen["."] else "."
+        if any(_EAST.search(column) for column in self.columns):
+            return "."  # As everywhere from Thailand to Japan.
         return OPEN_QUESTION if seen["?,"] else "."
 
     # --- times

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from app.sources.cells import as_text
 from app.sources.column_names import known_as
 from app.sources.drafting.decided import Decided
-from app.sources.pairs import POINT_VALUES, future_of, is_crypto, is_option, pair_of
+from app.sources.pairs import POINT_VALUES, future_of, is_crypto, is_option, pair_of, settled_in
 
 _CONTRACTS = re.compile(
     r"fut(ures?)?|opt(n|ions?)?|fop"
@@ -135,6 +135,34 @@ def ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
             "units per lot; 100000 for most currencies, 1 if quantities are units",
             section="multipliers",
         )
+
+
+def ask_inverse(decided: Decided, symbols: list[str]) -> None:
+    """Ask whether contracts that may be inverse are, unless their symbols say so, and for what they
+    are worth, unless a column tells."""
+    shown = ", ".join(symbols[:4])
+    if not {"gross", "multiplier"} & decided.fields.keys():
+        for symbol in symbols:
+            decided.ask(
+                symbol,
+                f"How many dollars a contract of {shown} is worth.",
+                "dollars per contract: 1 at some exchanges, 100 or 10 at others; 1 if a unit is a"
+                " coin; coins per dollar, such as 0.000001, if it is settled in a third currency",
+                section="multipliers",
+            )
+        decided.asked[:] = list(dict.fromkeys(decided.asked))
+    if all(settled_in(symbol) for symbol in symbols):
+        decided.keys["inverse"] = (symbols, "settled in their coin, by their symbols")
+        decided.guessed.append(f"{shown} are inverse, settled in their coin, by their symbols.")
+        return
+    decided.ask(
+        "inverse",
+        f"Whether {shown} are inverse contracts, counted in dollars and settled in their coin.",
+        "["
+        + ", ".join(f'"{symbol}"' for symbol in symbols[:8])
+        + "] if so, [] if a unit is a coin;"
+        " [] too if they are settled in a third currency, which then is the currency",
+    )
 
 
 def stems(root: str, symbols: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from app.sources.column_names import NAMES, currency_in, known_as
+from app.sources.currencies import FIAT
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Spec
 from app.sources.pairs import is_crypto, pair_of
@@ -194,10 +195,7 @@ def settle_currency(decided: Decided) -> None:
     ):
         return  # No profit comes out.
     for text in contents.texts:
-        told = re.search(
-            r"\b(USD|EUR|GBP|CHF|JPY|AUD|CAD|NZD|SEK|NOK|PLN|INR|SGD|HKD|ZAR|BRL|MXN|TRY|USDT)\b",
-            text,
-        )
+        told = re.search(rf"\b({'|'.join(sorted(FIAT))}|USDT)\b", text)
         if told and re.search(
             r"account|currency|konto|balance|compte|cuenta|счет|счёт|conta\b|conto\b|hesap",
             text,

@@ -204,13 +204,11 @@ def settle_trade_ids(decided: Decided) -> None:
             or contents.time(column) is not None
         ):
             continue
-        groups: dict[str, set[bool | None]] = {}
+        groups: dict[str, list[Side]] = {}
         for value, one in zip(contents.cells(column), said, strict=True):
             if value is not None and isinstance(one, Side):
-                groups.setdefault(as_text(value), set()).add(one.opens)
-        if len(groups) > 1 and sum(
-            opens >= {True, False} for opens in groups.values()
-        ) >= 0.8 * len(groups):
+                groups.setdefault(as_text(value), []).append(one)
+        if len(groups) > 1 and sum(map(_is_trade, groups.values())) >= 0.8 * len(groups):
             decided.fields["trade_id"] = Spec(
                 [column], comment="rows with the same number are one trade"
             )
@@ -226,6 +224,13 @@ def settle_trade_ids(decided: Decided) -> None:
                 f"The entry and the exit of a trade are two rows with the same {column}."
             )
             return
+
+
+def _is_trade(sides: list[Side]) -> bool:
+    """Whether the sides of rows with one number are those of an entry and an exit."""
+    return {side.opens for side in sides} >= {True, False} or (
+        len(sides) == len({side.fill for side in sides}) == 2
+    )
 
 
 def _leave_out_open(decided: Decided) -> None:

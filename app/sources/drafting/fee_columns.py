@@ -13,11 +13,19 @@ from app.sources.drafting.spec import Names, Spec
 
 _FEE = re.compile(
     r"fee|kosten|^costs$|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
-    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|^rollover|手續費|手续费|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)iva(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
+    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|своп|komisyon|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)iva(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(
     r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
 )
+PER_UNIT = re.compile(
+    r"(\bcomm\w*|\bfees?)\b[^,]*(/|\bper\b|\bje\b)"
+    r" ?(contract|share|lot|side|unit|ct|cont)s?\b",
+    re.IGNORECASE,
+)
+"""Of a column with the fee of one unit of the quantity."""
+_END = re.compile(r"open|entry|enter|clos|exit|buy|sell|purchase|sale", re.IGNORECASE)
+"""Of a fee of one end of a trade."""
 _LARGEST_RATE = 0.01
 """What a fee may be of the traded value, at most."""
 
@@ -33,6 +41,7 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         and contents.is_numeric(column)
         and not contents.has_percent(column)
         and any(contents.read_numbers(column))
+        and not PER_UNIT.search(column)
         and not _of_other_leg(name, set(names.values()))
     ]
     found = _without_rates(contents, names, _once(contents, found))
@@ -56,11 +65,14 @@ def _of_other_leg(name: str, names: set[str]) -> bool:
 
 def _once(contents: Contents, columns: list[str]) -> list[str]:
     """The columns without those that repeat the numbers of another one, as raw data beside
-    their own summary do."""
-    found: dict[tuple[float | None, ...], str] = {}
+    their own summary do; fees of the entry and of the exit may be the same."""
+    found: dict[tuple[object, ...], str] = {}
     for column in sorted(columns, key=len):
+        end = _END.search(column)
         numbers = contents.numbers(column)
-        found.setdefault(tuple(None if n is None else abs(n) for n in numbers), column)
+        found.setdefault(
+            (end and end[0].lower(), *(None if n is None else abs(n) for n in numbers)), column
+        )
     return [column for column in columns if column in found.values()]
 
 

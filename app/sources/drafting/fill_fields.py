@@ -16,6 +16,7 @@ from app.sources.pairs import pair_of
 from app.sources.sides import Side, read_side
 
 _PURCHASES = (("buy", "sell"), ("bought", "sold"), ("purchase", "sale"))
+_LONGS = (("long", "short"), ("long_buy", "short_sell"), ("buys", "sells"))
 _PRICES = ("price", "rate", "avg_price", "average_price", "avg")
 _NEARLY = 0.001
 """By how much price × quantity may differ from an amount, by rounding."""
@@ -25,7 +26,7 @@ def one_sided(contents: Contents, known: Fields) -> tuple[Fields, str, list[str]
     """Fills whose purchases and sales have columns of their own: each row has amounts in one of
     them."""
     by_name = {known_as(column): column for column in contents.columns}
-    for bought, sold in (*_PURCHASES, ("long", "short")):
+    for bought, sold in (*_PURCHASES, *_LONGS):
         found: Fields = {}
         for name, words in (("quantity", ("qty", "quantity", "units")), ("price", _PRICES)):
             pairs = [

@@ -11,13 +11,14 @@ import statistics
 from collections import defaultdict
 
 from app.sources.cells import Cells, as_text
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting import simulate
-from app.sources.drafting.adding_up import Amount, nice
+from app.sources.drafting.adding_up import NICE, Amount, nice
 from app.sources.drafting.contracts import (
     ask_by_class,
     ask_contract_values,
     ask_for_lots,
+    ask_inverse,
     escaped,
 )
 from app.sources.drafting.decided import Decided
@@ -30,15 +31,20 @@ from app.sources.drafting.fill_fees import (
 )
 from app.sources.drafting.quantities import coin_of_amounts, not_the_amount, quantity_in_coins
 from app.sources.drafting.shorts import settle_shorts
+from app.sources.drafting.smallest_units import in_smallest_units
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.split_rows import settle_splits
+from app.sources.making import US_DOLLARS
 from app.sources.mapping import OPEN_QUESTION
-from app.sources.pairs import may_be_inverse
+from app.sources.pairs import is_crypto, may_be_inverse, pair_of, settled_in
 
 _HUNDREDTHS = ("GBX", "GBp", "ZAc", "ILA")
 _CENTS = re.compile(r"(^|[^a-z])cents?$", re.IGNORECASE)
 _PENCE = re.compile(r"\((p|pence|gbx)\)|gbx", re.IGNORECASE)
-_SYMBOL_LINE = re.compile(r"\b(?:symbol|instrument|ticker)\s*[:;,= ]\s*(\S+)$", re.IGNORECASE)
+_SYMBOL_LINE = re.compile(
+    r"\b(?:symbol|instrument|ticker)\s*(?:[:;,= ]\s*(\S+)$|[:=]\s*([A-Z0-9@#/!._-]+)[,;\s])",
+    re.IGNORECASE,
+)
 
 
 def settle(decided: Decided) -> None:
@@ -50,7 +56,7 @@ def settle(decided: Decided) -> None:
     _in_percent(decided)
     not_the_amount(decided, "quantity", "price")
     not_the_amount(decided, "price", "quantity")
-    named = [m[1] for text in contents.texts if (m := _SYMBOL_LINE.search(text))]
+    named = [m[1] or m[2] for text in contents.texts if (m := _SYMBOL_LINE.search(text))]
     if "symbol" not in fields and len(named) == 1:
         decided.sections.setdefault("constants", {})["symbol"] = (named[0], "by a line of the file")
         decided.guessed.append(f"What was traded is {named[0]}, by a line of the file.")
@@ -71,7 +77,10 @@ def settle(decided: Decided) -> None:
             section="constants",
         )
     settle_fees(decided)
-    if "price" in fields and fields["price"].keys.get("per_unit"):
+    smallest = in_smallest_units(decided)
+    if smallest:
+        pass  # All that fills are worth is told.
+    elif "price" in fields and fields["price"].keys.get("per_unit"):
         all_in(decided)
     elif {"quantity", "price"} <= fields.keys():
         amount = read_amount(decided)
@@ -86,7 +95,8 @@ def settle(decided: Decided) -> None:
         _inverse(decided)
         if "fee" in fields:
             fees_of_another_unit(decided, fields["fee"])
-    settle_fee_coins(decided)
+    if not smallest:
+        settle_fee_coins(decided)
     settle_splits(decided)
     _compare(decided)
     if fields.get("side", Spec([""])).column != OPEN_QUESTION:
@@ -126,10 +136,11 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
         and known_as(c) in NAMES["pnl_usd"]
         and contents.is_numeric(c)
         and any(contents.read_numbers(c))
+        and not _in_another_currency(decided, c)
     ]
     if columns and not contents.has_percent(columns[0]):
         values = _by_profits(decided, columns[0])
-        if values is not None:
+        if values is not None and not any(_is_rate(*one) for one in values.items()):
             told = amount.values if amount else {}
             values = _in_pence(decided, values)
             values = {name: value for name, value in values.items() if name not in told}
@@ -157,6 +168,23 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
             _ask_the_rest(decided, {*told, *values})
             return
     _ask_the_rest(decided, set(amount.values) if amount else set())
+
+
+def _in_another_currency(decided: Decided, column: str) -> bool:
+    """Whether profits are in another currency than the pairs are priced in, by the column's
+    name."""
+    spec, named = decided.fields.get("symbol"), currency_in(column)
+    if spec is None or named is None or len(spec.columns) > 1:
+        return False
+    pairs = [pair_of(word) for word in decided.kept.contents.words(spec.column)]
+    same = US_DOLLARS if named in US_DOLLARS else frozenset({named})
+    return bool(pairs) and all(pair and not same & {*pair} for pair in pairs)
+
+
+def _is_rate(symbol: str, value: float) -> bool:
+    """Whether what a pair of coins would be worth is no contract's value, but a rate between
+    currencies."""
+    return is_crypto(symbol) and nice(value) not in NICE
 
 
 def _in_pence(decided: Decided, values: dict[str, float]) -> dict[str, float]:
@@ -319,25 +347,11 @@ def _inverse(decided: Decided) -> None:
     whole = all(
         float(n).is_integer() for n in contents.read_numbers(decided.fields["quantity"].column)
     )
-    if not whole:
+    if not whole and not all(map(settled_in, found)):
         return  # Contracts of dollars are whole ones.
     if _inverse_profits(decided, found):
         return
-    if "gross" not in decided.fields and "multiplier" not in decided.fields:
-        for symbol in found:
-            decided.ask(
-                symbol,
-                f"How many dollars a contract of {', '.join(found[:4])} is worth.",
-                "dollars per contract: 1 at some exchanges, 100 or 10 at others; 1 if a unit is a"
-                " coin",
-                section="multipliers",
-            )
-    decided.ask(
-        "inverse",
-        f"Whether {', '.join(found[:4])} are inverse contracts, counted in dollars and settled in"
-        " their coin.",
-        "[" + ", ".join(f'"{symbol}"' for symbol in found[:8]) + "] if so, [] if a unit is a coin",
-    )
+    ask_inverse(decided, found)
 
 
 def _inverse_profits(decided: Decided, symbols: list[str]) -> bool:

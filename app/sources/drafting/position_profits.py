@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import statistics
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting.adding_up import Reading, Trade
@@ -16,6 +16,7 @@ from app.sources.drafting.contracts import (
     ask_by_class,
     ask_contract_values,
     ask_for_lots,
+    ask_inverse,
     escaped,
     stems,
 )
@@ -24,7 +25,7 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import are_negative, say_fees
 from app.sources.drafting.spec import Spec
 from app.sources.making import joined
-from app.sources.pairs import may_be_inverse
+from app.sources.pairs import may_be_inverse, settled_in
 
 _SAID = re.compile(
     r"\b(?:(?P<net>net|netto|neto|nett|after)|gross|brutto|bruto|before)\b", re.IGNORECASE
@@ -33,6 +34,10 @@ _TOTAL = re.compile(r"(^|_)(total|net)(_|$)")
 _NO_COST = re.compile(r"price|quantity|size|balance|equity|(^|_)(id|ref|no)(_|$)")
 _MOST_COSTS, _MOST_COLUMNS = 4, 10
 """How many columns costs may be in, and among how many columns they are looked for."""
+_MOST_AMOUNTS, _MOST_ROWS, _FEWEST_ROWS = 12, 500, 2
+"""Among how many columns two amounts are looked for that make the profit, and in which rows."""
+_FUNDING = re.compile(r"(^|_)(funding|financing|overnight|rollover)(_|$)")
+_EXACT = 0.8
 _CENT = 0.011
 """What amounts that are rounded to cents may be off."""
 
@@ -59,7 +64,7 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
             ),
         )
         share = (
-            f"{round(reading.exact * n_sized):,} of {n_sized:,} rows add up"
+            f"{reading.n_exact:,} of {n_sized:,} rows add up"
             if reading.exact >= 0.8
             else "by the prices, approximately"
         )
@@ -71,7 +76,12 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
                 f"Whether fees are to be deducted from {decided.fields['pnl_usd'].column}: they"
                 ' are; profit = "shown" leaves it unchanged.'
             )
-    elif has_fees and reading.exact < 0.8 and not reading.values:
+    elif (
+        has_fees
+        and reading.exact < 0.8
+        and not reading.values
+        and not by_amounts(decided, decided.fields["fees_usd"])
+    ):
         decided.ask(
             "profit",
             f"Whether {decided.fields['pnl_usd'].column} is before or after fees: the rows add up"
@@ -81,8 +91,7 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
     elif not has_fees and reading.exact >= 0.8:
         decided.keys["profit"] = ("net", "there are no fees")
         decided.guessed.append(
-            f"Profits agree with the prices in {round(reading.exact * n_sized):,} of"
-            f" {n_sized:,} rows."
+            f"Profits agree with the prices in {reading.n_exact:,} of {n_sized:,} rows."
         )
     if reading.values and any(value != 1 for value in reading.values.values()):
         shown = ", ".join(f"{name} {value:g}" for name, value in list(reading.values.items())[:8])
@@ -152,14 +161,11 @@ def settle_contracts(decided: Decided) -> None:
     ask_contract_values(decided, names)
     ask_by_class(decided, names)
     ask_for_lots(decided, names, set())
-    inverse = [
-        s for s in decided.kept.contents.words(decided.fields["symbol"].column) if may_be_inverse(s)
-    ]
-    if inverse:
-        decided.left.append(
-            f"Whether {', '.join(inverse[:4])} are inverse contracts, settled in their coin: if so,"
-            " name them in inverse = [...]."
-        )
+    inverse = [name for name in names if may_be_inverse(name)]
+    sizes = decided.kept.contents.read_numbers(decided.fields["quantity"].column)
+    counted = all(map(settled_in, inverse)) or all(n.is_integer() for n in sizes)
+    if inverse and counted and "inverse" not in decided.keys:
+        ask_inverse(decided, inverse)
 
 
 def settle_cents(decided: Decided) -> None:
@@ -214,6 +220,34 @@ def fees_by_total(decided: Decided) -> None:
                     return
 
 
+def find_funding(decided: Decided, reading: Reading) -> None:
+    """Funding that is in no profit, as the prices show: it is a fee where other fees have the sign
+    of the cash too, else it is named."""
+    contents, fields = decided.kept.contents, decided.fields
+    columns = [
+        column
+        for column in contents.columns
+        if _FUNDING.search(known_as(column))
+        and column not in decided.used()
+        and contents.is_numeric(column)
+        and any(contents.read_numbers(column))
+    ]
+    if not columns or "pnl_usd" not in fields or reading.exact < _EXACT:
+        return
+    spec = fields.get("fees_usd")
+    gross = spec is None or reading.profit == "gross"
+    if gross and (spec is None or are_negative(decided, spec)):
+        fields["fees_usd"] = spec = spec or Spec([])
+        spec.columns += columns
+        decided.keys["profit"] = ("gross", f"{' and '.join(columns)} is in no profit")
+        if len(spec.columns) == len(columns):
+            spec.keys["scale"] = -1
+    else:
+        decided.left.append(
+            f"{' and '.join(columns)}: it is in no profit, as the prices show, and is not counted."
+        )
+
+
 def settle_fees(decided: Decided) -> None:
     """The sign of fees, by two columns of profits or by the numbers themselves."""
     spec = decided.fields.get("fees_usd")
@@ -232,7 +266,7 @@ def _before_or_after(decided: Decided, fees: Spec, gross: str, net: str) -> None
     profits, by the name, or else by a question."""
     contents, profit = decided.kept.contents, decided.fields.get("pnl_usd")
     paid = any(any(contents.read_numbers(column)) for column in fees.columns)
-    if profit is None or not paid or "profit" in decided.keys:
+    if profit is None or not paid or "profit" in decided.keys or by_amounts(decided, fees):
         return
     if profit.column in (gross, net):
         decided.keys["profit"] = (
@@ -250,6 +284,51 @@ def _before_or_after(decided: Decided, fees: Spec, gross: str, net: str) -> None
             f"Whether {profit.column} is before or after fees: nothing in the file shows it.",
             '"gross" if fees are still to be deducted, "net" if they already are',
         )
+
+
+def by_amounts(decided: Decided, fees: Spec) -> bool:
+    """Write whether profits are before or after fees, if two other amounts, such as a cost and
+    proceeds or a credit and a debit, make them."""
+    contents, fields = decided.kept.contents, decided.fields
+    if "profit" in decided.keys:
+        return False
+    rows = range(min(contents.n_rows, _MOST_ROWS))
+    profits = contents.numbers(fields["pnl_usd"].column)
+    paid = [abs(sum(contents.numbers(c)[i] or 0.0 for c in fees.columns)) for i in rows]
+    known = [i for i in rows if profits[i] and paid[i]]
+    skipped = {*fields["pnl_usd"].columns, *fees.columns}
+    columns = [
+        contents.numbers(column)
+        for column in contents.columns
+        if column not in skipped
+        and contents.is_numeric(column)
+        and not contents.has_percent(column)
+        and any(contents.read_numbers(column))
+    ]
+    sizes: list[list[float | None] | None] = [None]
+    if "quantity" in fields:
+        sizes.append(contents.numbers(fields["quantity"].column))
+    if len(known) < _FEWEST_ROWS:
+        return False
+    for one, other in permutations(columns[:_MOST_AMOUNTS], 2):
+        for sign, size in product((1, -1), sizes):
+            made = [
+                ((one[i] or 0.0) + sign * (other[i] or 0.0)) * abs(size[i] or 0.0 if size else 1.0)
+                for i in known
+            ]
+            less = [total - (profits[i] or 0.0) for total, i in zip(made, known, strict=True)]
+            for kind, expected in (("gross", 0.0), ("net", 1.0)):
+                if all(
+                    abs(rest - expected * paid[i]) <= _CENT
+                    for rest, i in zip(less, known, strict=True)
+                ):
+                    said = "before" if kind == "gross" else "after"
+                    decided.keys["profit"] = (kind, f"{said} fees, by two other amounts")
+                    decided.guessed.append(
+                        f"{fields['pnl_usd'].column} is {said} fees: two other amounts make it."
+                    )
+                    return True
+    return False
 
 
 def _by_two_profits(decided: Decided, spec: Spec) -> tuple[int, str, str]:

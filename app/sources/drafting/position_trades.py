@@ -28,6 +28,7 @@ _RECEIVED = (
     "sale_proceeds", "sell_value", "sale_value", "sell_amount", "sold_amount",
 )  # fmt: skip
 """Names of amounts for which something was sold."""
+_MOST_EXACT = 0.8
 _SMALL_MOVE = 0.001
 """Change of price, as a fraction, below which profits say little about prices."""
 
@@ -109,6 +110,24 @@ def other_quantity(
                 return again, found
     decided.fields["quantity"] = first
     return trades, reading
+
+
+def counts_both_sides(decided: Decided, reading: Reading) -> bool:
+    """Halve quantities that count the entry and the exit: with them, all contract values would be
+    half of the usual ones."""
+    spec = decided.fields.get("quantity")
+    if spec is None or "multiplier" in decided.fields or reading.exact < _MOST_EXACT:
+        return False
+    if not reading.values or any(
+        value != POINT_VALUES.get(name, 1) / 2 for name, value in reading.values.items()
+    ):
+        return False
+    spec.keys["scale"] = float(spec.keys.get("scale", 1)) / 2
+    spec.comment = "counts the entry and the exit"
+    decided.guessed.append(
+        f"{spec.column} counts what was bought and what was sold: half of it is the quantity."
+    )
+    return True
 
 
 def with_funding(
@@ -258,9 +277,19 @@ def find_prices(decided: Decided) -> bool:
     return False
 
 
-def of_another(trades: list[Trade]) -> bool:
+def of_another(trades: list[Trade], profit: str | None) -> bool:
     """Whether profit per unit and point is a different one in most rows of each symbol, far beyond
-    fees: the prices are not those of what was traded."""
+    fees: the prices are not those of what was traded.  `profit` is what profits are known to be,
+    before fees (`gross`) or after them (`net`)."""
+    if profit is not None:
+        trades = [
+            replace(
+                t,
+                profit=(t.profit or 0.0) + (abs(t.fees) if profit == "net" else 0.0),
+                fees=0.0,
+            )
+            for t in trades
+        ]
     shares: dict[str, list[tuple[float, float]]] = {}
     for t in trades:
         gain = abs(t.quantity or 0.0) * t.side * (t.exit - t.entry)

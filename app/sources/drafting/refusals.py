@@ -6,11 +6,14 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from app.errors import BadDataError
-from app.sources.column_names import known_as
-from app.sources.drafting.contents import Contents
+from app.sources.cells import as_text
+from app.sources.column_names import NAMES, known_as
+from app.sources.drafting.contents import MOST, Contents
 from app.sources.drafting.spec import Fields
+from app.sources.times import lacks_year
 
 _GIVEN_AND_TAKEN = (
     {"sent_amount", "received_amount"},
@@ -22,11 +25,33 @@ _GIVEN_AND_TAKEN = (
 )
 _TRADE_IN_WORDS = re.compile(
     r"\b(buy|sell|bought|sold|kauf|verkauf|koop|verkoop|achat|vente|compra|venta|vendita)\b"
-    r".*\d.*(@|\bat\b)\s*[^\d\s]{0,3}\s?\d",
+    r".*\d.*(@|\b(at|a|à|zu|por|per|for|au prix de)\b)\s*[^\d\s]{0,3}\s?\d",
     re.IGNORECASE,
 )
+_TIMES = {name for field in ("time", "entry_timestamp", "exit_timestamp") for name in NAMES[field]}
+_LATER = re.compile("settle|valu|valut|expir|matur|clear")
+"""Of times that are not those of trades."""
 _MOVED = {"amount", "change", "amount_change", "quantity", "balance_delta", "delta"}
 """What a ledger calls its payments and receipts."""
+
+
+def refuse_without_year(path: str, contents: Contents, times: Sequence[str]) -> None:
+    """Raises for days without a year, unless one of `times`, the columns with times that were
+    found, has days of its own that are not those of settlements."""
+    if any(not _LATER.search(known_as(column)) for column in times):
+        return
+    for column in contents.columns:
+        values = [as_text(v) for v in contents.values(column)]
+        named = known_as(column) in _TIMES
+        if (
+            values
+            and (named or not (times or contents.is_numeric(column)))
+            and sum(map(lacks_year, values)) >= MOST * len(values)
+        ):
+            raise BadDataError(
+                f"{column} of {path} has days without a year, such as {values[0]!r}.",
+                "Export the file with full dates, or write the year into the cells of that column.",
+            )
 
 
 def refuse_sentences(path: str, contents: Contents) -> None:
@@ -52,11 +77,7 @@ def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool
             f"{path} has what was given and what was taken in each row, without a price.",
             "Export the trades (or trade history, fills) of the exchange itself instead.",
         )
-    moved = names & _MOVED and names & {
-        "asset",
-        "coin",
-        "currency",
-    }
+    moved = names & _MOVED and names & {"asset", "coin", "currency", "trading_currency"}
     units = any(name.endswith("_unit") for name in names) and {"amount", "balance"} <= names
     if (
         (moved or units)

@@ -19,7 +19,7 @@ from app.sources.drafting.fill_fields import (
     one_sided,
     price_per_unit,
 )
-from app.sources.drafting.refusals import refuse_ledger, refuse_sentences
+from app.sources.drafting.refusals import refuse_ledger, refuse_sentences, refuse_without_year
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.mapping import OPEN_QUESTION, REQUIRED
 from app.sources.sides import Side, read_side
@@ -46,6 +46,7 @@ def fields_of(
     chooser = Chooser(contents)
     as_positions, as_fills = chooser.match(POSITIONS), chooser.match(FILLS)
     there = as_positions.keys()
+    refuse_without_year(path, contents, _times(as_positions, as_fills))
     if asked_for is not None:
         return _as_asked(path, as_positions, as_fills, asked_for)
     if (sided := one_sided(contents, {**as_fills, **as_positions})) is not None:
@@ -196,6 +197,16 @@ def fields_of(
     spec = chooser.time_of(column) or Spec([column])
     others = {f: s for f, s in as_positions.items() if s.column != column}
     return {"exit_timestamp": spec, **others}, "positions", [f"{TAKEN}{column} was taken."]
+
+
+def _times(*found: Fields) -> list[str]:
+    """The columns of days that were found."""
+    return [
+        spec.column
+        for fields in found
+        for name, spec in fields.items()
+        if name in ("time", "entry_timestamp", "exit_timestamp")
+    ]
 
 
 def _directions(contents: Contents, spec: Spec) -> set[int]:

@@ -31,6 +31,15 @@ _EFFECT = frozenset(
         "closed",
         "entry",
         "exit",
+        "increase",
+        "decrease",
+        "increased",
+        "decreased",
+        "reduce",
+        "add",
+        "liquidate",
+        "liquidated",
+        "liquidation",
     ]
 )
 

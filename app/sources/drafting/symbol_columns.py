@@ -12,41 +12,13 @@ from collections.abc import Iterable
 
 from app.sources.cells import as_text, named, option_contract
 from app.sources.column_names import NAMES
+from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents, alike
 from app.sources.drafting.spec import Names, Spec
-from app.sources.pairs import is_coin, is_occ, pair_of
+from app.sources.pairs import is_coin, is_occ, is_option, pair_of
 from app.sources.sides import Side, read_side
 
-CURRENCIES = frozenset(
-    [
-        "USD",
-        "EUR",
-        "GBP",
-        "GBX",
-        "GBp",
-        "JPY",
-        "CHF",
-        "CAD",
-        "AUD",
-        "NZD",
-        "SEK",
-        "NOK",
-        "DKK",
-        "PLN",
-        "CZK",
-        "HUF",
-        "HKD",
-        "SGD",
-        "INR",
-        "CNY",
-        "KRW",
-        "BRL",
-        "MXN",
-        "ZAR",
-        "TRY",
-        "TWD",
-    ]
-)
+CURRENCIES = FIAT | {"GBX", "GBp"}
 _EXCHANGES = frozenset(
     [
         "NASDAQ",
@@ -148,6 +120,8 @@ class SymbolColumns:
                 [symbol, *(part for part in parts if part)],
                 comment="an option is an instrument of its own",
             )
+        if parts[2] and self._is_underlying(symbol):
+            return self._by_right(symbol, [part for part in parts if part])
         for column in alike(c.columns, r"^description|^name$|^security|^option_?symbol|^occ"):
             if column != symbol and any(option_contract(word) for word in c.words(column)):
                 return Spec(
@@ -157,9 +131,24 @@ class SymbolColumns:
                 )
         return Spec([symbol])
 
+    def _by_right(self, symbol: str, parts: list[str]) -> Spec:
+        """Options without a column of strikes: by the column that names each of them, else by the
+        parts that there are."""
+        rights = self._contents.cells(parts[-1])
+        for column in alike(self._contents.columns, r"descr|contract|instrument|^name$|^legs?$"):
+            names = self._contents.cells(column)
+            if column not in parts and all(
+                name and is_option(as_text(name))
+                for name, right in zip(names, rights, strict=True)
+                if as_text(right or "").strip().lower() in ("call", "put", "c", "p")
+            ):
+                return Spec([column], comment="each option is an instrument of its own")
+        return Spec([symbol, *parts], comment="an option is an instrument of its own")
+
     def _pairs(self, used: set[str]) -> list[str]:
-        """The column of nothing but pairs or coins, whatever it is called."""
-        return [
+        """The column of nothing but pairs or coins, whatever it is called: of several, the one
+        with fewer of them, as ids may look like pairs."""
+        found = [
             column
             for column, own in self._names.items()
             if column not in used
@@ -170,7 +159,8 @@ class SymbolColumns:
                 all(pair_of(word) for word in self._contents.words(column))
                 or all(is_coin(word) for word in self._contents.words(column))
             )
-        ][:1]
+        ]
+        return sorted(found, key=lambda column: len(self._contents.words(column)))[:1]
 
     def _descriptions(self, used: set[str]) -> list[str]:
         """A column with the names of securities, if nothing shorter says what was traded: some

@@ -1,0 +1,79 @@
+"""What people and programs call the columns of a trade log in Thai, Vietnamese, Indonesian,
+Romanian, Greek, Ukrainian, Arabic and Turkish, by field.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+MORE_WORDS = {
+    "entry_timestamp": (
+        "เวลาเปิด วันที่เปิด วันที่ซื้อ วันที่เข้า thời_gian_mở ngày_mở ngày_mua waktu_buka tanggal_beli"
+        " tanggal_buka data_deschiderii час_відкриття дата_відкриття"
+        " açılış_tarihi alış_tarihi giriş_tarihi"
+    ),
+    "exit_timestamp": (
+        "เวลาปิด วันที่ปิด วันที่ขาย วันที่ออก thời_gian_đóng ngày_đóng ngày_bán waktu_tutup"
+        " tanggal_jual tanggal_tutup data_închiderii час_закриття дата_закриття"
+        " kapanış_tarihi satış_tarihi çıkış_tarihi"
+    ),
+    "symbol": (
+        "หลักทรัพย์ ชื่อหลักทรัพย์ ชื่อย่อ ชื่อย่อหลักทรัพย์ หุ้น สัญลักษณ์ เหรียญ คู่เหรียญ คู่เทรด mã_ck"
+        " mã_chứng_khoán mã_cp mã cặp_giao_dịch kode_saham kode_efek saham efek simbol aset"
+        " pasangan σύμβολο μετοχή τίτλος тикер інструмент актив الرمز السهم الورقة_المالية"
+        " sembol hisse_senedi menkul_kıymet hisse_kodu varlık enstrüman sözleşme parite kıymet"
+    ),
+    "side": (
+        "ประเภท ประเภทรายการ ซื้อ_ขาย รายการ ฝั่ง คำสั่ง ด้าน mua_bán loại_lệnh loại_giao_dịch loại gd"
+        " transaksi jenis_transaksi tipe jenis beli_jual tip_tranzacție tip_operațiune operațiune"
+        " πράξη είδος κίνηση тип_операції операція النوع العملية نوع_العملية"
+        " alış_satış al_sat işlem_tipi işlem_türü işlem_yönü yön"
+    ),
+    "quantity": (
+        "จำนวน จำนวนหุ้น จำนวนหน่วย ปริมาณ หน่วย kl_khớp khối_lượng khối_lượng_khớp số_lượng kl jumlah"
+        " jumlah_saham jumlah_lembar volume_lembar lembar kuantitas cantitate ποσότητα τεμάχια"
+        " кількість обсяг الكمية"
+        " gerçekleşen_adet gerçekleşen_miktar adet işlem_adedi işlem_miktarı lot_adedi"
+    ),
+    "price": (
+        "ราคา ราคาต่อหุ้น ราคาต่อหน่วย ราคาเฉลี่ย ราคาที่จับคู่ giá giá_khớp giá_tb giá_trung_bình harga"
+        " harga_rata_rata harga_eksekusi preț preț_unitar τιμή ціна السعر سعر"
+        " ortalama_işlem_fiyatı gerçekleşen_fiyat işlem_fiyatı ortalama_fiyat birim_fiyat"
+    ),
+    "entry_price": (
+        "ราคาเปิด ราคาซื้อ giá_mở giá_mua harga_buka harga_beli ціна_відкриття"
+        " alış_fiyatı açılış_fiyatı"
+    ),
+    "exit_price": (
+        "ราคาปิด ราคาขาย giá_đóng giá_bán harga_tutup harga_jual ціна_закриття"
+        " satış_fiyatı kapanış_fiyatı"
+    ),
+    "time": (
+        "วันที่ วันที่ทำรายการ วันที่ซื้อขาย วันเวลา วันที่_เวลา เวลา ngày_giao_dịch ngày_gd thời_gian ngày"
+        " thời_gian_khớp tanggal tanggal_transaksi waktu tgl data_tranzacției data_tranzacție"
+        " ημερομηνία ημ_νία дата_угоди дата_операції التاريخ تاريخ"
+        " işlem_tarihi gerçekleşme_tarihi gerçekleşme_zamanı tarih_saat işlem_zamanı"
+    ),
+    "fee": (
+        "ค่าธรรมเนียม ค่าคอมมิชชั่น ค่านายหน้า phí phí_gd phí_giao_dịch biaya komisi comision προμήθεια"
+        " комісія العمولة عمولة"
+        " işlem_ücreti komisyon komisyon_tutarı masraf"
+    ),
+    "gross": (
+        "มูลค่า จำนวนเงิน มูลค่ารวม มูลค่าซื้อขาย giá_trị giá_trị_khớp giá_trị_gd thành_tiền nilai"
+        " nilai_transaksi valoare αξία сума القيمة المبلغ"
+        " işlem_tutarı toplam_tutar tutar hacim"
+    ),
+    "net": (
+        "จำนวนเงินสุทธิ ยอดสุทธิ มูลค่าสุทธิ giá_trị_thuần nilai_bersih jumlah_bersih valoare_netă"
+        " καθαρή_αξία الصافي net_tutar"
+    ),
+    "pnl_usd": (
+        "กำไร กำไรขาดทุน กำไร_ขาดทุน lãi_lỗ lợi_nhuận laba_rugi untung_rugi profit_brut profit_net"
+        " κέρδος κέρδος_ζημία прибуток الربح kar_zarar kâr_zarar k_z net_kar"
+    ),
+    "currency": "สกุลเงิน tiền_tệ loại_tiền mata_uang valută νόμισμα العملة para_birimi döviz_cinsi",
+    "account": "บัญชี tài_khoản rekening cont λογαριασμός рахунок الحساب",
+    "fill_id": "เลขที่รายการ số_hiệu_lệnh nomor_transaksi",
+}
+"""Names of columns by field, as `known_as` writes them."""
