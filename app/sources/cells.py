@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from app.sources import making, times
 from app.sources.currencies import SMALLEST
-from app.sources.figures import thirty_seconds, written
+from app.sources.figures import filled_part, thirty_seconds, written
 from app.sources.mapping import COMPOSED, Column, TableMapping, Template
 from app.sources.pairs import is_occ, pair_of, settled_in
 from app.sources.sides import Event, Side, read_side
@@ -138,13 +138,20 @@ class Cells:
                 else found
             )
         parts = [
-            parse_number(self._plain(self.raw(row, each)), self.mapping.decimal, column.scale)
+            self._signed(
+                parse_number(self._plain(self.raw(row, each)), self.mapping.decimal, column.scale),
+                each in column.minus,
+            )
             for each in (column.name, *column.more)
         ]
         known = [part for part in parts if part is not None]
         if unread := [part for part in known if isinstance(part, str)]:
             return unread[0]
         return round(sum(known), 12) if known else None
+
+    @staticmethod
+    def _signed(number: Any, minus: bool) -> Any:
+        return -number if minus and isinstance(number, (int, float, Decimal)) else number
 
     def is_empty(self, row: Mapping[str, Any], name: str) -> bool:
         """Whether the field has no number: nothing, or what stands for nothing."""
@@ -168,16 +175,18 @@ class Cells:
         if column is None or not column.more:
             return self._exact(self.field(row, name), column)
         values = [
-            value
+            (value, each in column.minus)
             for each in (column.name, *column.more)
             if (value := self._plain(self.raw(row, each))) is not None
         ]
-        found = [self._exact(value, column) for value in values]
+        found = [self._signed(self._exact(value, column), minus) for value, minus in values]
         known = [number for number in found if number is not None]
         return sum(known, Decimal(0)) if known and len(known) == len(found) else None
 
     def _exact(self, value: Any, column: Column | None) -> Decimal | None:
         value = self._plain(value)
+        if column is not None and column.part and isinstance(value, str):
+            return filled_part(value)
         if isinstance(value, bool) or value is None:
             return None
         try:

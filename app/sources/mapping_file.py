@@ -103,6 +103,8 @@ _OWNERS = {
     "money": ("quantity",),
     "rate": ("fee",),
     "smallest": ("fee",),
+    "part": ("quantity",),
+    "minus": ("fee", "fees_usd"),
 }
 """The fields that can have a key."""
 
@@ -392,6 +394,8 @@ class _Reader:
                 "money",
                 "rate",
                 "smallest",
+                "part",
+                "minus",
             ),
         )
         if "option" in given and (name != "symbol" or not isinstance(given["option"], str)):
@@ -442,7 +446,16 @@ class _Reader:
             money=bool(given.get("money", False)),
             rate=bool(given.get("rate", False)),
             smallest=bool(given.get("smallest", False)),
+            part=bool(given.get("part", False)),
+            minus=self._minus(name, names, given.get("minus", [])),
         )
+
+    def _minus(self, name: str, columns: list[str], given: Any) -> tuple[str, ...]:
+        if not isinstance(given, list) or any(column not in columns for column in given):
+            self._wrong(
+                "columns", name, f"has minus, which must be a list of some of {', '.join(columns)}."
+            )
+        return tuple(given)
 
     def _template(self, name: str, given: Any) -> Template:
         if not isinstance(given, str) or not given:

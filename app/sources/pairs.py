@@ -171,6 +171,11 @@ POINT_VALUES = {
     "SB": 1120,
     "CT": 500,
     "DX": 1000,
+    "WIN": 0.2,
+    "WDO": 10,
+    "DOL": 50,
+    "HSI": 50,
+    "MHI": 10,
 }
 """Money per point and contract of the futures that are traded most, in the currency of the
 contract: offered where a draft has to ask."""
@@ -215,6 +220,7 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
         name = with_suffix[1]  # As brokers write the kind of account: `EURUSDc`.
     for word, code in _EAST_NAMES:
         name = name.replace(word, code)
+    name = re.sub(r"(?<=[A-Z0-9][/_-])TL$", "TRY", name)
     name = re.sub(r"^(SPOT|PERP|MARGIN)_", "", name)
     name = re.sub(r"[._-]?(PERP(ETUAL)?|SWAP|\.P)$", "", name)
     name = re.sub(r"^([A-Z0-9]+(USDT|USDC))M$", r"\1", name)

@@ -360,8 +360,8 @@ def opens_or_closes(text: str) -> bool | None:
     """
     words = {word for word in re.split(r"[\W_]+", text.strip().lower()) if word}
     glued = text.strip()
-    if glued.startswith(("开", "開", "平")):
-        return not glued.startswith("平")
+    if glued.startswith(("开", "開", "平", "新規", "決済", "返済")):
+        return glued.startswith(("开", "開", "新規"))
     if words & {"o", "open", "opening", "opened", "opentrade", "entry", "in", "inout"}:
         return True
     return (

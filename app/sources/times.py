@@ -74,6 +74,17 @@ _THAI = {
     "มิถุนายน": "jun", "กรกฎาคม": "jul", "สิงหาคม": "aug", "กันยายน": "sep", "ตุลาคม": "oct",
     "พฤศจิกายน": "nov", "ธันวาคม": "dec",
 }  # fmt: skip
+_CLOCK = r" ?(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)"
+_HALVES_BEFORE = (
+    (re.compile("(?:上午|早上|凌晨|午前|오전)" + _CLOCK), "am"),
+    (re.compile("(?:下午|晚上|中午|午後|오후)" + _CLOCK), "pm"),
+)
+_HALVES_BEHIND = (
+    (re.compile(r" ?(?:ÖÖ|π\.?μ\.?|ص)$"), "am"),
+    (re.compile(r" ?(?:ÖS|μ\.?μ\.?|م)$"), "pm"),
+)
+"""Words for the halves of the day, in Chinese, Japanese, Korean, Turkish, Greek and Arabic."""
+_SPACED_HALF = re.compile(r"(?<=\d)\s?([ap])\.\s?m\.$", re.IGNORECASE)
 _THAI_MONTH = re.compile("|".join(re.escape(name) for name in sorted(_THAI, key=len, reverse=True)))
 _THAI_YEARS = range(55, 70)
 """Years of two digits that are counted as in Thailand: none of 2055 and later is over."""
@@ -99,9 +110,22 @@ OFFSETS = {
     "AEST": 600,
     "AEDT": 660,
     "BST": 60,
+    "KST": 540,
+    "WET": 0,
+    "WEST": 60,
+    "MSK": 180,
+    "TRT": 180,
+    "SAST": 120,
+    "WIB": 420,
+    "ICT": 420,
+    "NZST": 720,
+    "NZDT": 780,
+    "BRT": -180,
+    "ART": -180,
+    "IST": 330,
 }
-"""Minutes east of UTC of the zones that cells name; those that mean several places (IST) are left
-out."""
+"""Minutes east of UTC of the zones that cells name; `IST` is taken for India's, as in names of
+columns."""
 
 _DAY = (
     r"(?P<y>\d{4})(?P<s1>[-/.])(?P<m>\d{1,2})(?P=s1)(?P<d>\d{1,2})",
@@ -132,6 +156,7 @@ _CLOCK_FIRST = re.compile(
 _EAST = (("香港", "Asia/Hong_Kong"), ("美東", "US/Eastern"), ("美东", "US/Eastern"))
 """Places whose clock a cell may name in brackets."""
 _OFFSET_AND_NAME = re.compile(r"([+-]\d{2}:?\d{2}) [A-Z]{2,5}$")
+_IN_BRACKETS = re.compile(r"\s*\(([A-Z]{2,4})\)$")
 _MARK = re.compile(r"(?<=\d) (BP|EP)$")
 """Of Sierra Chart's times of the first and the last fill of a position."""
 _AS_OF = re.compile(r".*\bas of\s+", re.IGNORECASE)
@@ -172,13 +197,20 @@ def parsed(text: str) -> Read | None:
     ...     parsed("5. März 2024").first,
     ... )
     (29, 0, 3)
+    >>> parsed("2024/3/4 下午 01:15").clock, parsed("4/3/2024 9:05:00 p. m.").clock
+    ((13, 15, 0, 0), (21, 5, 0, 0))
     >>> parsed("113/03/04").year, parsed("04/03/2567").year, parsed("4 มี.ค. 67").year
     (2024, 2024, 2024)
     """
     cell, place = _NAMED.sub(r"\1", _MARK.sub("", _AS_OF.sub("", text.strip()))), ""
-    cell = _OFFSET_AND_NAME.sub(r"\1", cell)
+    cell = _IN_BRACKETS.sub(r" \1", _OFFSET_AND_NAME.sub(r"\1", cell))
     if not cell.isascii():
         cell = _THAI_MONTH.sub(lambda name: _THAI[name[0]], cell)
+        for pattern, half in _HALVES_BEFORE:
+            cell = pattern.sub(rf"\1 {half}", cell)
+        for pattern, half in _HALVES_BEHIND:
+            cell = pattern.sub(f" {half}", cell)
+    cell = _SPACED_HALF.sub(r"\1m", cell)
     for word, zone in _EAST:
         if cell.endswith((f"({word})", f"（{word}）")):
             cell, place = cell[: -len(word) - 2].rstrip(), zone

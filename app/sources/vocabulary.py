@@ -73,7 +73,7 @@ WORDS = {
         " simbolo"
         " 商品 合約 合约 交易對 交易对 инструмент символ sid produkt produit instid"
         " inst_id ティッカー instrument_id contract_code spot_pairs spot_pair"
-        " market_id contract_description"
+        " market_id contract_description mercadoria nazwa_papieru nazwa_instrumentu"
         " trading_symbol tradingsymbol"
         " symbol_value column epic 品種 品种 銘柄 valeur libellé valor título product_code"
         " code company scrip"
@@ -166,7 +166,8 @@ WORDS = {
         " closed_profit_loss"
         " winst guv_betrag netto 已实现收益 kapatılan_k_z gerçekleşen_k_z 已實現收益 已实现盈亏"
         " realisierter_g_v pnl_realizado pnl_réalisé pyg_realizadas"
-        " utile_perdita utile"
+        " pyg_cerradas pyg pérdidas_y_ganancias"
+        " utile_perdita utile 決済損益 実現損益"
     ),
     "max_drawdown": (
         "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"
@@ -315,7 +316,7 @@ WORDS = {
         " price_pct kurs_pct cours_pct prezzo_pct fill_p price_cents"
         " durchschnittspreis precio_medio precio_promedio precio_ejecución precio_de_ejecución"
         " 成交單價 成交均價 cambio"
-        " trade_rate"
+        " trade_rate 約定価格 約定レート"
     ),
     "time": (
         "filled_time fill_time exec_time executed_at execution_time order_execution_time"
@@ -366,7 +367,7 @@ WORDS = {
         " pos_effect position_effect effect code codes notes_codes offset direction entry"
         " open_closed transaction_effect trade_effect"
         " 开平 開平 平仓标志"
-        " intent position_intent"
+        " intent position_intent 区分 新規決済 新規_決済"
     ),
     "gross": (
         "traded_value home_notional homenotional waarde lokale_waarde proceeds gross_amount"

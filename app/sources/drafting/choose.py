@@ -15,6 +15,7 @@ from app.sources.drafting.fee_columns import fee_columns
 from app.sources.drafting.side_columns import side_column, with_effect
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.symbol_columns import CURRENCIES, SymbolColumns
+from app.sources.ends import end_of, is_price
 from app.sources.pairs import may_be_inverse
 from app.sources.sides import Side, opens_or_closes, read_side
 
@@ -96,6 +97,8 @@ _TERMS = (
     (re.compile("_lt$"), "_st"),
 )
 """How the names of profits of short and of long term differ."""
+_NET = re.compile(r"\((net|after)", re.IGNORECASE)
+"""Of one of several columns of profits with the same name."""
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
 
 
@@ -119,6 +122,8 @@ class Chooser:
                     None,
                 )
                 spec = Spec([column]) if column is not None else None
+                if spec is not None and spec.column in self._contents.parts:
+                    spec.keys["part"] = True
             if (
                 name == "currency"
                 and "pnl_usd" in found
@@ -183,6 +188,8 @@ class Chooser:
         ]
         if name == "pnl_usd":
             exact.sort(key=lambda one: is_in_points(one[1]))
+            first = exact[0][0] if exact else ""
+            exact.sort(key=lambda one: (one[0] != first, not _NET.search(one[1])))
         for word, column in exact:
             if (
                 name in ("roi", "pnl_usd")
@@ -205,6 +212,19 @@ class Chooser:
                     and not self._other(name, own)
                 ):
                     yield column
+        yield from self._by_end(name)
+
+    def _by_end(self, name: str) -> Iterator[str]:
+        """Columns that may be the time or the price of one end of the trade, by single words."""
+        end, _, what = name.partition("_")
+        for column, own in self._names.items():
+            if (
+                what in ("timestamp", "price")
+                and end_of(own) == end
+                and is_price(own) == (what == "price")
+                and not self._other(name, own)
+            ):
+                yield column
 
     def _profit_currency(self) -> str | None:
         """The column with the currency of the profit, where there are several with currencies."""

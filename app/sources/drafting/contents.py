@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from app.sources import times
 from app.sources.cells import DASHES, NOTHING, as_text, parse_number, parse_time
 from app.sources.column_names import known_as
-from app.sources.figures import marks, thirty_seconds, written
+from app.sources.figures import filled_part, marks, thirty_seconds, written
 from app.sources.making import DAYS, UNITS, is_time
 from app.sources.mapping import OPEN_QUESTION, Column
 from app.sources.tables import Row
@@ -27,7 +27,7 @@ from app.sources.tables import Row
 MOST = 0.75
 """Share of a column's cells that have to be readable as what it is taken for; the others will be
 dead letters with their line."""
-_NO_THOUSANDS = re.compile(r"\d{2,3}['’]\d\d")
+_NO_THOUSANDS = re.compile(r"\d{2,3}['’]\d\d|\d{2,4}['’]\d")
 _EPOCH = re.compile(r"\d{10}(\.\d+)?|\d{13}(\.\d+)?|\d{16}|\d{19}")
 _CLOCK = re.compile(
     r"\d{1,2}:\d{2}(:\d{2}([.,]\d{1,7})?)?\s*([ap]\.?m\.?)?(\s*[A-Z]{2,4})?", re.IGNORECASE
@@ -145,6 +145,8 @@ class Contents:
     rows: list[Row]
     decimal: str = "."
     texts: list[str] = field(default_factory=list)
+    parts: set[str] = field(default_factory=set)
+    """Columns of quantities in which what was filled and what was ordered stand: `50/100`."""
     _cache: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -157,7 +159,7 @@ class Contents:
     def with_rows(self, rows: list[Row]) -> Contents:
         """The same columns with fewer rows."""
         found = Contents(self.columns, rows)
-        found.decimal, found.texts = self.decimal, self.texts
+        found.decimal, found.texts, found.parts = self.decimal, self.texts, self.parts
         return found
 
     def cells(self, column: str) -> list[Any]:
@@ -193,6 +195,8 @@ class Contents:
             lambda: (
                 [_in_32nds(v) for v in self.cells(column)]
                 if self.is_in_32nds(column)
+                else [_filled(v) for v in self.cells(column)]
+                if column in self.parts
                 else [self._number(v) for v in self.cells(column)]
             ),
         )
@@ -213,6 +217,10 @@ class Contents:
             return None
         found = parse_number(value, self.decimal if self.decimal != OPEN_QUESTION else ".")
         return float(found) if type(found) in (int, float) else None
+
+    def forget(self, column: str) -> None:
+        """Read the numbers of a column again, as it turned out to be another kind."""
+        self._cache.pop(("numbers", column), None)
 
     def _cached(self, what: str, column: str, make: Any) -> Any:
         key = (what, column)
@@ -416,6 +424,11 @@ def _year_may_be_first(texts: list[str]) -> bool:
         and len(years) <= 2
         and (len(days) > len(years) or max(days) > 31 or min(days) < 10)
     )
+
+
+def _filled(value: Any) -> float | None:
+    found = filled_part(str(value)) if value is not None else None
+    return None if found is None else float(found)
 
 
 def _in_32nds(value: Any) -> float | None:

@@ -80,6 +80,11 @@ def _by_exchange(decided: Decided) -> str | None:
             and len(found := {_EXCHANGES.get(word) for word in words}) == 1
         ):
             return found.pop()
+    spec = decided.fields.get("symbol")
+    symbols = contents.words(spec.column) if spec is not None and len(spec.columns) == 1 else {}
+    behind = {_EXCHANGES.get(word.strip().rpartition(" ")[2]) for word in symbols if " " in word}
+    if len(behind) == 1 and all(" " in word.strip() for word in symbols):
+        return behind.pop()
     return None
 
 

@@ -213,7 +213,9 @@ def _decimal(decided: Decided) -> None:
         spec = decided.fields.get(name)
         if spec and contents.is_in_32nds(spec.column):
             decided.keys["apostrophe"] = ("32nds", "119'08 cannot be thousands")
-            decided.guessed.append(f"{spec.column} is in 32nds of a point.")
+            decided.guessed.append(
+                f"{spec.column} is in 32nds of a point, with one digit in eighths."
+            )
             return
         cells = [str(v) for v in contents.values(spec.column)] if spec else []
         if (

@@ -13,7 +13,7 @@ from app.sources.drafting.spec import Names, Spec
 
 _FEE = re.compile(
     r"fee|kosten|^costs$|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
-    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|своп|komisyon|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)iva(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
+    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|tarifa|^taxa_de_(abertura|fechamento|negocia)|своп|スワップ|komisyon|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)iva(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(
     r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
@@ -26,6 +26,9 @@ PER_UNIT = re.compile(
 """Of a column with the fee of one unit of the quantity."""
 _END = re.compile(r"open|entry|enter|clos|exit|buy|sell|purchase|sale", re.IGNORECASE)
 """Of a fee of one end of a trade."""
+_CASH = re.compile(r"\bswaps?\b|rollover|financing|funding|overnight|своп|スワップ", re.IGNORECASE)
+_PAID = re.compile(r"fee|cost|charge|paid|rate|gebühr|kosten|frais", re.IGNORECASE)
+"""Of columns with the sign of the cash, and of others with the same words."""
 _LARGEST_RATE = 0.01
 """What a fee may be of the traded value, at most."""
 
@@ -87,10 +90,44 @@ def _without_rates(contents: Contents, names: Names, columns: list[str]) -> list
     return amounts if any(re.search("comm|fee", names[c]) for c in amounts) else columns
 
 
+def fee_numbers(contents: Contents, spec: Spec) -> list[list[float | None]]:
+    """The fees as they stand in each column, those turned over that the spec deducts."""
+    return [
+        [None if n is None else -n for n in contents.numbers(column)]
+        if column in spec.keys.get("minus", ())
+        else contents.numbers(column)
+        for column in spec.columns
+    ]
+
+
+def turn_cash(contents: Contents, spec: Spec) -> None:
+    """Deduct swaps and funding, which have the sign of the cash, where other fees are paid above
+    0."""
+    cash = [column for column in spec.columns if _is_cash(column)]
+    numbers = [n for c in spec.columns if c not in cash for n in contents.read_numbers(c) if n]
+    moved = any(any(contents.read_numbers(column)) for column in cash)
+    if moved and sum(n > 0 for n in numbers) * 2 > len(numbers):
+        spec.keys["minus"] = cash
+
+
+def _is_cash(column: str) -> bool:
+    return bool(_CASH.search(column) and not _PAID.search(column))
+
+
 def are_negative(decided: Decided, spec: Spec) -> bool:
-    """Whether most fees are below 0: what was paid is negative in this table."""
-    numbers = [n for c in spec.columns for n in decided.kept.contents.read_numbers(c) if n]
-    return sum(n < 0 for n in numbers) * 2 > len(numbers)
+    """Whether most fees are below 0: what was paid is negative in this table, as always where
+    there are only swaps."""
+    contents = decided.kept.contents
+    columns = {
+        column: [n for n in numbers if n]
+        for column, numbers in zip(spec.columns, fee_numbers(contents, spec), strict=True)
+    }
+    if moved := [column for column, numbers in columns.items() if numbers]:
+        if all(map(_is_cash, moved)):
+            return "minus" not in spec.keys
+        columns = {column: own for column, own in columns.items() if not _is_cash(column)}
+    paid = [n for own in columns.values() for n in own]
+    return sum(n < 0 for n in paid) * 2 > len(paid)
 
 
 def say_fees(decided: Decided, spec: Spec, negative: bool) -> None:

@@ -15,7 +15,7 @@ from app.sources.column_names import currency_in, known_as
 from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fee_columns import are_negative, say_fees
+from app.sources.drafting.fee_columns import are_negative, say_fees, turn_cash
 from app.sources.drafting.fill_rows import profits_of, purchases
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.symbol_columns import CURRENCIES
@@ -41,6 +41,7 @@ def settle_fees(decided: Decided) -> None:
         return
     _without_the_amount(decided, spec)
     _own_currency(decided, spec)
+    turn_cash(decided.kept.contents, spec)
     say_fees(decided, spec, are_negative(decided, spec))
 
 

@@ -12,6 +12,7 @@ from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Fields, Spec
+from app.sources.figures import filled_part
 from app.sources.pairs import pair_of
 from app.sources.sides import Side, read_side
 
@@ -80,6 +81,21 @@ def by_content(contents: Contents, as_fills: Fields, known: str) -> Spec | None:
         ]
         if len(rows) >= max(2, contents.n_rows // 2) and all(rows):
             return Spec([found], comment=f"times {as_fills[known].column} it is {amount}")
+    return None
+
+
+def filled_of_total(contents: Contents) -> Spec | None:
+    """The column of quantities in which what was filled stands beside what was ordered."""
+    for column in contents.columns:
+        values = contents.values(column)
+        if (
+            known_as(column) in NAMES["quantity"]
+            and values
+            and all(filled_part(as_text(v)) is not None for v in values)
+        ):
+            contents.parts.add(column)
+            contents.forget(column)
+            return Spec([column], {"part": True}, "what was filled, of what was ordered")
     return None
 
 

@@ -9,6 +9,7 @@ from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.fee_columns import fee_numbers
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Side, read_side
 
@@ -28,7 +29,7 @@ def fee_amounts(decided: Decided) -> list[float]:
     if spec is None or spec.keys.get("rate"):
         return [0.0] * contents.n_rows
     scale = float(spec.keys.get("scale", 1))
-    columns = [contents.numbers(column) for column in spec.columns]
+    columns = fee_numbers(contents, spec)
     sizes = [1.0] * contents.n_rows
     if spec.keys.get("per_unit"):
         sizes = [abs(n or 0.0) for n in contents.numbers(decided.fields["quantity"].column)]

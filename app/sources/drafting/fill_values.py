@@ -31,7 +31,7 @@ from app.sources.drafting.fill_fees import (
 )
 from app.sources.drafting.quantities import coin_of_amounts, not_the_amount, quantity_in_coins
 from app.sources.drafting.shorts import settle_shorts
-from app.sources.drafting.smallest_units import in_smallest_units
+from app.sources.drafting.smallest_units import BASE_UNIT, in_base_units, in_smallest_units
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.split_rows import settle_splits
 from app.sources.making import US_DOLLARS
@@ -52,6 +52,7 @@ def settle(decided: Decided) -> None:
     contents, fields = decided.kept.contents, decided.fields
     quantity_in_coins(decided)
     coin_of_amounts(decided)
+    in_base_units(decided)
     _in_pounds(decided)
     _in_percent(decided)
     not_the_amount(decided, "quantity", "price")
@@ -73,7 +74,8 @@ def settle(decided: Decided) -> None:
         decided.ask(
             "symbol",
             question,
-            "the name of the only instrument; or name the column in [columns]",
+            "the name of the only instrument; or name the column in [columns].  Futures and options"
+            " need [multipliers] too",
             section="constants",
         )
     settle_fees(decided)
@@ -298,6 +300,7 @@ def _compare(decided: Decided) -> None:
     if (
         not columns
         or decided.two_rows
+        or decided.fields["price"].keys.get("scale") == BASE_UNIT
         or any(OPEN_QUESTION in spec.columns for spec in decided.fields.values())
     ):
         return

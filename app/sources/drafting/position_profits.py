@@ -22,7 +22,7 @@ from app.sources.drafting.contracts import (
 )
 from app.sources.drafting.currency import doubt_dollars
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fee_columns import are_negative, say_fees
+from app.sources.drafting.fee_columns import are_negative, fee_numbers, say_fees
 from app.sources.drafting.spec import Spec
 from app.sources.making import joined
 from app.sources.pairs import may_be_inverse, settled_in
@@ -294,7 +294,8 @@ def by_amounts(decided: Decided, fees: Spec) -> bool:
         return False
     rows = range(min(contents.n_rows, _MOST_ROWS))
     profits = contents.numbers(fields["pnl_usd"].column)
-    paid = [abs(sum(contents.numbers(c)[i] or 0.0 for c in fees.columns)) for i in rows]
+    columns_of_fees = fee_numbers(contents, fees)
+    paid = [abs(sum(numbers[i] or 0.0 for numbers in columns_of_fees)) for i in rows]
     known = [i for i in rows if profits[i] and paid[i]]
     skipped = {*fields["pnl_usd"].columns, *fees.columns}
     columns = [
@@ -335,7 +336,7 @@ def _by_two_profits(decided: Decided, spec: Spec) -> tuple[int, str, str]:
     """(1 where fees as they stand are what profits before are more than profits after them, -1
     where that is so of the opposite, 0 where the table has not both profits; the two columns)."""
     contents = decided.kept.contents
-    columns = [contents.numbers(column) for column in spec.columns]
+    columns = fee_numbers(contents, spec)
     fees = [sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
     profits = [
         column

@@ -10,6 +10,7 @@ from app.sources.column_names import is_in_points
 from app.sources.drafting.adding_up import Reading, read_positions
 from app.sources.drafting.binary_options import settle_bets
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.fee_columns import turn_cash
 from app.sources.drafting.position_profits import (
     by_amounts,
     fees_by_total,
@@ -52,6 +53,8 @@ def settle(decided: Decided) -> None:
     bought_and_sold(decided)
     settle_stake(decided)
     fees_by_total(decided)
+    if "fees_usd" in fields and "scale" not in fields["fees_usd"].keys:
+        turn_cash(contents, fields["fees_usd"])
     trades = trades_of(decided)
     if "pnl_usd" in fields and (in_points(trades) or is_in_points(fields["pnl_usd"].column)):
         decided.guessed.append(

@@ -77,11 +77,18 @@ def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool
             f"{path} has what was given and what was taken in each row, without a price.",
             "Export the trades (or trade history, fills) of the exchange itself instead.",
         )
+    in_and_out = any(
+        {word.strip().lower() for word in contents.words(column)} >= {"in", "out"}
+        for column in contents.columns
+    )
     moved = names & _MOVED and names & {"asset", "coin", "currency", "trading_currency"}
     units = any(name.endswith("_unit") for name in names) and {"amount", "balance"} <= names
     if (
-        (moved or units)
-        and names & {"refid", "operation", "reference", "transfer_id", "type", "account"}
+        (moved or units or in_and_out)
+        and (
+            in_and_out
+            or names & {"refid", "operation", "reference", "transfer_id", "type", "account"}
+        )
         and "price" not in as_fills
         and not outcome
     ):

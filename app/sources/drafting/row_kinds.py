@@ -15,6 +15,7 @@ from app.sources.drafting.contents import Contents, TimeReading
 from app.sources.drafting.fill_fields import (
     by_coin,
     by_content,
+    filled_of_total,
     named_price,
     one_sided,
     price_per_unit,
@@ -53,6 +54,8 @@ def fields_of(
         return sided
     if "price" not in as_fills and (named := named_price(contents, as_fills)) is not None:
         as_fills["price"] = Spec([named])
+    if "quantity" not in as_fills and (of_total := filled_of_total(contents)) is not None:
+        as_fills["quantity"] = of_total
     for lacking, known in (("quantity", "price"), ("price", "quantity")):
         if {"time", known} <= as_fills.keys() and lacking not in as_fills:
             found = by_content(contents, as_fills, known)

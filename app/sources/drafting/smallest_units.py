@@ -22,6 +22,9 @@ _SETTLED = ("settl_currency", "settle_currency", "settlement_currency")
 _SATOSHIS = "XBt"
 """What amounts are in where no column says it."""
 _NEARLY = 1e-6
+BASE_UNIT = 1e-18
+_HUGE = 1e12
+"""What is no price or quantity in whole units."""
 _SAID = ("Currencies are in ", "The currency is ")
 """What was said of the currency before."""
 
@@ -101,6 +104,28 @@ def _write(
         f"Contract values follow from {cost}: {shown}"
         + (f"; {', '.join(inverse[:6])} inverse, settled in the coin." if inverse else ".")
     )
+
+
+def in_base_units(decided: Decided) -> None:
+    """Scale prices, quantities and fees that are whole numbers of 10^-18, as blockchains keep
+    them."""
+    contents, fields = decided.kept.contents, decided.fields
+    huge = [
+        name
+        for name in ("price", "quantity", "fee")
+        if name in fields
+        and (
+            numbers := [abs(n) for c in fields[name].columns for n in contents.read_numbers(c) if n]
+        )
+        and all(n.is_integer() for n in numbers)
+        and statistics.median(numbers) >= _HUGE
+    ]
+    if {"price", "quantity"} <= {*huge}:
+        for name in huge:
+            fields[name].keys["scale"] = BASE_UNIT
+            fields[name].comment = "whole numbers of 10^-18"
+        columns = " and ".join(fields[name].column for name in huge)
+        decided.guessed.append(f"{columns} are whole numbers of 10^-18, as blockchains keep them.")
 
 
 def profits_in_satoshis(decided: Decided) -> None:

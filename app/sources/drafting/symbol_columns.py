@@ -66,6 +66,14 @@ _MONEY = CURRENCIES | {"USDT", "USDC", "BUSD", "FDUSD", "BTC", "ETH", "BNB"}
 """In what coins are priced."""
 _COUNTRIES = {"HK", "SZ", "SS", "SH", "TW", "TWO", "KS", "KQ", "JP", "T", "US", "SI", "SG", "KL"}
 """What follows the number of a share: `0700.HK`."""
+_WORDS = frozenset(
+    (
+        "instrument", "symbol", "ticker", "security", "stock", "contract", "scrip", "papier",
+        "wertpapier", "titel", "título", "titulo", "valor", "asset", "share", "fund", "pair",
+    )
+)  # fmt: skip
+"""Words for what is traded."""
+_NO_SYMBOL = re.compile("type|class|currency|exchange|market|category|sector|status|account|side")
 _OUTCOME = re.compile(r"side|outcome|token|contract|position")
 _MARKETS = ("market", "marktname", "market_name")
 
@@ -105,7 +113,7 @@ class SymbolColumns:
         if not found:
             found = self._pairs(used) or self._descriptions(used)
         if not found:
-            found = self._unit_column(used)
+            found = self._unit_column(used) or self._named(used)
         if not found:
             return None
         symbol = found[0]
@@ -195,6 +203,23 @@ class SymbolColumns:
             and self._contents.values(column)
             and not self._contents.is_numeric(column)
         ]
+
+    def _named(self, used: set[str]) -> list[str]:
+        """A column of texts with a word for instruments in its name, among others."""
+        return [
+            column
+            for column, own in self._names.items()
+            if column not in used
+            and _WORDS & set(own.split("_"))
+            and not _NO_SYMBOL.search(own)
+            and self._contents.values(column)
+            and not self._contents.is_numeric(column)
+            and self._contents.time(column) is None
+            and not all(
+                isinstance(read_side(word), Side) or word.strip().upper() in _CLASSES | CURRENCIES
+                for word in self._contents.words(column)
+            )
+        ][:1]
 
     def _is_quote(self, column: str, other: str) -> bool:
         """Whether the column has nothing but the money that what is in the other one is priced in:
