@@ -121,11 +121,13 @@ class FillReader(RowReader):
         assert price is not None
         assert side is not None
         signed, price, fee, value = told
-        book: tuple[Any, ...] = (
-            cells.text(row.cells, "account"),
-            symbol,
-            cells.text(row.cells, "trade_id"),
-        )
+        opens = side.opens if has_side else None
+        if opens is None and (effect := cells.text(row.cells, "open_close")) is not None:
+            opens = opens_or_closes(effect)
+        own = cells.text(row.cells, "trade_id")
+        if self._mapping.hedged and opens is not None:
+            own = "/".join(filter(None, (own, "long" if (signed > 0) == opens else "short")))
+        book: tuple[Any, ...] = (cells.text(row.cells, "account"), symbol, own)
         fill_id = cells.text(row.cells, "fill_id")
         if fill_id is not None:
             if (seen := making.short_digest(repr(book), fill_id)) in self._seen:
@@ -133,9 +135,6 @@ class FillReader(RowReader):
                 return None
             self._seen.add(seen)
         own_id = fill_id or f"{ts}/{row_id(row.cells)[4:20]}"
-        opens = side.opens if has_side else None
-        if opens is None and (effect := cells.text(row.cells, "open_close")) is not None:
-            opens = opens_or_closes(effect)
         return Fill(
             ts,
             signed,

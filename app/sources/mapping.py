@@ -200,6 +200,7 @@ class TableMapping:
     inverse: tuple[str, ...] = ()
     shorts: str = "yes"
     bought_sold: bool = False
+    hedged: bool = False
     apostrophe: str = "thousands"
     newest_first: bool | None = None
     fill_down: tuple[str, ...] = ()

@@ -90,6 +90,7 @@ _TOP = (
     "splits",
     "shorts",
     "bought_sold",
+    "hedged",
     "apostrophe",
     "newest_first",
     "fill_down",
@@ -178,6 +179,7 @@ class _Reader:
             newest_first=self._flag("newest_first") if "newest_first" in self._document else None,
             apostrophe=self._apostrophe(),
             bought_sold=self._flag("bought_sold"),
+            hedged=self._flag("hedged"),
             inverse=tuple(self._text_list("", "inverse", self._document.get("inverse", []))),
             splits={
                 name: self._splits(name, given)

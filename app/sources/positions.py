@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime, time
 from typing import Any, NamedTuple
 
 from app.sources import making
@@ -142,6 +143,8 @@ class Positions(RowReader):
         summary: dict[str, Any] = {name: cells.number(row, name) for name in self._numbers}
         summary["entry_timestamp"] = cells.time(row, "entry_timestamp")
         summary["exit_timestamp"] = cells.time(row, "exit_timestamp")
+        if self._is_day_of_entry(summary):
+            summary["exit_timestamp"] = summary["entry_timestamp"]
         if _numbers(summary.get("max_drawdown")):
             summary["max_drawdown"] = abs(summary["max_drawdown"])
         if self._fee_per_unit and _numbers(fee := summary.get("fees_usd")):
@@ -178,6 +181,18 @@ class Positions(RowReader):
                 f"rows without pnl_usd, as their currency {currency} is not the US dollar"
             )
         return making.without_nothing(summary), told
+
+    def _is_day_of_entry(self, summary: Mapping[str, Any]) -> bool:
+        """Whether the exit is the bare day of an entry with a time of day, which is later than the
+        beginning of the day."""
+        entered, left = summary["entry_timestamp"], summary["exit_timestamp"]
+        if not (making.is_time(entered) and making.is_time(left)):
+            return False
+        if left.removesuffix("Z") >= entered.removesuffix("Z"):
+            return False
+        zone = self._mapping.columns["exit_timestamp"].timezone or self._mapping.timezone
+        first, last = (datetime.fromisoformat(ts).astimezone(zone) for ts in (entered, left))
+        return last < first and last.time() == time() and first.date() == last.date()
 
     def _over_quantity(self, row: Mapping[str, Any], amount: Any) -> Any:
         """The price that an amount of money is, by the quantity."""

@@ -73,7 +73,7 @@ WORDS = {
         " simbolo"
         " 商品 合約 合约 交易對 交易对 инструмент символ sid produkt produit instid"
         " inst_id ティッカー instrument_id contract_code spot_pairs spot_pair"
-        " market_id contract_description mercadoria nazwa_papieru nazwa_instrumentu"
+        " market_id contract_description mercadoria produto nazwa_papieru nazwa_instrumentu"
         " trading_symbol tradingsymbol"
         " symbol_value column epic 品種 品种 銘柄 valeur libellé valor título product_code"
         " code company scrip"
@@ -252,7 +252,8 @@ WORDS = {
         " qtde qte quantia"
         " cars"
         " size_delta"
-        " amount_open buy_quantity std_lots standard_lots shares_ctrts shares_ctrts_units"
+        " amount_open buy_quantity nominale nominalbetrag"
+        " lot 手数 手數 成交手数 張數 张数 std_lots standard_lots shares_ctrts shares_ctrts_units"
     ),
     "fees_usd": (
         "fees_usd fees fee commission commissions costs total_fees comm comm_fee"
@@ -303,7 +304,7 @@ WORDS = {
         " precio prezzo koers 價格 价格 成交價 成交价 成交均价 цена cena last_price"
         " order_price"
         " spot_price_at_transaction"
-        " trade_px 価格 px fill_px exec_px premium preço"
+        " trade_px 価格 px fill_px exec_px premium preço preços"
         " traded_price transaction_price trade_price_per_share unit_cost price_per_contract"
         " kurs_eur prezzo_medio preço_médio preço_unitário 約定単価 単価 单价 成交价格 成交價格"
         " ausführungspreis unit_price_p"

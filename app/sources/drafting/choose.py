@@ -472,8 +472,12 @@ class Chooser:
             and self._names[pair[0]] in NAMES["price"]
         ]
         if times:
-            for name, column in zip(("entry_timestamp", "exit_timestamp"), times[0], strict=True):
-                if (spec := self._time_spec([column])) is not None:
+            clocks = [pair for pair in pairs if all(map(c.is_clock, pair))]
+            joined = [*zip(*times[0:1], *clocks[0:1], strict=True)]
+            for name, columns in zip(("entry_timestamp", "exit_timestamp"), joined, strict=True):
+                day = c.time(columns[0])
+                own = columns if day is not None and not day.has_clock else columns[:1]
+                if (spec := self._time_spec(list(own))) is not None:
                     found[name] = spec
         if prices and (times or {"entry_timestamp", "exit_timestamp"} <= found.keys()):
             found["entry_price"], found["exit_price"] = Spec([prices[0][0]]), Spec([prices[0][1]])

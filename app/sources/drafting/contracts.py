@@ -22,6 +22,11 @@ _CONTRACTS = re.compile(
 )
 
 
+_LOTS = re.compile(r"(^|_)lots?(_|$)|手[数數]|[張张]數|张数")
+_NOMINAL = re.compile(r"nominal|nennwert|face_value")
+"""Of quantities that are counted in lots, and in the nominal value of bonds."""
+
+
 def ask_contract_values(decided: Decided, symbols: object) -> None:
     """A question for each kind of contract among the symbols whose value nothing tells."""
     names = [str(symbol) for symbol in symbols]  # type: ignore[attr-defined]
@@ -115,6 +120,7 @@ def ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
         for c in [decided.fields["quantity"].column]
         if set(contents.signs(c)) & {"LOT", "LOTS", "CONT", "CONTS", "CONTRACTS"}
         or re.search(r"[(\[](cont|contracts?|lots?)\.?[)\]]", c, re.IGNORECASE)
+        or _LOTS.search(known_as(c))
     ]
     sizes = [abs(n) for n in contents.read_numbers(decided.fields["quantity"].column)]
     if not sizes:
@@ -127,7 +133,17 @@ def ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
         )
         and statistics.median(sizes) < 500
     )
-    if counted or lots:
+    if _NOMINAL.search(name := known_as(decided.fields["quantity"].column)) and not re.search(
+        "stück|stk|units|shares|pieces", name
+    ):
+        decided.ask(
+            "*",
+            "Whether prices are in percent of the nominal value, as those of bonds: nothing in the"
+            " file shows it.",
+            "0.01 if prices are in percent, 1 if not",
+            section="multipliers",
+        )
+    elif counted or lots:
         decided.ask(
             "*",
             "How many units a lot or a contract has: quantities are counted in them, and the file"

@@ -12,11 +12,11 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Names, Spec
 
 _FEE = re.compile(
-    r"fee|kosten|^costs$|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
+    r"fee|kosten|spesen|entgelt|^costs$|^(custos?|costes?|costos?|costi|coûts?)_|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
     r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|tarifa|^taxa_de_(abertura|fechamento|negocia)|своп|スワップ|komisyon|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)iva(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(
-    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
+    r"^fee_(open|close)$|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
 )
 PER_UNIT = re.compile(
     r"(\bcomm\w*|\bfees?)\b[^,]*(/|\bper\b|\bje\b)"
@@ -26,7 +26,9 @@ PER_UNIT = re.compile(
 """Of a column with the fee of one unit of the quantity."""
 _END = re.compile(r"open|entry|enter|clos|exit|buy|sell|purchase|sale", re.IGNORECASE)
 """Of a fee of one end of a trade."""
+_HALF_CENT = 0.0051
 _CASH = re.compile(r"\bswaps?\b|rollover|financing|funding|overnight|своп|スワップ", re.IGNORECASE)
+_FEE_RATE = re.compile(r"(fee|commission).*rate|rate.*(fee|commission)", re.IGNORECASE)
 _PAID = re.compile(r"fee|cost|charge|paid|rate|gebühr|kosten|frais", re.IGNORECASE)
 """Of columns with the sign of the cash, and of others with the same words."""
 _LARGEST_RATE = 0.01
@@ -51,7 +53,20 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
     if any(re.search(r"(\binc\w*\.?|[+&]) *gst", column, re.IGNORECASE) for column in names):
         found = [column for column in found if not re.match("gst", names[column])]
     total = [column for column in found if re.search(r"total|^all_", names[column])]
-    return total if len(total) == 1 else found
+    return total if len(total) == 1 else _sum_of_others(contents, found) or found
+
+
+def _sum_of_others(contents: Contents, columns: list[str]) -> list[str]:
+    """The column that is the sum of all others."""
+    numbers = [contents.numbers(column) for column in columns]
+    for i, column in enumerate(columns if len(columns) > 2 else ()):
+        rows = [
+            abs(2 * (row[i] or 0.0) - sum(n or 0.0 for n in row))
+            for row in zip(*numbers, strict=True)
+        ]
+        if all(rest <= _HALF_CENT for rest in rows):
+            return [column]
+    return []
 
 
 def _of_other_leg(name: str, names: set[str]) -> bool:
@@ -118,6 +133,8 @@ def are_negative(decided: Decided, spec: Spec) -> bool:
     """Whether most fees are below 0: what was paid is negative in this table, as always where
     there are only swaps."""
     contents = decided.kept.contents
+    if _are_rebates(contents, spec):
+        return False
     columns = {
         column: [n for n in numbers if n]
         for column, numbers in zip(spec.columns, fee_numbers(contents, spec), strict=True)
@@ -130,10 +147,28 @@ def are_negative(decided: Decided, spec: Spec) -> bool:
     return sum(n < 0 for n in paid) * 2 > len(paid)
 
 
+def _are_rebates(contents: Contents, spec: Spec) -> bool:
+    """Whether fees have the sign of their rates, some of which are below 0: rebates."""
+    fees = fee_numbers(contents, spec)
+    for column in contents.columns:
+        if column in spec.columns or not _FEE_RATE.search(column):
+            continue
+        rates = contents.numbers(column) if contents.is_numeric(column) else []
+        rows = [
+            (rate, sum(numbers[i] or 0.0 for numbers in fees))
+            for i, rate in enumerate(rates)
+            if rate
+        ]
+        if any(rate < 0 for rate, _ in rows):
+            return all(rate * fee >= 0 for rate, fee in rows)
+    return False
+
+
 def say_fees(decided: Decided, spec: Spec, negative: bool) -> None:
     """Write the sign of the fees, and which columns they are, into the draft."""
     if negative:
         spec.keys["scale"] = -float(spec.keys.get("scale", 1))
         spec.comment = "amounts paid are negative in this table"
+        decided.guessed.append(f"{' and '.join(spec.columns)} is below 0 where it was paid.")
     if len(spec.columns) > 1:
         decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")

@@ -21,6 +21,11 @@ _GIVEN_AND_TAKEN = (
     {"sent_quantity", "received_quantity"},
     {"buy_amount", "sell_amount"},
     {"from_amount", "to_amount"},
+    {"amount_bought", "amount_sold"},
+    {"bought_amount", "sold_amount"},
+    {"token_bought", "token_sold"},
+    {"amount_in", "amount_out"},
+    {"token_in", "token_out"},
     {"origin_amount", "destination_amount"},
 )
 _TRADE_IN_WORDS = re.compile(

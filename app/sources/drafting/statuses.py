@@ -72,6 +72,7 @@ _DONE = frozenset(
         "partially_filled_canceled",
         "closed_position",
         "closed_trade",
+        "trade_closed",
         "position_closed",
         "take_profit",
         "stop_loss",

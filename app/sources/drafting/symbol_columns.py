@@ -74,6 +74,10 @@ _WORDS = frozenset(
 )  # fmt: skip
 """Words for what is traded."""
 _NO_SYMBOL = re.compile("type|class|currency|exchange|market|category|sector|status|account|side")
+_CODE = re.compile(
+    r"((stock|security|scrip|share|instrument)_?(code|symbol|no)|ticker|symbol)$|代[码碼號号]|コード|종목"
+)
+"""Of columns whose numbers are the codes of shares."""
 _OUTCOME = re.compile(r"side|outcome|token|contract|position")
 _MARKETS = ("market", "marktname", "market_name")
 
@@ -88,9 +92,10 @@ class SymbolColumns:
     def spec(self, candidates: Iterable[str], used: set[str]) -> Spec | None:
         """The columns of what was traded; `candidates` are those whose names say it."""
         c = self._contents
+        named = list(dict.fromkeys(candidates))
         found = [
             column
-            for column in dict.fromkeys(candidates)
+            for column in named
             if column not in used
             and c.values(column)
             and (not c.is_numeric(column) or set(c.signs(column)) & _COUNTRIES)
@@ -113,7 +118,15 @@ class SymbolColumns:
         if not found:
             found = self._pairs(used) or self._descriptions(used)
         if not found:
-            found = self._unit_column(used) or self._named(used)
+            found = (
+                self._unit_column(used)
+                or self._named(used)
+                or [
+                    column
+                    for column, own in self._names.items()
+                    if column not in used and _CODE.search(own) and self._is_code(column)
+                ][:1]
+            )
         if not found:
             return None
         symbol = found[0]
@@ -128,6 +141,8 @@ class SymbolColumns:
                 [symbol, *(part for part in parts if part)],
                 comment="an option is an instrument of its own",
             )
+        if parts[0] and not parts[2] and self._has_several(symbol, parts[0]):
+            return Spec([symbol, parts[0]], comment="each expiry is an instrument of its own")
         if parts[2] and self._is_underlying(symbol):
             return self._by_right(symbol, [part for part in parts if part])
         for column in alike(c.columns, r"^description|^name$|^security|^option_?symbol|^occ"):
@@ -138,6 +153,16 @@ class SymbolColumns:
                     "an option named in the other column is an instrument of its own",
                 )
         return Spec([symbol])
+
+    def _has_several(self, symbol: str, expiry: str) -> bool:
+        """Whether one symbol has several expiries, in several rows each."""
+        reading = self._contents.time(expiry)
+        if reading is not None and reading.has_clock:
+            return False
+        cells = (self._contents.cells(column) for column in (symbol, expiry))
+        pairs = {pair for pair in zip(*cells, strict=True) if None not in pair}
+        n_symbols = len({name for name, _ in pairs})
+        return n_symbols < len(pairs) <= self._contents.n_rows / 2
 
     def _by_right(self, symbol: str, parts: list[str]) -> Spec:
         """Options without a column of strikes: by the column that names each of them, else by the
@@ -203,6 +228,15 @@ class SymbolColumns:
             and self._contents.values(column)
             and not self._contents.is_numeric(column)
         ]
+
+    def _is_code(self, column: str) -> bool:
+        """Whether whole numbers stand there that recur, as the codes of shares in Asia do."""
+        words = self._contents.words(column)
+        return (
+            max(words.values(), default=0) > 1
+            and self._contents.time(column) is None
+            and all(re.fullmatch(r"\d{1,6}", word.strip()) for word in words)
+        )
 
     def _named(self, used: set[str]) -> list[str]:
         """A column of texts with a word for instruments in its name, among others."""
