@@ -35,7 +35,7 @@ _PRICE = frozenset(
         "giá", "preț", "ár", "hinta",
     )
 )  # fmt: skip
-_EAST_PRICE = re.compile("価格|价格|價格|均价|均價|レート|가격|평균가|ราคา")
+_EAST_PRICE = re.compile("価格|价|價|값|レート|가격|평균가|ราคา")
 _ORDER = frozenset(
     ("order", "orders", "orden", "ordre", "auftrag", "market", "day", "prior", "daily")
 )

@@ -37,7 +37,8 @@ _WORD_BEFORE = re.compile(rf"([+-]?)({_WORDS})\.?([+-]?[\d(].*)", re.IGNORECASE)
 _WORD_BEHIND = re.compile(rf"(.*\d\)?[.,]?)({_WORDS})\.?", re.IGNORECASE)
 _CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
 _CODE_BEHIND = re.compile(
-    r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs"
+    r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs|barrels?|bbl"
+    r"|ounces?|oz|bushels?|tons?|tonnes?|gallons?"
     r"|stk|coins?|r))"
 )
 _THIRTY_SECONDS = re.compile(r"(\d{2,3})['’](\d\d)([0257]?)")

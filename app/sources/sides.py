@@ -251,7 +251,7 @@ _CLOSING = re.compile(
     r"|stop loss|take profit|trailing stop|stop out|margin (call|close ?out)|liquidation"
 )
 _NO_TRADE = re.compile(
-    r"\b(div(idends?|nra|s)?|cdiv|cash div\w*|dividende\w*|interest|int|sint|zinsen"
+    r"\b(div(idends?|nra|s)?|coupons?|cupón|cdiv|cash div\w*|dividende\w*|interest|int|sint|zinsen"
     r"|ach|wire|deposit|withdraw(al|n)?|einzahlung|auszahlung|transfer|journal|jnl"
     r"|fees?|dfee|gold|tax|adr|moneylink|balance|credit|rebate|funding(_fee)?|referral|bonus"
     r"|reinvest(ment)?|roll(over)?|swap|money movement|cancel(l?ed)?|correction|adjustment"
@@ -267,6 +267,11 @@ _SENTENCE = re.compile(
     r"\b(you )?(bought|sold)\b( short| to open| to close| to cover)?"
     r"|^(buy|sell)\b[ _]?(short|to open|to close|to cover)?"
 )
+_VERB = re.compile(
+    r"(purchase|sale|achat|vente|kauf|verkauf|compra|venta|venda|acquisto|vendita|koop|verkoop|köp"
+    r"|sälj|kupno|sprzedaż|alış|satış|покупка|продажа)\b"
+)
+"""Of texts that begin with what was done: `VENTE COMPTANT`."""
 _PAIR_AND_SIDE = re.compile(r"[A-Z0-9/_.:-]{5,}\s+(Long|Short|LONG|SHORT)\b")
 _REINVESTED = re.compile(r"(dividend )?reinvestment\b|reinvest(ed)? shares")
 _GLUE = re.compile(r"[\s_./|·-]+")
@@ -319,7 +324,7 @@ def read_side(text: str) -> Side | Event | None:
         return _EXACT.get(f"{verb} {rest}".strip()) or _EXACT[verb]
     if bool(bought := _EAST_BUY.search(word)) != bool(_EAST_SELL.search(word)):
         return Side(1, 1) if bought else Side(-1, -1)
-    if named := re.match(r"(purchase|sale)\b", word):
+    if named := _VERB.match(word):
         return _EXACT[named[1]]
     if of_order := re.fullmatch(r"(market|limit|stop)[ _](bid|offer|ask)", word):
         return _EXACT["buy" if of_order[2] == "bid" else "sell"]

@@ -168,6 +168,7 @@ WORDS = {
         " realisierter_g_v pnl_realizado pnl_réalisé pyg_realizadas"
         " pyg_cerradas pyg pérdidas_y_ganancias"
         " utile_perdita utile 決済損益 実現損益"
+        " 净盈亏 淨盈虧 平仓盈亏 平倉盈虧 已实现盈亏 交易盈亏"
     ),
     "max_drawdown": (
         "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"

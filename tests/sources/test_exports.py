@@ -346,6 +346,22 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "days without a year, such as '14.03. 09:31'",
         ),
         (
+            "Date,Trades,Win %,Gross P&L,Fees,Net P&L\n"
+            "2024-03-04,5,60%,250.00,12.00,238.00\n2024-03-05,3,33%,-100.00,7.20,-107.20\n",
+            "totals of several trades in each row",
+        ),
+        (
+            "Block Time,DEX,Token Bought,Amount Bought,Token Sold,Amount Sold,USD Value\n"
+            "2024-03-04 10:00:00,uniswap,PEPE,100000000,USDC,500,500\n",
+            "what was given and what was taken",
+        ),
+        (
+            "Operation Date,Status,Currency Ticker,Operation Type,Operation Amount\n"
+            "2024-03-04T10:00:00.000Z,Confirmed,BTC,IN,0.1\n"
+            "2024-03-14T10:00:00.000Z,Confirmed,BTC,OUT,0.1\n",
+            "a ledger",
+        ),
+        (
             "Time,Pair,Type,Quantity,QuantityRemaining,Limit,PricePerUnit\n"
             "2024-03-04 10:00:00,ETHUSDT,LIMIT_BUY,2,0,3400,3390\n"
             "2024-03-05 10:00:00,ETHUSDT,LIMIT_SELL,2,0.5,3500,3510\n",

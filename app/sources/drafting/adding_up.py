@@ -69,7 +69,8 @@ class Trade:
 @dataclass
 class Reading:
     """What makes the rows add up: `profit` gross or net (None: not told), the sign of fees,
-    contract values by name, whether returns are percent (None: not told), on a margin or on
+    contract values by name (`alone`: those of one row, which may be in another currency), whether
+    returns are percent (None: not told), on a margin or on
     something else, the sides exchanged, the share of rows that add up exactly and how many they
     are, and the lines of those that do not."""
 
@@ -81,6 +82,7 @@ class Reading:
     of_another: bool = False
     exchanged: bool = False
     inverse: bool = False
+    alone: dict[str, float] = field(default_factory=dict)
     exact: float = 0.0
     n_exact: int = 0
     n_compared: int = 0
@@ -163,6 +165,7 @@ def _read_profit(trades: Sequence[Trade], found: Reading) -> None:
             if best is None or tried.is_better(best):
                 best = tried
                 found.inverse, found.exact, found.n_exact = inverse, tried.exact, tried.n_exact
+                found.alone = tried.alone
                 found.values, found.off = tried.values, [sized[i].line for i in tried.off]
                 found.profit, found.fee_scale = kind if has_fees else None, sign
         if best and best.exact >= _MOST:
@@ -194,6 +197,7 @@ class _Explained(NamedTuple):
     off: list[int]
     usual: float
     rest: float
+    alone: dict[str, float]
 
     def is_better(self, other: _Explained) -> bool:
         """Whether it explains more rows, or the same with more usual values, or much more
@@ -212,8 +216,10 @@ def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> 
         before = (trade.profit or 0) + (sign * trade.fees if kind == "net" else 0)
         by_name[trade.name].append((i, before, _gain(trade, inverse)))
     values: dict[str, float] = {}
+    values_alone: dict[str, float] = {}
     good, alone, off, rest, with_fees = 0, 0, [], 0.0, 0
     rounding = half_unit([trade.profit for trade in trades])
+    has_fees = any(trade.fees for trade in trades)
     for name, rows in by_name.items():
         ratios = [before / gain for _, before, gain in rows if gain and before]
         if not ratios:
@@ -221,10 +227,13 @@ def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> 
             continue
         middle = statistics.median(ratios)
         value = nice(middle) or (float(f"{middle:.6g}") if len(ratios) >= 2 else None)
+        if len(ratios) == 1 and has_fees and value not in NICE:
+            value = None  # Any profit is a whole number of something.
         if value is None or value <= 0:
             if len(ratios) == 1 and middle > 0:
                 # One row alone: its profit may be in another currency than its price.
                 alone += len(rows)
+                values_alone[name] = middle
             else:
                 off += [i for i, _, _ in rows]
             continue
@@ -243,7 +252,7 @@ def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> 
     # Of many symbols with one row each, those in another currency tell nothing.
     telling = alone * 2 < len(trades) or (with_fees > 0 and not off and usual == 1)
     share = good / max(1, len(trades) - (alone if telling else 0))
-    return _Explained(values, share, good, off, usual, rest)
+    return _Explained(values, share, good, off, usual, rest, values_alone)
 
 
 def _read_about(trades: Sequence[Trade], found: Reading) -> None:

@@ -10,8 +10,9 @@ import statistics
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from app.sources.cells import as_text
+from app.sources.cells import Cells, as_text
 from app.sources.column_names import known_as
+from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
 from app.sources.pairs import POINT_VALUES, future_of, is_crypto, is_option, pair_of, settled_in
 
@@ -25,6 +26,19 @@ _CONTRACTS = re.compile(
 _LOTS = re.compile(r"(^|_)lots?(_|$)|手[数數]|[張张]數|张数")
 _NOMINAL = re.compile(r"nominal|nennwert|face_value")
 """Of quantities that are counted in lots, and in the nominal value of bonds."""
+
+
+def symbols_of(decided: Decided) -> list[str]:
+    """What was traded, also where several columns say it."""
+    spec = decided.fields["symbol"]
+    contents = decided.kept.contents
+    mapping = None
+    if len(spec.columns) > 1 or "option" in spec.keys:
+        mapping = simulate.mapping_of(decided)
+    if mapping is None:
+        return list(contents.words(spec.column))
+    cells = Cells(mapping)
+    return sorted({str(cells.symbol(row.cells)) for row in contents.rows})
 
 
 def ask_contract_values(decided: Decided, symbols: object) -> None:

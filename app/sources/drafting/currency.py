@@ -249,7 +249,7 @@ def doubt_dollars(decided: Decided, values: Mapping[str, float]) -> None:
             decided.ask(
                 "currency",
                 f"The currency of the profits: those of {name} are not in dollars, as a lot would"
-                f" be {value:,.0f} units.",
+                f" be {f'{value:,.0f}' if value >= 100 else f'{value:.3g}'} units.",
                 'the currency of the account, such as "EUR"; pnl_usd is for dollars only',
             )
             return

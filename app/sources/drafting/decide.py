@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from app.errors import BadDataError
-from app.sources.column_names import known_as
+from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import fill_values, position_values
 from app.sources.drafting.clocks import settle_times
 from app.sources.drafting.contents import Contents
@@ -35,6 +35,19 @@ from app.sources.mapping import OPEN_QUESTION
 
 __all__ = ["Decided", "decide"]
 
+_TRADES = frozenset(
+    (
+        "trades", "no_of_trades", "number_of_trades", "num_trades", "trade_count", "total_trades",
+        "n_trades", "trades_count", "nb_trades", "anzahl_trades", "operaciones",
+    )
+)  # fmt: skip
+_RATES = frozenset(
+    (
+        "win_rate", "win_pct", "winrate", "win", "accuracy", "profit_factor", "avg_win", "avg_loss",
+        "hit_rate", "batting_avg",
+    )
+)  # fmt: skip
+"""Names of columns with how many trades a row has, and with what says how good they were."""
 _COUNTS = (
     {"wins", "losses"},
     {"winners", "losers"},
@@ -55,6 +68,15 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     if any(pair <= {known_as(c) for c in contents.columns} for pair in _COUNTS):
         raise BadDataError(
             f"{path} has totals of several trades in each row (wins and losses), not trades.",
+            "Export the trades themselves.",
+        )
+    known = {known_as(c) for c in contents.columns}
+    if any(
+        known_as(c) in _TRADES and any(n > 1 for n in contents.read_numbers(c))
+        for c in contents.columns
+    ) and (known & _RATES or not known & {*NAMES["symbol"]}):
+        raise BadDataError(
+            f"{path} has totals of several trades in each row (how many there were), not trades.",
             "Export the trades themselves.",
         )
     filled = next(

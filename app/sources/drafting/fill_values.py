@@ -38,6 +38,8 @@ from app.sources.making import US_DOLLARS
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import is_crypto, may_be_inverse, pair_of, settled_in
 
+_MOST_PROFIT = 0.5
+"""What profits may be of the value of a fill, at most, if they are so in all rows."""
 _HUNDREDTHS = ("GBX", "GBp", "ZAc", "ILA")
 _CENTS = re.compile(r"(^|[^a-z])cents?$", re.IGNORECASE)
 _PENCE = re.compile(r"\((p|pence|gbx)\)|gbx", re.IGNORECASE)
@@ -288,6 +290,22 @@ def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
     return values
 
 
+def _is_cash(decided: Decided, column: str) -> bool:
+    """Whether amounts are what was paid and received, and no profits."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"quantity", "price"} <= fields.keys():
+        return False
+    columns = [column, fields["quantity"].column, fields["price"].column]
+    if OPEN_QUESTION in columns:
+        return False
+    shares = [
+        abs(amount / (quantity * price))
+        for amount, quantity, price in zip(*map(contents.numbers, columns), strict=True)
+        if amount is not None and quantity and price
+    ]
+    return bool(shares) and min(shares) > _MOST_PROFIT
+
+
 def _compare(decided: Decided) -> None:
     """Report where the table's profits differ from those computed from the fills."""
     contents = decided.kept.contents
@@ -296,7 +314,13 @@ def _compare(decided: Decided) -> None:
         for c in contents.columns
         if c not in decided.used() and known_as(c) in NAMES["pnl_usd"] and contents.is_numeric(c)
     ]
-    columns = [c for c in columns if any(contents.read_numbers(c)) and not contents.has_percent(c)]
+    columns = [
+        c
+        for c in columns
+        if any(contents.read_numbers(c))
+        and not contents.has_percent(c)
+        and not _is_cash(decided, c)
+    ]
     if (
         not columns
         or decided.two_rows

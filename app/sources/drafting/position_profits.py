@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import re
 import statistics
-from itertools import combinations, permutations, product
+from itertools import combinations
 
-from app.sources.column_names import NAMES, currency_in, known_as
+from app.sources.column_names import currency_in, known_as
 from app.sources.drafting.adding_up import Reading, Trade
+from app.sources.drafting.before_or_after import (
+    SAID,
+    before_or_after,
+    by_amounts,
+    by_totals,
+    by_two_profits,
+)
 from app.sources.drafting.contracts import (
     ask_by_class,
     ask_contract_values,
@@ -19,23 +26,19 @@ from app.sources.drafting.contracts import (
     ask_inverse,
     escaped,
     stems,
+    symbols_of,
 )
 from app.sources.drafting.currency import doubt_dollars
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fee_columns import are_negative, fee_numbers, say_fees
+from app.sources.drafting.fee_columns import are_negative, say_fees
 from app.sources.drafting.spec import Spec
 from app.sources.making import joined
 from app.sources.pairs import may_be_inverse, settled_in
 
-_SAID = re.compile(
-    r"\b(?:(?P<net>net|netto|neto|nett|after)|gross|brutto|bruto|before)\b", re.IGNORECASE
-)
 _TOTAL = re.compile(r"(^|_)(total|net)(_|$)")
 _NO_COST = re.compile(r"price|quantity|size|balance|equity|(^|_)(id|ref|no)(_|$)")
 _MOST_COSTS, _MOST_COLUMNS = 4, 10
 """How many columns costs may be in, and among how many columns they are looked for."""
-_MOST_AMOUNTS, _MOST_ROWS, _FEWEST_ROWS = 12, 500, 2
-"""Among how many columns two amounts are looked for that make the profit, and in which rows."""
 _FUNDING = re.compile(r"(^|_)(funding|financing|overnight|rollover)(_|$)")
 _EXACT = 0.8
 _CENT = 0.011
@@ -53,6 +56,13 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
             "The contracts are inverse: only then do profits agree with prices. There is no"
             " pnl_usd."
         )
+    if has_fees:
+        _, gross, net = by_two_profits(decided, decided.fields["fees_usd"])
+        own = decided.fields["pnl_usd"].column
+        if own in (gross, net):
+            reading.profit = "gross" if own == gross else "net"
+        elif (named := SAID.search(own)) and reading.profit == ("gross" if named["net"] else "net"):
+            reading.profit, reading.exact, reading.values = None, 0.0, {}  # Against its name.
     if reading.profit is not None:
         said = "before" if reading.profit == "gross" else "after"
         decided.keys["profit"] = (
@@ -81,6 +91,7 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
         and reading.exact < 0.8
         and not reading.values
         and not by_amounts(decided, decided.fields["fees_usd"])
+        and not by_totals(decided, decided.fields["fees_usd"])
     ):
         decided.ask(
             "profit",
@@ -102,7 +113,9 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
         and not reading.inverse
     ):
         _write_values(decided, reading.values, {trade.name for trade in trades})
-        doubt_dollars(decided, reading.values)
+        doubt_dollars(decided, {**reading.values, **reading.alone})
+    elif reading.alone and reading.exact >= _EXACT:
+        doubt_dollars(decided, reading.alone)
     if reading.off and reading.exact >= 0.8:
         decided.left.append(
             f"Why rows do not add up ({joined([f'line {n}' for n in reading.off], 6)}): their"
@@ -157,7 +170,7 @@ def settle_contracts(decided: Decided) -> None:
         or "multiplier" in decided.fields
     ):
         return
-    names = list(decided.kept.contents.words(decided.fields["symbol"].column))
+    names = symbols_of(decided)
     ask_contract_values(decided, names)
     ask_by_class(decided, names)
     ask_for_lots(decided, names, set())
@@ -256,104 +269,6 @@ def settle_fees(decided: Decided) -> None:
     if float(spec.keys.get("scale", 1)) < 0:
         say_fees(decided, spec, negative=False)
         return
-    sign, gross, net = _by_two_profits(decided, spec)
+    sign, gross, net = by_two_profits(decided, spec)
     say_fees(decided, spec, sign == -1 or (not sign and are_negative(decided, spec)))
-    _before_or_after(decided, spec, gross, net)
-
-
-def _before_or_after(decided: Decided, fees: Spec, gross: str, net: str) -> None:
-    """Whether profits are before or after fees, where prices do not tell: by the other column of
-    profits, by the name, or else by a question."""
-    contents, profit = decided.kept.contents, decided.fields.get("pnl_usd")
-    paid = any(any(contents.read_numbers(column)) for column in fees.columns)
-    if profit is None or not paid or "profit" in decided.keys or by_amounts(decided, fees):
-        return
-    if profit.column in (gross, net):
-        decided.keys["profit"] = (
-            "gross" if profit.column == gross else "net",
-            f"{gross} without fees is {net}",
-        )
-    elif said := _SAID.search(profit.column):
-        decided.keys["profit"] = ("net" if said["net"] else "gross", "by the column's name")
-        decided.guessed.append(
-            f"{profit.column} is {'after' if said['net'] else 'before'} fees, by its name."
-        )
-    else:
-        decided.ask(
-            "profit",
-            f"Whether {profit.column} is before or after fees: nothing in the file shows it.",
-            '"gross" if fees are still to be deducted, "net" if they already are',
-        )
-
-
-def by_amounts(decided: Decided, fees: Spec) -> bool:
-    """Write whether profits are before or after fees, if two other amounts, such as a cost and
-    proceeds or a credit and a debit, make them."""
-    contents, fields = decided.kept.contents, decided.fields
-    if "profit" in decided.keys:
-        return False
-    rows = range(min(contents.n_rows, _MOST_ROWS))
-    profits = contents.numbers(fields["pnl_usd"].column)
-    columns_of_fees = fee_numbers(contents, fees)
-    paid = [abs(sum(numbers[i] or 0.0 for numbers in columns_of_fees)) for i in rows]
-    known = [i for i in rows if profits[i] and paid[i]]
-    skipped = {*fields["pnl_usd"].columns, *fees.columns}
-    columns = [
-        contents.numbers(column)
-        for column in contents.columns
-        if column not in skipped
-        and contents.is_numeric(column)
-        and not contents.has_percent(column)
-        and any(contents.read_numbers(column))
-    ]
-    sizes: list[list[float | None] | None] = [None]
-    if "quantity" in fields:
-        sizes.append(contents.numbers(fields["quantity"].column))
-    if len(known) < _FEWEST_ROWS:
-        return False
-    for one, other in permutations(columns[:_MOST_AMOUNTS], 2):
-        for sign, size in product((1, -1), sizes):
-            made = [
-                ((one[i] or 0.0) + sign * (other[i] or 0.0)) * abs(size[i] or 0.0 if size else 1.0)
-                for i in known
-            ]
-            less = [total - (profits[i] or 0.0) for total, i in zip(made, known, strict=True)]
-            for kind, expected in (("gross", 0.0), ("net", 1.0)):
-                if all(
-                    abs(rest - expected * paid[i]) <= _CENT
-                    for rest, i in zip(less, known, strict=True)
-                ):
-                    said = "before" if kind == "gross" else "after"
-                    decided.keys["profit"] = (kind, f"{said} fees, by two other amounts")
-                    decided.guessed.append(
-                        f"{fields['pnl_usd'].column} is {said} fees: two other amounts make it."
-                    )
-                    return True
-    return False
-
-
-def _by_two_profits(decided: Decided, spec: Spec) -> tuple[int, str, str]:
-    """(1 where fees as they stand are what profits before are more than profits after them, -1
-    where that is so of the opposite, 0 where the table has not both profits; the two columns)."""
-    contents = decided.kept.contents
-    columns = fee_numbers(contents, spec)
-    fees = [sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
-    profits = [
-        column
-        for column in contents.columns
-        if known_as(column) in NAMES["pnl_usd"] and contents.is_numeric(column)
-    ]
-    for gross, net in permutations(profits, 2):
-        less = [
-            (before - after, fee)
-            for before, after, fee in zip(
-                contents.numbers(gross), contents.numbers(net), fees, strict=True
-            )
-            if before is not None and after is not None and fee
-        ]
-        if not less or sum(cost for cost, _ in less) <= 0:
-            continue
-        for sign in (1, -1):
-            if all(abs(cost - sign * fee) <= _CENT for cost, fee in less):
-                return sign, gross, net
-    return 0, "", ""
+    before_or_after(decided, spec, gross, net)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from app.sources.column_names import is_in_points
 from app.sources.drafting.adding_up import Reading, read_positions
+from app.sources.drafting.before_or_after import by_amounts
 from app.sources.drafting.binary_options import settle_bets
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import turn_cash
 from app.sources.drafting.position_profits import (
-    by_amounts,
     fees_by_total,
     find_funding,
     settle_cents,

@@ -92,7 +92,17 @@ def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool
         (moved or units or in_and_out)
         and (
             in_and_out
-            or names & {"refid", "operation", "reference", "transfer_id", "type", "account"}
+            or names
+            & {
+                "refid",
+                "operation",
+                "reference",
+                "transfer_id",
+                "type",
+                "account",
+                "balance",
+                "record_type",
+            }
         )
         and "price" not in as_fills
         and not outcome

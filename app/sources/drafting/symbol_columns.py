@@ -69,7 +69,8 @@ _COUNTRIES = {"HK", "SZ", "SS", "SH", "TW", "TWO", "KS", "KQ", "JP", "T", "US", 
 _WORDS = frozenset(
     (
         "instrument", "symbol", "ticker", "security", "stock", "contract", "scrip", "papier",
-        "wertpapier", "titel", "título", "titulo", "valor", "asset", "share", "fund", "pair",
+        "wertpapier", "titel", "valeur",
+        "título", "titulo", "valor", "asset", "share", "fund", "pair",
     )
 )  # fmt: skip
 """Words for what is traded."""
@@ -199,7 +200,9 @@ class SymbolColumns:
         """A column with the names of securities, if nothing shorter says what was traded: some
         recur, and none says what was done."""
         for column in alike(
-            self._contents.columns, r"^(description|details?|text|libellé|libelle)$"
+            self._contents.columns,
+            r"^(description|details?|text|libellé|libelle|omschrijving|beschreibung|descripción"
+            r"|descrição|descrizione|opis|popis|beskrivning|beskrivelse|kuvaus|açıklama|описание)$",
         ):
             words = Counter(named(as_text(v)) or "" for v in self._contents.values(column))
             if (
