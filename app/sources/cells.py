@@ -21,12 +21,14 @@ from app.sources import making, times
 from app.sources.currencies import SMALLEST
 from app.sources.figures import filled_part, thirty_seconds, written
 from app.sources.mapping import COMPOSED, Column, TableMapping, Template
-from app.sources.pairs import is_occ, pair_of, settled_in
+from app.sources.pairs import coin_of_inverse, is_occ, pair_of, settled_in
 from app.sources.sides import Event, Side, read_side
 from schemas.times import DAY_S
 
 QUOTE = "QUOTE"
 """`currency = "quote"` of a mapping: each pair's own quote currency."""
+COIN = "COIN"
+"""`currency = "coin"` of a mapping: the coin that each inverse contract is settled in."""
 UNKNOWN = "unknown"
 NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none"})
 """Texts that programs write for "no number"."""
@@ -275,6 +277,8 @@ class Cells:
         the pair `symbol` is priced."""
         own = str(self.text(row, "currency") or "").strip()
         own = HUNDREDTHS.get(own, SMALLEST.get(own, (own.upper(),))[0])
+        if not own and self.mapping.currency == COIN:
+            return coin_of_inverse(str(self.symbol(row) or "")) or COIN
         if not own and self.mapping.currency == QUOTE:
             text = str(symbol if symbol is not None else self.symbol(row) or "")
             pair = pair_of(text)

@@ -13,7 +13,9 @@ _OPEN = frozenset(
         "abierto", "abierta", "ouverture", "ouvert", "entrée", "eröffnung", "eröffnet", "öffnung",
         "einstieg", "einstiegs", "eröffnungs", "otwarcia", "otwarcie", "öppning", "öppnad",
         "åpning", "åbning", "avaus", "açılış", "giriş", "открытия", "открытие", "входа",
-        "відкриття", "otevření", "nyitás", "nyitási", "buka", "mở", "deschidere", "deschiderii",
+        "відкриття", "otevření", "nyitás", "nyitási", "buka", "mở",
+        "atidarymo", "atvēršanas", "avamise",
+        "otvorenia", "otvaranja", "odprtja", "отваряне", "deschidere", "deschiderii",
     )
 )  # fmt: skip
 _CLOSE = frozenset(
@@ -23,16 +25,26 @@ _CLOSE = frozenset(
         "schluss", "schließ", "ausstieg", "ausstiegs", "chiusura", "uscita", "zamknięcia",
         "zamknięcie", "stängning", "stängd", "lukning", "lukket", "sulkeminen", "kapanış", "çıkış",
         "закрытия", "закрытие", "выхода", "закриття", "uzavření", "zárás", "zárási", "tutup",
+        "uždarymo", "aizvēršanas",
+        "sulgemise", "zatvorenia", "zatvaranja", "zaprtja", "затваряне",
         "đóng", "închidere", "închiderii",
     )
 )  # fmt: skip
-_EAST_OPEN = re.compile("新規|建仓|建倉|开仓|開倉|進場|进场|진입|เปิด")
-_EAST_CLOSE = re.compile("決済|返済|平仓|平倉|出場|出场|청산|ปิด")
+_COMPOUND_OPEN = re.compile(
+    r"(^|_)(er)?(öffnung|öppning|åpning|åbning|opening|einstieg|avaus|nyitó)"
+)
+_COMPOUND_CLOSE = re.compile(
+    r"(^|_)(schlie(ß|ss)|schluss|ausstieg|stängning|slutt|lukke|luknings|sluiting|sulkemis|záró)"
+)
+_COMPOUND_PRICE = re.compile(r"(preis|kurs|koers|pris|kurssi|hinta|ár)$")
+"""Words of languages that write compounds as one word: `Schließpreis`."""
+_EAST_OPEN = re.compile("新規|オープン|建仓|建倉|开仓|開倉|進場|进场|진입|เปิด")
+_EAST_CLOSE = re.compile("決済|返済|クローズ|平仓|平倉|出場|出场|청산|ปิด")
 _PRICE = frozenset(
     (
         "price", "px", "rate", "level", "kurs", "preis", "prix", "cours", "niveau", "precio",
         "preço", "prezzo", "cena", "fiyat", "fiyatı", "цена", "ціна", "koers", "pris", "harga",
-        "giá", "preț", "ár", "hinta",
+        "giá", "preț", "tasa", "ár", "árfolyam", "hinta", "kaina", "hind", "cijena", "שער",
     )
 )  # fmt: skip
 _EAST_PRICE = re.compile("価格|价|價|값|レート|가격|평균가|ราคา")
@@ -50,15 +62,19 @@ def end_of(name: str) -> str | None:
     words = set(name.split("_"))
     if words & _ORDER:
         return None
-    opens = bool(words & _OPEN or _EAST_OPEN.search(name))
-    closes = bool(words & _CLOSE or _EAST_CLOSE.search(name))
-    return None if opens == closes else "entry" if opens else "exit"
+    opens = words & _OPEN or _EAST_OPEN.search(name) or _COMPOUND_OPEN.search(name)
+    closes = words & _CLOSE or _EAST_CLOSE.search(name) or _COMPOUND_CLOSE.search(name)
+    return None if bool(opens) == bool(closes) else "entry" if opens else "exit"
 
 
 def is_price(name: str) -> bool:
     """Whether a word for prices is in the name.
 
+    >>> end_of("schließpreis"), is_price("schließpreis"), is_price("öffnungszeit")
+    ('exit', True, False)
     >>> is_price("precio_de_salida"), is_price("決済約定価格"), is_price("hora_de_salida")
     (True, True, False)
     """
-    return bool(set(name.split("_")) & _PRICE or _EAST_PRICE.search(name))
+    return bool(
+        set(name.split("_")) & _PRICE or _EAST_PRICE.search(name) or _COMPOUND_PRICE.search(name)
+    )

@@ -17,7 +17,7 @@ from app.sources.currencies import SMALLEST
 from app.sources.fee_cells import FeeCell, fee_cell
 from app.sources.mapping import BASE, TRADED, TableMapping
 from app.sources.notes import Notes
-from app.sources.pairs import pair_in
+from app.sources.pairs import coin_of_inverse, pair_in
 from app.sources.positions import ClosedTrade, row_id
 from app.sources.row_reader import RowReader
 from app.sources.sides import Event, Side, opens_or_closes
@@ -264,11 +264,8 @@ class FillReader(RowReader):
             coin = pair[0] if signed > 0 else pair[1]
         if coin == TRADED.upper() and pair is not None:
             coin = pair[0]
-        if (
-            self._mapping.is_inverse(symbol)
-            and pair is not None
-            and coin in (pair[0], *(_BITCOIN if pair[0] in _BITCOIN else ()))
-        ):
+        own = coin_of_inverse(symbol) if self._mapping.is_inverse(symbol) else None
+        if own is not None and coin in (own, *(_BITCOIN if own in _BITCOIN else ())):
             satoshis = not self._in_smallest and self._cells.text(row, "fee_currency") == "XBt"
             return signed, price, fee / 100_000_000 if satoshis else fee
         quote = pair[1] if pair else currency

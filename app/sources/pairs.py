@@ -82,6 +82,12 @@ _MONTHLY = re.compile(
 _MONTH_FIRST = re.compile(
     r"(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC) ?'?\d{2} ([A-Z0-9]{1,4})"
 )
+_VENUE_BEFORE = re.compile(
+    r"^X?(CME|CBT|CBOT|NYM|NYMEX|CEC|COMEX|EUR|EUREX|ICE|IFUS|GLBX|CFE|SGX|HKFE)[A-Z_]*:(?=.*\d$)"
+)
+_PARTS = re.compile(r"([A-Z0-9]{1,4})[._-][FGHJKMNQUVXZ]\d{1,2}")
+_NAMED_FUTURE = re.compile(r"\b(E-?MINI|MICRO E|FUTURES?|FUT)\b")
+_NAMED_FUND = re.compile(r"\b(ETF|ETN|ETP|FUND|TRUST|PROSHARES|ISHARES)\b")
 _MONTH_AND_NAME = re.compile(
     r"(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC) ?'?\d{2} ((?!\d)[^$]*[A-Z]{3}[^$]*)"
 )
@@ -299,6 +305,17 @@ def is_occ(symbol: str) -> bool:
     return bool(_OCC.fullmatch(symbol.strip().upper()))
 
 
+def coin_of_inverse(symbol: str) -> str | None:
+    """The coin that an inverse contract is settled in.
+
+    >>> coin_of_inverse("XBTUSD"), coin_of_inverse("BTC-PERPETUAL"), coin_of_inverse("ETH-29MAR24")
+    ('XBT', 'BTC', 'ETH')
+    """
+    pair = pair_of(symbol)
+    first = symbol.strip().upper().partition("-")[0]
+    return pair[0] if pair else first if is_coin(first) else None
+
+
 def is_option(symbol: str) -> bool:
     """Whether the symbol is an option of the kind that counts a hundred shares.
 
@@ -333,10 +350,17 @@ def future_of(symbol: str) -> str | None:
     ['ES', 'MNQ', 'NQ', 'ES', 'ES', 'ES', None, None, 'NQ', 'MES', 'rb', 'WIN', None]
     >>> future_of("CLK4-CLM4"), future_of("BIT-29MAR24-CDE"), future_of("JUN 24 MES")
     ('CL', 'BIT', 'MES')
-    >>> future_of("ESM4 5000 P")
-    'ES'
+    >>> future_of("ESM4 5000 P"), future_of("XCME:ES.M24"), future_of("Micro E-mini S&P 500 Jun 24")
+    ('ES', 'ES', 'MICRO E-MINI S&P 500 JUN 24')
     """
     text = _VENUE.sub("", _STRIKE.sub("", symbol.strip().upper()))
+    text = _VENUE_BEFORE.sub("", text)
+    if (apart := _PARTS.fullmatch(text)) and apart[1] in POINT_VALUES:
+        return apart[1]
+    if named := _MONTH_AND_NAME.fullmatch(text):
+        return named[1]
+    if _NAMED_FUTURE.search(text) and not _NAMED_FUND.search(text):
+        return text
     near, _, far = text.partition("-")
     if far and (root := future_of(near)) is not None and root == future_of(far):
         return root  # A spread of two months.
@@ -344,8 +368,6 @@ def future_of(symbol: str) -> str | None:
         return found[1]
     if (turned := _MONTH_FIRST.fullmatch(text)) and turned[1] in POINT_VALUES:
         return turned[1]
-    if named := _MONTH_AND_NAME.fullmatch(text):
-        return named[1]
     if found := (_MONTHLY.fullmatch(text) or _FUTURE.fullmatch(text)):
         root = found[1]
         if root in POINT_VALUES or text[0] in "/@" or " " in text:

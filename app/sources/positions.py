@@ -23,8 +23,14 @@ _ROUNDING = 0.011
 """What a profit may be off by its rounding to cents, before it speaks against the prices."""
 _WRONG = "wrong"
 """Where a summary keeps why it cannot be right."""
-BOUGHT = re.compile(r"buy|bought|acquired|compra|(?<!ver)kauf|achat|acquist|köp", re.IGNORECASE)
-SOLD = re.compile(r"sell|sold|venda|venta|vendita|verkauf|vente|sälj", re.IGNORECASE)
+BOUGHT = re.compile(
+    r"buy|bought|acquired|compra|(?<!ver)kauf|achat|acquist|köp|køb|kjøp|osto|aankoop|zakup|nákup|alış",
+    re.IGNORECASE,
+)
+SOLD = re.compile(
+    r"sell|sold|venda|venta|vendita|verkauf|vente|sälj|salg|myynti|verkoop|sprzeda|prodej|satış",
+    re.IGNORECASE,
+)
 """Of columns whose price is that of the purchase, and of the sale."""
 _EATEN = 0.01
 """Gain, as a fraction of the price, that fees may have turned into a loss."""

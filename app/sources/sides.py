@@ -80,6 +80,14 @@ _EXACT = {
             "kúpa",
             "kupnja",
             "شراء",
+            "pirkimas",
+            "pirkšana",
+            "ost",
+            "קניה",
+            "קנייה",
+            "nakup",
+            "kupovina",
+            "купуване",
             "rise",
             "higher",
             "up",
@@ -139,6 +147,11 @@ _EXACT = {
             "predaj",
             "prodaja",
             "بيع",
+            "pardavimas",
+            "pārdošana",
+            "müük",
+            "מכירה",
+            "продажба",
             "fall",
             "lower",
             "down",
@@ -248,6 +261,7 @@ _REVERSE = re.compile(r"\b(reverse|rev)\b.*\bsplit\b|^spr$|\bconsolidation\b")
 _ASSIGNMENT = re.compile(r"\b(assign(ed|ment)?|exercis(e|ed)|oasgn|oexcs|oca)\b")
 _CLOSING = re.compile(
     r"(close|closing) (trade|position|deal)|(trade|position|deal) closed?"
+    r"|t p|s l|close at stop"
     r"|stop loss|take profit|trailing stop|stop out|margin (call|close ?out)|liquidation"
 )
 _NO_TRADE = re.compile(

@@ -13,81 +13,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_FOREIGN = {
-    "mär": "mar",
-    "mrz": "mar",
-    "märz": "mar",
-    "mai": "may",
-    "okt": "oct",
-    "dez": "dec",
-    "janv": "jan",
-    "févr": "feb",
-    "fév": "feb",
-    "mars": "mar",
-    "avr": "apr",
-    "avril": "apr",
-    "juin": "jun",
-    "juil": "jul",
-    "août": "aug",
-    "sept": "sep",
-    "déc": "dec",
-    "ene": "jan",
-    "abr": "apr",
-    "ago": "aug",
-    "dic": "dec",
-    "januar": "jan",
-    "februar": "feb",
-    "juni": "jun",
-    "juli": "jul",
-    "oktober": "oct",
-    "dezember": "dec",
-    "janvier": "jan",
-    "février": "feb",
-    "juillet": "jul",
-    "octobre": "oct",
-    "novembre": "nov",
-    "décembre": "dec",
-    "enero": "jan",
-    "febrero": "feb",
-    "marzo": "mar",
-    "abril": "apr",
-    "mayo": "may",
-    "junio": "jun",
-    "julio": "jul",
-    "agosto": "aug",
-    "septiembre": "sep",
-    "octubre": "oct",
-    "noviembre": "nov",
-    "diciembre": "dec",
-    "mag": "may",
-    "giu": "jun",
-    "lug": "jul",
-    "set": "sep",
-    "ott": "oct",
-    "gen": "jan",
-}
-_THAI = {
-    "ม.ค.": "jan", "ก.พ.": "feb", "มี.ค.": "mar", "เม.ย.": "apr", "พ.ค.": "may", "มิ.ย.": "jun",
-    "ก.ค.": "jul", "ส.ค.": "aug", "ก.ย.": "sep", "ต.ค.": "oct", "พ.ย.": "nov", "ธ.ค.": "dec",
-    "มกราคม": "jan", "กุมภาพันธ์": "feb", "มีนาคม": "mar", "เมษายน": "apr", "พฤษภาคม": "may",
-    "มิถุนายน": "jun", "กรกฎาคม": "jul", "สิงหาคม": "aug", "กันยายน": "sep", "ตุลาคม": "oct",
-    "พฤศจิกายน": "nov", "ธันวาคม": "dec",
-}  # fmt: skip
-_CLOCK = r" ?(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)"
-_HALVES_BEFORE = (
-    (re.compile("(?:上午|早上|凌晨|午前|오전)" + _CLOCK), "am"),
-    (re.compile("(?:下午|晚上|中午|午後|오후)" + _CLOCK), "pm"),
-)
-_HALVES_BEHIND = (
-    (re.compile(r" ?(?:ÖÖ|π\.?μ\.?|ص)$"), "am"),
-    (re.compile(r" ?(?:ÖS|μ\.?μ\.?|م)$"), "pm"),
-)
-"""Words for the halves of the day, in Chinese, Japanese, Korean, Turkish, Greek and Arabic."""
-_SPACED_HALF = re.compile(r"(?<=\d)\s?([ap])\.\s?m\.$", re.IGNORECASE)
-_THAI_MONTH = re.compile("|".join(re.escape(name) for name in sorted(_THAI, key=len, reverse=True)))
-_THAI_YEARS = range(55, 70)
-"""Years of two digits that are counted as in Thailand: none of 2055 and later is over."""
+from app.sources.time_words import THAI_YEARS, in_english, month_of
+
 OFFSETS = {
     "UTC": 0,
     "GMT": 0,
@@ -128,13 +55,13 @@ OFFSETS = {
 columns."""
 
 _DAY = (
-    r"(?P<y>\d{4})(?P<s1>[-/.])(?P<m>\d{1,2})(?P=s1)(?P<d>\d{1,2})",
+    r"(?P<y>\d{4})(?P<s1>[-/.]) ?(?P<m>\d{1,2})(?P=s1) ?(?P<d>\d{1,2})\.?",
     r"(?P<a>\d{1,2})(?P<s1>[-/.])(?P<b>\d{1,2})(?P=s1)(?P<y>\d{4}|\d{2})",
     (
-        r"(?P<d>\d{1,2})(?P<s1>[-/. ])\s*(?P<mon>[a-zäûéù]{3,10})\.?"
+        r"(?P<d>\d{1,2})(?P<s1>[-/. ])\s*(?P<mon>[^\W\d_]{3,12})\.?"
         r"(?P<s2>[-/ ,]\s*)(?P<y>\d{4}|\d{2})"
     ),
-    r"(?P<mon>[a-zäûéù]{3,10})\.?(?P<s1>[ -])(?P<d>\d{1,2})(?P<s2>,? ?-?)\s*(?P<y>\d{4})",
+    r"(?P<mon>[^\W\d_]{3,12})\.?(?P<s1>[ -])(?P<d>\d{1,2})(?P<s2>,? ?-?)\s*(?P<y>\d{4})",
     r"(?P<y>\d{4})(?P<s1>[- ])(?P<mon>[a-z]{3})(?P=s1)(?P<d>\d{1,2})",
     r"(?P<y>(?:19|20)\d{2})(?P<m>\d{2})(?P<d>\d{2})",
     r"(?P<roc>1\d{2})(?P<s1>[-/.])(?P<m>\d{2})(?P=s1)(?P<d>\d{2})",
@@ -204,13 +131,7 @@ def parsed(text: str) -> Read | None:
     """
     cell, place = _NAMED.sub(r"\1", _MARK.sub("", _AS_OF.sub("", text.strip()))), ""
     cell = _IN_BRACKETS.sub(r" \1", _OFFSET_AND_NAME.sub(r"\1", cell))
-    if not cell.isascii():
-        cell = _THAI_MONTH.sub(lambda name: _THAI[name[0]], cell)
-        for pattern, half in _HALVES_BEFORE:
-            cell = pattern.sub(rf"\1 {half}", cell)
-        for pattern, half in _HALVES_BEHIND:
-            cell = pattern.sub(f" {half}", cell)
-    cell = _SPACED_HALF.sub(r"\1m", cell)
+    cell = in_english(cell)
     for word, zone in _EAST:
         if cell.endswith((f"({word})", f"（{word}）")):
             cell, place = cell[: -len(word) - 2].rstrip(), zone
@@ -226,13 +147,7 @@ def parsed(text: str) -> Read | None:
     part = match.groupdict()
     year = _year(part)
     if part.get("mon"):
-        name = part["mon"].lower()
-        month = (
-            _MONTHS.index(_FOREIGN.get(name, name)[:3]) + 1
-            if _FOREIGN.get(name, name)[:3] in _MONTHS
-            else 0
-        )
-        first, second, order = month, int(part["d"]), ""
+        first, second, order = month_of(part["mon"]), int(part["d"]), ""
     elif part.get("m"):
         first, second, order = int(part["m"]), int(part["d"]), ""
     else:
@@ -254,7 +169,7 @@ def _year(part: dict[str, str | None]) -> int:
     if part.get("roc"):
         return int(part["roc"] or 0) + 1911
     year = int(part["y"] or 0)
-    if year > 2500 or year in _THAI_YEARS:
+    if year > 2500 or year in THAI_YEARS:
         return year - 543 + (0 if year > 99 else 2500)
     return year + (0 if year > 99 else (2000 if year < 70 else 1900))
 
@@ -329,8 +244,8 @@ def moment(text: str, order: str) -> tuple[datetime, bool] | None:
 
 
 _NO_YEAR = re.compile(
-    r"(?:(?P<a>\d{1,2})(?:[/.-](?P<b>\d{1,2})\.?|\.? ?(?P<mon>[a-zäûéù]{3,9})\.?)"
-    r"|(?P<name>[a-zäûéù]{3,9})\.? (?P<day>\d{1,2}),?)"
+    r"(?:(?P<a>\d{1,2})(?:[/.-](?P<b>\d{1,2})\.?|\.? ?(?P<mon>[^\W\d_]{3,12})\.?)"
+    r"|(?P<name>[^\W\d_]{3,12})\.? (?P<day>\d{1,2}),?)"
     r"(?:[T, ]+\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?(?: ?[ap]\.?m\.?)?)?",
     re.IGNORECASE,
 )
@@ -342,11 +257,11 @@ def lacks_year(text: str) -> bool:
     >>> [lacks_year(t) for t in ("03/14 09:31", "14.03.", "14 Mar 09:31", "3/14/24", "1.5")]
     [True, True, True, False, False]
     """
-    found = _NO_YEAR.fullmatch(_THAI_MONTH.sub(lambda name: _THAI[name[0]], text.strip()))
+    found = _NO_YEAR.fullmatch(in_english(text.strip()))
     if found is None:
         return False
     if name := (found["mon"] or found["name"]):
-        return _FOREIGN.get(name.lower(), name.lower())[:3] in _MONTHS
+        return month_of(name) > 0
     a, b = int(found["a"]), int(found["b"])
     return (
         min(a, b) in range(1, 13)
@@ -384,12 +299,13 @@ def strptime_format(cells: Sequence[str], order: str) -> str | None:
     ('%m/%d/%Y, %I:%M:%S %p', '%d.%m.%Y %H:%M')
     """
     for form in _formats(cells[0], order):
-        if all(_reads(form, cell, order) for cell in cells):
+        if all(reads(form, cell, order) for cell in cells):
             return form
     return None
 
 
-def _reads(form: str, cell: str, order: str) -> bool:
+def reads(form: str, cell: str, order: str) -> bool:
+    """Whether the format reads the cell as the order of day and month does."""
     expected = moment(cell, order)
     try:
         # compared with what has the same offset or none

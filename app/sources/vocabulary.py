@@ -73,7 +73,8 @@ WORDS = {
         " simbolo"
         " 商品 合約 合约 交易對 交易对 инструмент символ sid produkt produit instid"
         " inst_id ティッカー instrument_id contract_code spot_pairs spot_pair"
-        " market_id contract_description mercadoria produto nazwa_papieru nazwa_instrumentu"
+        " market_id contract_description mercadoria"
+        " produto nazwa_papieru nazwa_instrumentu"
         " trading_symbol tradingsymbol"
         " symbol_value column epic 品種 品种 銘柄 valeur libellé valor título product_code"
         " code company scrip"
@@ -95,7 +96,7 @@ WORDS = {
         " activo base market_ticker наименование_ценной_бумаги наименование"
         " 名稱 名称 股票代號 商品代號 股票"
         " marché"
-        " titel"
+        " titel asset_type wert acción"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position"
@@ -168,6 +169,7 @@ WORDS = {
         " realisierter_g_v pnl_realizado pnl_réalisé pyg_realizadas"
         " pyg_cerradas pyg pérdidas_y_ganancias"
         " utile_perdita utile 決済損益 実現損益"
+        " gu_v beneficios nettogewinn bruttogewinn nettoergebnis bruttoergebnis fill_pnl"
         " 净盈亏 淨盈虧 平仓盈亏 平倉盈虧 已实现盈亏 交易盈亏"
     ),
     "max_drawdown": (
@@ -217,7 +219,8 @@ WORDS = {
         " out exit_at price_closed price_at_close"
     ),
     "quantity": (
-        "lastqty last_qty lastshares last_shares cum_exec_qty cumexecqty filled quantity_transacted"
+        "lastqty last_qty fill_sz acc_fill_sz last_sz"
+        " lastshares last_shares cum_exec_qty cumexecqty filled quantity_transacted"
         " filled_qty filled_quantity fill_qty"
         " exec_qty executed_qty executed_quantity executed quantity qty size shares"
         " contracts"
@@ -253,7 +256,8 @@ WORDS = {
         " qtde qte quantia"
         " cars"
         " size_delta"
-        " amount_open buy_quantity nominale nominalbetrag"
+        " amount_open buy_quantity nominale nominalbetrag face_value"
+        " unidades"
         " lot 手数 手數 成交手数 張數 张数 std_lots standard_lots shares_ctrts shares_ctrts_units"
     ),
     "fees_usd": (
@@ -279,8 +283,8 @@ WORDS = {
         " account_currency divisa"
         " transaktionsvaluta waluta divisa_prezzo moeda asset_currency whrg whg rate_currency"
         " value_currency price_ccy"
-        " валюта buchungswährung 통화 minor counter counter_currency 幣種 币种"
-        " 通貨"
+        " валюта buchungswährung 통화 minor counter counter_currency fiat_type fiat 幣種 币种"
+        " 通貨 貨幣 货币"
     ),
     "revision": "revision",
     "multiplier": (
@@ -305,7 +309,7 @@ WORDS = {
         " precio prezzo koers 價格 价格 成交價 成交价 成交均价 цена cena last_price"
         " order_price"
         " spot_price_at_transaction"
-        " trade_px 価格 px fill_px exec_px premium preço preços"
+        " trade_px 価格 px fill_px exec_px premium preço preços cost_share cost_per_share"
         " traded_price transaction_price trade_price_per_share unit_cost price_per_contract"
         " kurs_eur prezzo_medio preço_médio preço_unitário 約定単価 単価 单价 成交价格 成交價格"
         " ausführungspreis unit_price_p"
@@ -343,7 +347,7 @@ WORDS = {
         " 거래일자 거래일시 체결일 체결시간 дата_время дата_сделки date_opération"
         " ts_event fill_t ausgeführt_am fecha_operación fecha_de_operación fecha_contratación"
         " schlusstag auftragsdatum"
-        " updated_time"
+        " updated_time 交易日期 交易日 買賣日期"
     ),
     "fee": (
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"
@@ -372,7 +376,8 @@ WORDS = {
         " intent position_intent 区分 新規決済 新規_決済"
     ),
     "gross": (
-        "traded_value home_notional homenotional waarde lokale_waarde proceeds gross_amount"
+        "traded_value fill_amount home_notional homenotional"
+        " waarde lokale_waarde proceeds gross_amount"
         " gross notional trade_value trade_money value principal principal_amount cost"
         " quote_amount turnover trademoney amount total notional_value quote_qty"
         " quote_quantity"
@@ -396,7 +401,7 @@ WORDS = {
         " 정산금액 montant_net importe_neto 受渡金額_円"
         " beløb_i_handelsvaluta netto_bedrag monto_neto beløb net_consideration"
         " settled_amount settlement_amount"
-        " net_settlement_amount 客戶淨收付 淨收付金額 應收付金額"
+        " net_settlement_amount 客戶淨收付 淨收付金額 應收付金額 淨額 净额"
     ),
     "fill_id": (
         "fill_id exec_id execution_id trade_id tradeid id transaction_id txid match_id"

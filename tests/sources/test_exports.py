@@ -346,6 +346,12 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "days without a year, such as '14.03. 09:31'",
         ),
         (
+            "Date,Market,Action,Volume USD,Fee %,Fee USD,Net USD\n"
+            "2024-03-04 10:00:00,BTC,buy,600.00,0.4,2.40,602.40\n"
+            "2024-03-14 10:00:00,BTC,sell,700.00,0.4,2.80,697.20\n",
+            "amounts of purchases and sales",
+        ),
+        (
             "Date,Trades,Win %,Gross P&L,Fees,Net P&L\n"
             "2024-03-04,5,60%,250.00,12.00,238.00\n2024-03-05,3,33%,-100.00,7.20,-107.20\n",
             "totals of several trades in each row",

@@ -20,6 +20,8 @@ SAID = re.compile(
 )
 _MOST_AMOUNTS, _MOST_ROWS, _FEWEST_ROWS = 12, 500, 2
 """Among how many columns two amounts are looked for that make the profit, and in which rows."""
+_OPTION = 100
+"""Shares of an option."""
 _AMOUNT = re.compile(r"\(?[-+]?[$€£]?\d[\d,.']*[.,]\d{2}\)?(?!\d)")
 """Of amounts with cents in a line of text."""
 _CENT = 0.011
@@ -75,7 +77,8 @@ def by_amounts(decided: Decided, fees: Spec) -> bool:
     ]
     sizes: list[list[float | None] | None] = [None]
     if "quantity" in fields:
-        sizes.append(contents.numbers(fields["quantity"].column))
+        quantities = contents.numbers(fields["quantity"].column)
+        sizes += [quantities, [None if n is None else _OPTION * n for n in quantities]]
     if len(known) < _FEWEST_ROWS:
         return False
     for one, other in permutations(columns[:_MOST_AMOUNTS], 2):

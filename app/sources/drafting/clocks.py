@@ -13,8 +13,8 @@ from app.sources import times
 from app.sources.cells import as_text, parse_time
 from app.sources.column_names import known_as
 from app.sources.drafting.choose import TIMES
-from app.sources.drafting.contents import zone_of_name
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.time_readings import zone_of_name
 from app.sources.mapping import OPEN_QUESTION, Column
 
 _UTC = ZoneInfo("UTC")

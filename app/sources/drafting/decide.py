@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from app.errors import BadDataError
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import NAMES, is_header_word, known_as
 from app.sources.drafting import fill_values, position_values
 from app.sources.drafting.clocks import settle_times
 from app.sources.drafting.contents import Contents
@@ -138,7 +138,35 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
         position_values.settle(decided)
     else:
         fill_values.settle(decided)
+    _unknown_numbers(decided)
     return decided
+
+
+def _are_ids(numbers: list[float]) -> bool:
+    """Whether the numbers are whole ones that do not recur, or all the same."""
+    return len({*numbers}) == 1 or (
+        len({*numbers}) == len(numbers) and all(n.is_integer() for n in numbers)
+    )
+
+
+def _unknown_numbers(decided: Decided) -> None:
+    """Name columns of numbers in whose names no word is known: they may be fees or profits."""
+    contents = decided.kept.contents
+    found = [
+        column
+        for column in contents.columns
+        if column not in decided.used()
+        and not column.isascii()
+        and not is_header_word(column)
+        and contents.is_numeric(column)
+        and contents.time(column) is None
+        and not _are_ids(contents.read_numbers(column))
+    ]
+    if found:
+        decided.left.append(
+            f"What {', '.join(found[:6])} means: no word of the name is known, so the numbers are"
+            " not read. If they are fees or profits, name them in [columns]."
+        )
 
 
 def _fill_down(kept: Kept, fields: Fields, rows: str) -> list[str]:

@@ -11,11 +11,11 @@ import re
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
-from app.sources.drafting.contents import STILL_OPEN
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import money_columns
 from app.sources.drafting.fill_rows import symbol_of
 from app.sources.drafting.spec import Spec
+from app.sources.drafting.time_readings import STILL_OPEN
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Event, Side, opens_or_closes, read_side
 

@@ -6,14 +6,16 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from app.sources.column_names import known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Names, Spec
 
 _FEE = re.compile(
-    r"fee|kosten|spesen|entgelt|^costs$|^(custos?|costes?|costos?|costi|coûts?)_|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
-    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|tarifa|^taxa_de_(abertura|fechamento|negocia)|своп|スワップ|komisyon|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)(iva|ttf)(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
+    r"fee|kosten|spesen|entgelt|^costs$|(^|_)cost_(opening|closing)$|^(custos?|costes?|costos?|costi|coûts?)_|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
+    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|tarifa|^taxa_de_(abertura|fechamento|negocia)|своп|スワップ|komisyon|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|hoa_hồng|takas|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|комисиона|komisin|komisij|jutalék|עמלה|poplatok|naknada|provizij|kurtasj|kurtage|apsikeitimas|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)(iva|ttf)(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(
     r"^fee_(open|close)$|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
@@ -27,10 +29,16 @@ PER_UNIT = re.compile(
 _END = re.compile(r"open|entry|enter|clos|exit|buy|sell|purchase|sale", re.IGNORECASE)
 """Of a fee of one end of a trade."""
 _HALF_CENT = 0.0051
-_CASH = re.compile(r"\bswaps?\b|rollover|financing|funding|overnight|своп|スワップ", re.IGNORECASE)
+_CASH = re.compile(
+    r"\bswaps?\b|rollover|financing|funding|overnight|своп|スワップ|스왑"
+    r"|สวอป|السواب|takas|^[eé]change$|库存费|隔夜|qua đêm|apsikeitimas",
+    re.IGNORECASE,
+)
 _FEE_RATE = re.compile(r"(fee|commission).*rate|rate.*(fee|commission)", re.IGNORECASE)
 _PAID = re.compile(r"fee|cost|charge|paid|rate|gebühr|kosten|frais", re.IGNORECASE)
 """Of columns with the sign of the cash, and of others with the same words."""
+_BASE, _QUOTE = ("base_",), ("counter_", "quote_")
+"""How names of fees in the coin that is traded begin, and in the other one."""
 _LARGEST_RATE = 0.01
 """What a fee may be of the traded value, at most."""
 
@@ -86,10 +94,11 @@ def _once(contents: Contents, columns: list[str]) -> list[str]:
     their own summary do; fees of the entry and of the exit may be the same."""
     found: dict[tuple[object, ...], str] = {}
     for column in sorted(columns, key=len):
-        end = _END.search(column)
+        ends = _END.findall(column)
         numbers = contents.numbers(column)
         found.setdefault(
-            (end and end[0].lower(), *(None if n is None else abs(n) for n in numbers)), column
+            (ends[-1].lower() if ends else "", *(None if n is None else abs(n) for n in numbers)),
+            column,
         )
     return [column for column in columns if column in found.values()]
 
@@ -99,7 +108,8 @@ def _without_rates(contents: Contents, names: Names, columns: list[str]) -> list
     rates = []
     for column in columns:
         numbers = {abs(n) for n in contents.read_numbers(column) if n}
-        if len(numbers) <= 4 and max(numbers) <= _LARGEST_RATE:
+        in_coin = names[column].startswith(_BASE)
+        if len(numbers) <= 4 and max(numbers) <= _LARGEST_RATE and not in_coin:
             rates.append(column)
     amounts = [column for column in columns if column not in rates]
     return amounts if any(re.search("comm|fee", names[c]) for c in amounts) else columns
@@ -113,6 +123,19 @@ def fee_numbers(contents: Contents, spec: Spec) -> list[list[float | None]]:
         else contents.numbers(column)
         for column in spec.columns
     ]
+
+
+def in_both_coins(contents: Contents, spec: Spec, buys: Sequence[bool | None]) -> bool | None:
+    """Whether one column has the fees of purchases, in the coin bought, and another one those of
+    sales, in the other; None where no columns are named so."""
+    base = [c for c in spec.columns if known_as(c).startswith(_BASE)]
+    quote = [c for c in spec.columns if known_as(c).startswith(_QUOTE)]
+    if not base or len(base) + len(quote) < len(spec.columns):
+        return None
+    return all(
+        not any(contents.numbers(c)[i] for c in (quote if buy else base))
+        for i, buy in enumerate(buys)
+    )
 
 
 def turn_cash(contents: Contents, spec: Spec) -> None:

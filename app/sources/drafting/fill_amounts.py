@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 
 from app.sources.column_names import NAMES, known_as
-from app.sources.drafting.adding_up import Amount, half_unit, read_amounts
+from app.sources.drafting.adding_amounts import Amount, read_amounts
+from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_rows import fee_amounts, purchases, symbol_of

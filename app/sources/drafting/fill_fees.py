@@ -15,7 +15,7 @@ from app.sources.column_names import currency_in, known_as
 from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fee_columns import are_negative, say_fees, turn_cash
+from app.sources.drafting.fee_columns import are_negative, in_both_coins, say_fees, turn_cash
 from app.sources.drafting.fill_rows import profits_of, purchases
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.symbol_columns import CURRENCIES
@@ -169,6 +169,20 @@ def settle_fee_coins(decided: Decided) -> None:
     contents, fields = decided.kept.contents, decided.fields
     fee = fields.get("fee")
     if fee is None or "symbol" not in fields or fee.keys.get("rate"):
+        return
+    both = in_both_coins(contents, fee, purchases(decided))
+    if both is not None and "fee_currency" not in fields:
+        if both:
+            decided.sections.setdefault("constants", {})["fee_currency"] = (
+                BASE,
+                "of purchases in the coin bought, of sales in the other",
+            )
+        else:
+            decided.left.append(
+                f"The fees: {' and '.join(fee.columns)} are in two coins within a row, so they are"
+                " left out."
+            )
+            del fields["fee"]
         return
     coins = dict(contents.signs(fee.column))
     if "fee_currency" in fields:

@@ -13,7 +13,8 @@ from collections import defaultdict
 from app.sources.cells import Cells, as_text
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting import simulate
-from app.sources.drafting.adding_up import NICE, Amount, nice
+from app.sources.drafting.adding_amounts import Amount
+from app.sources.drafting.adding_up import NICE, nice
 from app.sources.drafting.contracts import (
     ask_by_class,
     ask_contract_values,
@@ -21,6 +22,7 @@ from app.sources.drafting.contracts import (
     ask_inverse,
     escaped,
 )
+from app.sources.drafting.currency import ASSUMED
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import drop_doubled_multiplier, read_amount
 from app.sources.drafting.fill_fees import (
@@ -29,19 +31,18 @@ from app.sources.drafting.fill_fees import (
     settle_fee_coins,
     settle_fees,
 )
+from app.sources.drafting.other_profits import compare_profits
 from app.sources.drafting.quantities import coin_of_amounts, not_the_amount, quantity_in_coins
 from app.sources.drafting.shorts import settle_shorts
-from app.sources.drafting.smallest_units import BASE_UNIT, in_base_units, in_smallest_units
+from app.sources.drafting.smallest_units import in_base_units, in_smallest_units
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.split_rows import settle_splits
 from app.sources.making import US_DOLLARS
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import is_crypto, may_be_inverse, pair_of, settled_in
 
-_MOST_PROFIT = 0.5
-"""What profits may be of the value of a fill, at most, if they are so in all rows."""
 _HUNDREDTHS = ("GBX", "GBp", "ZAc", "ILA")
-_CENTS = re.compile(r"(^|[^a-z])cents?$", re.IGNORECASE)
+_CENTS = re.compile(r"(^|[^a-z])(us)?cents?\)?$|\(¢\)|¢$", re.IGNORECASE)
 _PENCE = re.compile(r"\((p|pence|gbx)\)|gbx", re.IGNORECASE)
 _SYMBOL_LINE = re.compile(
     r"\b(?:symbol|instrument|ticker)\s*(?:[:;,= ]\s*(\S+)$|[:=]\s*([A-Z0-9@#/!._-]+)[,;\s])",
@@ -102,7 +103,7 @@ def settle(decided: Decided) -> None:
     if not smallest:
         settle_fee_coins(decided)
     settle_splits(decided)
-    _compare(decided)
+    compare_profits(decided)
     if fields.get("side", Spec([""])).column != OPEN_QUESTION:
         settle_shorts(decided)
 
@@ -235,14 +236,32 @@ def _ask_the_rest(decided: Decided, told: set[str]) -> None:
     ask_by_class(decided, names)
     ask_for_lots(decided, names, told)
     if parts and not told and not decided.sections.get("multipliers"):
-        pattern = "* *"
+        _ask_for_futures(decided, names)
         decided.ask(
-            pattern,
+            "* *",
             "How many units an option contract covers (most cover 100 shares): the file does not"
             " say.",
             "units per contract; 100 for most options on shares",
             section="multipliers",
         )
+
+
+def _ask_for_futures(decided: Decided, names: list[str]) -> None:
+    """Ask for what futures are worth that are among options of several columns: they have fewer
+    parts, as they have no strike."""
+    spec = decided.fields["symbol"]
+    contents = decided.kept.contents
+    parts = [contents.cells(column) for column in spec.columns]
+    whole = {as_text(row[0]) for row in zip(*parts, strict=True) if row[0] and None not in row}
+    fewer = {as_text(row[0]) for row in zip(*parts, strict=True) if row[0] and None in row[1:]}
+    for root in sorted(fewer - whole) if whole else ():
+        if any(name.startswith(f"{root} ") for name in names):
+            decided.ask(
+                f"{escaped(root)} *",
+                f"What a point of {root} is worth per contract: the file does not say.",
+                "money per point and contract; 1 if quantities are units",
+                section="multipliers",
+            )
 
 
 def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
@@ -288,75 +307,6 @@ def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
             return None
         values[name] = value
     return values
-
-
-def _is_cash(decided: Decided, column: str) -> bool:
-    """Whether amounts are what was paid and received, and no profits."""
-    contents, fields = decided.kept.contents, decided.fields
-    if not {"quantity", "price"} <= fields.keys():
-        return False
-    columns = [column, fields["quantity"].column, fields["price"].column]
-    if OPEN_QUESTION in columns:
-        return False
-    shares = [
-        abs(amount / (quantity * price))
-        for amount, quantity, price in zip(*map(contents.numbers, columns), strict=True)
-        if amount is not None and quantity and price
-    ]
-    return bool(shares) and min(shares) > _MOST_PROFIT
-
-
-def _compare(decided: Decided) -> None:
-    """Report where the table's profits differ from those computed from the fills."""
-    contents = decided.kept.contents
-    columns = [
-        c
-        for c in contents.columns
-        if c not in decided.used() and known_as(c) in NAMES["pnl_usd"] and contents.is_numeric(c)
-    ]
-    columns = [
-        c
-        for c in columns
-        if any(contents.read_numbers(c))
-        and not contents.has_percent(c)
-        and not _is_cash(decided, c)
-    ]
-    if (
-        not columns
-        or decided.two_rows
-        or decided.fields["price"].keys.get("scale") == BASE_UNIT
-        or any(OPEN_QUESTION in spec.columns for spec in decided.fields.values())
-    ):
-        return
-    numbers = {
-        id(row.cells): n for row, n in zip(contents.rows, contents.numbers(columns[0]), strict=True)
-    }
-    made: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for position in simulate.fills(decided).closed:
-        sums = made[str(position.steps[0].fill.book[1])]
-        for step in position.steps:
-            sums[0] += float(step.realized or 0)
-            sums[1] += (
-                (numbers.get(id(step.fill.row)) or 0.0)
-                * float(step.quantity / abs(step.fill.quantity))
-                if step.realized is not None
-                else 0.0
-            )
-            sums[2] += float(abs(step.fee))
-    off = {
-        s: (a, b)
-        for s, (a, b, fees) in made.items()
-        if abs(a - b) > 1.1 * fees + 0.02 * max(abs(a), abs(b)) + 0.05
-    }
-    if off:
-        shown = "; ".join(
-            f"{symbol}: {b:,.2f}, and the fills make {a:,.2f}"
-            for symbol, (a, b) in list(off.items())[:5]
-        )
-        decided.left.append(
-            f"Why {columns[0]} differs from what the fills make: {shown}.  Profits are computed"
-            " from the fills."
-        )
 
 
 def _inverse(decided: Decided) -> None:
@@ -411,6 +361,8 @@ def _inverse_profits(decided: Decided, symbols: list[str]) -> bool:
                 f"The contracts are inverse, settled in their coin: only then does {column} agree"
                 " with the prices."
             )
+            if len(symbols) == len(values):
+                decided.left[:] = [said for said in decided.left if said != ASSUMED]
             return True
         del decided.keys["inverse"]
     return False

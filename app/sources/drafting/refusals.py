@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from app.errors import BadDataError
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
-from app.sources.drafting.contents import MOST, Contents
+from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Fields
+from app.sources.drafting.time_readings import MOST
+from app.sources.sides import Side, read_side
 from app.sources.times import lacks_year
 
 _GIVEN_AND_TAKEN = (
@@ -36,6 +38,8 @@ _TRADE_IN_WORDS = re.compile(
 _TIMES = {name for field in ("time", "entry_timestamp", "exit_timestamp") for name in NAMES[field]}
 _LATER = re.compile("settle|valu|valut|expir|matur|clear")
 """Of times that are not those of trades."""
+_NEARLY = 0.05
+"""By how much an amount after fees may differ from that before them, as a share of it."""
 _MOVED = {"amount", "change", "amount_change", "quantity", "balance_delta", "delta"}
 """What a ledger calls its payments and receipts."""
 
@@ -70,6 +74,31 @@ def refuse_sentences(path: str, contents: Contents) -> None:
             )
 
 
+def refuse_amounts(path: str, contents: Contents, as_positions: Fields) -> None:
+    """Raises for amounts of purchases and sales that look like profits: they are nearly those of
+    another column, on both sides."""
+    profit, side = as_positions.get("pnl_usd"), as_positions.get("side")
+    if profit is None or side is None or len(profit.columns) > 1:
+        return
+    said = {s.fill for w in contents.words(side.column) if isinstance(s := read_side(w), Side)}
+    used = {*profit.columns, *side.columns}
+    for column in contents.columns if len(said) > 1 else ():
+        if column in used or not contents.is_numeric(column):
+            continue
+        rows = [
+            abs(abs(amount / other) - 1)
+            for amount, other in zip(
+                contents.numbers(profit.column), contents.numbers(column), strict=True
+            )
+            if amount and other
+        ]
+        if len(rows) > 1 and all(rest <= _NEARLY for rest in rows):
+            raise BadDataError(
+                f"{path} has amounts of purchases and sales ({profit.column}), without prices.",
+                "Export the trades or fills with their prices and quantities.",
+            )
+
+
 def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool) -> None:
     """Raises for a ledger, which has payments and receipts in separate rows."""
     names = {known_as(column) for column in contents.columns}
@@ -77,7 +106,7 @@ def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool
         {"buy", "sell"} <= names
         and all(contents.signs(c) for c in contents.columns if known_as(c) in ("buy", "sell"))
     )
-    if "price" not in as_fills and given:
+    if given and not {"price", "quantity"} <= as_fills.keys():
         raise BadDataError(
             f"{path} has what was given and what was taken in each row, without a price.",
             "Export the trades (or trade history, fills) of the exchange itself instead.",

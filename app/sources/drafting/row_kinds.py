@@ -11,7 +11,7 @@ import re
 from app.errors import BadDataError
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.choose import FILLS, POSITIONS, Chooser
-from app.sources.drafting.contents import Contents, TimeReading
+from app.sources.drafting.contents import Contents
 from app.sources.drafting.fill_fields import (
     by_coin,
     by_content,
@@ -20,8 +20,14 @@ from app.sources.drafting.fill_fields import (
     one_sided,
     price_per_unit,
 )
-from app.sources.drafting.refusals import refuse_ledger, refuse_sentences, refuse_without_year
+from app.sources.drafting.refusals import (
+    refuse_amounts,
+    refuse_ledger,
+    refuse_sentences,
+    refuse_without_year,
+)
 from app.sources.drafting.spec import Fields, Spec
+from app.sources.drafting.time_readings import TimeReading
 from app.sources.mapping import OPEN_QUESTION, REQUIRED
 from app.sources.sides import Side, read_side
 
@@ -138,6 +144,7 @@ def fields_of(
                 [OPEN_QUESTION], comment="the column with the price of the fill"
             )
             return as_fills, "fills", ["Each row is a fill: many rows have no profit."]
+        refuse_amounts(path, contents, as_positions)
         return (
             {
                 "exit_timestamp": time,

@@ -49,7 +49,9 @@ _CLASSES = frozenset(
         "OPTIDX", "OPTSTK", "FUTIDX", "FUTSTK", "FUTCOM", "OPTFUT", "OPTCUR", "FUTCUR", "STK",
         "OPT", "FUT", "FOP", "EQUITY", "EQUITIES", "STOCK", "STOCKS", "OPTION", "OPTIONS", "FUTURE",
         "FUTURES", "FOREX", "CRYPTO", "CFD", "CFDS", "ETF", "ETFS", "BOND", "BONDS", "INDEX", "MIS",
-        "NRML", "CNC", "INTRADAY", "DELIVERY", "MARGIN", "SPOT",
+        "SECURITY", "SECURITIES", "SHARE",
+        "SHARES", "FUND", "FUNDS", "CRYPTOCURRENCY", "DERIVATIVE", "WARRANT", "NRML", "CNC",
+        "INTRADAY", "DELIVERY", "MARGIN", "SPOT",
     )
 )  # fmt: skip
 """What kind of thing is traded, or how it is held, which is not what is traded."""
