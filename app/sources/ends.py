@@ -12,7 +12,8 @@ _OPEN = frozenset(
         "open", "opened", "opening", "entry", "entered", "enter", "apertura", "abertura", "entrada",
         "abierto", "abierta", "ouverture", "ouvert", "entrée", "eröffnung", "eröffnet", "öffnung",
         "einstieg", "einstiegs", "eröffnungs", "otwarcia", "otwarcie", "öppning", "öppnad",
-        "åpning", "åbning", "avaus", "açılış", "giriş", "открытия", "открытие", "входа",
+        "åpning", "åbning", "avaus", "açılış",
+        "giriş", "otevírací", "открытия", "открытие", "входа",
         "відкриття", "otevření", "nyitás", "nyitási", "buka", "mở",
         "atidarymo", "atvēršanas", "avamise",
         "otvorenia", "otvaranja", "odprtja", "отваряне", "deschidere", "deschiderii",
@@ -24,7 +25,8 @@ _CLOSE = frozenset(
         "fechamento", "encerramento", "saída", "fermeture", "clôture", "sortie", "schließung",
         "schluss", "schließ", "ausstieg", "ausstiegs", "chiusura", "uscita", "zamknięcia",
         "zamknięcie", "stängning", "stängd", "lukning", "lukket", "sulkeminen", "kapanış", "çıkış",
-        "закрытия", "закрытие", "выхода", "закриття", "uzavření", "zárás", "zárási", "tutup",
+        "закрытия", "закрытие", "выхода", "закриття", "uzavření",
+        "zavření", "zavírací", "zárás", "zárási", "tutup",
         "uždarymo", "aizvēršanas",
         "sulgemise", "zatvorenia", "zatvaranja", "zaprtja", "затваряне",
         "đóng", "închidere", "închiderii",
@@ -44,7 +46,7 @@ _PRICE = frozenset(
     (
         "price", "px", "rate", "level", "kurs", "preis", "prix", "cours", "niveau", "precio",
         "preço", "prezzo", "cena", "fiyat", "fiyatı", "цена", "ціна", "koers", "pris", "harga",
-        "giá", "preț", "tasa", "ár", "árfolyam", "hinta", "kaina", "hind", "cijena", "שער",
+        "giá", "preț", "tasa", "nivel", "ár", "árfolyam", "hinta", "kaina", "hind", "cijena", "שער",
     )
 )  # fmt: skip
 _EAST_PRICE = re.compile("価格|价|價|값|レート|가격|평균가|ราคา")

@@ -64,6 +64,7 @@ _EXACT = {
             "bid",
             "køb",
             "alış",
+            "aliş",
             "nákup",
             "vétel",
             "købt",
@@ -133,6 +134,7 @@ _EXACT = {
             "ask",
             "myynti",
             "satış",
+            "satiş",
             "prodej",
             "eladás",
             "売り",
@@ -200,7 +202,10 @@ _EXACT = {
     **dict.fromkeys(
         ("買建", "買埋建", "新規買", "信用新規買", "买开", "买入开仓"), Side(1, 1, True)
     ),
-    **dict.fromkeys(("売建", "新規売", "信用新規売", "卖开", "卖出开仓"), Side(-1, -1, True)),
+    **dict.fromkeys(
+        ("卖空", "賣空", "沽空", "融券卖出", "売建", "新規売", "信用新規売", "卖开", "卖出开仓"),
+        Side(-1, -1, True),
+    ),
     **dict.fromkeys(("返済売", "売埋", "信用返済売", "卖平", "卖出平仓"), Side(-1, 1, False)),
     **dict.fromkeys(("返済買", "買埋", "信用返済買", "买平", "买入平仓"), Side(1, -1, False)),
     **dict.fromkeys(("bto", "buy to open", "long open", "open buy", "buy open"), Side(1, 1, True)),

@@ -30,7 +30,8 @@ MORE_WORDS = {
         " data_da_venda datum_prodeje"
     ),
     "symbol": (
-        "ký_hiệu シンボル 상품 交易品种 交易品種"
+        "mercado mercato marknad"
+        " ký_hiệu シンボル 상품 交易品种 交易品種"
         " หลักทรัพย์ ชื่อหลักทรัพย์ ชื่อย่อ ชื่อย่อหลักทรัพย์ หุ้น"
         " สัญลักษณ์ เหรียญ คู่เหรียญ คู่เทรด mã_ck"
         " mã_chứng_khoán mã_cp mã cặp_giao_dịch kode_saham kode_efek saham efek simbol aset"
@@ -51,7 +52,9 @@ MORE_WORDS = {
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
     ),
     "quantity": (
-        "kapanış_miktarı miktarı サイズ 交易量 交易數量 체결량"
+        "n_di_azioni numero_di_azioni núm_acciones nombre_d_actions anzahl_aktien"
+        " objem"
+        " kapanış_miktarı miktarı サイズ 交易量 交易數量 체결량"
         " gekauft จำนวน จำนวนหุ้น จำนวนหน่วย ปริมาณ หน่วย"
         " kl_khớp khối_lượng khối_lượng_khớp số_lượng kl jumlah"
         " jumlah_saham jumlah_lembar volume_lembar lembar kuantitas cantitate ποσότητα τεμάχια"
@@ -99,7 +102,8 @@ MORE_WORDS = {
         " fecha_transacción fecha_de_transacción handelsdag data_zawarcia"
     ),
     "fee": (
-        "hoa_hồng"
+        "provize"
+        " hoa_hồng"
         " ค่าธรรมเนียม ค่าคอมมิชชั่น ค่านายหน้า phí phí_gd"
         " phí_giao_dịch biaya komisi comision προμήθεια"
         " комісія العمولة عمولة"
@@ -119,7 +123,9 @@ MORE_WORDS = {
         " καθαρή_αξία الصافي net_tutar"
     ),
     "pnl_usd": (
-        "盈利 盈利額 실현손익 net_kâr"
+        "beneficio_pérdida ganancia_pérdida profitto_perdita lucro_perda"
+        " zisk hrubý_zisk čistý_zisk"
+        " 盈利 盈利額 실현손익 net_kâr"
         " กำไร กำไรขาดทุน กำไร_ขาดทุน lãi_lỗ lợi_nhuận laba_rugi untung_rugi profit_brut profit_net"
         " κέρδος κέρδος_ζημία прибуток الربح kar_zarar kâr_zarar k_z net_kar"
         " pelnas nyereség eredmény רווח zisk dobit печалба kasum peļņa gevinst"

@@ -82,10 +82,19 @@ def settle(decided: Decided) -> None:
             section="constants",
         )
     settle_fees(decided)
-    smallest = in_smallest_units(decided)
-    if smallest:
-        pass  # All that fills are worth is told.
-    elif "price" in fields and fields["price"].keys.get("per_unit"):
+    if not in_smallest_units(decided):
+        _settle_amounts(decided)
+        settle_fee_coins(decided)
+    settle_splits(decided)
+    compare_profits(decided)
+    if fields.get("side", Spec([""])).column != OPEN_QUESTION:
+        settle_shorts(decided)
+
+
+def _settle_amounts(decided: Decided) -> None:
+    """Contract values and fees by the amounts and the profits of the fills."""
+    contents, fields = decided.kept.contents, decided.fields
+    if "price" in fields and fields["price"].keys.get("per_unit"):
         all_in(decided)
     elif {"quantity", "price"} <= fields.keys():
         amount = read_amount(decided)
@@ -100,12 +109,6 @@ def settle(decided: Decided) -> None:
         _inverse(decided)
         if "fee" in fields:
             fees_of_another_unit(decided, fields["fee"])
-    if not smallest:
-        settle_fee_coins(decided)
-    settle_splits(decided)
-    compare_profits(decided)
-    if fields.get("side", Spec([""])).column != OPEN_QUESTION:
-        settle_shorts(decided)
 
 
 def _in_pounds(decided: Decided) -> None:
