@@ -126,6 +126,7 @@ _METATRADER_4 = {
 }
 """By position, the columns of the two programs' lists of positions, after whose price come stop
 loss and take profit."""
+_COSTS = ("commission", "swap", "profit", "tax")
 _ALONE = frozenset(("currency", "symbol", "ticker", "instrument", "side"))
 _FEES = re.compile("fee|commission", re.IGNORECASE)
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
@@ -156,6 +157,9 @@ def _of_metatrader(contents: Contents) -> Names:
             return {}
     if contents.time(columns[8]) is None or not contents.is_numeric(columns[5]):
         return {}
+    own = {at: known_as(columns[at]).removesuffix("s") for at in names}
+    if any(own[at] in _COSTS and own[at] != name for at, name in names.items()):
+        return {}  # Their names say another order.
     return {columns[at]: name for at, name in names.items()}
 
 

@@ -23,7 +23,9 @@ _LONGS = (("long", "short"), ("long_buy", "short_sell"), ("buys", "sells"))
 _PRICES = ("price", "rate", "avg_price", "average_price", "avg")
 _NO_PRICE = re.compile("rate|level|fee|comm|exchange|fx|market|last|current|kurswert|devisen")
 """Of columns whose names have a word for prices, and which are none of fills."""
-_NO_AMOUNT = re.compile(r"fee|comm(?!od)|rate|tax|pct|percent|leverage|balance|profit|pnl|roi")
+_NO_AMOUNT = re.compile(
+    r"fee|comm(?!od)|(exchange|fx|interest|funding)_rate|tax|pct|percent|leverage|balance|profit|pnl|roi"
+)
 """Of columns that are no factor and no product of a quantity and a price."""
 _VALUES = (1, 0.01, 100)
 """What a point of shares, bonds and options is worth."""
