@@ -18,14 +18,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.sources import making, times
-from app.sources.figures import thirty_seconds, written
+from app.sources.currencies import SMALLEST
+from app.sources.figures import filled_part, thirty_seconds, written
 from app.sources.mapping import COMPOSED, Column, TableMapping, Template
-from app.sources.pairs import is_occ, pair_of
+from app.sources.pairs import coin_of_inverse, is_occ, pair_of, settled_in
 from app.sources.sides import Event, Side, read_side
 from schemas.times import DAY_S
 
 QUOTE = "QUOTE"
 """`currency = "quote"` of a mapping: each pair's own quote currency."""
+COIN = "COIN"
+"""`currency = "coin"` of a mapping: the coin that each inverse contract is settled in."""
 UNKNOWN = "unknown"
 NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none"})
 """Texts that programs write for "no number"."""
@@ -137,13 +140,20 @@ class Cells:
                 else found
             )
         parts = [
-            parse_number(self._plain(self.raw(row, each)), self.mapping.decimal, column.scale)
+            self._signed(
+                parse_number(self._plain(self.raw(row, each)), self.mapping.decimal, column.scale),
+                each in column.minus,
+            )
             for each in (column.name, *column.more)
         ]
         known = [part for part in parts if part is not None]
         if unread := [part for part in known if isinstance(part, str)]:
             return unread[0]
         return round(sum(known), 12) if known else None
+
+    @staticmethod
+    def _signed(number: Any, minus: bool) -> Any:
+        return -number if minus and isinstance(number, (int, float, Decimal)) else number
 
     def is_empty(self, row: Mapping[str, Any], name: str) -> bool:
         """Whether the field has no number: nothing, or what stands for nothing."""
@@ -167,16 +177,18 @@ class Cells:
         if column is None or not column.more:
             return self._exact(self.field(row, name), column)
         values = [
-            value
+            (value, each in column.minus)
             for each in (column.name, *column.more)
             if (value := self._plain(self.raw(row, each))) is not None
         ]
-        found = [self._exact(value, column) for value in values]
+        found = [self._signed(self._exact(value, column), minus) for value, minus in values]
         known = [number for number in found if number is not None]
         return sum(known, Decimal(0)) if known and len(known) == len(found) else None
 
     def _exact(self, value: Any, column: Column | None) -> Decimal | None:
         value = self._plain(value)
+        if column is not None and column.part and isinstance(value, str):
+            return filled_part(value)
         if isinstance(value, bool) or value is None:
             return None
         try:
@@ -264,10 +276,13 @@ class Cells:
         """The currency of the row's profit: its column's, with `currency = "quote"` that in which
         the pair `symbol` is priced."""
         own = str(self.text(row, "currency") or "").strip()
-        own = HUNDREDTHS.get(own, own.upper())
+        own = HUNDREDTHS.get(own, SMALLEST.get(own, (own.upper(),))[0])
+        if not own and self.mapping.currency == COIN:
+            return coin_of_inverse(str(self.symbol(row) or "")) or COIN
         if not own and self.mapping.currency == QUOTE:
-            pair = pair_of(str(symbol if symbol is not None else self.symbol(row) or ""))
-            return pair[1] if pair else UNKNOWN
+            text = str(symbol if symbol is not None else self.symbol(row) or "")
+            pair = pair_of(text)
+            return settled_in(text) or (pair[1] if pair else UNKNOWN)
         return own or self.mapping.currency
 
     def in_dollars(self, row: Mapping[str, Any]) -> tuple[bool, str]:

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
+from app.sources.currencies import FIAT, SIGNS
 from app.sources.vocabulary import WORDS
+from app.sources.vocabulary_more import MORE_WORDS
 
-NAMES = {field: tuple(words.split()) for field, words in WORDS.items()}
+NAMES = {
+    field: (*words.split(), *MORE_WORDS.get(field, "").split()) for field, words in WORDS.items()
+}
 """Names of each field, the likeliest first, in the form of `folded`."""
 
 PATTERNS = (
@@ -60,52 +65,24 @@ def _squashed(name: str) -> str:
 
 _SQUASHED = {_squashed(name): name for name in sorted(_KNOWN) if len(name) > 3}
 """Known names by themselves without `_`, accents and particles: `ENTEREDAT` is `entered_at`."""
-_CODES = frozenset(
-    [
-        "usd",
-        "usdt",
-        "usdc",
-        "busd",
-        "eur",
-        "gbp",
-        "jpy",
-        "chf",
-        "cad",
-        "aud",
-        "nzd",
-        "inr",
-        "btc",
-        "eth",
-        "try",
-        "brl",
-        "krw",
-        "twd",
-        "cny",
-        "hkd",
-        "sgd",
-        "pln",
-        "sek",
-        "nok",
-        "dkk",
-        "zar",
-        "mxn",
-        "utc",
-        "gmt",
-        "est",
-        "edt",
-        "et",
-        "local",
-        "cet",
-        "cst",
-        "lots",
-        "pts",
-        "points",
-        "ticks",
-        "ist",
-        "ny",
-    ]
+_CODES = frozenset(code.lower() for code in FIAT) | frozenset(
+    (
+        "usdt", "usdc", "busd", "btc", "xbt", "eth", "sats", "satoshi", "satoshis",
+        "utc", "gmt", "est", "edt", "et", "local", "cet", "cst", "ist", "ny",
+        "lots", "pts", "points", "ticks",
+    )
+)  # fmt: skip
+_SIGNS = "".join(SIGNS)
+_UNIT = re.compile(rf"[(\[{{（［][^)\]}}）］]*[)\]}}）］]|[${_SIGNS}]")
+
+
+_MARKS = "".join(
+    letter
+    for letter in map(chr, range(0x300, 0xE80))
+    if unicodedata.category(letter) in ("Mn", "Mc")
 )
-_UNIT = re.compile(r"[(\[{（［][^)\]}）］]*[)\]}）］]|[$€£¥₹]")
+"""Vowels and accents that are written above, below or around letters, as in Thai and Hindi."""
+_GAPS = re.compile(rf"(?:[^\w{_MARKS}]|_)+")
 
 
 def folded(column: str) -> str:
@@ -113,11 +90,24 @@ def folded(column: str) -> str:
 
     >>> folded("Entry Time"), folded("exitTime"), folded("Return %"), folded("P&L")
     ('entry_time', 'exit_time', 'return_pct', 'p_l')
+    >>> folded("วันที่")
+    'วันที่'
     """
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column).lower().replace("%", "_pct")
-    return re.sub(r"[\W_]+", "_", words).strip("_") or "column"
+    return joined_words(words) or "column"
 
 
+def joined_words(text: str) -> str:
+    """Small letters, with `_` between the words.
+
+    >>> joined_words("จับคู่ แล้ว"), joined_words("ClosedLot")
+    ('จับคู่_แล้ว', 'closedlot')
+    """
+    letters = unicodedata.normalize("NFC", text).lower().replace("i\u0307", "i")  # Turkish
+    return _GAPS.sub("_", letters).strip("_")
+
+
+@lru_cache(maxsize=16_384)
 def known_as(column: str) -> str:
     """A column's name as names are compared: as `folded`, without its unit, currency, time zone or
     number.
@@ -141,7 +131,11 @@ def known_as(column: str) -> str:
     text = _UNIT.sub(" ", text) if _UNIT.sub("", text).strip() else text
     text = re.sub(r"PnL|PNL|P ?& ?L|P ?/ ?L(?![a-z ]*/)", " pnl ", text).replace("#", " no ")
     parts = folded(text).split("_")
-    while len(parts) > 1 and (parts[-1] in _CODES or parts[-1] in ("utc0", "0")):
+    while (
+        len(parts) > 1
+        and "_".join(parts) not in _KNOWN
+        and (parts[-1] in _CODES or parts[-1] in ("utc0", "0"))
+    ):
         parts.pop()
     name = "_".join(parts)
     if name in ("quantity_no", "qty_no", "shares_no", "units_no"):
@@ -167,6 +161,13 @@ def is_known(column: str) -> bool:
     return known_as(column) in _KNOWN
 
 
+_CURRENCY = re.compile(
+    r"(?:[(\[ _]|^)(USC|USDT|USDC|BUSD|BTC|XBT|ETH|SATS|SATOSHIS?"
+    rf"|{'|'.join(sorted(FIAT))})(?:[)\]]|$)",
+    re.IGNORECASE,
+)
+
+
 def currency_in(column: str) -> str | None:
     """The currency that a column's name ends with or has in brackets.
 
@@ -176,24 +177,12 @@ def currency_in(column: str) -> str | None:
     ... )
     ('USDT', 'USD', None, 'EUR', 'USDT')
     """
-    for sign, code in (
-        ("USドル", "USD"),
-        ("円", "JPY"),
-        ("€", "EUR"),
-        ("£", "GBP"),
-        ("₹", "INR"),
-        ("$", "USD"),
-    ):
+    for sign, code in (("USドル", "USD"), ("円", "JPY"), *SIGNS.items(), ("$", "USD")):
         if sign in column:
             return code
-    found = re.search(
-        r"(?:[(\[ _]|^)(USC|USDT|USDC|BUSD|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|INR|BTC|ETH|BRL|TRY|KRW|"
-        r"TWD|CNY|HKD|SGD|PLN|SEK|NOK|DKK|ZAR)"
-        r"(?:[)\]]|$)",
-        column,
-        re.IGNORECASE,
-    )
-    return found[1].upper() if found else None
+    if found := _CURRENCY.search(column):
+        return found[1].upper()
+    return None
 
 
 _TOKENS = frozenset(

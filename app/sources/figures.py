@@ -12,9 +12,11 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import NamedTuple
 
+from app.sources.currencies import BESIDE_NUMBERS, FIAT, SIGNS
+
 _SPACES = re.compile(r"[\s_\u200b\u200e\u200f\u2066-\u2069]+")
 _MINUS = str.maketrans({"−": "-", "–": "-", "－": "-", "﹣": "-", "‐": "-", "’": "'", "＋": "+"})
-_SIGN = re.compile(r"(US|HK|NT|AU|CA|MX|NZ|A|C|S|R)?\$|[€£¥₹₽₩₺₿₫₴]")
+_SIGN = re.compile(rf"(US|HK|NT|AU|CA|MX|NZ|A|C|S|R)?\$|[{''.join(SIGNS)}]")
 _DOLLARS = {
     "": "USD",
     "US": "USD",
@@ -29,28 +31,20 @@ _DOLLARS = {
     "S": "SGD",
     "R": "BRL",
 }
-_SIGNS = {
-    "€": "EUR",
-    "£": "GBP",
-    "¥": "JPY",
-    "₹": "INR",
-    "₽": "RUB",
-    "₩": "KRW",
-    "₺": "TRY",
-    "₿": "BTC",
-    "₫": "VND",
-    "₴": "UAH",
-}
-_CODES = (
-    "USDT|USDC|USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|INR|CNY|HKD|SGD|TWD|KRW|BRL|MXN|TRY|PLN|SEK|NOK|DKK"
-    "|CZK|HUF|ZAR|BTC|XBT|ETH|BNB|Rs"
-)
+_CODES = "|".join(("USDT", "USDC", *sorted(FIAT), "BTC", "XBT", "ETH", "BNB"))
+_WORDS = "|".join(sorted(BESIDE_NUMBERS, key=len, reverse=True))
+_WORD_BEFORE = re.compile(rf"([+-]?)({_WORDS})\.?([+-]?[\d(].*)", re.IGNORECASE)
+_WORD_BEHIND = re.compile(rf"(.*\d\)?[.,]?)({_WORDS})\.?", re.IGNORECASE)
 _CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
 _CODE_BEHIND = re.compile(
-    r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs"
+    r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs|barrels?|bbl"
+    r"|ounces?|oz|bushels?|tons?|tonnes?|gallons?"
     r"|stk|coins?|r))"
 )
 _THIRTY_SECONDS = re.compile(r"(\d{2,3})['’](\d\d)([0257]?)")
+_OF_TOTAL = re.compile(r"(\d+(?:\.\d+)?) ?/ ?(\d+(?:\.\d+)?)")
+_EIGHTHS = re.compile(r"(\d{2,4})['’]([0-7])")
+_MILLIONS = re.compile(r"([+-]?\d[\d.,]*)(M|MM|[Mm]io|mn)")
 _THOUSANDS = re.compile(r"[+-]?\d[\d.,]*[kK]")
 _PENCE = re.compile(r"[+-]?\d[\d.,]*p")
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
@@ -85,8 +79,10 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     WrittenNumber(text='-0.01', percent=False, unit='BTC')
     >>> written("1,047.25p")
     WrittenNumber(text='10.4725', percent=False, unit='GBP')
-    >>> written("1.5K").text
-    '1500.0'
+    >>> written("1 234,50 zł", ","), written("Rp1.250.000", ",").unit, written("50 kr").unit
+    (WrittenNumber(text='1234.50', percent=False, unit='PLN'), 'IDR', None)
+    >>> written("1.5K").text, written("2.5M").text
+    ('1500.0', '2500000.0')
     >>> written("-1.5R")
     WrittenNumber(text='-1.5', percent=False, unit='R')
     >>> [written(odd) for odd in ("1,5", "2S", "110'16", "soon", "-", "1.2.3", "")]
@@ -101,7 +97,7 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
         found = f"-{found[1:-1]}"
     unit: str | None = None
     if sign := _SIGN.search(found):
-        unit = _SIGNS.get(sign[0]) or _DOLLARS[sign[1] or ""]
+        unit = SIGNS.get(sign[0]) or _DOLLARS[sign[1] or ""]
         found = found[: sign.start()] + found[sign.end() :]
         found = found.removesuffix("USD") or found
     elif _PENCE.fullmatch(found):
@@ -114,8 +110,15 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     elif _THOUSANDS.fullmatch(found):
         inner = written(found[:-1], decimal)
         return None if inner is None else inner._replace(text=str(Decimal(inner.text) * 1000))
+    elif millions := _MILLIONS.fullmatch(found):
+        inner = written(millions[1], decimal)
+        return None if inner is None else inner._replace(text=str(Decimal(inner.text) * 10**6))
     elif before := _CODE_BEFORE.fullmatch(found):
-        unit, found = before[2].replace("Rs", "INR"), before[1] + before[3]
+        unit, found = before[2], before[1] + before[3]
+    elif word := _WORD_BEFORE.fullmatch(found):
+        unit, found = BESIDE_NUMBERS[word[2].lower()], word[1] + word[3]
+    elif word := _WORD_BEHIND.fullmatch(found):
+        found, unit = word[1], BESIDE_NUMBERS[word[2].lower()]
     elif behind := _CODE_BEHIND.fullmatch(found):
         found, unit = behind[1], behind[2].upper()
     if found.startswith("(") and found.endswith(")"):
@@ -134,16 +137,31 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
 
 
 def thirty_seconds(text: str) -> Decimal | None:
-    """A price in 32nds of a point, and quarters of those, as bonds have.
+    """A price in 32nds of a point, and quarters of those, as bonds have; with one digit, in
+    eighths, as grain has.
 
     >>> thirty_seconds("110'165"), thirty_seconds("119'08"), thirty_seconds("110.5")
     (Decimal('110.515625'), Decimal('119.25'), None)
+    >>> thirty_seconds("425'2")
+    Decimal('425.25')
     """
+    if eighths_of := _EIGHTHS.fullmatch(text.strip()):
+        return Decimal(eighths_of[1]) + Decimal(eighths_of[2]) / 8
     found = _THIRTY_SECONDS.fullmatch(text.strip())
     if found is None:
         return None
     eighths = {"": 0, "0": 0, "2": 2, "5": 4, "7": 6}[found[3] or ""]
     return Decimal(found[1]) + (Decimal(found[2]) + Decimal(eighths) / 8) / 32
+
+
+def filled_part(text: str) -> Decimal | None:
+    """What was filled, where that and what was ordered stand in a cell, in any order.
+
+    >>> filled_part("50/100"), filled_part("0.1 / 0.1"), filled_part("50")
+    (Decimal('50'), Decimal('0.1'), None)
+    """
+    found = _OF_TOTAL.fullmatch(text.strip())
+    return min(Decimal(found[1]), Decimal(found[2])) if found else None
 
 
 def marks(text: str) -> str:

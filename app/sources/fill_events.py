@@ -16,7 +16,7 @@ from app.sources.books import ZERO, Fill, Position, Step
 from app.sources.cells import Cells
 from app.sources.mapping import TableMapping
 from app.sources.notes import Notes
-from app.sources.pairs import pair_of
+from app.sources.pairs import coin_of_inverse
 from app.sources.positions import ClosedTrade
 
 _LABELS = ("chain", "timeframe", "bucket")
@@ -105,8 +105,7 @@ class FillEvents:
 
     def _currency(self, fill: Fill) -> str:
         if self._mapping.is_inverse(str(fill.book[1])):
-            pair = pair_of(str(fill.book[1]))
-            return pair[0] if pair else "the coin"
+            return coin_of_inverse(str(fill.book[1])) or "the coin"
         return self._cells.unit(fill.row, "price") or self._cells.currency(fill.row, fill.book[1])
 
     def _profit(self, position: Position) -> tuple[Decimal, Decimal]:

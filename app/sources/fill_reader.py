@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 from app.sources import making
 from app.sources.amounts import contract_value, from_net, is_rounding
 from app.sources.books import SPLITS, ZERO, Fill
+from app.sources.currencies import SMALLEST
 from app.sources.fee_cells import FeeCell, fee_cell
 from app.sources.mapping import BASE, TRADED, TableMapping
 from app.sources.notes import Notes
-from app.sources.pairs import pair_in
+from app.sources.pairs import coin_of_inverse, pair_in
 from app.sources.positions import ClosedTrade, row_id
 from app.sources.row_reader import RowReader
 from app.sources.sides import Event, Side, opens_or_closes
@@ -47,6 +48,8 @@ class FillReader(RowReader):
         self._per_unit = mapping.columns["price"].per_unit
         self._is_money = mapping.columns["quantity"].money
         self._is_rate = "fee" in mapping.columns and mapping.columns["fee"].rate
+        self._fee_per_unit = "fee" in mapping.columns and mapping.columns["fee"].per_unit
+        self._in_smallest = "fee" in mapping.columns and mapping.columns["fee"].smallest
         self._seen: set[bytes] = set()
 
     def read(self, path: str, row: Row) -> Fill | Closing | None:
@@ -65,6 +68,8 @@ class FillReader(RowReader):
         if self._per_unit and quantity and price is not None:
             price = abs(price / quantity)
         fee, no_fee = cells.exact(row.cells, "fee"), cells.is_empty(row.cells, "fee")
+        if self._fee_per_unit and fee is not None and quantity:
+            fee *= abs(quantity)
         share = None
         if self._is_rate and not no_fee:
             share = fee_cell(cells.field(row.cells, "fee"), self._mapping.decimal)
@@ -116,11 +121,13 @@ class FillReader(RowReader):
         assert price is not None
         assert side is not None
         signed, price, fee, value = told
-        book: tuple[Any, ...] = (
-            cells.text(row.cells, "account"),
-            symbol,
-            cells.text(row.cells, "trade_id"),
-        )
+        opens = side.opens if has_side else None
+        if opens is None and (effect := cells.text(row.cells, "open_close")) is not None:
+            opens = opens_or_closes(effect)
+        own = cells.text(row.cells, "trade_id")
+        if self._mapping.hedged and opens is not None:
+            own = "/".join(filter(None, (own, "long" if (signed > 0) == opens else "short")))
+        book: tuple[Any, ...] = (cells.text(row.cells, "account"), symbol, own)
         fill_id = cells.text(row.cells, "fill_id")
         if fill_id is not None:
             if (seen := making.short_digest(repr(book), fill_id)) in self._seen:
@@ -128,9 +135,6 @@ class FillReader(RowReader):
                 return None
             self._seen.add(seen)
         own_id = fill_id or f"{ts}/{row_id(row.cells)[4:20]}"
-        opens = side.opens if has_side else None
-        if opens is None and (effect := cells.text(row.cells, "open_close")) is not None:
-            opens = opens_or_closes(effect)
         return Fill(
             ts,
             signed,
@@ -225,6 +229,8 @@ class FillReader(RowReader):
                         else told.fee
                     )
         coin = self._cells.text(row, "fee_currency") or self._cells.unit(row, "fee")
+        if fee and self._in_smallest and (unit := SMALLEST.get(str(coin).strip())):
+            coin, fee = unit[0], fee.scaleb(-unit[1])
         if fee and coin:
             signed, price, fee = self._fee_in(str(coin).strip().upper(), row, signed, price, fee)
         return signed, price, fee or ZERO, value
@@ -258,12 +264,9 @@ class FillReader(RowReader):
             coin = pair[0] if signed > 0 else pair[1]
         if coin == TRADED.upper() and pair is not None:
             coin = pair[0]
-        if (
-            self._mapping.is_inverse(symbol)
-            and pair is not None
-            and coin in (pair[0], *(_BITCOIN if pair[0] in _BITCOIN else ()))
-        ):
-            satoshis = self._cells.text(row, "fee_currency") == "XBt"
+        own = coin_of_inverse(symbol) if self._mapping.is_inverse(symbol) else None
+        if own is not None and coin in (own, *(_BITCOIN if own in _BITCOIN else ())):
+            satoshis = not self._in_smallest and self._cells.text(row, "fee_currency") == "XBt"
             return signed, price, fee / 100_000_000 if satoshis else fee
         quote = pair[1] if pair else currency
         if (coin, quote) in _HUNDREDS:

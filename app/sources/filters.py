@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from app.sources.cells import as_text
+from app.sources.cells import DASHES, NOTHING, as_text
 from app.sources.figures import written
 from app.sources.mapping import TableMapping
 from app.sources.notes import Notes
@@ -53,8 +53,10 @@ def _against(cells: Mapping[str, Any], mapping: TableMapping) -> str | None:
     for column, values in mapping.keep.items():
         if not _among(cells.get(column), values):
             return column
+    side = mapping.columns.get("side")
     for column, values in mapping.leave_out.items():
-        if _among(cells.get(column), values):
+        nothing = NOTHING if side is not None and column == side.name else NOTHING | DASHES
+        if _among(cells.get(column), values, nothing):
             return column
     return None
 
@@ -63,9 +65,11 @@ def _text(value: Any) -> str:
     return "" if value is None else as_text(value).strip()
 
 
-def _among(value: Any, values: Iterable[str]) -> bool:
-    """By the text in small letters; a number also by its value, so that `0` is `0.00` too."""
+def _among(value: Any, values: Iterable[str], nothing: frozenset[str] = NOTHING) -> bool:
+    """By the text in small letters; a number also by its value, so that `0` is `0.00` too, and
+    texts for `nothing` as an empty cell."""
     text = _text(value).lower()
+    text = "" if text in nothing else text
     told = written(text)
     number = float(told.text) if told else None
     return any(

@@ -116,13 +116,15 @@ where both are numbers."""
 class Column:
     """Where a field is and how it is read: `scale` multiplies numbers, `format` (strptime's, or one
     of `COMPOSED`) or `unit` (of a number since 1970) and `timezone` are for times.  With `more`
-    columns, texts are joined and numbers added.  `option` is a column in which the contract of an
-    option may stand, which then is the symbol; with `absolute` a number's sign does not count, with
-    `coin` the symbol is the unit of an amount, with `cash` the side is the sign of an amount of
-    money (below 0 where something was bought), with `paid` an amount there means that something
-    was bought, none that it was sold, `per_unit` makes a price of an amount, `money` means that a
-    quantity is an amount of money at the price of the entry, and `rate` that a fee is a share of
-    the fill's value."""
+    columns, texts are joined and numbers added, those in `minus` deducted.  `option` is a column in
+    which the contract of an option may stand, which then is the symbol; with `absolute` a number's
+    sign does not count, with `coin` the symbol is the unit of an amount, with `cash` the side is
+    the sign of an amount of money (below 0 where something was bought), with `paid` an amount there
+    means that something was bought, none that it was sold, `per_unit` makes a price of an amount
+    (and an amount of a fee for one unit), `money` means that a quantity is an amount of money at
+    the price of the entry, `part` that it stands beside what was ordered (`50/100`), `rate` that a
+    fee is a share of the fill's value, and `smallest` that it is in the smallest unit of its
+    currency."""
 
     name: str
     scale: float | None = None
@@ -138,6 +140,9 @@ class Column:
     per_unit: bool = False
     money: bool = False
     rate: bool = False
+    smallest: bool = False
+    part: bool = False
+    minus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,7 @@ class TableMapping:
     inverse: tuple[str, ...] = ()
     shorts: str = "yes"
     bought_sold: bool = False
+    hedged: bool = False
     apostrophe: str = "thousands"
     newest_first: bool | None = None
     fill_down: tuple[str, ...] = ()

@@ -6,19 +6,16 @@ May touch: the mapping file (read only).
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any
 
 from app.errors import ConfigurationError
-from app.sources import making
-from app.sources.making import DRAWDOWN_FLOOR, UNITS
+from app.sources.making import DRAWDOWN_FLOOR
 from app.sources.mapping import (
     APOSTROPHES,
     CATEGORIES,
@@ -28,15 +25,13 @@ from app.sources.mapping import (
     REQUIRED,
     SHORTS,
     SIDES,
-    TEXT_FIELDS,
-    TIME_FIELDS,
     Buckets,
-    Column,
     Split,
     TableMapping,
     Template,
 )
-from app.sources.mapping_places import comment_of, did_you_mean, place_of
+from app.sources.mapping_columns import ColumnReader
+from app.sources.mapping_places import comment_of, place_of
 from app.sources.tables import UTF_8
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -90,27 +85,18 @@ _TOP = (
     "splits",
     "shorts",
     "bought_sold",
+    "hedged",
     "apostrophe",
     "newest_first",
     "fill_down",
 )
 
 
-_OWNERS = {
-    "cash": ("side",),
-    "paid": ("side",),
-    "per_unit": ("price", "entry_price", "exit_price"),
-    "money": ("quantity",),
-    "rate": ("fee",),
-}
-"""The fields that can have a key."""
-
-
-class _Reader:
+class _Reader(ColumnReader):
     """Reads one document; every complaint goes through `_wrong`."""
 
     def __init__(self, path: str, document: dict[str, Any]) -> None:
-        self._path = path
+        super().__init__(path)
         self._document = document
 
     def mapping(self) -> TableMapping:
@@ -175,6 +161,7 @@ class _Reader:
             newest_first=self._flag("newest_first") if "newest_first" in self._document else None,
             apostrophe=self._apostrophe(),
             bought_sold=self._flag("bought_sold"),
+            hedged=self._flag("hedged"),
             inverse=tuple(self._text_list("", "inverse", self._document.get("inverse", []))),
             splits={
                 name: self._splits(name, given)
@@ -198,37 +185,6 @@ class _Reader:
                     f"Replace it with the answer. {comment_of(self._path, section, name)}".strip(),
                 )
 
-    def _wrong(
-        self,
-        section: str,
-        key: str,
-        what: str,
-        remedy: str = "docs/adapters.md describes each key.",
-    ) -> NoReturn:
-        raise ConfigurationError(f"{place_of(self._path, section, key)} {what}", remedy)
-
-    def _known(self, section: str, given: Mapping[str, Any], known: Iterable[str]) -> None:
-        for name in given:
-            if name not in known:
-                self._wrong(
-                    section,
-                    name,
-                    "is not a key of a mapping.",
-                    f"{did_you_mean(name, known)}Known keys: {', '.join(sorted(known))}.",
-                )
-
-    def _known_inside(
-        self, section: str, key: str, given: Mapping[str, Any], known: Iterable[str]
-    ) -> None:
-        for name in given:
-            if name not in known:
-                self._wrong(
-                    section,
-                    key,
-                    f"has {name!r}, which is not allowed there.",
-                    f"Allowed: {', '.join(known)}.",
-                )
-
     def _section(self, name: str, known: Iterable[str] | None) -> dict[str, Any]:
         given = self._document.get(name, {})
         if not isinstance(given, dict):
@@ -248,11 +204,6 @@ class _Reader:
         for name, value in given.items():
             if not isinstance(value, str):
                 self._wrong(section, name, f"is {value!r}; expected a string.")
-        return given
-
-    def _text_list(self, section: str, key: str, given: Any) -> list[str]:
-        if not isinstance(given, list) or any(not isinstance(text, str) for text in given):
-            self._wrong(section, key, 'must be a list of strings such as ["Filled"].')
         return given
 
     def _lists(self, section: str) -> dict[str, tuple[str, ...]]:
@@ -324,122 +275,6 @@ class _Reader:
         if mark not in (".", ","):
             self._wrong("", "decimal", f'is {mark!r}; expected "." or ",".')
         return mark
-
-    def _zone(self, section: str, key: str, name: Any) -> ZoneInfo:
-        try:
-            return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-            self._wrong(
-                section,
-                key,
-                f"has {name!r}, which is not a time zone.",
-                "Examples: UTC, Europe/Berlin.",
-            )
-
-    def _positive(self, section: str, key: str, value: Any) -> float:
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not 0 < value < math.inf
-        ):
-            self._wrong(section, key, f"has {value!r} where a number above 0 is expected.")
-        return float(value)
-
-    def _scale(self, name: str, value: Any) -> float:
-        if type(value) not in (int, float) or not math.isfinite(value) or value == 0:
-            self._wrong(
-                "columns", name, f"has the scale {value!r}; expected a number other than 0."
-            )
-        return float(value)
-
-    def _column(self, name: str, given: Any) -> Column:
-        if isinstance(given, str):
-            return Column(given)
-        several = given.get("columns") if isinstance(given, dict) else None
-        if several is not None and not (
-            isinstance(several, list) and several and all(isinstance(c, str) for c in several)
-        ):
-            self._wrong(
-                "columns",
-                name,
-                'has columns, which must be a list of names such as ["Date", "Time"].',
-            )
-        if not isinstance(given, dict) or not (isinstance(given.get("column"), str) or several):
-            self._wrong(
-                "columns",
-                name,
-                'must be the name of a column, or a table such as {column = "closed", format ='
-                ' "%d.%m.%Y"}.',
-            )
-        self._known_inside(
-            "columns",
-            name,
-            given,
-            (
-                "column",
-                "columns",
-                "scale",
-                "format",
-                "unit",
-                "timezone",
-                "option",
-                "absolute",
-                "coin",
-                "cash",
-                "paid",
-                "per_unit",
-                "money",
-                "rate",
-            ),
-        )
-        if "option" in given and (name != "symbol" or not isinstance(given["option"], str)):
-            self._wrong(
-                "columns",
-                name,
-                "has option, which only a symbol can have: the column with the contract of an"
-                " option.",
-            )
-        for key, owners in _OWNERS.items():
-            if key in given and name not in owners:
-                self._wrong("columns", name, f"has {key}, which only a {owners[0]} can have.")
-        if "scale" in given and (name in TIME_FIELDS or name in TEXT_FIELDS):
-            self._wrong("columns", name, "has a scale, which only numbers can have.")
-        if name not in TIME_FIELDS and given.keys() & {"format", "unit", "timezone"}:
-            self._wrong(
-                "columns", name, "is not a time, so it cannot have a format, unit or timezone."
-            )
-        if "unit" in given and given["unit"] not in (*UNITS, making.DAYS):
-            self._wrong(
-                "columns",
-                name,
-                f"has the unit {given['unit']!r}; expected one of"
-                f" {', '.join((*UNITS, making.DAYS))}.",
-            )
-        if not isinstance(given.get("format", ""), str):
-            self._wrong(
-                "columns",
-                name,
-                'has a format that is not a string; use format codes such as "%d.%m.%Y %H:%M".',
-            )
-        names = [*([given["column"]] if "column" in given else []), *(several or [])]
-        return Column(
-            names[0],
-            scale=None if "scale" not in given else self._scale(name, given["scale"]),
-            format=given.get("format"),
-            unit=given.get("unit"),
-            timezone=(
-                None if "timezone" not in given else self._zone("columns", name, given["timezone"])
-            ),
-            more=tuple(names[1:]),
-            option=given.get("option"),
-            absolute=bool(given.get("absolute", False)),
-            coin=bool(given.get("coin", False)),
-            cash=bool(given.get("cash", False)),
-            paid=bool(given.get("paid", False)),
-            per_unit=bool(given.get("per_unit", False)),
-            money=bool(given.get("money", False)),
-            rate=bool(given.get("rate", False)),
-        )
 
     def _template(self, name: str, given: Any) -> Template:
         if not isinstance(given, str) or not given:

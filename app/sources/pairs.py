@@ -9,13 +9,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from app.sources.currencies import FIAT, MAJOR, MINOR
+
 _STABLE = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USDP", "DAI")
-_FIAT_QUOTES = (
-    "USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "NZD", "TRY", "BRL", "PLN", "SEK", "NOK",
-    "DKK", "ZAR", "MXN", "SGD", "HKD", "CNH", "INR", "KRW", "UAH", "RUB",
-)  # fmt: skip
-_FIAT = frozenset([*_FIAT_QUOTES, "CZK", "HUF", "CNY"])
-_QUOTES = (*_STABLE, "USDE", "USD1", *_FIAT_QUOTES, "BTC", "XBT", "ETH", "BNB", "SOL")
+_QUOTES = (*_STABLE, "USDE", "USD1", *MAJOR, "BTC", "XBT", "ETH", "BNB", "SOL", *MINOR)
 """Currencies that end the name of a pair without a separator, in the order in which they are tried.
 """
 _COINS = frozenset(
@@ -69,6 +66,7 @@ _EAST_NAMES = (
 )  # fmt: skip
 """How Japanese brokers name currencies."""
 _SEPARATED = re.compile(r"([A-Z0-9]{2,12})[/_.:-]([A-Z0-9]{3,6})(?:[:_-].*)?")
+_SETTLED = re.compile(r"([A-Z0-9]{2,12})/([A-Z0-9]{3,6}):([A-Z]{2,6})(?:-.*)?")
 _OCC = re.compile(r"\.?-?([A-Z]{1,6})\d?\s*(\d{6})([CP])(\d{8}|\d{1,6}(\.\d+)?)")
 _NAMED_OPTION = re.compile(
     r"\b\d{1,2} ?[A-Z]{3} ?'?\d{2,4} \$?[\d.,]+ ?(C|P|CALL|PUT)\b"
@@ -84,6 +82,16 @@ _MONTHLY = re.compile(
 _MONTH_FIRST = re.compile(
     r"(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC) ?'?\d{2} ([A-Z0-9]{1,4})"
 )
+_VENUE_BEFORE = re.compile(
+    r"^X?(CME|CBT|CBOT|NYM|NYMEX|CEC|COMEX|EUR|EUREX|ICE|IFUS|GLBX|CFE|SGX|HKFE)[A-Z_]*:(?=.*\d$)"
+)
+_PARTS = re.compile(r"([A-Z0-9]{1,4})[._-][FGHJKMNQUVXZ]\d{1,2}")
+_NAMED_FUTURE = re.compile(r"\b(E-?MINI|MICRO E|FUTURES?|FUT)\b")
+_NAMED_FUND = re.compile(r"\b(ETF|ETN|ETP|FUND|TRUST|PROSHARES|ISHARES)\b")
+_MONTH_AND_NAME = re.compile(
+    r"(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC) ?'?\d{2} ((?!\d)[^$]*[A-Z]{3}[^$]*)"
+)
+"""As statements write them: `JUN 24 CME EMINI S&P 500`."""
 _STRIKE = re.compile(r"(?<=\d) [\d.]+ (C|P|CALL|PUT)$")
 """What the symbol of an option on a future ends with."""
 _VENUE = re.compile(
@@ -169,6 +177,11 @@ POINT_VALUES = {
     "SB": 1120,
     "CT": 500,
     "DX": 1000,
+    "WIN": 0.2,
+    "WDO": 10,
+    "DOL": 50,
+    "HSI": 50,
+    "MHI": 10,
 }
 """Money per point and contract of the futures that are traded most, in the currency of the
 contract: offered where a draft has to ask."""
@@ -177,7 +190,7 @@ contract: offered where a draft has to ask."""
 def _is_quote_of(first: str, second: str) -> bool:
     """Whether a pair is written with its quote first, as `USDT_BTC` and `BTC-ETH` are by some."""
     if first in (*_STABLE, "USD"):
-        return second not in _STABLE and second not in _FIAT
+        return second not in _STABLE and second not in FIAT
     return first in ("BTC", "XBT") and second in ("ETH", "BNB", "SOL")
 
 
@@ -213,6 +226,7 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
         name = with_suffix[1]  # As brokers write the kind of account: `EURUSDc`.
     for word, code in _EAST_NAMES:
         name = name.replace(word, code)
+    name = re.sub(r"(?<=[A-Z0-9][/_-])TL$", "TRY", name)
     name = re.sub(r"^(SPOT|PERP|MARGIN)_", "", name)
     name = re.sub(r"[._-]?(PERP(ETUAL)?|SWAP|\.P)$", "", name)
     name = re.sub(r"^([A-Z0-9]+(USDT|USDC))M$", r"\1", name)
@@ -220,12 +234,12 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
         first, second = found[1], found[2]
         if _is_quote_of(first, second):
             return second, first
-        return (first, second) if second in _QUOTES or second in _FIAT else None
+        return (first, second) if second in _QUOTES or second in FIAT else None
     if found := re.fullmatch(r"X([A-Z]{3,4})Z([A-Z]{3})", name):
         return found[1], found[2]
     for quote in _QUOTES:
         base = name.removesuffix(quote)
-        if base != name and (base in _COINS or (base in _FIAT and quote in _FIAT)):
+        if base != name and (base in _COINS or (base in FIAT and quote in FIAT)):
             return base, quote
     for quote in _QUOTES:
         base = name.removesuffix(quote)
@@ -233,12 +247,22 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
             known = (
                 quote in _STABLE
                 or base in _COINS
-                or (base in _FIAT and quote in _FIAT)
+                or (base in FIAT and quote in FIAT)
                 or (quote in ("BTC", "ETH", "BNB") and len(base) >= 3)
             )
             if known or base in ("XAU", "XAG"):
                 return base, quote
     return None
+
+
+def settled_in(symbol: str) -> str | None:
+    """The coin that a contract is settled in, where its symbol says so.
+
+    >>> settled_in("ETH/USD:BTC"), settled_in("BTC/USDT:USDT-240329"), settled_in("BTC/USDT")
+    ('BTC', 'USDT', None)
+    """
+    found = _SETTLED.fullmatch(symbol.strip().upper())
+    return found[3] if found else None
 
 
 def pair_in(symbol: str, currency: str | None) -> tuple[str, str] | None:
@@ -260,7 +284,7 @@ def is_crypto(symbol: str) -> bool:
     (True, False, True)
     """
     pair = pair_of(symbol)
-    return pair is not None and not (pair[0] in (*_FIAT, "XAU", "XAG") and pair[1] in _FIAT)
+    return pair is not None and not (pair[0] in (*FIAT, "XAU", "XAG") and pair[1] in FIAT)
 
 
 def is_coin(symbol: str) -> bool:
@@ -279,6 +303,17 @@ def is_occ(symbol: str) -> bool:
     (True, False)
     """
     return bool(_OCC.fullmatch(symbol.strip().upper()))
+
+
+def coin_of_inverse(symbol: str) -> str | None:
+    """The coin that an inverse contract is settled in.
+
+    >>> coin_of_inverse("XBTUSD"), coin_of_inverse("BTC-PERPETUAL"), coin_of_inverse("ETH-29MAR24")
+    ('XBT', 'BTC', 'ETH')
+    """
+    pair = pair_of(symbol)
+    first = symbol.strip().upper().partition("-")[0]
+    return pair[0] if pair else first if is_coin(first) else None
 
 
 def is_option(symbol: str) -> bool:
@@ -315,10 +350,17 @@ def future_of(symbol: str) -> str | None:
     ['ES', 'MNQ', 'NQ', 'ES', 'ES', 'ES', None, None, 'NQ', 'MES', 'rb', 'WIN', None]
     >>> future_of("CLK4-CLM4"), future_of("BIT-29MAR24-CDE"), future_of("JUN 24 MES")
     ('CL', 'BIT', 'MES')
-    >>> future_of("ESM4 5000 P")
-    'ES'
+    >>> future_of("ESM4 5000 P"), future_of("XCME:ES.M24"), future_of("Micro E-mini S&P 500 Jun 24")
+    ('ES', 'ES', 'MICRO E-MINI S&P 500 JUN 24')
     """
     text = _VENUE.sub("", _STRIKE.sub("", symbol.strip().upper()))
+    text = _VENUE_BEFORE.sub("", text)
+    if (apart := _PARTS.fullmatch(text)) and apart[1] in POINT_VALUES:
+        return apart[1]
+    if named := _MONTH_AND_NAME.fullmatch(text):
+        return named[1]
+    if _NAMED_FUTURE.search(text) and not _NAMED_FUND.search(text):
+        return text
     near, _, far = text.partition("-")
     if far and (root := future_of(near)) is not None and root == future_of(far):
         return root  # A spread of two months.
@@ -350,11 +392,13 @@ def may_be_inverse(symbol: str) -> bool:
 
     >>> [
     ...     may_be_inverse(s)
-    ...     for s in ("XBTUSD", "BTCUSD_PERP", "BTCUSDT", "BTC-USD", "ETHUSD_240329")
+    ...     for s in ("XBTUSD", "BTCUSD_PERP", "BTCUSDT", "BTC-USD", "ETHUSD_240329", "BTC/USD:BTC")
     ... ]
-    [True, True, False, False, True]
+    [True, True, False, False, True, True]
     """
     text = symbol.strip().upper()
+    if found := _SETTLED.fullmatch(text):
+        return found[1] == found[3]
     if re.fullmatch(r"(BTC|ETH|SOL)-(PERPETUAL|\d{1,2}[A-Z]{3}\d{2})", text):
         return True
     if not _COIN_IN_DOLLARS.fullmatch(text):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime, time
 from typing import Any, NamedTuple
 
 from app.sources import making
@@ -22,8 +23,14 @@ _ROUNDING = 0.011
 """What a profit may be off by its rounding to cents, before it speaks against the prices."""
 _WRONG = "wrong"
 """Where a summary keeps why it cannot be right."""
-BOUGHT = re.compile(r"buy|bought|acquired|compra|(?<!ver)kauf|achat|acquist|köp", re.IGNORECASE)
-SOLD = re.compile(r"sell|sold|venda|venta|vendita|verkauf|vente|sälj", re.IGNORECASE)
+BOUGHT = re.compile(
+    r"buy|bought|acquired|compra|(?<!ver)kauf|achat|acquist|köp|køb|kjøp|osto|aankoop|zakup|nákup|alış",
+    re.IGNORECASE,
+)
+SOLD = re.compile(
+    r"sell|sold|venda|venta|vendita|verkauf|vente|sälj|salg|myynti|verkoop|sprzeda|prodej|satış",
+    re.IGNORECASE,
+)
 """Of columns whose price is that of the purchase, and of the sale."""
 _EATEN = 0.01
 """Gain, as a fraction of the price, that fees may have turned into a loss."""
@@ -57,6 +64,7 @@ class Positions(RowReader):
             for name in ("entry_price", "exit_price")
             if name in mapping.columns and mapping.columns[name].per_unit
         ]
+        self._fee_per_unit = "fees_usd" in mapping.columns and mapping.columns["fees_usd"].per_unit
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
 
     def event(self, row: Row) -> tuple[dict[str, Any], ClosedTrade | None] | None:
@@ -141,8 +149,13 @@ class Positions(RowReader):
         summary: dict[str, Any] = {name: cells.number(row, name) for name in self._numbers}
         summary["entry_timestamp"] = cells.time(row, "entry_timestamp")
         summary["exit_timestamp"] = cells.time(row, "exit_timestamp")
+        if self._is_day_of_entry(summary):
+            summary["exit_timestamp"] = summary["entry_timestamp"]
         if _numbers(summary.get("max_drawdown")):
             summary["max_drawdown"] = abs(summary["max_drawdown"])
+        if self._fee_per_unit and _numbers(fee := summary.get("fees_usd")):
+            quantity = cells.number(row, "quantity")
+            summary["fees_usd"] = round(fee * abs(quantity), 8) if _numbers(quantity) else fee
         for name in self._per_unit:
             summary[name] = self._over_quantity(row, summary[name])
         direction = self._direction(row)
@@ -174,6 +187,18 @@ class Positions(RowReader):
                 f"rows without pnl_usd, as their currency {currency} is not the US dollar"
             )
         return making.without_nothing(summary), told
+
+    def _is_day_of_entry(self, summary: Mapping[str, Any]) -> bool:
+        """Whether the exit is the bare day of an entry with a time of day, which is later than the
+        beginning of the day."""
+        entered, left = summary["entry_timestamp"], summary["exit_timestamp"]
+        if not (making.is_time(entered) and making.is_time(left)):
+            return False
+        if left.removesuffix("Z") >= entered.removesuffix("Z"):
+            return False
+        zone = self._mapping.columns["exit_timestamp"].timezone or self._mapping.timezone
+        first, last = (datetime.fromisoformat(ts).astimezone(zone) for ts in (entered, left))
+        return last < first and last.time() == time() and first.date() == last.date()
 
     def _over_quantity(self, row: Mapping[str, Any], amount: Any) -> Any:
         """The price that an amount of money is, by the quantity."""

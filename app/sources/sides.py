@@ -30,11 +30,11 @@ class Event(NamedTuple):
 
 
 _OPEN = (
-    r"(open(ing)?|increase|entry|enter|entered|eröffn\w*|einstieg|entrada|entr[ée]e|abrir|apertura|ouverture"
+    r"(open(ing)?|increased?|add|entry|enter|entered|eröffn\w*|einstieg|entrada|entr[ée]e|abrir|apertura|ouverture"
     r"|進場|进场|开仓|開倉|開|开)"
 )
 _CLOSE = (
-    r"(clos(e|ed|ing)|decrease|liq(uidat\w+)?|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura"
+    r"(clos(e|ed|ing)|decreased?|reduced?|liq(uidat\w+)?|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura"
     r"|fermeture|出場|出场|平仓|平倉|平)"
 )
 _LONG = r"(longs?|larg[oa]s?|longues?|kauf\w*|buy|achat|compra\w*|多頭|多头|做多|多)"
@@ -64,6 +64,7 @@ _EXACT = {
             "bid",
             "køb",
             "alış",
+            "aliş",
             "nákup",
             "vétel",
             "købt",
@@ -71,6 +72,27 @@ _EXACT = {
             "買い",
             "largo",
             "larga",
+            "ซื้อ",
+            "mua",
+            "beli",
+            "cumpărare",
+            "αγορά",
+            "купівля",
+            "kúpa",
+            "kupnja",
+            "شراء",
+            "pirkimas",
+            "pirkšana",
+            "ost",
+            "קניה",
+            "קנייה",
+            "nakup",
+            "kupovina",
+            "купуване",
+            "rise",
+            "higher",
+            "up",
+            "multipliers up",
         ],
         Side(1, 1),
     ),
@@ -112,11 +134,30 @@ _EXACT = {
             "ask",
             "myynti",
             "satış",
+            "satiş",
             "prodej",
             "eladás",
             "売り",
             "corto",
             "corta",
+            "ขาย",
+            "bán",
+            "jual",
+            "vânzare",
+            "πώληση",
+            "продаж",
+            "predaj",
+            "prodaja",
+            "بيع",
+            "pardavimas",
+            "pārdošana",
+            "müük",
+            "מכירה",
+            "продажба",
+            "fall",
+            "lower",
+            "down",
+            "multipliers down",
         ],
         Side(-1, -1),
     ),
@@ -161,7 +202,10 @@ _EXACT = {
     **dict.fromkeys(
         ("買建", "買埋建", "新規買", "信用新規買", "买开", "买入开仓"), Side(1, 1, True)
     ),
-    **dict.fromkeys(("売建", "新規売", "信用新規売", "卖开", "卖出开仓"), Side(-1, -1, True)),
+    **dict.fromkeys(
+        ("卖空", "賣空", "沽空", "融券卖出", "売建", "新規売", "信用新規売", "卖开", "卖出开仓"),
+        Side(-1, -1, True),
+    ),
     **dict.fromkeys(("返済売", "売埋", "信用返済売", "卖平", "卖出平仓"), Side(-1, 1, False)),
     **dict.fromkeys(("返済買", "買埋", "信用返済買", "买平", "买入平仓"), Side(1, -1, False)),
     **dict.fromkeys(("bto", "buy to open", "long open", "open buy", "buy open"), Side(1, 1, True)),
@@ -222,10 +266,11 @@ _REVERSE = re.compile(r"\b(reverse|rev)\b.*\bsplit\b|^spr$|\bconsolidation\b")
 _ASSIGNMENT = re.compile(r"\b(assign(ed|ment)?|exercis(e|ed)|oasgn|oexcs|oca)\b")
 _CLOSING = re.compile(
     r"(close|closing) (trade|position|deal)|(trade|position|deal) closed?"
+    r"|t p|s l|close at stop"
     r"|stop loss|take profit|trailing stop|stop out|margin (call|close ?out)|liquidation"
 )
 _NO_TRADE = re.compile(
-    r"\b(div(idends?|nra|s)?|cdiv|cash div\w*|dividende\w*|interest|int|sint|zinsen"
+    r"\b(div(idends?|nra|s)?|coupons?|cupón|cdiv|cash div\w*|dividende\w*|interest|int|sint|zinsen"
     r"|ach|wire|deposit|withdraw(al|n)?|einzahlung|auszahlung|transfer|journal|jnl"
     r"|fees?|dfee|gold|tax|adr|moneylink|balance|credit|rebate|funding(_fee)?|referral|bonus"
     r"|reinvest(ment)?|roll(over)?|swap|money movement|cancel(l?ed)?|correction|adjustment"
@@ -234,12 +279,18 @@ _NO_TRADE = re.compile(
     r"|coin_swap_\w+|payment|subscription|airdrop|staking|earn|convert|distribution|stake"
     r"|unstake|reward|utdelning|insättning|uttag|ränta|källskatt|dividendo?s?|dividendi|proventi?|cedola"
     r"|juros|rendimento|rimborso|versamento|bonifico|prelievo|dywidenda|wpłata|wypłata|storno|ausschüttung"
-    r"|distribution|component|deposito|retiro|saque|dépôt|retrait|дивиденды?|пополнение|вывод)\b|배당|入金|配当|股息|入金|出金|红利|紅利"
+    r"|distribution|component|deposito|retiro|saque|dépôt|retrait|дивиденды?|пополнение|вывод)\b|배당"
+    r"|入金|ปันผล|ฝากเงิน|ถอนเงิน|cổ tức|dividen\b|nộp tiền|rút tiền|配当|股息|入金|出金|红利|紅利"
 )
 _SENTENCE = re.compile(
     r"\b(you )?(bought|sold)\b( short| to open| to close| to cover)?"
     r"|^(buy|sell)\b[ _]?(short|to open|to close|to cover)?"
 )
+_VERB = re.compile(
+    r"(purchase|sale|achat|vente|kauf|verkauf|compra|venta|venda|acquisto|vendita|koop|verkoop|köp"
+    r"|sälj|kupno|sprzedaż|alış|satış|покупка|продажа)\b"
+)
+"""Of texts that begin with what was done: `VENTE COMPTANT`."""
 _PAIR_AND_SIDE = re.compile(r"[A-Z0-9/_.:-]{5,}\s+(Long|Short|LONG|SHORT)\b")
 _REINVESTED = re.compile(r"(dividend )?reinvestment\b|reinvest(ed)? shares")
 _GLUE = re.compile(r"[\s_./|·-]+")
@@ -292,7 +343,7 @@ def read_side(text: str) -> Side | Event | None:
         return _EXACT.get(f"{verb} {rest}".strip()) or _EXACT[verb]
     if bool(bought := _EAST_BUY.search(word)) != bool(_EAST_SELL.search(word)):
         return Side(1, 1) if bought else Side(-1, -1)
-    if named := re.match(r"(purchase|sale)\b", word):
+    if named := _VERB.match(word):
         return _EXACT[named[1]]
     if of_order := re.fullmatch(r"(market|limit|stop)[ _](bid|offer|ask)", word):
         return _EXACT["buy" if of_order[2] == "bid" else "sell"]
@@ -333,8 +384,8 @@ def opens_or_closes(text: str) -> bool | None:
     """
     words = {word for word in re.split(r"[\W_]+", text.strip().lower()) if word}
     glued = text.strip()
-    if glued.startswith(("开", "開", "平")):
-        return not glued.startswith("平")
+    if glued.startswith(("开", "開", "平", "新規", "決済", "返済")):
+        return glued.startswith(("开", "開", "新規"))
     if words & {"o", "open", "opening", "opened", "opentrade", "entry", "in", "inout"}:
         return True
     return (

@@ -13,60 +13,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_FOREIGN = {
-    "mär": "mar",
-    "mrz": "mar",
-    "märz": "mar",
-    "mai": "may",
-    "okt": "oct",
-    "dez": "dec",
-    "janv": "jan",
-    "févr": "feb",
-    "fév": "feb",
-    "mars": "mar",
-    "avr": "apr",
-    "avril": "apr",
-    "juin": "jun",
-    "juil": "jul",
-    "août": "aug",
-    "sept": "sep",
-    "déc": "dec",
-    "ene": "jan",
-    "abr": "apr",
-    "ago": "aug",
-    "dic": "dec",
-    "januar": "jan",
-    "februar": "feb",
-    "juni": "jun",
-    "juli": "jul",
-    "oktober": "oct",
-    "dezember": "dec",
-    "janvier": "jan",
-    "février": "feb",
-    "juillet": "jul",
-    "octobre": "oct",
-    "novembre": "nov",
-    "décembre": "dec",
-    "enero": "jan",
-    "febrero": "feb",
-    "marzo": "mar",
-    "abril": "apr",
-    "mayo": "may",
-    "junio": "jun",
-    "julio": "jul",
-    "agosto": "aug",
-    "septiembre": "sep",
-    "octubre": "oct",
-    "noviembre": "nov",
-    "diciembre": "dec",
-    "mag": "may",
-    "giu": "jun",
-    "lug": "jul",
-    "set": "sep",
-    "ott": "oct",
-    "gen": "jan",
-}
+from app.sources.time_words import THAI_YEARS, in_english, month_of
+
 OFFSETS = {
     "UTC": 0,
     "GMT": 0,
@@ -89,18 +37,31 @@ OFFSETS = {
     "AEST": 600,
     "AEDT": 660,
     "BST": 60,
+    "KST": 540,
+    "WET": 0,
+    "WEST": 60,
+    "MSK": 180,
+    "TRT": 180,
+    "SAST": 120,
+    "WIB": 420,
+    "ICT": 420,
+    "NZST": 720,
+    "NZDT": 780,
+    "BRT": -180,
+    "ART": -180,
+    "IST": 330,
 }
-"""Minutes east of UTC of the zones that cells name; those that mean several places (IST) are left
-out."""
+"""Minutes east of UTC of the zones that cells name; `IST` is taken for India's, as in names of
+columns."""
 
 _DAY = (
-    r"(?P<y>\d{4})(?P<s1>[-/.])(?P<m>\d{1,2})(?P=s1)(?P<d>\d{1,2})",
+    r"(?P<y>\d{4})(?P<s1>[-/.]) ?(?P<m>\d{1,2})(?P=s1) ?(?P<d>\d{1,2})\.?",
     r"(?P<a>\d{1,2})(?P<s1>[-/.])(?P<b>\d{1,2})(?P=s1)(?P<y>\d{4}|\d{2})",
     (
-        r"(?P<d>\d{1,2})(?P<s1>[-/. ])\s*(?P<mon>[a-zäûéù]{3,10})\.?"
+        r"(?P<d>\d{1,2})(?P<s1>[-/. ])\s*(?P<mon>[^\W\d_]{3,12})\.?"
         r"(?P<s2>[-/ ,]\s*)(?P<y>\d{4}|\d{2})"
     ),
-    r"(?P<mon>[a-zäûéù]{3,10})\.?(?P<s1>[ -])(?P<d>\d{1,2})(?P<s2>,? ?-?)\s*(?P<y>\d{4})",
+    r"(?P<mon>[^\W\d_]{3,12})\.?(?P<s1>[ -])(?P<d>\d{1,2})(?P<s2>,? ?-?)\s*(?P<y>\d{4})",
     r"(?P<y>\d{4})(?P<s1>[- ])(?P<mon>[a-z]{3})(?P=s1)(?P<d>\d{1,2})",
     r"(?P<y>(?:19|20)\d{2})(?P<m>\d{2})(?P<d>\d{2})",
     r"(?P<roc>1\d{2})(?P<s1>[-/.])(?P<m>\d{2})(?P=s1)(?P<d>\d{2})",
@@ -122,6 +83,7 @@ _CLOCK_FIRST = re.compile(
 _EAST = (("香港", "Asia/Hong_Kong"), ("美東", "US/Eastern"), ("美东", "US/Eastern"))
 """Places whose clock a cell may name in brackets."""
 _OFFSET_AND_NAME = re.compile(r"([+-]\d{2}:?\d{2}) [A-Z]{2,5}$")
+_IN_BRACKETS = re.compile(r"\s*\(([A-Z]{2,4})\)$")
 _MARK = re.compile(r"(?<=\d) (BP|EP)$")
 """Of Sierra Chart's times of the first and the last fill of a position."""
 _AS_OF = re.compile(r".*\bas of\s+", re.IGNORECASE)
@@ -162,11 +124,14 @@ def parsed(text: str) -> Read | None:
     ...     parsed("5. März 2024").first,
     ... )
     (29, 0, 3)
-    >>> parsed("113/03/04").year, parsed("04/03/2567").year
-    (2024, 2024)
+    >>> parsed("2024/3/4 下午 01:15").clock, parsed("4/3/2024 9:05:00 p. m.").clock
+    ((13, 15, 0, 0), (21, 5, 0, 0))
+    >>> parsed("113/03/04").year, parsed("04/03/2567").year, parsed("4 มี.ค. 67").year
+    (2024, 2024, 2024)
     """
     cell, place = _NAMED.sub(r"\1", _MARK.sub("", _AS_OF.sub("", text.strip()))), ""
-    cell = _OFFSET_AND_NAME.sub(r"\1", cell)
+    cell = _IN_BRACKETS.sub(r" \1", _OFFSET_AND_NAME.sub(r"\1", cell))
+    cell = in_english(cell)
     for word, zone in _EAST:
         if cell.endswith((f"({word})", f"（{word}）")):
             cell, place = cell[: -len(word) - 2].rstrip(), zone
@@ -182,13 +147,7 @@ def parsed(text: str) -> Read | None:
     part = match.groupdict()
     year = _year(part)
     if part.get("mon"):
-        name = part["mon"].lower()
-        month = (
-            _MONTHS.index(_FOREIGN.get(name, name)[:3]) + 1
-            if _FOREIGN.get(name, name)[:3] in _MONTHS
-            else 0
-        )
-        first, second, order = month, int(part["d"]), ""
+        first, second, order = month_of(part["mon"]), int(part["d"]), ""
     elif part.get("m"):
         first, second, order = int(part["m"]), int(part["d"]), ""
     else:
@@ -210,8 +169,8 @@ def _year(part: dict[str, str | None]) -> int:
     if part.get("roc"):
         return int(part["roc"] or 0) + 1911
     year = int(part["y"] or 0)
-    if year > 2500:
-        return year - 543
+    if year > 2500 or year in THAI_YEARS:
+        return year - 543 + (0 if year > 99 else 2500)
     return year + (0 if year > 99 else (2000 if year < 70 else 1900))
 
 
@@ -284,6 +243,33 @@ def moment(text: str, order: str) -> tuple[datetime, bool] | None:
     )
 
 
+_NO_YEAR = re.compile(
+    r"(?:(?P<a>\d{1,2})(?:[/.-](?P<b>\d{1,2})\.?|\.? ?(?P<mon>[^\W\d_]{3,12})\.?)"
+    r"|(?P<name>[^\W\d_]{3,12})\.? (?P<day>\d{1,2}),?)"
+    r"(?:[T, ]+\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?(?: ?[ap]\.?m\.?)?)?",
+    re.IGNORECASE,
+)
+
+
+def lacks_year(text: str) -> bool:
+    """Whether the cell is a day, with or without a time of day, that has no year.
+
+    >>> [lacks_year(t) for t in ("03/14 09:31", "14.03.", "14 Mar 09:31", "3/14/24", "1.5")]
+    [True, True, True, False, False]
+    """
+    found = _NO_YEAR.fullmatch(in_english(text.strip()))
+    if found is None:
+        return False
+    if name := (found["mon"] or found["name"]):
+        return month_of(name) > 0
+    a, b = int(found["a"]), int(found["b"])
+    return (
+        min(a, b) in range(1, 13)
+        and max(a, b) <= 31
+        and not re.fullmatch(r"\d\.\d{1,2}|\d{1,2}\.\d", text.strip())
+    )
+
+
 def orders(cells: Iterable[str]) -> tuple[set[str], int]:
     """(the orders of day and month that read every cell that is a time, how many cells are no time
     at all).
@@ -313,12 +299,13 @@ def strptime_format(cells: Sequence[str], order: str) -> str | None:
     ('%m/%d/%Y, %I:%M:%S %p', '%d.%m.%Y %H:%M')
     """
     for form in _formats(cells[0], order):
-        if all(_reads(form, cell, order) for cell in cells):
+        if all(reads(form, cell, order) for cell in cells):
             return form
     return None
 
 
-def _reads(form: str, cell: str, order: str) -> bool:
+def reads(form: str, cell: str, order: str) -> bool:
+    """Whether the format reads the cell as the order of day and month does."""
     expected = moment(cell, order)
     try:
         # compared with what has the same offset or none

@@ -64,7 +64,8 @@ WORDS = {
         " время_выхода дата_выхода дата_закрытия время_закрытия"
     ),
     "symbol": (
-        "symbol ticker symb sym aktie pair instrument market asset underlying contract security"
+        "symbol symbol_id ticker symb sym aktie"
+        " pair instrument market asset underlying contract security"
         " coin product"
         " symbol_name trading_pair contracts contract_name contractname underlying_symbol"
         " instrument_name item symbols futures stock stock_symbol symbol_code market_name"
@@ -72,6 +73,8 @@ WORDS = {
         " simbolo"
         " 商品 合約 合约 交易對 交易对 инструмент символ sid produkt produit instid"
         " inst_id ティッカー instrument_id contract_code spot_pairs spot_pair"
+        " market_id contract_description mercadoria"
+        " produto nazwa_papieru nazwa_instrumentu"
         " trading_symbol tradingsymbol"
         " symbol_value column epic 品種 品种 銘柄 valeur libellé valor título product_code"
         " code company scrip"
@@ -93,7 +96,7 @@ WORDS = {
         " activo base market_ticker наименование_ценной_бумаги наименование"
         " 名稱 名称 股票代號 商品代號 股票"
         " marché"
-        " titel"
+        " titel asset_type wert acción"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position"
@@ -164,7 +167,10 @@ WORDS = {
         " closed_profit_loss"
         " winst guv_betrag netto 已实现收益 kapatılan_k_z gerçekleşen_k_z 已實現收益 已实现盈亏"
         " realisierter_g_v pnl_realizado pnl_réalisé pyg_realizadas"
-        " utile_perdita utile"
+        " pyg_cerradas pyg pérdidas_y_ganancias"
+        " utile_perdita utile 決済損益 実現損益"
+        " gu_v beneficios nettogewinn bruttogewinn nettoergebnis bruttoergebnis fill_pnl"
+        " 净盈亏 淨盈虧 平仓盈亏 平倉盈虧 已实现盈亏 交易盈亏"
     ),
     "max_drawdown": (
         "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"
@@ -189,7 +195,7 @@ WORDS = {
         " opening_level"
         " openingskoers 开仓均价 開倉均價"
         " цена_входа цена_открытия niveau_d_ouverture"
-        " in filled_at"
+        " in filled_at price_opened price_at_open"
     ),
     "exit_price": (
         "exit_price proceeds_per_share proceeds_share close_price close_rate sell_price"
@@ -210,10 +216,11 @@ WORDS = {
         " average_exit average_close sell_rate prezzo_di_scarico"
         " sluitingskoers 平仓均价 平倉均價"
         " цена_выхода цена_закрытия niveau_de_clôture schlusspreis"
-        " out exit_at"
+        " out exit_at price_closed price_at_close"
     ),
     "quantity": (
-        "lastqty last_qty lastshares last_shares cum_exec_qty cumexecqty filled quantity_transacted"
+        "lastqty last_qty fill_sz acc_fill_sz last_sz"
+        " lastshares last_shares cum_exec_qty cumexecqty filled quantity_transacted"
         " filled_qty filled_quantity fill_qty"
         " exec_qty executed_qty executed_quantity executed quantity qty size shares"
         " contracts"
@@ -249,7 +256,9 @@ WORDS = {
         " qtde qte quantia"
         " cars"
         " size_delta"
-        " amount_open buy_quantity"
+        " amount_open buy_quantity nominale nominalbetrag face_value"
+        " unidades"
+        " lot 手数 手數 成交手数 張數 张数 std_lots standard_lots shares_ctrts shares_ctrts_units"
     ),
     "fees_usd": (
         "fees_usd fees fee commission commissions costs total_fees comm comm_fee"
@@ -274,8 +283,8 @@ WORDS = {
         " account_currency divisa"
         " transaktionsvaluta waluta divisa_prezzo moeda asset_currency whrg whg rate_currency"
         " value_currency price_ccy"
-        " валюта buchungswährung 통화 minor counter counter_currency 幣種 币种"
-        " 通貨"
+        " валюта buchungswährung 통화 minor counter counter_currency fiat_type fiat 幣種 币种"
+        " 通貨 貨幣 货币"
     ),
     "revision": "revision",
     "multiplier": (
@@ -300,7 +309,7 @@ WORDS = {
         " precio prezzo koers 價格 价格 成交價 成交价 成交均价 цена cena last_price"
         " order_price"
         " spot_price_at_transaction"
-        " trade_px 価格 px fill_px exec_px premium preço"
+        " trade_px 価格 px fill_px exec_px premium preço preços cost_share cost_per_share"
         " traded_price transaction_price trade_price_per_share unit_cost price_per_contract"
         " kurs_eur prezzo_medio preço_médio preço_unitário 約定単価 単価 单价 成交价格 成交價格"
         " ausführungspreis unit_price_p"
@@ -313,7 +322,7 @@ WORDS = {
         " price_pct kurs_pct cours_pct prezzo_pct fill_p price_cents"
         " durchschnittspreis precio_medio precio_promedio precio_ejecución precio_de_ejecución"
         " 成交單價 成交均價 cambio"
-        " trade_rate"
+        " trade_rate 約定価格 約定レート"
     ),
     "time": (
         "filled_time fill_time exec_time executed_at execution_time order_execution_time"
@@ -338,7 +347,7 @@ WORDS = {
         " 거래일자 거래일시 체결일 체결시간 дата_время дата_сделки date_opération"
         " ts_event fill_t ausgeführt_am fecha_operación fecha_de_operación fecha_contratación"
         " schlusstag auftragsdatum"
-        " updated_time"
+        " updated_time 交易日期 交易日 買賣日期"
     ),
     "fee": (
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"
@@ -364,10 +373,11 @@ WORDS = {
         " pos_effect position_effect effect code codes notes_codes offset direction entry"
         " open_closed transaction_effect trade_effect"
         " 开平 開平 平仓标志"
-        " intent position_intent"
+        " intent position_intent 区分 新規決済 新規_決済"
     ),
     "gross": (
-        "traded_value home_notional homenotional waarde lokale_waarde proceeds gross_amount"
+        "traded_value fill_amount home_notional homenotional"
+        " waarde lokale_waarde proceeds gross_amount"
         " gross notional trade_value trade_money value principal principal_amount cost"
         " quote_amount turnover trademoney amount total notional_value quote_qty"
         " quote_quantity"
@@ -391,7 +401,7 @@ WORDS = {
         " 정산금액 montant_net importe_neto 受渡金額_円"
         " beløb_i_handelsvaluta netto_bedrag monto_neto beløb net_consideration"
         " settled_amount settlement_amount"
-        " net_settlement_amount 客戶淨收付 淨收付金額 應收付金額"
+        " net_settlement_amount 客戶淨收付 淨收付金額 應收付金額 淨額 净额"
     ),
     "fill_id": (
         "fill_id exec_id execution_id trade_id tradeid id transaction_id txid match_id"

@@ -318,6 +318,56 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "what was given and what was taken",
         ),
         (
+            "id,time,operation,amount,trading_currency,price,original_currency,fee,comment\n"
+            '901,2024-03-04 10:00:00 +0900,Completed trading contracts,0.01,BTC,,,0,"btc_jpy"\n'
+            '902,2024-03-04 10:00:00 +0900,Completed trading contracts,-95000,JPY,,,0,"btc_jpy"\n',
+            "a ledger",
+        ),
+        (
+            "Data;Hora;Liquidação;Descrição;Valor (U$);Saldo da conta (U$)\n"
+            "04/03/2024;11:35;06/03/2024;Compra de 10 AAPL a $ 175,10 cada;-1.751,00;3.249,00\n"
+            "14/03/2024;12:10;18/03/2024;Venda de 10 AAPL a $ 177,10 cada;1.771,00;5.020,00\n",
+            "within the text of Descrição",
+        ),
+        (
+            "Date,Time,Symbol,Side,Qty,Price\n"
+            "03/14,09:31:05,AMD,Buy,100,190.10\n03/14,10:31:05,AMD,Sell,100,191.10\n",
+            "days without a year, such as '03/14'",
+        ),
+        (
+            "Time,Settlement,Symbol,Side,Qty,Price\n"
+            "Mar 14 09:31,2024-03-18,AMD,Buy,100,190.10\n"
+            "Mar 14 10:31,2024-03-18,AMD,Sell,100,191.10\n",
+            "days without a year, such as 'Mar 14 09:31'",
+        ),
+        (
+            "Symbol;Side;Entry time;Exit time;Qty;Entry;Exit;PnL\n"
+            "AMD;Long;14.03. 09:31;14.03. 10:31;100;190.10;191.10;100\n",
+            "days without a year, such as '14.03. 09:31'",
+        ),
+        (
+            "Date,Market,Action,Volume USD,Fee %,Fee USD,Net USD\n"
+            "2024-03-04 10:00:00,BTC,buy,600.00,0.4,2.40,602.40\n"
+            "2024-03-14 10:00:00,BTC,sell,700.00,0.4,2.80,697.20\n",
+            "amounts of purchases and sales",
+        ),
+        (
+            "Date,Trades,Win %,Gross P&L,Fees,Net P&L\n"
+            "2024-03-04,5,60%,250.00,12.00,238.00\n2024-03-05,3,33%,-100.00,7.20,-107.20\n",
+            "totals of several trades in each row",
+        ),
+        (
+            "Block Time,DEX,Token Bought,Amount Bought,Token Sold,Amount Sold,USD Value\n"
+            "2024-03-04 10:00:00,uniswap,PEPE,100000000,USDC,500,500\n",
+            "what was given and what was taken",
+        ),
+        (
+            "Operation Date,Status,Currency Ticker,Operation Type,Operation Amount\n"
+            "2024-03-04T10:00:00.000Z,Confirmed,BTC,IN,0.1\n"
+            "2024-03-14T10:00:00.000Z,Confirmed,BTC,OUT,0.1\n",
+            "a ledger",
+        ),
+        (
             "Time,Pair,Type,Quantity,QuantityRemaining,Limit,PricePerUnit\n"
             "2024-03-04 10:00:00,ETHUSDT,LIMIT_BUY,2,0,3400,3390\n"
             "2024-03-05 10:00:00,ETHUSDT,LIMIT_SELL,2,0.5,3500,3510\n",

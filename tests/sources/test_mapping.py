@@ -42,6 +42,14 @@ volatility = {edges = [1, 2], labels = ["a", "b", "c"]}
         ("scale = 0.01", "scale = 0", "line 5: [columns] roi has the scale 0"),
         ("scale = 0.01", 'scale = "x"', "line 5: [columns] roi has the scale 'x'"),
         ("scale = 0.01", 'unit = "ms"', "line 5: [columns] roi is not a time"),
+        ("scale = 0.01", "part = true", "line 5: [columns] roi has part, which only a quantity"),
+        ("scale = 0.01", "smallest = true", "line 5: [columns] roi has smallest, which only a fee"),
+        ("scale = 0.01", 'minus = ["x"]', "line 5: [columns] roi has minus, which only a fee"),
+        (
+            "scale = 0.01",
+            'scale = 1}\nfees_usd = {columns = ["fee", "swap"], minus = ["swaps"]',
+            "line 6: [columns] fees_usd has minus, which must be a list of some of fee, swap",
+        ),
         (
             "scale = 0.01",
             "scael = 1",

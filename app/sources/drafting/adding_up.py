@@ -1,5 +1,5 @@
-"""Which reading of columns that determine one another makes the rows add up: contract value, gross
-or net, fees, percent.
+"""Which reading of closed positions makes the rows add up: contract values, profits before or after
+fees, percent.
 
 May touch: nothing.
 """
@@ -10,6 +10,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 NICE = (
     1,
@@ -34,16 +35,14 @@ NICE = (
     0.05,
     0.01,
     0.001,
+    0.0001,
     42000,
     12500,
     62500,
     125000,
 )
-_TELLING = 0.1
-"""What the rounding of an amount may be of it, at most, for it to tell anything."""
-_FLAT_FEE = 25
-"""What a fee may be that is the same for small trades as for large ones."""
-_MOST = 0.8
+_SAME = 1e-9
+MOST = 0.8
 """Share of rows that a reading has to explain to be taken."""
 
 
@@ -66,9 +65,10 @@ class Trade:
 @dataclass
 class Reading:
     """What makes the rows add up: `profit` gross or net (None: not told), the sign of fees,
-    contract values by name, whether returns are percent (None: not told), on a margin or on
-    something else, the sides exchanged, the share of rows that add up exactly, and the lines of
-    those that do not."""
+    contract values by name (`alone`: those of one row, which may be in another currency), whether
+    returns are percent (None: not told), on a margin or on
+    something else, the sides exchanged, the share of rows that add up exactly and how many they
+    are, and the lines of those that do not."""
 
     profit: str | None = None
     fee_scale: int = 1
@@ -78,7 +78,9 @@ class Reading:
     of_another: bool = False
     exchanged: bool = False
     inverse: bool = False
+    alone: dict[str, float] = field(default_factory=dict)
     exact: float = 0.0
+    n_exact: int = 0
     n_compared: int = 0
     n_against: int = 0
     off: list[int] = field(default_factory=list)
@@ -118,7 +120,7 @@ def read_positions(trades: Sequence[Trade]) -> Reading:
     ]
     against = [t for t in moved if ((t.profit or 0) > 0) != (t.side * (t.exit - t.entry) > 0)]
     found.n_compared, found.n_against = len(moved), len(against)
-    if moved and len(against) > _MOST * len(moved):
+    if moved and len(against) > MOST * len(moved):
         found.exchanged = True
         trades = [
             Trade(t.name, -t.side, t.entry, t.exit, t.quantity, t.profit, t.fees, t.ret, t.line)
@@ -149,26 +151,22 @@ def _read_profit(trades: Sequence[Trade], found: Reading) -> None:
         if sum(t.fees < 0 for t in sized) > len(sized) / 2 or any(t.fees < 0 for t in sized)
         else (1,)
     )
-    best: tuple[float, int] | None = None
+    best: _Explained | None = None
     hypotheses = [("gross", 1)]
     if has_fees:
         hypotheses = [(kind, sign) for kind in ("gross", "net") for sign in signs]
     for inverse in (False, True):
-        for rank, (kind, sign) in enumerate(hypotheses):
-            values, exact, off = _explained(sized, kind, sign, inverse)
-            key = (exact, -rank)
-            if best is None or key[0] > best[0] + 1e-9:
-                best = key
-                found.inverse, found.exact, found.values, found.off = (
-                    inverse,
-                    exact,
-                    values,
-                    [sized[i].line for i in off],
-                )
+        for kind, sign in hypotheses:
+            tried = _explained(sized, kind, sign, inverse)
+            if best is None or tried.is_better(best):
+                best = tried
+                found.inverse, found.exact, found.n_exact = inverse, tried.exact, tried.n_exact
+                found.alone = tried.alone
+                found.values, found.off = tried.values, [sized[i].line for i in tried.off]
                 found.profit, found.fee_scale = kind if has_fees else None, sign
-        if best and best[0] >= _MOST:
+        if best and best.exact >= MOST:
             break
-    if found.exact < _MOST:
+    if found.exact < MOST:
         found.inverse = False
         found.values = {}
         found.profit = None
@@ -184,17 +182,40 @@ def _read_profit(trades: Sequence[Trade], found: Reading) -> None:
         )
 
 
-def _explained(
-    trades: Sequence[Trade], kind: str, sign: int, inverse: bool
-) -> tuple[dict[str, float], float, list[int]]:
-    """(contract values by name, the share of rows that they explain to the cent, the others'
-    indices)."""
+class _Explained(NamedTuple):
+    """What a reading of profits explains: contract values by name, the share of rows that are exact
+    and how many they are, the others' indices, the share of values that are usual ones, and by how
+    much exact rows are off in total."""
+
+    values: dict[str, float]
+    exact: float
+    n_exact: int
+    off: list[int]
+    usual: float
+    rest: float
+    alone: dict[str, float]
+
+    def is_better(self, other: _Explained) -> bool:
+        """Whether it explains more rows, or the same with more usual values, or much more
+        closely."""
+        if abs(self.exact - other.exact) > _SAME:
+            return self.exact > other.exact
+        if abs(self.usual - other.usual) > _SAME:
+            return self.usual > other.usual
+        return self.rest < other.rest / 2 - _SAME
+
+
+def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> _Explained:
+    """What contract values explain to the cent, if profits are before or after fees."""
     by_name: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
     for i, trade in enumerate(trades):
         before = (trade.profit or 0) + (sign * trade.fees if kind == "net" else 0)
         by_name[trade.name].append((i, before, _gain(trade, inverse)))
-    values, good, alone, off = {}, 0, 0, []
+    values: dict[str, float] = {}
+    values_alone: dict[str, float] = {}
+    good, alone, off, rest, with_fees = 0, 0, [], 0.0, 0
     rounding = half_unit([trade.profit for trade in trades])
+    has_fees = any(trade.fees for trade in trades)
     for name, rows in by_name.items():
         ratios = [before / gain for _, before, gain in rows if gain and before]
         if not ratios:
@@ -202,10 +223,13 @@ def _explained(
             continue
         middle = statistics.median(ratios)
         value = nice(middle) or (float(f"{middle:.6g}") if len(ratios) >= 2 else None)
+        if len(ratios) == 1 and has_fees and value not in NICE:
+            value = None  # Any profit is a whole number of something.
         if value is None or value <= 0:
             if len(ratios) == 1 and middle > 0:
                 # One row alone: its profit may be in another currency than its price.
                 alone += len(rows)
+                values_alone[name] = middle
             else:
                 off += [i for i, _, _ in rows]
             continue
@@ -213,12 +237,18 @@ def _explained(
         for i, before, gain in rows:
             if abs(before - value * gain) <= max(3 * rounding, abs(before) * 0.002):
                 explained += 1
+                rest += abs(before - value * gain)
+                with_fees += bool(trades[i].fees)
             else:
                 off.append(i)
         good += explained
         if explained * 2 >= len(rows):
             values[name] = value
-    return values, good / max(1, len(trades) - (alone if alone * 2 < len(trades) else 0)), off
+    usual = sum(value in NICE for value in values.values()) / max(1, len(values))
+    # Of many symbols with one row each, those in another currency tell nothing.
+    telling = alone * 2 < len(trades) or (with_fees > 0 and not off and usual == 1)
+    share = good / max(1, len(trades) - (alone if telling else 0))
+    return _Explained(values, share, good, off, usual, rest, values_alone)
 
 
 def _read_about(trades: Sequence[Trade], found: Reading) -> None:
@@ -260,14 +290,14 @@ def _read_about(trades: Sequence[Trade], found: Reading) -> None:
         near += len(close)
         if len(close) * 2 >= len(own):
             values[name] = value
-    if near >= _MOST * len(trades):
+    if near >= MOST * len(trades):
         found.values = values
         n_less = sum(
             (t.profit or 0) < values.get(t.name, 1) * _gain(t, False) - 1e-9
             for t in trades
             if t.name in values
         )
-        if not any(t.fees for t in trades) and n_less >= _MOST * near:
+        if not any(t.fees for t in trades) and n_less >= MOST * near:
             found.profit = "net"
 
 
@@ -293,108 +323,3 @@ def _read_return(trades: Sequence[Trade], found: Reading) -> None:
         found.leverage = True
     else:
         found.of_another = True
-
-
-@dataclass
-class Amount:
-    """Which column has the amount of fills, whether fees are taken off it (`net`), whether it is
-    what price times quantity gives (then every contract value is 1), and what else the rows say."""
-
-    column: str = ""
-    kind: str = ""
-    plain: bool = False
-    values: dict[str, float] = field(default_factory=dict)
-
-
-def read_amounts(
-    columns: Sequence[tuple[str, Sequence[float | None]]],
-    names: Sequence[str],
-    sizes: Sequence[float | None],
-    fees: Sequence[float],
-    buys: Sequence[bool | None],
-) -> Amount | None:
-    """The column that is price × quantity × contract value, before or after fees; `sizes` are price
-    × quantity, without sign.
-
-    None where no column is one.
-    """
-    best: tuple[float, int, Amount] | None = None
-    for rank, (column, numbers) in enumerate(columns):
-        for kind in ("gross", "net"):
-            if kind == "net" and not any(fees):
-                continue
-            share, values = _amount_share(numbers, names, sizes, fees, buys, kind)
-            if share >= _MOST and (best is None or share > best[0] + 1e-9):
-                best = (
-                    share,
-                    rank,
-                    Amount(column, kind, all(v == 1 for v in values.values()), values),
-                )
-    if best is not None:
-        return best[2]
-    for column, numbers in columns:
-        share, values = _nearly(numbers, names, sizes, buys)
-        if share >= _MOST:
-            return Amount(column, "net", all(v == 1 for v in values.values()), values)
-    return None
-
-
-def _amount_share(
-    numbers: Sequence[float | None],
-    names: Sequence[str],
-    sizes: Sequence[float | None],
-    fees: Sequence[float],
-    buys: Sequence[bool | None],
-    kind: str,
-) -> tuple[float, dict[str, float]]:
-    rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    rounding = half_unit(numbers)
-    for number, name, size, fee, buy in zip(numbers, names, sizes, fees, buys, strict=True):
-        if number is None or not size or not number:
-            continue
-        paid = abs(number)
-        if rounding > _TELLING * paid:
-            continue
-        if kind == "net":
-            paid += -abs(fee) if buy else abs(fee)
-        rows[name].append((paid, size))
-    n = sum(len(own) for own in rows.values())
-    good, values = 0, {}
-    for name, own in rows.items():
-        middle = statistics.median(paid / size for paid, size in own)
-        value = nice(middle) or float(f"{middle:.5g}")
-        close = sum(
-            abs(paid - value * size) <= max(1.2 * rounding, paid * 1e-4) for paid, size in own
-        )
-        # One row explains itself with any value, so only a usual one counts; and no contract has
-        # nearly one unit: that is a rate of exchange.
-        if nice(middle) is None and (len(own) == 1 or 0.2 < middle < 5):
-            close = 0
-        good += close
-        values[name] = value
-    return (good / n if n else 0.0), values
-
-
-def _nearly(
-    numbers: Sequence[float | None],
-    names: Sequence[str],
-    sizes: Sequence[float | None],
-    buys: Sequence[bool | None],
-) -> tuple[float, dict[str, float]]:
-    """Amounts from which small fees that no column has are taken off."""
-    rows = [
-        (abs(a), name, s, buy)
-        for a, name, s, buy in zip(numbers, names, sizes, buys, strict=True)
-        if a and s
-    ]
-    good = 0
-    values: dict[str, float] = {}
-    for paid, name, size, buy in rows:
-        value = min((0.01, 0.1, 1, 10, 100, 1000), key=lambda v: abs(v * size - paid) / (v * size))
-        cost = (paid - value * size) * (1 if buy else -1)
-        usual = buy is not None and 0 <= cost <= min(_FLAT_FEE, 0.25 * value * size)
-        if usual or abs(cost) <= max(0.05 * value * size, 2.5):
-            good += 1
-            # Several of one name, as of a share and its option, are told row by row.
-            values[name] = max(value, values.get(name, 0.0))
-    return (good / len(rows) if rows else 0.0), values

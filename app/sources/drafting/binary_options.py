@@ -8,6 +8,7 @@ from __future__ import annotations
 from app.sources.column_names import known_as
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Spec
+from app.sources.mapping import OPEN_QUESTION
 
 _STAKES = ("amount", "stake", "investment", "invested", "stake_amount", "bet", "trade_amount")
 _UP, _DOWN = ("call", "up", "higher", "rise", "buy", "long"), ("put", "down", "lower", "fall")
@@ -38,17 +39,22 @@ def settle_bets(decided: Decided) -> None:
         decided.guessed.append(
             f"The positions lose {column} or make a share of it: their prices are not read."
         )
-        if "side" not in fields:
-            _side(decided)
+        _side(decided)
         return
 
 
 def _side(decided: Decided) -> None:
-    """A column that has only calls and puts: a call is long."""
-    contents = decided.kept.contents
-    for column in contents.columns:
+    """A column that has only calls and puts: a call is long, and nothing is asked."""
+    contents, asked = decided.kept.contents, OPEN_QUESTION in str(decided.sections.get("sides"))
+    if "side" in decided.fields and not asked:
+        return
+    own = decided.fields.pop("side", None)
+    for column in own.columns if own else contents.columns:
         words = {word.strip().lower() for word in contents.words(column)}
         if words and words <= {*_UP, *_DOWN} and column not in decided.used():
+            decided.asked[:] = [said for said in decided.asked if f" in {column} mean" not in said]
             decided.fields["side"] = Spec([column])
             decided.sections["sides"] = {"buy": (list(_UP), ""), "sell": (list(_DOWN), "")}
             return
+    if own is not None:
+        decided.fields["side"] = own

@@ -7,14 +7,17 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from app.sources.column_names import NAMES, currency_in, is_in_points, known_as
 from app.sources.drafting.contents import Contents
+from app.sources.drafting.currency_columns import CurrencyColumns, is_currency
 from app.sources.drafting.fee_columns import fee_columns
 from app.sources.drafting.side_columns import side_column, with_effect
-from app.sources.drafting.spec import Fields, Spec
+from app.sources.drafting.spec import Fields, Names, Spec
 from app.sources.drafting.symbol_columns import CURRENCIES, SymbolColumns
+from app.sources.drafting.time_columns import TimeColumns
+from app.sources.ends import end_of, is_price
 from app.sources.pairs import may_be_inverse
 from app.sources.sides import Side, opens_or_closes, read_side
 
@@ -80,10 +83,6 @@ LIMIT = re.compile(
     r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark(_|$)|strike"
     r"|last_price|fair|c_price|close_price_prior|cost_basis|liq"
 )
-_NO_FILL_TIME = re.compile(r"exp|^s_d$|settle|process|matur|entry|exit|open|clos|birth|valid|until")
-_CURRENCIES_OF_PRICES = ("quote_currency", "instrumentvaluta", "instrument_currency", "currency")
-_OF_PRICE = re.compile("pri[cxs]|prezzo|precio|kurs|cours")
-_CURRENCIES_OF_ACCOUNTS = ("account_currency", "transaktionsvaluta", "settlement_currency")
 _OF_FEES = (
     r"(currency|coin|asset).*(fee|commission)|(fee|commission).*(currency|coin|asset|token|unit)"
 )
@@ -96,7 +95,72 @@ _TERMS = (
     (re.compile("_lt$"), "_st"),
 )
 """How the names of profits of short and of long term differ."""
+_NET = re.compile(r"\((net|after)", re.IGNORECASE)
+"""Of one of several columns of profits with the same name."""
+_METATRADER_5 = {
+    0: "open_time",
+    1: "ticket",
+    2: "symbol",
+    3: "type",
+    4: "volume",
+    5: "open_price",
+    8: "close_time",
+    9: "close_price",
+    10: "commission",
+    11: "swap",
+    12: "profit",
+}
+_METATRADER_4 = {
+    0: "ticket",
+    1: "open_time",
+    2: "type",
+    3: "volume",
+    4: "symbol",
+    5: "open_price",
+    8: "close_time",
+    9: "close_price",
+    10: "commission",
+    11: "tax",
+    12: "swap",
+    13: "profit",
+}
+"""By position, the columns of the two programs' lists of positions, after whose price come stop
+loss and take profit."""
+_COSTS = ("commission", "swap", "profit", "tax")
+_ALONE = frozenset(("currency", "symbol", "ticker", "instrument", "side"))
+_FEES = re.compile("fee|commission", re.IGNORECASE)
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
+
+
+def _names_of(columns: Sequence[str]) -> Names:
+    """The columns' names as names are compared; those of what stands inside of something else by
+    their last part alone, where no other column is called so."""
+    names = {column: known_as(column) for column in columns}
+    for column in columns:
+        inside, dot, last = column.rpartition(".")
+        own = known_as(last) if last else ""
+        if dot and own in _ALONE and own not in names.values() and not _FEES.search(inside):
+            names[column] = own
+    return names
+
+
+def _of_metatrader(contents: Contents) -> Names:
+    """The names of the columns of MetaTrader's positions, whose order is the same in any
+    language."""
+    columns = contents.columns
+    if len(columns) <= max(_METATRADER_5) or columns[9] != f"{columns[5]} (2)":
+        return {}
+    names = _METATRADER_5
+    if columns[8] != f"{columns[0]} (2)":
+        names = _METATRADER_4
+        if len(columns) <= max(names) or contents.time(columns[1]) is None:
+            return {}
+    if contents.time(columns[8]) is None or not contents.is_numeric(columns[5]):
+        return {}
+    own = {at: known_as(columns[at]).removesuffix("s") for at in names}
+    if any(own[at] in _COSTS and own[at] != name for at, name in names.items()):
+        return {}  # Their names say another order.
+    return {columns[at]: name for at, name in names.items()}
 
 
 class Chooser:
@@ -104,8 +168,10 @@ class Chooser:
 
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
-        self._names = {column: known_as(column) for column in contents.columns}
+        self._names = {**_names_of(contents.columns), **_of_metatrader(contents)}
         self._symbols = SymbolColumns(contents, self._names)
+        self._times = TimeColumns(contents, self._names)
+        self._currencies = CurrencyColumns(contents, self._names)
 
     def match(self, fields: Iterable[str]) -> Fields:
         """The fields for which there is a column."""
@@ -119,30 +185,32 @@ class Chooser:
                     None,
                 )
                 spec = Spec([column]) if column is not None else None
+                if spec is not None and spec.column in self._contents.parts:
+                    spec.keys["part"] = True
             if (
                 name == "currency"
                 and "pnl_usd" in found
-                and (own := self._profit_currency()) is not None
+                and (own := self._currencies.of_profit()) is not None
             ):
                 spec = Spec([own])
             if (
                 spec is None
                 and name == "fee_currency"
                 and "fee" in found
-                and (column := self._fee_currency(found["fee"].columns[-1]))
+                and (column := self._currencies.of_fee(found["fee"].columns[-1]))
             ):
                 spec = Spec([column])
             if (
                 spec is None
                 and name == "currency"
-                and (column := self._currency_column(found)) is not None
+                and (column := self._currencies.beside(found)) is not None
             ):
                 spec = Spec([column])
             if spec is None and name == "currency" and "symbol" in found:
                 spec = self._symbols.market(found["symbol"].column, used)
             if spec is not None:
                 found[name] = spec
-        self._twofold(found)
+        self._times.twofold(found)
         self._by_term(found)
         return found
 
@@ -160,7 +228,7 @@ class Chooser:
 
     def _special(self, name: str, used: set[str]) -> Spec | None:
         if name in TIMES:
-            return self._time(name, used)
+            return self._times.spec(name, used, list(self._candidates(name)))
         if name == "side":
             column = side_column(self._contents, self._names, used)
             return with_effect(self._contents, column, used) if column else None
@@ -183,6 +251,8 @@ class Chooser:
         ]
         if name == "pnl_usd":
             exact.sort(key=lambda one: is_in_points(one[1]))
+            first = exact[0][0] if exact else ""
+            exact.sort(key=lambda one: (one[0] != first, not _NET.search(one[1])))
         for word, column in exact:
             if (
                 name in ("roi", "pnl_usd")
@@ -205,53 +275,19 @@ class Chooser:
                     and not self._other(name, own)
                 ):
                     yield column
+        yield from self._by_end(name)
 
-    def _profit_currency(self) -> str | None:
-        """The column with the currency of the profit, where there are several with currencies."""
-        pattern = re.compile(
-            r"(currency|ccy).*(result|profit|p ?[&/]? ?l\b|pnl|gain)"
-            r"|(profit|pnl|p&l|result).*(currency|ccy)",
-            re.IGNORECASE,
-        )
-        return next(
-            (c for c in self._contents.columns if pattern.search(c) and self._fits("currency", c)),
-            None,
-        )
-
-    def _currency_column(self, found: Fields) -> str | None:
-        """A column with nothing but codes of currencies, next to the price or the profit, without a
-        name that says so."""
-        for name in ("pnl_usd", "price", "exit_price"):
-            if name in found and (column := self._next_currency(found[name].column)) is not None:
-                return column
-        return None
-
-    def _fee_currency(self, fee: str) -> str | None:
-        """The column with the currency of the fees: right behind them, if another column has that
-        of the prices; else that of the account, if prices are in another one."""
-        words = self._contents.words
-        currencies = [
-            column
-            for column in self._contents.columns
-            if words(column) and all(word.strip() in CURRENCIES for word in words(column))
-        ]
-        behind = self._next_currency(fee)
-        if behind and len(currencies) > 1 and not _OF_PRICE.search(self._names[behind]):
-            return behind
-        accounts = [
-            column for column in currencies if self._names[column] in _CURRENCIES_OF_ACCOUNTS
-        ]
-        priced = [column for column in currencies if self._names[column] in _CURRENCIES_OF_PRICES]
-        if accounts and priced and words(accounts[0]).keys() != words(priced[0]).keys():
-            return accounts[0]
-        return None
-
-    def _next_currency(self, column: str) -> str | None:
-        """The column behind `column`, where nothing but codes of currencies stands in it."""
-        columns = list(self._contents.columns)
-        at = columns.index(column) + 1
-        words = self._contents.words(columns[at]) if at < len(columns) else {}
-        return columns[at] if words and all(word.strip() in CURRENCIES for word in words) else None
+    def _by_end(self, name: str) -> Iterator[str]:
+        """Columns that may be the time or the price of one end of the trade, by single words."""
+        end, _, what = name.partition("_")
+        for column, own in self._names.items():
+            if (
+                what in ("timestamp", "price")
+                and end_of(own) == end
+                and is_price(own) == (what == "price")
+                and not self._other(name, own)
+            ):
+                yield column
 
     def _other(self, name: str, own: str) -> bool:
         """Whether the additional words change the meaning: a limit price is not a price."""
@@ -266,7 +302,10 @@ class Chooser:
             )
         if name in ("price", "entry_price", "exit_price", "quantity"):
             return bool(
-                re.search(r"value|pct|currency|time|date|fee|commission|remaining|source|type", own)
+                re.search(
+                    r"value|pct|currency|time|date|fee|commission|remaining|source|type|profit|loss",
+                    own,
+                )
             )
         return False
 
@@ -305,11 +344,7 @@ class Chooser:
             unique = len(set(map(str, values))) == c.n_rows and c.time(column) is None
             return unique and not all(isinstance(read_side(word), Side) for word in c.words(column))
         if name in ("currency", "fee_currency"):
-            return all(
-                re.fullmatch(r"[A-Z][A-Z0-9]{1,9}", str(v).strip().upper())
-                and not str(v).strip().isdigit()
-                for v in c.words(column)
-            )
+            return is_currency(c, column)
         if name == "open_close":
             return all(opens_or_closes(word) is not None for word in c.words(column))
         if name in ("timeframe", "chain", "bucket"):
@@ -318,7 +353,7 @@ class Chooser:
 
     def _is_money(self, column: str) -> bool:
         """Whether the name says that its numbers are money, and no contracts are counted in it."""
-        if re.search("[$€£¥₹]", column):
+        if re.search(r"[$€£¥₹]|\bquote\b", column, re.IGNORECASE):
             return True
         if currency_in(column) in (None, "BTC", "ETH"):
             return False
@@ -334,123 +369,6 @@ class Chooser:
             for column, own in self._names.items()
         )
 
-    # --- times
-    # ----------------------------------------------------------------------------------------------
-
-    def _time(self, name: str, used: set[str]) -> Spec | None:
-        """The column with a time of day before the one with a bare day; a day and a time of day in
-        two columns are put together."""
-        c = self._contents
-        found = [
-            column
-            for column in dict.fromkeys(self._candidates(name))
-            if column not in used and c.time(column) is not None
-        ]
-        exact = [column for column in found if self._names[column] in NAMES[name]]
-        found = exact or found
-        if not found and name == "time":
-            # The only time there is, whatever it is called.
-            others = [
-                column
-                for column in c.time_columns
-                if column not in used and not _NO_FILL_TIME.search(self._names[column])
-            ]
-            found = others if len(others) == 1 else []
-        if not found:
-            return self._clock_alone(name)
-        full = [
-            column
-            for column in found
-            if (t := c.time(column)) is not None
-            and t.has_clock
-            and len(c.values(column)) * 2 >= c.n_rows
-        ]
-        if full:
-            return self._time_spec([full[0]])
-        return self.time_of(found[0], used)
-
-    def _clock_alone(self, name: str) -> Spec | None:
-        """The time of day of the field, with the only day that the table has."""
-        clocks = [c for c in self._candidates(name) if self._contents.is_clock(c)]
-        days = [
-            column
-            for column in self._contents.time_columns
-            if (t := self._contents.time(column)) is not None and not t.has_clock
-        ]
-        return self._time_spec([days[0], clocks[0]]) if clocks and len(days) == 1 else None
-
-    def time_of(self, day: str, used: Iterable[str] = ()) -> Spec | None:
+    def time_of(self, day: str) -> Spec | None:
         """A day, with the time of day in another column where there is one."""
-        clock = self._clock_of(day, set(used))
-        return self._time_spec([day, clock] if clock else [day])
-
-    def _clock_of(self, day: str, used: set[str]) -> str | None:
-        clocks = [
-            column
-            for column in self._contents.columns
-            if column not in used and self._contents.is_clock(column)
-        ]
-        stem = self._stem(day)
-        same = [column for column in clocks if self._stem(column) == stem]
-        if same:
-            return same[0]
-        order = list(self._contents.columns)
-        behind = order[order.index(day) + 1 : order.index(day) + 2]
-        if behind and behind[0] in clocks and not self._stem(behind[0]):
-            return behind[0]
-        return (
-            clocks[0]
-            if len(clocks) == 1 and not stem & {"entry", "exit", "open", "close"}
-            else None
-        )
-
-    def _stem(self, column: str) -> set[str]:
-        return set(self._names[column].split("_")) - {
-            "date",
-            "time",
-            "day",
-            "datum",
-            "zeit",
-            "uhrzeit",
-            "heure",
-            "schlusstag",
-            "schlusszeit",
-            "de",
-            "d",
-            "of",
-            "hour",
-            "fecha",
-            "hora",
-            "data",
-            "ora",
-            "trade",
-            "execution",
-            "exec",
-        }
-
-    def _time_spec(self, columns: list[str]) -> Spec | None:
-        c = self._contents
-        reading = c.time(columns[0]) if len(columns) == 1 else c.joined(*columns)
-        return None if reading is None else Spec(columns, dict(reading.keys))
-
-    def _twofold(self, found: Fields) -> None:
-        """Two columns of one name: of the time and the price of positions the first is the entry's,
-        the second the exit's."""
-        c = self._contents
-        pairs = [(column, f"{column} (2)") for column in c.columns if f"{column} (2)" in c.columns]
-        times = [
-            pair for pair in pairs if c.time(pair[0]) is not None and c.time(pair[1]) is not None
-        ]
-        prices = [
-            pair
-            for pair in pairs
-            if c.is_numeric(pair[0])
-            and c.is_numeric(pair[1])
-            and self._names[pair[0]] in NAMES["price"]
-        ]
-        if times:
-            for name, column in zip(("entry_timestamp", "exit_timestamp"), times[0], strict=True):
-                if (spec := self._time_spec([column])) is not None:
-                    found[name] = spec
-        if prices and (times or {"entry_timestamp", "exit_timestamp"} <= found.keys()):
-            found["entry_price"], found["exit_price"] = Spec([prices[0][0]]), Spec([prices[0][1]])
+        return self._times.time_of(day)

@@ -13,8 +13,8 @@ from app.sources import times
 from app.sources.cells import as_text, parse_time
 from app.sources.column_names import known_as
 from app.sources.drafting.choose import TIMES
-from app.sources.drafting.contents import zone_of_name
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.time_readings import zone_of_name
 from app.sources.mapping import OPEN_QUESTION, Column
 
 _UTC = ZoneInfo("UTC")
@@ -85,6 +85,12 @@ def settle_times(decided: Decided) -> None:
         "UTC",
         f"of times without an offset{', such as those of ' + ' and '.join(naive) if naive else ''}",
     )
+    clocks = [c for c in contents.columns if contents.is_clock(c) and c not in decided.used()]
+    if day_only and clocks:
+        decided.left.append(
+            f"{' and '.join(clocks)} has times of day that are not read: {' and '.join(day_only)}"
+            " has days alone."
+        )
     if day_only and decided.rows == "fills":
         decided.guessed.append(
             f"{' and '.join(day_only)} has days without a time: fills of one day keep the order of"

@@ -10,16 +10,35 @@ import statistics
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from app.sources.cells import as_text
+from app.sources.cells import Cells, as_text
 from app.sources.column_names import known_as
+from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
-from app.sources.pairs import POINT_VALUES, future_of, is_crypto, is_option, pair_of
+from app.sources.pairs import POINT_VALUES, future_of, is_crypto, is_option, pair_of, settled_in
 
 _CONTRACTS = re.compile(
     r"fut(ures?)?|opt(n|ions?)?|fop"
     r"|(equity|index|stock|equity and index|futures?) (options?|futures?)|cfds?",
     re.IGNORECASE,
 )
+
+
+_LOTS = re.compile(r"(^|_)lots?(_|$)|手[数數]|[張张]數|张数")
+_NOMINAL = re.compile(r"nominal|nennwert|face_value")
+"""Of quantities that are counted in lots, and in the nominal value of bonds."""
+
+
+def symbols_of(decided: Decided) -> list[str]:
+    """What was traded, also where several columns say it."""
+    spec = decided.fields["symbol"]
+    contents = decided.kept.contents
+    mapping = None
+    if len(spec.columns) > 1 or "option" in spec.keys:
+        mapping = simulate.mapping_of(decided)
+    if mapping is None:
+        return list(contents.words(spec.column))
+    cells = Cells(mapping)
+    return sorted({str(cells.symbol(row.cells)) for row in contents.rows})
 
 
 def ask_contract_values(decided: Decided, symbols: object) -> None:
@@ -115,6 +134,7 @@ def ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
         for c in [decided.fields["quantity"].column]
         if set(contents.signs(c)) & {"LOT", "LOTS", "CONT", "CONTS", "CONTRACTS"}
         or re.search(r"[(\[](cont|contracts?|lots?)\.?[)\]]", c, re.IGNORECASE)
+        or _LOTS.search(known_as(c))
     ]
     sizes = [abs(n) for n in contents.read_numbers(decided.fields["quantity"].column)]
     if not sizes:
@@ -127,7 +147,17 @@ def ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
         )
         and statistics.median(sizes) < 500
     )
-    if counted or lots:
+    if _NOMINAL.search(name := known_as(decided.fields["quantity"].column)) and not re.search(
+        "stück|stk|units|shares|pieces", name
+    ):
+        decided.ask(
+            "*",
+            "Whether prices are in percent of the nominal value, as those of bonds: nothing in the"
+            " file shows it.",
+            "0.01 if prices are in percent, 1 if not",
+            section="multipliers",
+        )
+    elif counted or lots:
         decided.ask(
             "*",
             "How many units a lot or a contract has: quantities are counted in them, and the file"
@@ -135,6 +165,34 @@ def ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
             "units per lot; 100000 for most currencies, 1 if quantities are units",
             section="multipliers",
         )
+
+
+def ask_inverse(decided: Decided, symbols: list[str]) -> None:
+    """Ask whether contracts that may be inverse are, unless their symbols say so, and for what they
+    are worth, unless a column tells."""
+    shown = ", ".join(symbols[:4])
+    if not {"gross", "multiplier"} & decided.fields.keys():
+        for symbol in symbols:
+            decided.ask(
+                symbol,
+                f"How many dollars a contract of {shown} is worth.",
+                "dollars per contract: 1 at some exchanges, 100 or 10 at others; 1 if a unit is a"
+                " coin; coins per dollar, such as 0.000001, if it is settled in a third currency",
+                section="multipliers",
+            )
+        decided.asked[:] = list(dict.fromkeys(decided.asked))
+    if all(settled_in(symbol) for symbol in symbols):
+        decided.keys["inverse"] = (symbols, "settled in their coin, by their symbols")
+        decided.guessed.append(f"{shown} are inverse, settled in their coin, by their symbols.")
+        return
+    decided.ask(
+        "inverse",
+        f"Whether {shown} are inverse contracts, counted in dollars and settled in their coin.",
+        "["
+        + ", ".join(f'"{symbol}"' for symbol in symbols[:8])
+        + "] if so, [] if a unit is a coin;"
+        " [] too if they are settled in a third currency, which then is the currency",
+    )
 
 
 def stems(root: str, symbols: Iterable[str]) -> list[str]:

@@ -11,11 +11,12 @@ import re
 from collections.abc import Mapping
 
 from app.sources.column_names import NAMES, currency_in, known_as
+from app.sources.currencies import FIAT
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Spec
 from app.sources.pairs import is_crypto, pair_of
 
-_ASSUMED = (
+ASSUMED = (
     "The currency of the profits: the file does not say, so they are read as US dollars (currency)."
 )
 _ABROAD_QUESTION = (
@@ -79,7 +80,13 @@ def _by_exchange(decided: Decided) -> str | None:
             and len(found := {_EXCHANGES.get(word) for word in words}) == 1
         ):
             return found.pop()
-    return None
+    spec = decided.fields.get("symbol")
+    symbols = contents.words(spec.column) if spec is not None and len(spec.columns) == 1 else {}
+    named = {
+        _EXCHANGES.get(word.partition(":")[0]) or _EXCHANGES.get(word.rpartition(" ")[2])
+        for word in map(str.strip, symbols)
+    }
+    return named.pop() if len(named) == 1 else None
 
 
 def _bare_dollars(decided: Decided, money: list[str]) -> bool:
@@ -95,6 +102,9 @@ def _bare_dollars(decided: Decided, money: list[str]) -> bool:
         for column in money
         for value in ("", *contents.values(column)[:20])
     )
+    others = {unit for column in money for unit in contents.signs(column)} & (FIAT - {"USD"})
+    if others:
+        return False  # Other signs tell currencies apart.
     english = contents.decimal != "," and all(column.isascii() for column in decided.used())
     return dollars and not told and english and _is_abroad(decided)
 
@@ -190,14 +200,11 @@ def settle_currency(decided: Decided) -> None:
     if not (
         "pnl_usd" in fields
         or decided.rows == "fills"
-        or {"entry_price", "exit_price"} <= fields.keys()
+        or {"entry_price", "exit_price", "quantity"} <= fields.keys()
     ):
         return  # No profit comes out.
     for text in contents.texts:
-        told = re.search(
-            r"\b(USD|EUR|GBP|CHF|JPY|AUD|CAD|NZD|SEK|NOK|PLN|INR|SGD|HKD|ZAR|BRL|MXN|TRY|USDT)\b",
-            text,
-        )
+        told = re.search(rf"\b({'|'.join(sorted(FIAT))}|USDT)\b", text)
         if told and re.search(
             r"account|currency|konto|balance|compte|cuenta|счет|счёт|conta\b|conto\b|hesap",
             text,
@@ -224,13 +231,13 @@ def settle_currency(decided: Decided) -> None:
         decided.ask("currency", _ABROAD_QUESTION, 'such as "EUR"; pnl_usd is for dollars only')
         return
     decided.keys["currency"] = ("USD", "the file does not say; pnl_usd is for dollars only")
-    decided.left.append(_ASSUMED)
+    decided.left.append(ASSUMED)
 
 
 def doubt_dollars(decided: Decided, values: Mapping[str, float]) -> None:
     """What the contract values of currency pairs show of a currency that was assumed to be the
     dollar, or asked for: lots are round in their quote currency, unless profits were converted."""
-    if _ASSUMED not in decided.left and _ABROAD_QUESTION not in decided.asked:
+    if ASSUMED not in decided.left and _ABROAD_QUESTION not in decided.asked:
         return
     for name, value in values.items():
         pair = pair_of(name)
@@ -239,14 +246,14 @@ def doubt_dollars(decided: Decided, values: Mapping[str, float]) -> None:
         if _ABROAD_QUESTION in decided.asked:
             decided.asked.remove(_ABROAD_QUESTION)
             decided.keys["currency"] = ("USD", f"by the profits of {name}")
-            decided.left.append(_ASSUMED)
+            decided.left.append(ASSUMED)
         is_round = abs(math.log10(value) - round(math.log10(value))) < _ROUND
         if is_round != (pair[1] == "USD"):
-            decided.left.remove(_ASSUMED)
+            decided.left.remove(ASSUMED)
             decided.ask(
                 "currency",
                 f"The currency of the profits: those of {name} are not in dollars, as a lot would"
-                f" be {value:,.0f} units.",
+                f" be {f'{value:,.0f}' if value >= 100 else f'{value:.3g}'} units.",
                 'the currency of the account, such as "EUR"; pnl_usd is for dollars only',
             )
             return

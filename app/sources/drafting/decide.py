@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from app.errors import BadDataError
-from app.sources.column_names import known_as
+from app.sources.column_names import NAMES, is_header_word, known_as
 from app.sources.drafting import fill_values, position_values
 from app.sources.drafting.clocks import settle_times
 from app.sources.drafting.contents import Contents
@@ -35,6 +35,19 @@ from app.sources.mapping import OPEN_QUESTION
 
 __all__ = ["Decided", "decide"]
 
+_TRADES = frozenset(
+    (
+        "trades", "no_of_trades", "number_of_trades", "num_trades", "trade_count", "total_trades",
+        "n_trades", "trades_count", "nb_trades", "anzahl_trades", "operaciones",
+    )
+)  # fmt: skip
+_RATES = frozenset(
+    (
+        "win_rate", "win_pct", "winrate", "win", "accuracy", "profit_factor", "avg_win", "avg_loss",
+        "hit_rate", "batting_avg",
+    )
+)  # fmt: skip
+"""Names of columns with how many trades a row has, and with what says how good they were."""
 _COUNTS = (
     {"wins", "losses"},
     {"winners", "losers"},
@@ -55,6 +68,15 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     if any(pair <= {known_as(c) for c in contents.columns} for pair in _COUNTS):
         raise BadDataError(
             f"{path} has totals of several trades in each row (wins and losses), not trades.",
+            "Export the trades themselves.",
+        )
+    known = {known_as(c) for c in contents.columns}
+    if any(
+        known_as(c) in _TRADES and any(n > 1 for n in contents.read_numbers(c))
+        for c in contents.columns
+    ) and (known & _RATES or not known & {*NAMES["symbol"]}):
+        raise BadDataError(
+            f"{path} has totals of several trades in each row (how many there were), not trades.",
             "Export the trades themselves.",
         )
     filled = next(
@@ -116,7 +138,35 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
         position_values.settle(decided)
     else:
         fill_values.settle(decided)
+    _unknown_numbers(decided)
     return decided
+
+
+def _are_ids(numbers: list[float]) -> bool:
+    """Whether the numbers are whole ones that do not recur, or all the same."""
+    return len({*numbers}) == 1 or (
+        len({*numbers}) == len(numbers) and all(n.is_integer() for n in numbers)
+    )
+
+
+def _unknown_numbers(decided: Decided) -> None:
+    """Name columns of numbers in whose names no word is known: they may be fees or profits."""
+    contents = decided.kept.contents
+    found = [
+        column
+        for column in contents.columns
+        if column not in decided.used()
+        and not column.isascii()
+        and not is_header_word(column)
+        and contents.is_numeric(column)
+        and contents.time(column) is None
+        and not _are_ids(contents.read_numbers(column))
+    ]
+    if found:
+        decided.left.append(
+            f"What {', '.join(found[:6])} means: no word of the name is known, so the numbers are"
+            " not read. If they are fees or profits, name them in [columns]."
+        )
 
 
 def _fill_down(kept: Kept, fields: Fields, rows: str) -> list[str]:
@@ -213,7 +263,9 @@ def _decimal(decided: Decided) -> None:
         spec = decided.fields.get(name)
         if spec and contents.is_in_32nds(spec.column):
             decided.keys["apostrophe"] = ("32nds", "119'08 cannot be thousands")
-            decided.guessed.append(f"{spec.column} is in 32nds of a point.")
+            decided.guessed.append(
+                f"{spec.column} is in 32nds of a point, with one digit in eighths."
+            )
             return
         cells = [str(v) for v in contents.values(spec.column)] if spec else []
         if (

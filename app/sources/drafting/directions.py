@@ -10,12 +10,17 @@ import re
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
-from app.sources.drafting.contents import STILL_OPEN
+from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import money_columns
+from app.sources.drafting.fill_rows import symbol_of
 from app.sources.drafting.spec import Spec
+from app.sources.drafting.time_readings import STILL_OPEN
 from app.sources.mapping import OPEN_QUESTION
-from app.sources.sides import Event, Side, read_side
+from app.sources.sides import Event, Side, opens_or_closes, read_side
+
+_NOTHING = 1e-9
+"""What may be left of a quantity by rounding."""
 
 
 def settle_sides(decided: Decided, unknown: list[str]) -> None:
@@ -79,6 +84,7 @@ def _no_side(decided: Decided) -> None:
             "type",
             "position",
             "pos",
+            "cmd",
         )
     ]
     for column in flags:
@@ -115,6 +121,9 @@ def _no_side(decided: Decided) -> None:
     if decided.rows == "fills" and negative:
         decided.guessed.append("A negative quantity is a sale.")
         return
+    if decided.rows == "positions" and negative:
+        decided.guessed.append("A negative quantity is a short position.")
+        return
     if _deal_types(decided) or _unknown_words(decided):
         return
     if decided.rows == "fills":
@@ -131,8 +140,6 @@ def _no_side(decided: Decided) -> None:
             "Which fills are purchases and which are sales: no column says, and no quantity is"
             " negative."
         )
-    elif negative:
-        decided.guessed.append("A negative quantity is a short position.")
 
 
 def _cash_column(decided: Decided) -> str | None:
@@ -205,13 +212,11 @@ def settle_trade_ids(decided: Decided) -> None:
             or contents.time(column) is not None
         ):
             continue
-        groups: dict[str, set[bool | None]] = {}
+        groups: dict[str, list[Side]] = {}
         for value, one in zip(contents.cells(column), said, strict=True):
             if value is not None and isinstance(one, Side):
-                groups.setdefault(as_text(value), set()).add(one.opens)
-        if len(groups) > 1 and sum(
-            opens >= {True, False} for opens in groups.values()
-        ) >= 0.8 * len(groups):
+                groups.setdefault(as_text(value), []).append(one)
+        if len(groups) > 1 and sum(map(_is_trade, groups.values())) >= 0.8 * len(groups):
             decided.fields["trade_id"] = Spec(
                 [column], comment="rows with the same number are one trade"
             )
@@ -227,6 +232,13 @@ def settle_trade_ids(decided: Decided) -> None:
                 f"The entry and the exit of a trade are two rows with the same {column}."
             )
             return
+
+
+def _is_trade(sides: list[Side]) -> bool:
+    """Whether the sides of rows with one number are those of an entry and an exit."""
+    return {side.opens for side in sides} >= {True, False} or (
+        len(sides) == len({side.fill for side in sides}) == 2
+    )
 
 
 def _leave_out_open(decided: Decided) -> None:
@@ -271,3 +283,50 @@ def settle_books(decided: Decided) -> None:
                 f"Long and short positions of one symbol are kept apart, by {column}."
             )
             return
+    if _are_hedged(decided):
+        decided.keys["hedged"] = (True, "long and short positions were held at the same time")
+        decided.guessed.append(
+            "Long and short positions of one symbol are kept apart: fills say to open one while the"
+            " other is held."
+        )
+
+
+def _are_hedged(decided: Decided) -> bool:
+    """Whether fills that all say to open or to close hold long and short positions of a symbol at
+    the same time."""
+    contents, fields = decided.kept.contents, decided.fields
+    side, effect = fields.get("side"), fields.get("open_close")
+    if side is None or "symbol" not in fields or "quantity" not in fields:
+        return False
+    if side.column == OPEN_QUESTION or fields["quantity"].column == OPEN_QUESTION:
+        return False
+    rows = []
+    times = simulate.moments(decided, "time")
+    quantities = contents.numbers(fields["quantity"].column)
+    for i, (time, quantity) in enumerate(zip(times, quantities, strict=True)):
+        said = read_side(
+            " ".join(as_text(v) for c in side.columns if (v := contents.cells(c)[i]) is not None)
+        )
+        if not isinstance(said, Side) or time is None or quantity is None:
+            return False
+        word = contents.cells(effect.column)[i] if effect else None
+        opens = said.opens if word is None else opens_or_closes(as_text(word))
+        if opens is None:
+            return False
+        rows.append((time, symbol_of(decided, i), (said.fill > 0) == opens, opens, abs(quantity)))
+    if len(rows) > 1 and rows[0][0] > rows[-1][0]:
+        rows.reverse()
+    rows.sort(key=lambda row: row[0])
+    held: dict[tuple[str, bool], float] = {}
+    both = False
+    for _, symbol, is_long, opens, quantity in rows:
+        own = held.get((symbol, is_long), 0.0) + (quantity if opens else -quantity)
+        if own < -_NOTHING * quantity:
+            return False  # Something was held before the file begins, or it says something else.
+        held[symbol, is_long] = own
+        both = both or min(own, held.get((symbol, not is_long), 0.0)) > _NOTHING * quantity
+    # What turns a position over says to open too, and leaves the other one open for ever.
+    return both and not any(
+        min(own, held.get((symbol, not is_long), 0.0)) > _NOTHING
+        for (symbol, is_long), own in held.items()
+    )

@@ -6,18 +6,39 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from app.sources.column_names import known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Names, Spec
 
 _FEE = re.compile(
-    r"fee|kosten|^costs$|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
-    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|своп|komisyon|prowizja|^financing|^rollover|手續費|手续费|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)iva(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
+    r"fee|kosten|spesen|entgelt|^costs$|(^|_)cost_(opening|closing)$|^(custos?|costes?|costos?|costi|coûts?)_|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
+    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|tarifa|^taxa_de_(abertura|fechamento|negocia)|своп|スワップ|komisyon|provize|费用|費用|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|hoa_hồng|takas|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|комисиона|komisin|komisij|jutalék|עמלה|poplatok|naknada|provizij|kurtasj|kurtage|apsikeitimas|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)(iva|ttf)(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
 )
 _NO_FEE = re.compile(
-    r"^fee_(open|close)$|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
+    r"^fee_(open|close)$|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
 )
+PER_UNIT = re.compile(
+    r"(\bcomm\w*|\bfees?)\b[^,]*(/|\bper\b|\bje\b)"
+    r" ?(contract|share|lot|side|unit|ct|cont)s?\b",
+    re.IGNORECASE,
+)
+"""Of a column with the fee of one unit of the quantity."""
+_END = re.compile(r"open|entry|enter|clos|exit|buy|sell|purchase|sale", re.IGNORECASE)
+"""Of a fee of one end of a trade."""
+_HALF_CENT = 0.0051
+_CASH = re.compile(
+    r"\bswaps?\b|rollover|financing|funding|overnight|своп|スワップ|스왑"
+    r"|สวอป|السواب|takas|^[eé]change$|库存费|隔夜|qua đêm|apsikeitimas",
+    re.IGNORECASE,
+)
+_FEE_RATE = re.compile(r"(fee|commission).*rate|rate.*(fee|commission)", re.IGNORECASE)
+_PAID = re.compile(r"fee|cost|charge|paid|rate|gebühr|kosten|frais", re.IGNORECASE)
+"""Of columns with the sign of the cash, and of others with the same words."""
+_BASE, _QUOTE = ("base_",), ("counter_", "quote_")
+"""How names of fees in the coin that is traded begin, and in the other one."""
 _LARGEST_RATE = 0.01
 """What a fee may be of the traded value, at most."""
 
@@ -33,13 +54,27 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         and contents.is_numeric(column)
         and not contents.has_percent(column)
         and any(contents.read_numbers(column))
+        and not PER_UNIT.search(column)
         and not _of_other_leg(name, set(names.values()))
     ]
     found = _without_rates(contents, names, _once(contents, found))
     if any(re.search(r"(\binc\w*\.?|[+&]) *gst", column, re.IGNORECASE) for column in names):
         found = [column for column in found if not re.match("gst", names[column])]
     total = [column for column in found if re.search(r"total|^all_", names[column])]
-    return total if len(total) == 1 else found
+    return total if len(total) == 1 else _sum_of_others(contents, found) or found
+
+
+def _sum_of_others(contents: Contents, columns: list[str]) -> list[str]:
+    """The column that is the sum of all others."""
+    numbers = [contents.numbers(column) for column in columns]
+    for i, column in enumerate(columns if len(columns) > 2 else ()):
+        rows = [
+            abs(2 * (row[i] or 0.0) - sum(n or 0.0 for n in row))
+            for row in zip(*numbers, strict=True)
+        ]
+        if all(rest <= _HALF_CENT for rest in rows):
+            return [column]
+    return []
 
 
 def _of_other_leg(name: str, names: set[str]) -> bool:
@@ -56,11 +91,15 @@ def _of_other_leg(name: str, names: set[str]) -> bool:
 
 def _once(contents: Contents, columns: list[str]) -> list[str]:
     """The columns without those that repeat the numbers of another one, as raw data beside
-    their own summary do."""
-    found: dict[tuple[float | None, ...], str] = {}
+    their own summary do; fees of the entry and of the exit may be the same."""
+    found: dict[tuple[object, ...], str] = {}
     for column in sorted(columns, key=len):
+        ends = _END.findall(column)
         numbers = contents.numbers(column)
-        found.setdefault(tuple(None if n is None else abs(n) for n in numbers), column)
+        found.setdefault(
+            (ends[-1].lower() if ends else "", *(None if n is None else abs(n) for n in numbers)),
+            column,
+        )
     return [column for column in columns if column in found.values()]
 
 
@@ -69,16 +108,83 @@ def _without_rates(contents: Contents, names: Names, columns: list[str]) -> list
     rates = []
     for column in columns:
         numbers = {abs(n) for n in contents.read_numbers(column) if n}
-        if len(numbers) <= 4 and max(numbers) <= _LARGEST_RATE:
+        in_coin = names[column].startswith(_BASE)
+        if len(numbers) <= 4 and max(numbers) <= _LARGEST_RATE and not in_coin:
             rates.append(column)
     amounts = [column for column in columns if column not in rates]
     return amounts if any(re.search("comm|fee", names[c]) for c in amounts) else columns
 
 
+def fee_numbers(contents: Contents, spec: Spec) -> list[list[float | None]]:
+    """The fees as they stand in each column, those turned over that the spec deducts."""
+    return [
+        [None if n is None else -n for n in contents.numbers(column)]
+        if column in spec.keys.get("minus", ())
+        else contents.numbers(column)
+        for column in spec.columns
+    ]
+
+
+def in_both_coins(contents: Contents, spec: Spec, buys: Sequence[bool | None]) -> bool | None:
+    """Whether one column has the fees of purchases, in the coin bought, and another one those of
+    sales, in the other; None where no columns are named so."""
+    base = [c for c in spec.columns if known_as(c).startswith(_BASE)]
+    quote = [c for c in spec.columns if known_as(c).startswith(_QUOTE)]
+    if not base or len(base) + len(quote) < len(spec.columns):
+        return None
+    return all(
+        not any(contents.numbers(c)[i] for c in (quote if buy else base))
+        for i, buy in enumerate(buys)
+    )
+
+
+def turn_cash(contents: Contents, spec: Spec) -> None:
+    """Deduct swaps and funding, which have the sign of the cash, where other fees are paid above
+    0."""
+    cash = [column for column in spec.columns if _is_cash(column)]
+    numbers = [n for c in spec.columns if c not in cash for n in contents.read_numbers(c) if n]
+    moved = any(any(contents.read_numbers(column)) for column in cash)
+    if moved and sum(n > 0 for n in numbers) * 2 > len(numbers):
+        spec.keys["minus"] = cash
+
+
+def _is_cash(column: str) -> bool:
+    return bool(_CASH.search(column) and not _PAID.search(column))
+
+
 def are_negative(decided: Decided, spec: Spec) -> bool:
-    """Whether most fees are below 0: what was paid is negative in this table."""
-    numbers = [n for c in spec.columns for n in decided.kept.contents.read_numbers(c) if n]
-    return sum(n < 0 for n in numbers) * 2 > len(numbers)
+    """Whether most fees are below 0: what was paid is negative in this table, as always where
+    there are only swaps."""
+    contents = decided.kept.contents
+    if _are_rebates(contents, spec):
+        return False
+    columns = {
+        column: [n for n in numbers if n]
+        for column, numbers in zip(spec.columns, fee_numbers(contents, spec), strict=True)
+    }
+    if moved := [column for column, numbers in columns.items() if numbers]:
+        if all(map(_is_cash, moved)):
+            return "minus" not in spec.keys
+        columns = {column: own for column, own in columns.items() if not _is_cash(column)}
+    paid = [n for own in columns.values() for n in own]
+    return sum(n < 0 for n in paid) * 2 > len(paid)
+
+
+def _are_rebates(contents: Contents, spec: Spec) -> bool:
+    """Whether fees have the sign of their rates, some of which are below 0: rebates."""
+    fees = fee_numbers(contents, spec)
+    for column in contents.columns:
+        if column in spec.columns or not _FEE_RATE.search(column):
+            continue
+        rates = contents.numbers(column) if contents.is_numeric(column) else []
+        rows = [
+            (rate, sum(numbers[i] or 0.0 for numbers in fees))
+            for i, rate in enumerate(rates)
+            if rate
+        ]
+        if any(rate < 0 for rate, _ in rows):
+            return all(rate * fee >= 0 for rate, fee in rows)
+    return False
 
 
 def say_fees(decided: Decided, spec: Spec, negative: bool) -> None:
@@ -86,5 +192,6 @@ def say_fees(decided: Decided, spec: Spec, negative: bool) -> None:
     if negative:
         spec.keys["scale"] = -float(spec.keys.get("scale", 1))
         spec.comment = "amounts paid are negative in this table"
+        decided.guessed.append(f"{' and '.join(spec.columns)} is below 0 where it was paid.")
     if len(spec.columns) > 1:
         decided.guessed.append(f"Fees are {' and '.join(spec.columns)} together.")

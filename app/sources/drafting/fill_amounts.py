@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 
 from app.sources.column_names import NAMES, known_as
-from app.sources.drafting.adding_up import Amount, half_unit, read_amounts
+from app.sources.drafting.adding_amounts import Amount, read_amounts
+from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fill_rows import purchases, symbol_of
+from app.sources.drafting.fill_rows import fee_amounts, purchases, symbol_of
 from app.sources.drafting.spec import Spec
 from app.sources.pairs import may_be_inverse
 
@@ -68,13 +69,7 @@ def read_amount(decided: Decided) -> Amount | None:
         return None
     _negative_prices(decided)
     symbols = [symbol_of(decided, i) for i in range(contents.n_rows)]
-    fees = [0.0] * contents.n_rows
-    if "fee" in fields and "fee_currency" not in fields:
-        scale = float(fields["fee"].keys.get("scale", 1))
-        by_column = [contents.numbers(column) for column in fields["fee"].columns]
-        fees = [
-            scale * sum(column[i] or 0.0 for column in by_column) for i in range(contents.n_rows)
-        ]
+    fees = [0.0] * contents.n_rows if "fee_currency" in fields else fee_amounts(decided)
     found = read_amounts(columns, symbols, sizes, fees, purchases(decided))
     if found is None:
         return _inverse_amount(decided, columns, symbols, quantity, price)

@@ -15,13 +15,14 @@ from app.sources.column_names import currency_in, known_as
 from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fee_columns import are_negative, say_fees
-from app.sources.drafting.fill_rows import find_rates, profits_of, purchases
+from app.sources.drafting.fee_columns import are_negative, in_both_coins, say_fees, turn_cash
+from app.sources.drafting.fill_rows import profits_of, purchases
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.symbol_columns import CURRENCIES
 from app.sources.drafting.text import spec_text
+from app.sources.drafting.unit_fees import find_rates
 from app.sources.mapping import BASE, TRADED
-from app.sources.pairs import future_of, is_option, may_be_inverse, pair_in
+from app.sources.pairs import future_of, is_option, may_be_inverse, pair_in, settled_in
 
 _COSTS = re.compile(
     r"((trade|trading|transaction|total|execution)_)?costs?|taxas?|tasas?|opłat[ay]|poplatek|masraf"
@@ -40,6 +41,7 @@ def settle_fees(decided: Decided) -> None:
         return
     _without_the_amount(decided, spec)
     _own_currency(decided, spec)
+    turn_cash(decided.kept.contents, spec)
     say_fees(decided, spec, are_negative(decided, spec))
 
 
@@ -166,14 +168,31 @@ def _fees_in_the_coin(decided: Decided, fee: Spec, bought: bool) -> bool:
 def settle_fee_coins(decided: Decided) -> None:
     contents, fields = decided.kept.contents, decided.fields
     fee = fields.get("fee")
-    if fee is None or "symbol" not in fields:
+    if fee is None or "symbol" not in fields or fee.keys.get("rate"):
+        return
+    both = in_both_coins(contents, fee, purchases(decided))
+    if both is not None and "fee_currency" not in fields:
+        if both:
+            decided.sections.setdefault("constants", {})["fee_currency"] = (
+                BASE,
+                "of purchases in the coin bought, of sales in the other",
+            )
+        else:
+            decided.left.append(
+                f"The fees: {' and '.join(fee.columns)} are in two coins within a row, so they are"
+                " left out."
+            )
+            del fields["fee"]
         return
     coins = dict(contents.signs(fee.column))
     if "fee_currency" in fields:
         coins = dict(contents.words(fields["fee_currency"].column))
     pairs = _pairs(decided)
-    bases = {pair[0] for pair in pairs if pair}
-    quotes = {pair[1] for pair in pairs if pair}
+    coins_of_contracts = {settled_in(word) for word in contents.words(fields["symbol"].column)}
+    if "inverse" in decided.keys:
+        coins_of_contracts |= {pair[0] for pair in pairs if pair}
+    bases = {pair[0] for pair in pairs if pair} - coins_of_contracts
+    quotes = {pair[1] for pair in pairs if pair} | coins_of_contracts
     if coins:
         base = [coin for coin in coins if coin in bases]
         other = [coin for coin in coins if coin not in bases | quotes and pairs and all(pairs)]
@@ -188,7 +207,7 @@ def settle_fee_coins(decided: Decided) -> None:
                 " unknown."
             )
     elif (own := currency_in(fee.column)) is not None and (
-        "currency" in fields or own in bases | quotes
+        "currency" in fields or own in bases | quotes or (pairs and all(pairs))
     ):
         priced = decided.keys.get("currency", ("",))[0] == own
         settled = any(currency_in(column) == own for column in profits_of(contents))

@@ -5,18 +5,30 @@ May touch: nothing.
 
 from __future__ import annotations
 
-from itertools import permutations
+import re
+from itertools import permutations, product
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Fields, Spec
+from app.sources.ends import is_price
+from app.sources.figures import filled_part
 from app.sources.pairs import pair_of
 from app.sources.sides import Side, read_side
 
 _PURCHASES = (("buy", "sell"), ("bought", "sold"), ("purchase", "sale"))
+_LONGS = (("long", "short"), ("long_buy", "short_sell"), ("buys", "sells"))
 _PRICES = ("price", "rate", "avg_price", "average_price", "avg")
+_NO_PRICE = re.compile("rate|level|fee|comm|exchange|fx|market|last|current|kurswert|devisen")
+"""Of columns whose names have a word for prices, and which are none of fills."""
+_NO_AMOUNT = re.compile(
+    r"fee|comm(?!od)|(exchange|fx|interest|funding)_rate|tax|pct|percent|leverage|balance|profit|pnl|roi"
+)
+"""Of columns that are no factor and no product of a quantity and a price."""
+_VALUES = (1, 0.01, 100)
+"""What a point of shares, bonds and options is worth."""
 _NEARLY = 0.001
 """By how much price × quantity may differ from an amount, by rounding."""
 
@@ -25,7 +37,7 @@ def one_sided(contents: Contents, known: Fields) -> tuple[Fields, str, list[str]
     """Fills whose purchases and sales have columns of their own: each row has amounts in one of
     them."""
     by_name = {known_as(column): column for column in contents.columns}
-    for bought, sold in (*_PURCHASES, ("long", "short")):
+    for bought, sold in (*_PURCHASES, *_LONGS):
         found: Fields = {}
         for name, words in (("quantity", ("qty", "quantity", "units")), ("price", _PRICES)):
             pairs = [
@@ -68,17 +80,37 @@ def by_content(contents: Contents, as_fills: Fields, known: str) -> Spec | None:
     field."""
     used = {column for spec in as_fills.values() for column in spec.columns}
     factors = contents.numbers(as_fills[known].column)
-    columns = [c for c in contents.columns if c not in used and contents.is_numeric(c)]
-    for found, amount in permutations(columns, 2):
+    columns = [
+        c
+        for c in contents.columns
+        if c not in used and contents.is_numeric(c) and not _NO_AMOUNT.search(known_as(c))
+    ]
+    for value, (found, amount) in product(_VALUES, permutations(columns, 2)):
         rows = [
-            abs(abs(a) - abs(n * f)) <= _NEARLY * abs(a)
+            abs(abs(a) - abs(n * f) * value) <= _NEARLY * abs(a)
             for n, f, a in zip(
                 contents.numbers(found), factors, contents.numbers(amount), strict=True
             )
             if n and f and a
         ]
         if len(rows) >= max(2, contents.n_rows // 2) and all(rows):
-            return Spec([found], comment=f"times {as_fills[known].column} it is {amount}")
+            times = "" if value == 1 else f" × {value:g}"
+            return Spec([found], comment=f"times {as_fills[known].column}{times} it is {amount}")
+    return None
+
+
+def filled_of_total(contents: Contents) -> Spec | None:
+    """The column of quantities in which what was filled stands beside what was ordered."""
+    for column in contents.columns:
+        values = contents.values(column)
+        if (
+            known_as(column) in NAMES["quantity"]
+            and values
+            and all(filled_part(as_text(v)) is not None for v in values)
+        ):
+            contents.parts.add(column)
+            contents.forget(column)
+            return Spec([column], {"part": True}, "what was filled, of what was ordered")
     return None
 
 
@@ -88,7 +120,8 @@ def named_price(contents: Contents, as_fills: Fields) -> str | None:
     found = [
         column
         for column in contents.columns
-        if {"price", "px"} & set(known_as(column).split("_"))
+        if is_price(known_as(column))
+        and not _NO_PRICE.search(known_as(column))
         and not LIMIT.search(known_as(column))
         and column not in used
         and contents.is_numeric(column)

@@ -5,57 +5,13 @@ May touch: nothing.
 
 from __future__ import annotations
 
-import re
-
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.spec import Spec
-from app.sources.fee_cells import fee_cell
+from app.sources.drafting.fee_columns import fee_numbers
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Side, read_side
-
-
-def find_rates(decided: Decided) -> None:
-    """Fees that are rates, if no column has their amounts; what cannot be read is named."""
-    contents = decided.kept.contents
-    texts = [
-        column
-        for column in contents.columns
-        if known_as(column) in NAMES["fee"]
-        and contents.values(column)
-        and not contents.is_numeric(column)
-        and any(re.search(r"\d", word) for word in contents.words(column))
-    ]
-    rates = [
-        column
-        for column in contents.columns
-        if known_as(column) in NAMES["fee"] and contents.has_percent(column)
-    ]
-    for column in (*rates, *texts):
-        said = [fee_cell(word) for word in contents.words(column)]
-        if column not in decided.used() and all(said):
-            decided.fields["fee"] = Spec([column], {"rate": True}, "a share of the fill's value")
-            decided.guessed.append(f"{column} is the fee, as a share of the value of the fill.")
-            return
-    named = [
-        column
-        for column in contents.columns
-        if re.search(r"fee|commission|\bcomm\b", column, re.IGNORECASE)
-        and re.search(r"\brate\b|\bper\b", column, re.IGNORECASE)
-        and contents.is_numeric(column)
-        and any(contents.read_numbers(column))
-    ]
-    if named:
-        decided.left.append(
-            f"The fees: {', '.join(named)} has rates and no column amounts, so profits are before"
-            " fees."
-        )
-    if texts:
-        decided.left.append(
-            f"The fees: {', '.join(texts)} cannot be read as amounts, so profits are before fees."
-        )
 
 
 def profits_of(contents: Contents) -> list[str]:
@@ -64,6 +20,21 @@ def profits_of(contents: Contents) -> list[str]:
         column
         for column in contents.columns
         if known_as(column) in NAMES["pnl_usd"] and contents.is_numeric(column)
+    ]
+
+
+def fee_amounts(decided: Decided) -> list[float]:
+    """The fee of each row as an amount, 0 where it has none."""
+    contents, spec = decided.kept.contents, decided.fields.get("fee")
+    if spec is None or spec.keys.get("rate"):
+        return [0.0] * contents.n_rows
+    scale = float(spec.keys.get("scale", 1))
+    columns = fee_numbers(contents, spec)
+    sizes = [1.0] * contents.n_rows
+    if spec.keys.get("per_unit"):
+        sizes = [abs(n or 0.0) for n in contents.numbers(decided.fields["quantity"].column)]
+    return [
+        scale * size * sum(column[i] or 0.0 for column in columns) for i, size in enumerate(sizes)
     ]
 
 

@@ -11,15 +11,18 @@ import statistics
 from collections import defaultdict
 
 from app.sources.cells import Cells, as_text
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting import simulate
-from app.sources.drafting.adding_up import Amount, nice
+from app.sources.drafting.adding_amounts import Amount
+from app.sources.drafting.adding_up import NICE, nice
 from app.sources.drafting.contracts import (
     ask_by_class,
     ask_contract_values,
     ask_for_lots,
+    ask_inverse,
     escaped,
 )
+from app.sources.drafting.currency import ASSUMED
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import drop_doubled_multiplier, read_amount
 from app.sources.drafting.fill_fees import (
@@ -28,17 +31,23 @@ from app.sources.drafting.fill_fees import (
     settle_fee_coins,
     settle_fees,
 )
+from app.sources.drafting.other_profits import compare_profits
 from app.sources.drafting.quantities import coin_of_amounts, not_the_amount, quantity_in_coins
 from app.sources.drafting.shorts import settle_shorts
+from app.sources.drafting.smallest_units import in_base_units, in_smallest_units
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.split_rows import settle_splits
+from app.sources.making import US_DOLLARS
 from app.sources.mapping import OPEN_QUESTION
-from app.sources.pairs import may_be_inverse
+from app.sources.pairs import is_crypto, may_be_inverse, pair_of, settled_in
 
 _HUNDREDTHS = ("GBX", "GBp", "ZAc", "ILA")
-_CENTS = re.compile(r"(^|[^a-z])cents?$", re.IGNORECASE)
+_CENTS = re.compile(r"(^|[^a-z])(us)?cents?\)?$|\(¢\)|¢$", re.IGNORECASE)
 _PENCE = re.compile(r"\((p|pence|gbx)\)|gbx", re.IGNORECASE)
-_SYMBOL_LINE = re.compile(r"\b(?:symbol|instrument|ticker)\s*[:;,= ]\s*(\S+)$", re.IGNORECASE)
+_SYMBOL_LINE = re.compile(
+    r"\b(?:symbol|instrument|ticker)\s*(?:[:;,= ]\s*(\S+)$|[:=]\s*([A-Z0-9@#/!._-]+)[,;\s])",
+    re.IGNORECASE,
+)
 
 
 def settle(decided: Decided) -> None:
@@ -46,11 +55,12 @@ def settle(decided: Decided) -> None:
     contents, fields = decided.kept.contents, decided.fields
     quantity_in_coins(decided)
     coin_of_amounts(decided)
+    in_base_units(decided)
     _in_pounds(decided)
     _in_percent(decided)
     not_the_amount(decided, "quantity", "price")
     not_the_amount(decided, "price", "quantity")
-    named = [m[1] for text in contents.texts if (m := _SYMBOL_LINE.search(text))]
+    named = [m[1] or m[2] for text in contents.texts if (m := _SYMBOL_LINE.search(text))]
     if "symbol" not in fields and len(named) == 1:
         decided.sections.setdefault("constants", {})["symbol"] = (named[0], "by a line of the file")
         decided.guessed.append(f"What was traded is {named[0]}, by a line of the file.")
@@ -67,10 +77,23 @@ def settle(decided: Decided) -> None:
         decided.ask(
             "symbol",
             question,
-            "the name of the only instrument; or name the column in [columns]",
+            "the name of the only instrument; or name the column in [columns].  Futures and options"
+            " need [multipliers] too",
             section="constants",
         )
     settle_fees(decided)
+    if not in_smallest_units(decided):
+        _settle_amounts(decided)
+        settle_fee_coins(decided)
+    settle_splits(decided)
+    compare_profits(decided)
+    if fields.get("side", Spec([""])).column != OPEN_QUESTION:
+        settle_shorts(decided)
+
+
+def _settle_amounts(decided: Decided) -> None:
+    """Contract values and fees by the amounts and the profits of the fills."""
+    contents, fields = decided.kept.contents, decided.fields
     if "price" in fields and fields["price"].keys.get("per_unit"):
         all_in(decided)
     elif {"quantity", "price"} <= fields.keys():
@@ -86,11 +109,6 @@ def settle(decided: Decided) -> None:
         _inverse(decided)
         if "fee" in fields:
             fees_of_another_unit(decided, fields["fee"])
-    settle_fee_coins(decided)
-    settle_splits(decided)
-    _compare(decided)
-    if fields.get("side", Spec([""])).column != OPEN_QUESTION:
-        settle_shorts(decided)
 
 
 def _in_pounds(decided: Decided) -> None:
@@ -126,10 +144,11 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
         and known_as(c) in NAMES["pnl_usd"]
         and contents.is_numeric(c)
         and any(contents.read_numbers(c))
+        and not _in_another_currency(decided, c)
     ]
     if columns and not contents.has_percent(columns[0]):
         values = _by_profits(decided, columns[0])
-        if values is not None:
+        if values is not None and not any(_is_rate(*one) for one in values.items()):
             told = amount.values if amount else {}
             values = _in_pence(decided, values)
             values = {name: value for name, value in values.items() if name not in told}
@@ -157,6 +176,23 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
             _ask_the_rest(decided, {*told, *values})
             return
     _ask_the_rest(decided, set(amount.values) if amount else set())
+
+
+def _in_another_currency(decided: Decided, column: str) -> bool:
+    """Whether profits are in another currency than the pairs are priced in, by the column's
+    name."""
+    spec, named = decided.fields.get("symbol"), currency_in(column)
+    if spec is None or named is None or len(spec.columns) > 1:
+        return False
+    pairs = [pair_of(word) for word in decided.kept.contents.words(spec.column)]
+    same = US_DOLLARS if named in US_DOLLARS else frozenset({named})
+    return bool(pairs) and all(pair and not same & {*pair} for pair in pairs)
+
+
+def _is_rate(symbol: str, value: float) -> bool:
+    """Whether what a pair of coins would be worth is no contract's value, but a rate between
+    currencies."""
+    return is_crypto(symbol) and nice(value) not in NICE
 
 
 def _in_pence(decided: Decided, values: dict[str, float]) -> dict[str, float]:
@@ -203,14 +239,32 @@ def _ask_the_rest(decided: Decided, told: set[str]) -> None:
     ask_by_class(decided, names)
     ask_for_lots(decided, names, told)
     if parts and not told and not decided.sections.get("multipliers"):
-        pattern = "* *"
+        _ask_for_futures(decided, names)
         decided.ask(
-            pattern,
+            "* *",
             "How many units an option contract covers (most cover 100 shares): the file does not"
             " say.",
             "units per contract; 100 for most options on shares",
             section="multipliers",
         )
+
+
+def _ask_for_futures(decided: Decided, names: list[str]) -> None:
+    """Ask for what futures are worth that are among options of several columns: they have fewer
+    parts, as they have no strike."""
+    spec = decided.fields["symbol"]
+    contents = decided.kept.contents
+    parts = [contents.cells(column) for column in spec.columns]
+    whole = {as_text(row[0]) for row in zip(*parts, strict=True) if row[0] and None not in row}
+    fewer = {as_text(row[0]) for row in zip(*parts, strict=True) if row[0] and None in row[1:]}
+    for root in sorted(fewer - whole) if whole else ():
+        if any(name.startswith(f"{root} ") for name in names):
+            decided.ask(
+                f"{escaped(root)} *",
+                f"What a point of {root} is worth per contract: the file does not say.",
+                "money per point and contract; 1 if quantities are units",
+                section="multipliers",
+            )
 
 
 def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
@@ -258,52 +312,6 @@ def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
     return values
 
 
-def _compare(decided: Decided) -> None:
-    """Report where the table's profits differ from those computed from the fills."""
-    contents = decided.kept.contents
-    columns = [
-        c
-        for c in contents.columns
-        if c not in decided.used() and known_as(c) in NAMES["pnl_usd"] and contents.is_numeric(c)
-    ]
-    columns = [c for c in columns if any(contents.read_numbers(c)) and not contents.has_percent(c)]
-    if (
-        not columns
-        or decided.two_rows
-        or any(OPEN_QUESTION in spec.columns for spec in decided.fields.values())
-    ):
-        return
-    numbers = {
-        id(row.cells): n for row, n in zip(contents.rows, contents.numbers(columns[0]), strict=True)
-    }
-    made: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for position in simulate.fills(decided).closed:
-        sums = made[str(position.steps[0].fill.book[1])]
-        for step in position.steps:
-            sums[0] += float(step.realized or 0)
-            sums[1] += (
-                (numbers.get(id(step.fill.row)) or 0.0)
-                * float(step.quantity / abs(step.fill.quantity))
-                if step.realized is not None
-                else 0.0
-            )
-            sums[2] += float(abs(step.fee))
-    off = {
-        s: (a, b)
-        for s, (a, b, fees) in made.items()
-        if abs(a - b) > 1.1 * fees + 0.02 * max(abs(a), abs(b)) + 0.05
-    }
-    if off:
-        shown = "; ".join(
-            f"{symbol}: {b:,.2f}, and the fills make {a:,.2f}"
-            for symbol, (a, b) in list(off.items())[:5]
-        )
-        decided.left.append(
-            f"Why {columns[0]} differs from what the fills make: {shown}.  Profits are computed"
-            " from the fills."
-        )
-
-
 def _inverse(decided: Decided) -> None:
     spec = decided.fields.get("symbol")
     if spec is None or "inverse" in decided.keys:
@@ -319,25 +327,11 @@ def _inverse(decided: Decided) -> None:
     whole = all(
         float(n).is_integer() for n in contents.read_numbers(decided.fields["quantity"].column)
     )
-    if not whole:
+    if not whole and not all(map(settled_in, found)):
         return  # Contracts of dollars are whole ones.
     if _inverse_profits(decided, found):
         return
-    if "gross" not in decided.fields and "multiplier" not in decided.fields:
-        for symbol in found:
-            decided.ask(
-                symbol,
-                f"How many dollars a contract of {', '.join(found[:4])} is worth.",
-                "dollars per contract: 1 at some exchanges, 100 or 10 at others; 1 if a unit is a"
-                " coin",
-                section="multipliers",
-            )
-    decided.ask(
-        "inverse",
-        f"Whether {', '.join(found[:4])} are inverse contracts, counted in dollars and settled in"
-        " their coin.",
-        "[" + ", ".join(f'"{symbol}"' for symbol in found[:8]) + "] if so, [] if a unit is a coin",
-    )
+    ask_inverse(decided, found)
 
 
 def _inverse_profits(decided: Decided, symbols: list[str]) -> bool:
@@ -370,6 +364,8 @@ def _inverse_profits(decided: Decided, symbols: list[str]) -> bool:
                 f"The contracts are inverse, settled in their coin: only then does {column} agree"
                 " with the prices."
             )
+            if len(symbols) == len(values):
+                decided.left[:] = [said for said in decided.left if said != ASSUMED]
             return True
         del decided.keys["inverse"]
     return False

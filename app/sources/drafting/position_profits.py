@@ -8,31 +8,39 @@ from __future__ import annotations
 
 import re
 import statistics
-from itertools import combinations, permutations
+from itertools import combinations
 
-from app.sources.column_names import NAMES, currency_in, known_as
+from app.sources.column_names import currency_in, known_as
 from app.sources.drafting.adding_up import Reading, Trade
+from app.sources.drafting.before_or_after import (
+    SAID,
+    before_or_after,
+    by_amounts,
+    by_totals,
+    by_two_profits,
+)
 from app.sources.drafting.contracts import (
     ask_by_class,
     ask_contract_values,
     ask_for_lots,
+    ask_inverse,
     escaped,
     stems,
+    symbols_of,
 )
 from app.sources.drafting.currency import doubt_dollars
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import are_negative, say_fees
 from app.sources.drafting.spec import Spec
 from app.sources.making import joined
-from app.sources.pairs import may_be_inverse
+from app.sources.pairs import may_be_inverse, settled_in
 
-_SAID = re.compile(
-    r"\b(?:(?P<net>net|netto|neto|nett|after)|gross|brutto|bruto|before)\b", re.IGNORECASE
-)
 _TOTAL = re.compile(r"(^|_)(total|net)(_|$)")
 _NO_COST = re.compile(r"price|quantity|size|balance|equity|(^|_)(id|ref|no)(_|$)")
 _MOST_COSTS, _MOST_COLUMNS = 4, 10
 """How many columns costs may be in, and among how many columns they are looked for."""
+_FUNDING = re.compile(r"(^|_)(funding|financing|overnight|rollover)(_|$)")
+_EXACT = 0.8
 _CENT = 0.011
 """What amounts that are rounded to cents may be off."""
 
@@ -48,6 +56,13 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
             "The contracts are inverse: only then do profits agree with prices. There is no"
             " pnl_usd."
         )
+    if has_fees:
+        _, gross, net = by_two_profits(decided, decided.fields["fees_usd"])
+        own = decided.fields["pnl_usd"].column
+        if own in (gross, net):
+            reading.profit = "gross" if own == gross else "net"
+        elif (named := SAID.search(own)) and reading.profit == ("gross" if named["net"] else "net"):
+            reading.profit, reading.exact, reading.values = None, 0.0, {}  # Against its name.
     if reading.profit is not None:
         said = "before" if reading.profit == "gross" else "after"
         decided.keys["profit"] = (
@@ -59,7 +74,7 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
             ),
         )
         share = (
-            f"{round(reading.exact * n_sized):,} of {n_sized:,} rows add up"
+            f"{reading.n_exact:,} of {n_sized:,} rows add up"
             if reading.exact >= 0.8
             else "by the prices, approximately"
         )
@@ -71,7 +86,13 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
                 f"Whether fees are to be deducted from {decided.fields['pnl_usd'].column}: they"
                 ' are; profit = "shown" leaves it unchanged.'
             )
-    elif has_fees and reading.exact < 0.8 and not reading.values:
+    elif (
+        has_fees
+        and reading.exact < 0.8
+        and not reading.values
+        and not by_amounts(decided, decided.fields["fees_usd"])
+        and not by_totals(decided, decided.fields["fees_usd"])
+    ):
         decided.ask(
             "profit",
             f"Whether {decided.fields['pnl_usd'].column} is before or after fees: the rows add up"
@@ -81,8 +102,7 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
     elif not has_fees and reading.exact >= 0.8:
         decided.keys["profit"] = ("net", "there are no fees")
         decided.guessed.append(
-            f"Profits agree with the prices in {round(reading.exact * n_sized):,} of"
-            f" {n_sized:,} rows."
+            f"Profits agree with the prices in {reading.n_exact:,} of {n_sized:,} rows."
         )
     if reading.values and any(value != 1 for value in reading.values.values()):
         shown = ", ".join(f"{name} {value:g}" for name, value in list(reading.values.items())[:8])
@@ -93,7 +113,9 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
         and not reading.inverse
     ):
         _write_values(decided, reading.values, {trade.name for trade in trades})
-        doubt_dollars(decided, reading.values)
+        doubt_dollars(decided, {**reading.values, **reading.alone})
+    elif reading.alone and reading.exact >= _EXACT:
+        doubt_dollars(decided, reading.alone)
     if reading.off and reading.exact >= 0.8:
         decided.left.append(
             f"Why rows do not add up ({joined([f'line {n}' for n in reading.off], 6)}): their"
@@ -148,18 +170,15 @@ def settle_contracts(decided: Decided) -> None:
         or "multiplier" in decided.fields
     ):
         return
-    names = list(decided.kept.contents.words(decided.fields["symbol"].column))
+    names = symbols_of(decided)
     ask_contract_values(decided, names)
     ask_by_class(decided, names)
     ask_for_lots(decided, names, set())
-    inverse = [
-        s for s in decided.kept.contents.words(decided.fields["symbol"].column) if may_be_inverse(s)
-    ]
-    if inverse:
-        decided.left.append(
-            f"Whether {', '.join(inverse[:4])} are inverse contracts, settled in their coin: if so,"
-            " name them in inverse = [...]."
-        )
+    inverse = [name for name in names if may_be_inverse(name)]
+    sizes = decided.kept.contents.read_numbers(decided.fields["quantity"].column)
+    counted = all(map(settled_in, inverse)) or all(n.is_integer() for n in sizes)
+    if inverse and counted and "inverse" not in decided.keys:
+        ask_inverse(decided, inverse)
 
 
 def settle_cents(decided: Decided) -> None:
@@ -214,6 +233,34 @@ def fees_by_total(decided: Decided) -> None:
                     return
 
 
+def find_funding(decided: Decided, reading: Reading) -> None:
+    """Funding that is in no profit, as the prices show: it is a fee where other fees have the sign
+    of the cash too, else it is named."""
+    contents, fields = decided.kept.contents, decided.fields
+    columns = [
+        column
+        for column in contents.columns
+        if _FUNDING.search(known_as(column))
+        and column not in decided.used()
+        and contents.is_numeric(column)
+        and any(contents.read_numbers(column))
+    ]
+    if not columns or "pnl_usd" not in fields or reading.exact < _EXACT:
+        return
+    spec = fields.get("fees_usd")
+    gross = spec is None or reading.profit == "gross"
+    if gross and (spec is None or are_negative(decided, spec)):
+        fields["fees_usd"] = spec = spec or Spec([])
+        spec.columns += columns
+        decided.keys["profit"] = ("gross", f"{' and '.join(columns)} is in no profit")
+        if len(spec.columns) == len(columns):
+            spec.keys["scale"] = -1
+    else:
+        decided.left.append(
+            f"{' and '.join(columns)}: it is in no profit, as the prices show, and is not counted."
+        )
+
+
 def settle_fees(decided: Decided) -> None:
     """The sign of fees, by two columns of profits or by the numbers themselves."""
     spec = decided.fields.get("fees_usd")
@@ -222,58 +269,6 @@ def settle_fees(decided: Decided) -> None:
     if float(spec.keys.get("scale", 1)) < 0:
         say_fees(decided, spec, negative=False)
         return
-    sign, gross, net = _by_two_profits(decided, spec)
+    sign, gross, net = by_two_profits(decided, spec)
     say_fees(decided, spec, sign == -1 or (not sign and are_negative(decided, spec)))
-    _before_or_after(decided, spec, gross, net)
-
-
-def _before_or_after(decided: Decided, fees: Spec, gross: str, net: str) -> None:
-    """Whether profits are before or after fees, where prices do not tell: by the other column of
-    profits, by the name, or else by a question."""
-    contents, profit = decided.kept.contents, decided.fields.get("pnl_usd")
-    paid = any(any(contents.read_numbers(column)) for column in fees.columns)
-    if profit is None or not paid or "profit" in decided.keys:
-        return
-    if profit.column in (gross, net):
-        decided.keys["profit"] = (
-            "gross" if profit.column == gross else "net",
-            f"{gross} without fees is {net}",
-        )
-    elif said := _SAID.search(profit.column):
-        decided.keys["profit"] = ("net" if said["net"] else "gross", "by the column's name")
-        decided.guessed.append(
-            f"{profit.column} is {'after' if said['net'] else 'before'} fees, by its name."
-        )
-    else:
-        decided.ask(
-            "profit",
-            f"Whether {profit.column} is before or after fees: nothing in the file shows it.",
-            '"gross" if fees are still to be deducted, "net" if they already are',
-        )
-
-
-def _by_two_profits(decided: Decided, spec: Spec) -> tuple[int, str, str]:
-    """(1 where fees as they stand are what profits before are more than profits after them, -1
-    where that is so of the opposite, 0 where the table has not both profits; the two columns)."""
-    contents = decided.kept.contents
-    columns = [contents.numbers(column) for column in spec.columns]
-    fees = [sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
-    profits = [
-        column
-        for column in contents.columns
-        if known_as(column) in NAMES["pnl_usd"] and contents.is_numeric(column)
-    ]
-    for gross, net in permutations(profits, 2):
-        less = [
-            (before - after, fee)
-            for before, after, fee in zip(
-                contents.numbers(gross), contents.numbers(net), fees, strict=True
-            )
-            if before is not None and after is not None and fee
-        ]
-        if not less or sum(cost for cost, _ in less) <= 0:
-            continue
-        for sign in (1, -1):
-            if all(abs(cost - sign * fee) <= _CENT for cost, fee in less):
-                return sign, gross, net
-    return 0, "", ""
+    before_or_after(decided, spec, gross, net)

@@ -19,6 +19,8 @@ _LARGEST_FRACTION = 0.3
 """What a return or an excursion that does not say percent may be, to be taken for a fraction."""
 _CENTS = 0.021
 """What a sum of two amounts that are rounded to cents may be off."""
+_PUT_IN = ("stake", "stake_amount", "invested", "invested_amount", "investment", "amount_invested")
+"""Names of stakes that are the same for shorts as for long positions."""
 _FRACTIONS = ("max_drawdown", "max_gain")
 
 
@@ -30,7 +32,8 @@ def settle_stake(decided: Decided) -> None:
     if "stake" not in fields:
         return
     prices = {"entry_price", "exit_price"} <= fields.keys()
-    if "pnl_usd" in fields and not prices and _are_shorts_on_cost(decided):
+    put_in = known_as(fields["stake"].column) in _PUT_IN
+    if "pnl_usd" in fields and not (prices or put_in) and _are_shorts_on_cost(decided):
         decided.keys["bought_sold"] = (
             True,
             f"{fields['stake'].column} is that of the purchase, which closes a short",
@@ -40,6 +43,10 @@ def settle_stake(decided: Decided) -> None:
                 f"{fields.pop('roi').column} is not read: of shorts it is the return on what they"
                 " were bought back for."
             )
+    elif "pnl_usd" in fields and prices and _is_per_point(decided):
+        fields["quantity"] = fields.pop("stake")
+        fields["quantity"].comment = "money per point"
+        return
     elif "pnl_usd" not in fields or "roi" in fields or (prices and not _is_stake(decided)):
         del fields["stake"]
         return
@@ -104,6 +111,20 @@ def _is_stake(decided: Decided) -> bool:
     return bool(rows) and all(
         abs(abs(made) - abs(moved)) <= 0.01 + 0.1 * abs(moved) for made, moved in rows
     )
+
+
+def _is_per_point(decided: Decided) -> bool:
+    """Whether the profits are, but for fees, the stake for each point of the price."""
+    contents, fields = decided.kept.contents, decided.fields
+    if "quantity" in fields:
+        return False
+    columns = [fields[name].column for name in ("pnl_usd", "stake", "entry_price", "exit_price")]
+    rows = [
+        (abs(profit), abs(stake * (left - entered)))
+        for profit, stake, entered, left in zip(*map(contents.numbers, columns), strict=True)
+        if profit and stake and entered is not None and left is not None
+    ]
+    return bool(rows) and all(abs(profit - made) <= _CENTS + 0.05 * made for profit, made in rows)
 
 
 def _are_shorts_on_cost(decided: Decided) -> bool:

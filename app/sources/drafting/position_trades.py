@@ -14,6 +14,7 @@ from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.adding_up import Reading, Trade, read_positions
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.fee_columns import fee_numbers
 from app.sources.drafting.position_times import side_of
 from app.sources.drafting.spec import Spec
 from app.sources.pairs import POINT_VALUES, future_of
@@ -28,6 +29,7 @@ _RECEIVED = (
     "sale_proceeds", "sell_value", "sale_value", "sell_amount", "sold_amount",
 )  # fmt: skip
 """Names of amounts for which something was sold."""
+_MOST_EXACT = 0.8
 _SMALL_MOVE = 0.001
 """Change of price, as a fraction, below which profits say little about prices."""
 
@@ -46,11 +48,7 @@ def trades_of(decided: Decided) -> list[Trade]:
         return [None if n is None else n * scale for n in found]
 
     def fees() -> list[float]:
-        columns = (
-            [contents.numbers(column) for column in fields["fees_usd"].columns]
-            if "fees_usd" in fields
-            else []
-        )
+        columns = fee_numbers(contents, fields["fees_usd"]) if "fees_usd" in fields else []
         scale = float(fields["fees_usd"].keys.get("scale", 1)) if "fees_usd" in fields else 1.0
         return [scale * sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
 
@@ -111,6 +109,24 @@ def other_quantity(
     return trades, reading
 
 
+def counts_both_sides(decided: Decided, reading: Reading) -> bool:
+    """Halve quantities that count the entry and the exit: with them, all contract values would be
+    half of the usual ones."""
+    spec = decided.fields.get("quantity")
+    if spec is None or "multiplier" in decided.fields or reading.exact < _MOST_EXACT:
+        return False
+    if not reading.values or any(
+        value != POINT_VALUES.get(name, 1) / 2 for name, value in reading.values.items()
+    ):
+        return False
+    spec.keys["scale"] = float(spec.keys.get("scale", 1)) / 2
+    spec.comment = "counts the entry and the exit"
+    decided.guessed.append(
+        f"{spec.column} counts what was bought and what was sold: half of it is the quantity."
+    )
+    return True
+
+
 def with_funding(
     decided: Decided, trades: list[Trade], reading: Reading
 ) -> tuple[list[Trade], Reading]:
@@ -134,8 +150,8 @@ def with_funding(
 def fees_of_two_signs(
     decided: Decided, trades: list[Trade], reading: Reading
 ) -> tuple[list[Trade], Reading]:
-    """Profits after fees of which some are shown as paid, and others with the sign of the cash: no
-    fees are read."""
+    """Profits after fees of which some are shown as paid, and others with the sign of the cash, by
+    what adds up."""
     contents, fees = decided.kept.contents, decided.fields["fees_usd"]
     columns = [contents.numbers(column) for column in fees.columns]
     if not 2 <= len(columns) <= _MOST_SIGNS:
@@ -154,13 +170,12 @@ def fees_of_two_signs(
         ]
         found = read_positions(again)
         if len(set(signs)) > 1 and found.exact >= 0.8 and found.profit == "net":
-            del decided.fields["fees_usd"]
+            fees.keys["minus"] = [c for c, s in zip(fees.columns, signs, strict=True) if s < 0]
             decided.guessed.append(
-                f"Fees ({', '.join(fees.columns)}) are not read, as they have different signs:"
+                f"Fees ({', '.join(fees.columns)}) have different signs:"
                 f" {decided.fields['pnl_usd'].column} is after them."
             )
-            plain = [replace(t, fees=0.0) for t in trades]
-            return plain, replace(found, profit="net")
+            return again, found
     return trades, reading
 
 
@@ -258,9 +273,19 @@ def find_prices(decided: Decided) -> bool:
     return False
 
 
-def of_another(trades: list[Trade]) -> bool:
+def of_another(trades: list[Trade], profit: str | None) -> bool:
     """Whether profit per unit and point is a different one in most rows of each symbol, far beyond
-    fees: the prices are not those of what was traded."""
+    fees: the prices are not those of what was traded.  `profit` is what profits are known to be,
+    before fees (`gross`) or after them (`net`)."""
+    if profit is not None:
+        trades = [
+            replace(
+                t,
+                profit=(t.profit or 0.0) + (abs(t.fees) if profit == "net" else 0.0),
+                fees=0.0,
+            )
+            for t in trades
+        ]
     shares: dict[str, list[tuple[float, float]]] = {}
     for t in trades:
         gain = abs(t.quantity or 0.0) * t.side * (t.exit - t.entry)

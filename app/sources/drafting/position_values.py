@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from app.sources.column_names import is_in_points
 from app.sources.drafting.adding_up import Reading, read_positions
+from app.sources.drafting.before_or_after import by_amounts
 from app.sources.drafting.binary_options import settle_bets
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.fee_columns import turn_cash
 from app.sources.drafting.position_profits import (
     fees_by_total,
+    find_funding,
     settle_cents,
     settle_contracts,
     settle_fees,
@@ -20,6 +23,7 @@ from app.sources.drafting.position_profits import (
 from app.sources.drafting.position_returns import settle_fractions, settle_returns, settle_stake
 from app.sources.drafting.position_times import bought_and_sold, exchanged_times, not_the_term
 from app.sources.drafting.position_trades import (
+    counts_both_sides,
     fees_of_two_signs,
     find_prices,
     in_points,
@@ -30,7 +34,9 @@ from app.sources.drafting.position_trades import (
     trades_of,
     with_funding,
 )
+from app.sources.drafting.smallest_units import profits_in_satoshis
 from app.sources.drafting.spec import Spec
+from app.sources.drafting.unit_fees import settle_unit_fees
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Side, read_side
 
@@ -39,6 +45,7 @@ def settle(decided: Decided) -> None:
     """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
     settle_cents(decided)
+    profits_in_satoshis(decided)
     settle_bets(decided)
     prices_of_amounts(decided)
     not_the_term(decided)
@@ -46,6 +53,8 @@ def settle(decided: Decided) -> None:
     bought_and_sold(decided)
     settle_stake(decided)
     fees_by_total(decided)
+    if "fees_usd" in fields and "scale" not in fields["fees_usd"].keys:
+        turn_cash(contents, fields["fees_usd"])
     trades = trades_of(decided)
     if "pnl_usd" in fields and (in_points(trades) or is_in_points(fields["pnl_usd"].column)):
         decided.guessed.append(
@@ -64,13 +73,19 @@ def settle(decided: Decided) -> None:
         fields.setdefault("roi", Spec([spec.column], {"scale": 0.01}, "percent"))
         trades = trades_of(decided)
     reading = read_positions(trades) if trades else Reading()
+    if trades and counts_both_sides(decided, reading):
+        trades = trades_of(decided)
+        reading = read_positions(trades)
     if trades and reading.exact < 0.8 and "pnl_usd" in fields and "quantity" in fields:
         trades, reading = other_quantity(decided, trades, reading)
     if trades and reading.exact < 0.8 and {"pnl_usd", "quantity", "fees_usd"} <= fields.keys():
         trades, reading = with_funding(decided, trades, reading)
     if trades and reading.exact < 0.8 and {"pnl_usd", "quantity", "fees_usd"} <= fields.keys():
         trades, reading = fees_of_two_signs(decided, trades, reading)
-    if "pnl_usd" in fields and of_another(trades):
+    if trades and reading.exact < 0.8 and {"pnl_usd", "fees_usd"} <= fields.keys():
+        by_amounts(decided, fields["fees_usd"])
+    known, _ = decided.keys.get("profit", (None, ""))
+    if "pnl_usd" in fields and of_another(trades, known):
         names = f"{fields['entry_price'].column} and {fields['exit_price'].column}"
         decided.guessed.append(
             f"{names} are not read: the profits do not follow from them, as if they were those of"
@@ -91,7 +106,9 @@ def settle(decided: Decided) -> None:
         and not fields["entry_price"].keys.get("per_unit")
     ):
         settle_contracts(decided)
+    find_funding(decided, reading)
     settle_fees(decided)
+    settle_unit_fees(decided, trades)
     settle_returns(decided, reading)
     settle_fractions(contents, decided)
     _outcome(decided)

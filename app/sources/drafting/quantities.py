@@ -19,6 +19,7 @@ from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import future_of, is_coin, pair_of
 
 _FILLED = re.compile(r"filled|fill_|exec|done|traded|matched|last_?qty")
+_SO_FAR = ("cum_qty", "cumqty", "cumulative_qty", "cum_quantity", "total_filled")
 _UNFILLED = (
     "quantity_remaining", "remaining_quantity", "remaining_qty", "qty_remaining", "remaining_size",
     "unfilled", "unfilled_qty", "unfilled_quantity", "leaves_qty", "leavesqty", "qty_left",
@@ -69,6 +70,8 @@ def refuse_filled_in_part(path: str, decided: Decided) -> None:
     contents, spec = decided.kept.contents, decided.fields.get("quantity")
     if spec is None or spec.column == OPEN_QUESTION or _FILLED.match(known_as(spec.column)):
         return
+    if any(known_as(column) in _SO_FAR for column in contents.columns):
+        return  # Each row is a fill, beside what was filled before.
     ordered = contents.numbers(spec.column)
     for column in contents.columns:
         if known_as(column) not in _UNFILLED or not contents.is_numeric(column):

@@ -6,11 +6,16 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from app.errors import BadDataError
-from app.sources.column_names import known_as
+from app.sources.cells import as_text
+from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Fields
+from app.sources.drafting.time_readings import MOST
+from app.sources.sides import Side, read_side
+from app.sources.times import lacks_year
 
 _GIVEN_AND_TAKEN = (
     {"sent_amount", "received_amount"},
@@ -18,15 +23,44 @@ _GIVEN_AND_TAKEN = (
     {"sent_quantity", "received_quantity"},
     {"buy_amount", "sell_amount"},
     {"from_amount", "to_amount"},
+    {"amount_bought", "amount_sold"},
+    {"bought_amount", "sold_amount"},
+    {"token_bought", "token_sold"},
+    {"amount_in", "amount_out"},
+    {"token_in", "token_out"},
     {"origin_amount", "destination_amount"},
 )
 _TRADE_IN_WORDS = re.compile(
     r"\b(buy|sell|bought|sold|kauf|verkauf|koop|verkoop|achat|vente|compra|venta|vendita)\b"
-    r".*\d.*(@|\bat\b)\s*[^\d\s]{0,3}\s?\d",
+    r".*\d.*(@|\b(at|a|à|zu|por|per|for|au prix de)\b)\s*[^\d\s]{0,3}\s?\d",
     re.IGNORECASE,
 )
+_TIMES = {name for field in ("time", "entry_timestamp", "exit_timestamp") for name in NAMES[field]}
+_LATER = re.compile("settle|valu|valut|expir|matur|clear")
+"""Of times that are not those of trades."""
+_NEARLY = 0.05
+"""By how much an amount after fees may differ from that before them, as a share of it."""
 _MOVED = {"amount", "change", "amount_change", "quantity", "balance_delta", "delta"}
 """What a ledger calls its payments and receipts."""
+
+
+def refuse_without_year(path: str, contents: Contents, times: Sequence[str]) -> None:
+    """Raises for days without a year, unless one of `times`, the columns with times that were
+    found, has days of its own that are not those of settlements."""
+    if any(not _LATER.search(known_as(column)) for column in times):
+        return
+    for column in contents.columns:
+        values = [as_text(v) for v in contents.values(column)]
+        named = known_as(column) in _TIMES
+        if (
+            values
+            and (named or not (times or contents.is_numeric(column)))
+            and sum(map(lacks_year, values)) >= MOST * len(values)
+        ):
+            raise BadDataError(
+                f"{column} of {path} has days without a year, such as {values[0]!r}.",
+                "Export the file with full dates, or write the year into the cells of that column.",
+            )
 
 
 def refuse_sentences(path: str, contents: Contents) -> None:
@@ -40,6 +74,31 @@ def refuse_sentences(path: str, contents: Contents) -> None:
             )
 
 
+def refuse_amounts(path: str, contents: Contents, as_positions: Fields) -> None:
+    """Raises for amounts of purchases and sales that look like profits: they are nearly those of
+    another column, on both sides."""
+    profit, side = as_positions.get("pnl_usd"), as_positions.get("side")
+    if profit is None or side is None or len(profit.columns) > 1:
+        return
+    said = {s.fill for w in contents.words(side.column) if isinstance(s := read_side(w), Side)}
+    used = {*profit.columns, *side.columns}
+    for column in contents.columns if len(said) > 1 else ():
+        if column in used or not contents.is_numeric(column):
+            continue
+        rows = [
+            abs(abs(amount / other) - 1)
+            for amount, other in zip(
+                contents.numbers(profit.column), contents.numbers(column), strict=True
+            )
+            if amount and other
+        ]
+        if len(rows) > 1 and all(rest <= _NEARLY for rest in rows):
+            raise BadDataError(
+                f"{path} has amounts of purchases and sales ({profit.column}), without prices.",
+                "Export the trades or fills with their prices and quantities.",
+            )
+
+
 def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool) -> None:
     """Raises for a ledger, which has payments and receipts in separate rows."""
     names = {known_as(column) for column in contents.columns}
@@ -47,20 +106,33 @@ def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool
         {"buy", "sell"} <= names
         and all(contents.signs(c) for c in contents.columns if known_as(c) in ("buy", "sell"))
     )
-    if "price" not in as_fills and given:
+    if given and not {"price", "quantity"} <= as_fills.keys():
         raise BadDataError(
             f"{path} has what was given and what was taken in each row, without a price.",
             "Export the trades (or trade history, fills) of the exchange itself instead.",
         )
-    moved = names & _MOVED and names & {
-        "asset",
-        "coin",
-        "currency",
-    }
+    in_and_out = any(
+        {word.strip().lower() for word in contents.words(column)} >= {"in", "out"}
+        for column in contents.columns
+    )
+    moved = names & _MOVED and names & {"asset", "coin", "currency", "trading_currency"}
     units = any(name.endswith("_unit") for name in names) and {"amount", "balance"} <= names
     if (
-        (moved or units)
-        and names & {"refid", "operation", "reference", "transfer_id", "type", "account"}
+        (moved or units or in_and_out)
+        and (
+            in_and_out
+            or names
+            & {
+                "refid",
+                "operation",
+                "reference",
+                "transfer_id",
+                "type",
+                "account",
+                "balance",
+                "record_type",
+            }
+        )
         and "price" not in as_fills
         and not outcome
     ):

@@ -11,16 +11,23 @@ import re
 from app.errors import BadDataError
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.choose import FILLS, POSITIONS, Chooser
-from app.sources.drafting.contents import Contents, TimeReading
+from app.sources.drafting.contents import Contents
 from app.sources.drafting.fill_fields import (
     by_coin,
     by_content,
+    filled_of_total,
     named_price,
     one_sided,
     price_per_unit,
 )
-from app.sources.drafting.refusals import refuse_ledger, refuse_sentences
+from app.sources.drafting.refusals import (
+    refuse_amounts,
+    refuse_ledger,
+    refuse_sentences,
+    refuse_without_year,
+)
 from app.sources.drafting.spec import Fields, Spec
+from app.sources.drafting.time_readings import TimeReading
 from app.sources.mapping import OPEN_QUESTION, REQUIRED
 from app.sources.sides import Side, read_side
 
@@ -46,12 +53,15 @@ def fields_of(
     chooser = Chooser(contents)
     as_positions, as_fills = chooser.match(POSITIONS), chooser.match(FILLS)
     there = as_positions.keys()
+    refuse_without_year(path, contents, _times(as_positions, as_fills))
     if asked_for is not None:
         return _as_asked(path, as_positions, as_fills, asked_for)
     if (sided := one_sided(contents, {**as_fills, **as_positions})) is not None:
         return sided
     if "price" not in as_fills and (named := named_price(contents, as_fills)) is not None:
         as_fills["price"] = Spec([named])
+    if "quantity" not in as_fills and (of_total := filled_of_total(contents)) is not None:
+        as_fills["quantity"] = of_total
     for lacking, known in (("quantity", "price"), ("price", "quantity")):
         if {"time", known} <= as_fills.keys() and lacking not in as_fills:
             found = by_content(contents, as_fills, known)
@@ -134,6 +144,7 @@ def fields_of(
                 [OPEN_QUESTION], comment="the column with the price of the fill"
             )
             return as_fills, "fills", ["Each row is a fill: many rows have no profit."]
+        refuse_amounts(path, contents, as_positions)
         return (
             {
                 "exit_timestamp": time,
@@ -196,6 +207,16 @@ def fields_of(
     spec = chooser.time_of(column) or Spec([column])
     others = {f: s for f, s in as_positions.items() if s.column != column}
     return {"exit_timestamp": spec, **others}, "positions", [f"{TAKEN}{column} was taken."]
+
+
+def _times(*found: Fields) -> list[str]:
+    """The columns of days that were found."""
+    return [
+        spec.column
+        for fields in found
+        for name, spec in fields.items()
+        if name in ("time", "entry_timestamp", "exit_timestamp")
+    ]
 
 
 def _directions(contents: Contents, spec: Spec) -> set[int]:

@@ -10,9 +10,10 @@ from typing import Any
 
 from app.sources.cells import as_text
 from app.sources.column_names import known_as
-from app.sources.drafting.contents import STILL_OPEN, Contents
+from app.sources.drafting.contents import Contents
 from app.sources.drafting.kept import Kept
 from app.sources.drafting.spec import Fields, Spec
+from app.sources.drafting.time_readings import STILL_OPEN
 from app.sources.pairs import pair_of
 from app.sources.sides import Event, Side, is_no_trade, read_side
 

@@ -22,6 +22,10 @@ _NO_SHORTS_NEEDED = re.compile(
 )
 
 
+_OF_CONTRACT = re.compile(r"exp|strike|matur|right|call|put")
+"""Of columns that name a contract together with its underlying."""
+
+
 def settle_shorts(decided: Decided) -> None:
     """Ask whether a sale of more than is held opens a short, if that occurs and nothing answers
     it."""
@@ -125,7 +129,8 @@ def _derivatives(decided: Decided) -> bool:
     if spec is None:
         return True
     words = contents.words(spec.column)
-    if all(_sold_first(word) for word in words):
+    contract = any(_OF_CONTRACT.search(known_as(column)) for column in spec.columns[1:])
+    if contract or all(_sold_first(word) for word in words):
         return True
     fiat = [pair_of(w) for w in words]
     if (

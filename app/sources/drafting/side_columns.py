@@ -16,6 +16,8 @@ from app.sources.sides import LETTERS, Event, Side, is_no_trade, opens_or_closes
 
 _OF_TAX = re.compile(r"(^|_)term(_|$)|holding|gain_type")
 """How long something was held: `Short` there is no side."""
+_MOST_WORDS = 12
+"""How many different texts a column has at most, for it to say only what opens and what closes."""
 _EFFECT = frozenset(
     [
         "open",
@@ -31,6 +33,15 @@ _EFFECT = frozenset(
         "closed",
         "entry",
         "exit",
+        "increase",
+        "decrease",
+        "increased",
+        "decreased",
+        "reduce",
+        "add",
+        "liquidate",
+        "liquidated",
+        "liquidation",
     ]
 )
 
@@ -91,6 +102,8 @@ def with_effect(contents: Contents, column: str, used: set[str]) -> Spec:
     if not all(re.search(r"long|short", word, re.IGNORECASE) for word in contents.words(column)):
         return Spec([column])
     for other in contents.columns:
+        if len(contents.words(other)) > _MOST_WORDS:
+            continue
         words = {re.sub(r"\W+", "_", word.strip().lower()) for word in contents.words(other)}
         if other not in used and other != column and words and words <= _EFFECT and len(words) <= 4:
             both = {f"{a} {b}" for a in contents.words(column) for b in contents.words(other)}

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from app.sources.cells import as_text
-from app.sources.column_names import known_as
+from app.sources.column_names import joined_words, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.kept import Kept
 from app.sources.sides import is_no_trade, read_side
@@ -18,7 +18,7 @@ from app.sources.sides import is_no_trade, read_side
 _COLUMN = re.compile(
     r"status|state\b|^state|^transaction$|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind"
     r"|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato"
-    r"|estado|statut|статус|состояние|狀態|状态"
+    r"|estado|statut|статус|состояние|狀態|状态|สถานะ|trạng_thái|durum"
 )
 _DONE = frozenset(
     [
@@ -72,11 +72,22 @@ _DONE = frozenset(
         "partially_filled_canceled",
         "closed_position",
         "closed_trade",
+        "trade_closed",
         "position_closed",
         "take_profit",
         "stop_loss",
         "win",
         "loss",
+        "สำเร็จ",
+        "จับคู่แล้ว",
+        "đã_khớp",
+        "khớp_hết",
+        "gerçekleşti",
+        "gerçekleşen",
+        "tamamlandı",
+        "체결",
+        "約定",
+        "約定済",
     ]
 )
 _NOT_DONE = frozenset(
@@ -167,6 +178,16 @@ _NOT_DONE = frozenset(
         "unrealized",
         "running",
         "bought",
+        "ยกเลิก",
+        "đã_hủy",
+        "iptal",
+        "iptal_edildi",
+        "reddedildi",
+        "취소",
+        "미체결",
+        "取消",
+        "未約定",
+        "失効",
     ]
 )
 _FILL_EVENTS = frozenset(["order_fill", "order_filled", "orderfilled"])
@@ -203,7 +224,7 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
             continue
         if _are_ends(kept.contents, column, words):
             continue
-        folded = {word: re.sub(r"\W+", "_", word.strip().lower()).strip("_") for word in words}
+        folded = {word: joined_words(word) for word in words}
         if not words or len(words) > 15 or len(words) < 2 or not _COLUMN.search(known_as(column)):
             continue
         if set(folded.values()) <= _LEVEL_WORDS:

@@ -12,41 +12,13 @@ from collections.abc import Iterable
 
 from app.sources.cells import as_text, named, option_contract
 from app.sources.column_names import NAMES
+from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents, alike
 from app.sources.drafting.spec import Names, Spec
-from app.sources.pairs import is_coin, is_occ, pair_of
+from app.sources.pairs import is_coin, is_occ, is_option, pair_of
 from app.sources.sides import Side, read_side
 
-CURRENCIES = frozenset(
-    [
-        "USD",
-        "EUR",
-        "GBP",
-        "GBX",
-        "GBp",
-        "JPY",
-        "CHF",
-        "CAD",
-        "AUD",
-        "NZD",
-        "SEK",
-        "NOK",
-        "DKK",
-        "PLN",
-        "CZK",
-        "HUF",
-        "HKD",
-        "SGD",
-        "INR",
-        "CNY",
-        "KRW",
-        "BRL",
-        "MXN",
-        "ZAR",
-        "TRY",
-        "TWD",
-    ]
-)
+CURRENCIES = FIAT | {"GBX", "GBp"}
 _EXCHANGES = frozenset(
     [
         "NASDAQ",
@@ -77,7 +49,9 @@ _CLASSES = frozenset(
         "OPTIDX", "OPTSTK", "FUTIDX", "FUTSTK", "FUTCOM", "OPTFUT", "OPTCUR", "FUTCUR", "STK",
         "OPT", "FUT", "FOP", "EQUITY", "EQUITIES", "STOCK", "STOCKS", "OPTION", "OPTIONS", "FUTURE",
         "FUTURES", "FOREX", "CRYPTO", "CFD", "CFDS", "ETF", "ETFS", "BOND", "BONDS", "INDEX", "MIS",
-        "NRML", "CNC", "INTRADAY", "DELIVERY", "MARGIN", "SPOT",
+        "SECURITY", "SECURITIES", "SHARE",
+        "SHARES", "FUND", "FUNDS", "CRYPTOCURRENCY", "DERIVATIVE", "WARRANT", "NRML", "CNC",
+        "INTRADAY", "DELIVERY", "MARGIN", "SPOT",
     )
 )  # fmt: skip
 """What kind of thing is traded, or how it is held, which is not what is traded."""
@@ -94,6 +68,19 @@ _MONEY = CURRENCIES | {"USDT", "USDC", "BUSD", "FDUSD", "BTC", "ETH", "BNB"}
 """In what coins are priced."""
 _COUNTRIES = {"HK", "SZ", "SS", "SH", "TW", "TWO", "KS", "KQ", "JP", "T", "US", "SI", "SG", "KL"}
 """What follows the number of a share: `0700.HK`."""
+_WORDS = frozenset(
+    (
+        "instrument", "symbol", "ticker", "security", "stock", "contract", "scrip", "papier",
+        "wertpapier", "titel", "valeur",
+        "título", "titulo", "valor", "asset", "share", "fund", "pair",
+    )
+)  # fmt: skip
+"""Words for what is traded."""
+_NO_SYMBOL = re.compile("type|class|currency|exchange|market|category|sector|status|account|side")
+_CODE = re.compile(
+    r"((stock|security|scrip|share|instrument)_?(code|symbol|no)|ticker|symbol)$|代[码碼號号]|コード|종목"
+)
+"""Of columns whose numbers are the codes of shares."""
 _OUTCOME = re.compile(r"side|outcome|token|contract|position")
 _MARKETS = ("market", "marktname", "market_name")
 
@@ -108,9 +95,10 @@ class SymbolColumns:
     def spec(self, candidates: Iterable[str], used: set[str]) -> Spec | None:
         """The columns of what was traded; `candidates` are those whose names say it."""
         c = self._contents
+        named = list(dict.fromkeys(candidates))
         found = [
             column
-            for column in dict.fromkeys(candidates)
+            for column in named
             if column not in used
             and c.values(column)
             and (not c.is_numeric(column) or set(c.signs(column)) & _COUNTRIES)
@@ -133,7 +121,15 @@ class SymbolColumns:
         if not found:
             found = self._pairs(used) or self._descriptions(used)
         if not found:
-            found = self._unit_column(used)
+            found = (
+                self._unit_column(used)
+                or self._named(used)
+                or [
+                    column
+                    for column, own in self._names.items()
+                    if column not in used and _CODE.search(own) and self._is_code(column)
+                ][:1]
+            )
         if not found:
             return None
         symbol = found[0]
@@ -148,6 +144,10 @@ class SymbolColumns:
                 [symbol, *(part for part in parts if part)],
                 comment="an option is an instrument of its own",
             )
+        if parts[0] and not parts[2] and self._has_several(symbol, parts[0]):
+            return Spec([symbol, parts[0]], comment="each expiry is an instrument of its own")
+        if parts[2] and self._is_underlying(symbol):
+            return self._by_right(symbol, [part for part in parts if part])
         for column in alike(c.columns, r"^description|^name$|^security|^option_?symbol|^occ"):
             if column != symbol and any(option_contract(word) for word in c.words(column)):
                 return Spec(
@@ -157,9 +157,34 @@ class SymbolColumns:
                 )
         return Spec([symbol])
 
+    def _has_several(self, symbol: str, expiry: str) -> bool:
+        """Whether one symbol has several expiries, in several rows each."""
+        reading = self._contents.time(expiry)
+        if reading is not None and reading.has_clock:
+            return False
+        cells = (self._contents.cells(column) for column in (symbol, expiry))
+        pairs = {pair for pair in zip(*cells, strict=True) if None not in pair}
+        n_symbols = len({name for name, _ in pairs})
+        return n_symbols < len(pairs) <= self._contents.n_rows / 2
+
+    def _by_right(self, symbol: str, parts: list[str]) -> Spec:
+        """Options without a column of strikes: by the column that names each of them, else by the
+        parts that there are."""
+        rights = self._contents.cells(parts[-1])
+        for column in alike(self._contents.columns, r"descr|contract|instrument|^name$|^legs?$"):
+            names = self._contents.cells(column)
+            if column not in parts and all(
+                name and is_option(as_text(name))
+                for name, right in zip(names, rights, strict=True)
+                if as_text(right or "").strip().lower() in ("call", "put", "c", "p")
+            ):
+                return Spec([column], comment="each option is an instrument of its own")
+        return Spec([symbol, *parts], comment="an option is an instrument of its own")
+
     def _pairs(self, used: set[str]) -> list[str]:
-        """The column of nothing but pairs or coins, whatever it is called."""
-        return [
+        """The column of nothing but pairs or coins, whatever it is called: of several, the one
+        with fewer of them, as ids may look like pairs."""
+        found = [
             column
             for column, own in self._names.items()
             if column not in used
@@ -170,13 +195,16 @@ class SymbolColumns:
                 all(pair_of(word) for word in self._contents.words(column))
                 or all(is_coin(word) for word in self._contents.words(column))
             )
-        ][:1]
+        ]
+        return sorted(found, key=lambda column: len(self._contents.words(column)))[:1]
 
     def _descriptions(self, used: set[str]) -> list[str]:
         """A column with the names of securities, if nothing shorter says what was traded: some
         recur, and none says what was done."""
         for column in alike(
-            self._contents.columns, r"^(description|details?|text|libellé|libelle)$"
+            self._contents.columns,
+            r"^(description|details?|text|libellé|libelle|omschrijving|beschreibung|descripción"
+            r"|descrição|descrizione|opis|popis|beskrivning|beskrivelse|kuvaus|açıklama|описание)$",
         ):
             words = Counter(named(as_text(v)) or "" for v in self._contents.values(column))
             if (
@@ -205,6 +233,32 @@ class SymbolColumns:
             and self._contents.values(column)
             and not self._contents.is_numeric(column)
         ]
+
+    def _is_code(self, column: str) -> bool:
+        """Whether whole numbers stand there that recur, as the codes of shares in Asia do."""
+        words = self._contents.words(column)
+        return (
+            max(words.values(), default=0) > 1
+            and self._contents.time(column) is None
+            and all(re.fullmatch(r"\d{1,6}", word.strip()) for word in words)
+        )
+
+    def _named(self, used: set[str]) -> list[str]:
+        """A column of texts with a word for instruments in its name, among others."""
+        return [
+            column
+            for column, own in self._names.items()
+            if column not in used
+            and _WORDS & set(own.split("_"))
+            and not _NO_SYMBOL.search(own)
+            and self._contents.values(column)
+            and not self._contents.is_numeric(column)
+            and self._contents.time(column) is None
+            and not all(
+                isinstance(read_side(word), Side) or word.strip().upper() in _CLASSES | CURRENCIES
+                for word in self._contents.words(column)
+            )
+        ][:1]
 
     def _is_quote(self, column: str, other: str) -> bool:
         """Whether the column has nothing but the money that what is in the other one is priced in:

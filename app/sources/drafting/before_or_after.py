@@ -1,0 +1,160 @@
+"""Closed positions: whether profits are before or after fees, where prices do not tell: by another
+column of profits, two other amounts, a total in the file, the name, or else by a question.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import permutations, product
+
+from app.sources.column_names import NAMES, known_as
+from app.sources.drafting.decided import Decided
+from app.sources.drafting.fee_columns import are_negative, fee_numbers
+from app.sources.drafting.spec import Spec
+from app.sources.figures import written
+
+SAID = re.compile(
+    r"\b(?:(?P<net>net|netto|neto|nett|after)|gross|brutto|bruto|before)\b", re.IGNORECASE
+)
+_MOST_AMOUNTS, _MOST_ROWS, _FEWEST_ROWS = 12, 500, 2
+"""Among how many columns two amounts are looked for that make the profit, and in which rows."""
+_OPTION = 100
+"""Shares of an option."""
+_AMOUNT = re.compile(r"\(?[-+]?[$€£]?\d[\d,.']*[.,]\d{2}\)?(?!\d)")
+"""Of amounts with cents in a line of text."""
+_CENT = 0.011
+"""What amounts that are rounded to cents may be off."""
+
+
+def before_or_after(decided: Decided, fees: Spec, gross: str, net: str) -> None:
+    """Whether profits are before or after fees, where prices do not tell: by the other column of
+    profits, by the name, or else by a question."""
+    contents, profit = decided.kept.contents, decided.fields.get("pnl_usd")
+    paid = any(any(contents.read_numbers(column)) for column in fees.columns)
+    if profit is None or not paid or "profit" in decided.keys:
+        return
+    if profit.column in (gross, net):
+        decided.keys["profit"] = (
+            "gross" if profit.column == gross else "net",
+            f"{gross} without fees is {net}",
+        )
+    elif by_amounts(decided, fees) or by_totals(decided, fees):
+        return
+    elif said := SAID.search(profit.column):
+        decided.keys["profit"] = ("net" if said["net"] else "gross", "by the column's name")
+        decided.guessed.append(
+            f"{profit.column} is {'after' if said['net'] else 'before'} fees, by its name."
+        )
+    else:
+        decided.ask(
+            "profit",
+            f"Whether {profit.column} is before or after fees: nothing in the file shows it.",
+            '"gross" if fees are still to be deducted, "net" if they already are',
+        )
+
+
+def by_amounts(decided: Decided, fees: Spec) -> bool:
+    """Write whether profits are before or after fees, if two other amounts, such as a cost and
+    proceeds or a credit and a debit, make them."""
+    contents, fields = decided.kept.contents, decided.fields
+    if "profit" in decided.keys:
+        return False
+    rows = range(min(contents.n_rows, _MOST_ROWS))
+    profits = contents.numbers(fields["pnl_usd"].column)
+    columns_of_fees = fee_numbers(contents, fees)
+    paid = [abs(sum(numbers[i] or 0.0 for numbers in columns_of_fees)) for i in rows]
+    known = [i for i in rows if profits[i] and paid[i]]
+    skipped = {*fields["pnl_usd"].columns, *fees.columns}
+    columns = [
+        contents.numbers(column)
+        for column in contents.columns
+        if column not in skipped
+        and contents.is_numeric(column)
+        and not contents.has_percent(column)
+        and any(contents.read_numbers(column))
+    ]
+    sizes: list[list[float | None] | None] = [None]
+    if "quantity" in fields:
+        quantities = contents.numbers(fields["quantity"].column)
+        sizes += [quantities, [None if n is None else _OPTION * n for n in quantities]]
+    if len(known) < _FEWEST_ROWS:
+        return False
+    for one, other in permutations(columns[:_MOST_AMOUNTS], 2):
+        for sign, size in product((1, -1), sizes):
+            made = [
+                ((one[i] or 0.0) + sign * (other[i] or 0.0)) * abs(size[i] or 0.0 if size else 1.0)
+                for i in known
+            ]
+            less = [total - (profits[i] or 0.0) for total, i in zip(made, known, strict=True)]
+            for kind, expected in (("gross", 0.0), ("net", 1.0)):
+                if all(
+                    abs(rest - expected * paid[i]) <= _CENT
+                    for rest, i in zip(less, known, strict=True)
+                ):
+                    said = "before" if kind == "gross" else "after"
+                    decided.keys["profit"] = (kind, f"{said} fees, by two other amounts")
+                    decided.guessed.append(
+                        f"{fields['pnl_usd'].column} is {said} fees: two other amounts make it."
+                    )
+                    return True
+    return False
+
+
+def by_totals(decided: Decided, fees: Spec) -> bool:
+    """Write whether profits are before or after fees, if a line around the table has the total of
+    the profits without the fees, or with them."""
+    contents = decided.kept.contents
+    mark = "," if contents.decimal == "," else "."
+    totals = [
+        float(told.text)
+        for text in contents.texts
+        for number in _AMOUNT.findall(text)
+        if (told := written(number, mark)) is not None
+    ]
+    profits = sum(contents.read_numbers(decided.fields["pnl_usd"].column))
+    paid = sum(n or 0.0 for numbers in fee_numbers(contents, fees) for n in numbers)
+    negative = "scale" in fees.keys or are_negative(decided, fees)
+    paid = -paid if negative else paid
+    if abs(paid) <= 2 * _CENT:
+        return False
+    less, more = (
+        any(abs(total - expected) <= _CENT for total in totals)
+        for expected in (profits - paid, profits + paid)
+    )
+    if less == more:
+        return False
+    said = "before" if less else "after"
+    decided.keys["profit"] = ("gross" if less else "net", f"{said} fees, by the total")
+    decided.guessed.append(
+        f"{decided.fields['pnl_usd'].column} is {said} fees, by the total in the file."
+    )
+    return True
+
+
+def by_two_profits(decided: Decided, spec: Spec) -> tuple[int, str, str]:
+    """(1 where fees as they stand are what profits before are more than profits after them, -1
+    where that is so of the opposite, 0 where the table has not both profits; the two columns)."""
+    contents = decided.kept.contents
+    columns = fee_numbers(contents, spec)
+    fees = [sum(column[i] or 0.0 for column in columns) for i in range(contents.n_rows)]
+    profits = [
+        column
+        for column in contents.columns
+        if known_as(column) in NAMES["pnl_usd"] and contents.is_numeric(column)
+    ]
+    for gross, net in permutations(profits, 2):
+        less = [
+            (before - after, fee)
+            for before, after, fee in zip(
+                contents.numbers(gross), contents.numbers(net), fees, strict=True
+            )
+            if before is not None and after is not None and fee
+        ]
+        if not less or sum(cost for cost, _ in less) <= 0:
+            continue
+        for sign in (1, -1):
+            if all(abs(cost - sign * fee) <= _CENT for cost, fee in less):
+                return sign, gross, net
+    return 0, "", ""

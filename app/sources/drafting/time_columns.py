@@ -1,0 +1,146 @@
+"""Which columns are the times of a trade: with the time of day before bare days, and a day and a
+time of day in two columns together.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from app.sources.column_names import NAMES
+from app.sources.drafting.contents import Contents
+from app.sources.drafting.spec import Fields, Names, Spec
+
+_NO_FILL_TIME = re.compile(r"exp|^s_d$|settle|process|matur|entry|exit|open|clos|birth|valid|until")
+
+
+class TimeColumns:
+    """Chooses the columns of a table whose columns are called `names`."""
+
+    def __init__(self, contents: Contents, names: Names) -> None:
+        self._contents = contents
+        self._names = names
+
+    def spec(self, name: str, used: set[str], candidates: Sequence[str]) -> Spec | None:
+        """The column with a time of day before the one with a bare day; a day and a time of day in
+        two columns are put together."""
+        c = self._contents
+        found = [
+            column
+            for column in dict.fromkeys(candidates)
+            if column not in used and c.time(column) is not None
+        ]
+        exact = [column for column in found if self._names[column] in NAMES[name]]
+        found = exact or found
+        if not found and name == "time":
+            # The only time there is, whatever it is called.
+            others = [
+                column
+                for column in c.time_columns
+                if column not in used and not _NO_FILL_TIME.search(self._names[column])
+            ]
+            found = others if len(others) == 1 else []
+        if not found:
+            return self._clock_alone(candidates)
+        full = [
+            column
+            for column in found
+            if (t := c.time(column)) is not None
+            and t.has_clock
+            and len(c.values(column)) * 2 >= c.n_rows
+        ]
+        if full:
+            return self._time_spec([full[0]])
+        return self.time_of(found[0], used)
+
+    def _clock_alone(self, candidates: Sequence[str]) -> Spec | None:
+        """The time of day of the field, with the only day that the table has."""
+        clocks = [c for c in candidates if self._contents.is_clock(c)]
+        days = [
+            column
+            for column in self._contents.time_columns
+            if (t := self._contents.time(column)) is not None and not t.has_clock
+        ]
+        return self._time_spec([days[0], clocks[0]]) if clocks and len(days) == 1 else None
+
+    def time_of(self, day: str, used: Iterable[str] = ()) -> Spec | None:
+        """A day, with the time of day in another column where there is one."""
+        clock = self._clock_of(day, set(used))
+        return self._time_spec([day, clock] if clock else [day])
+
+    def _clock_of(self, day: str, used: set[str]) -> str | None:
+        clocks = [
+            column
+            for column in self._contents.columns
+            if column not in used and self._contents.is_clock(column)
+        ]
+        stem = self._stem(day)
+        same = [column for column in clocks if self._stem(column) == stem]
+        if same:
+            return same[0]
+        order = list(self._contents.columns)
+        behind = order[order.index(day) + 1 : order.index(day) + 2]
+        if behind and behind[0] in clocks and not self._stem(behind[0]):
+            return behind[0]
+        return (
+            clocks[0]
+            if len(clocks) == 1 and not stem & {"entry", "exit", "open", "close"}
+            else None
+        )
+
+    def _stem(self, column: str) -> set[str]:
+        return set(self._names[column].split("_")) - {
+            "date",
+            "time",
+            "day",
+            "datum",
+            "zeit",
+            "uhrzeit",
+            "heure",
+            "schlusstag",
+            "schlusszeit",
+            "de",
+            "d",
+            "of",
+            "hour",
+            "fecha",
+            "hora",
+            "data",
+            "ora",
+            "trade",
+            "execution",
+            "exec",
+        }
+
+    def _time_spec(self, columns: list[str]) -> Spec | None:
+        c = self._contents
+        reading = c.time(columns[0]) if len(columns) == 1 else c.joined(*columns)
+        return None if reading is None else Spec(columns, dict(reading.keys))
+
+    def twofold(self, found: Fields) -> None:
+        """Two columns of one name: of the time and the price of positions the first is the entry's,
+        the second the exit's."""
+        c = self._contents
+        pairs = [(column, f"{column} (2)") for column in c.columns if f"{column} (2)" in c.columns]
+        times = [
+            pair for pair in pairs if c.time(pair[0]) is not None and c.time(pair[1]) is not None
+        ]
+        prices = [
+            pair
+            for pair in pairs
+            if c.is_numeric(pair[0])
+            and c.is_numeric(pair[1])
+            and self._names[pair[0]] in NAMES["price"]
+        ]
+        if times:
+            clocks = [pair for pair in pairs if all(map(c.is_clock, pair))]
+            joined = [*zip(*times[0:1], *clocks[0:1], strict=True)]
+            for name, columns in zip(("entry_timestamp", "exit_timestamp"), joined, strict=True):
+                day = c.time(columns[0])
+                own = columns if day is not None and not day.has_clock else columns[:1]
+                if (spec := self._time_spec(list(own))) is not None:
+                    found[name] = spec
+        if prices and (times or {"entry_timestamp", "exit_timestamp"} <= found.keys()):
+            found["entry_price"], found["exit_price"] = Spec([prices[0][0]]), Spec([prices[0][1]])

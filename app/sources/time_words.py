@@ -1,0 +1,99 @@
+"""Times in the words of other languages than English: months, halves of the day, and days with
+words between their numbers, as English ones.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_NAMES = {
+    "jan": (
+        "janv janvier januar januari enero ene gen gennaio ian янв января oca ocak sty"
+        " stycznia styczeń led tammi"
+    ),
+    "feb": (
+        "févr fév février februar februari febrero fev fevereiro febbraio фев февраля"
+        " şub şubat lut lutego luty úno helmi"
+    ),
+    "mar": ("mär mrz märz mars marzo março maart mrt мар марта mart marca marzec márc bře maalis"),
+    "apr": ("avr avril abril abr aprile апр апреля nis nisan kwi kwietnia kwiecień ápr dub huhti"),
+    "may": "mai mei mayo maio maggio mag maj мая май mayıs máj maja kvě touko",
+    "jun": (
+        "juin juni junio junho giugno giu июн июня haz haziran cze czerwca czerwiec"
+        " jún iun čvn kesä"
+    ),
+    "jul": (
+        "juil juillet juli julio julho luglio lug июл июля tem temmuz lip lipca lipiec"
+        " júl iul čvc heinä"
+    ),
+    "aug": ("août agosto ago авг августа ağu ağustos sie sierpnia sierpień augustus agu srp elo"),
+    "sep": (
+        "sept septembre septiembre setembro settembre set сен сент сентября eyl eylül"
+        " wrz września szept zář syys"
+    ),
+    "oct": (
+        "okt oktober octobre octubre outubro ottobre ott out окт октября eki ekim paź"
+        " października říj loka"
+    ),
+    "nov": ("novembre noviembre novembro ноя нояб ноября kas kasım lis listopada listopad marras"),
+    "dec": (
+        "dez dezember déc décembre dic diciembre dezembro dicembre des desember дек"
+        " декабря ara aralık gru grudnia grudzień pro joulu"
+    ),
+}
+_FOREIGN = {word: month for month, words in _NAMES.items() for word in words.split()}
+"""Names of months in the languages of exports, and their short forms."""
+_THAI = {
+    "ม.ค.": "jan", "ก.พ.": "feb", "มี.ค.": "mar", "เม.ย.": "apr", "พ.ค.": "may", "มิ.ย.": "jun",
+    "ก.ค.": "jul", "ส.ค.": "aug", "ก.ย.": "sep", "ต.ค.": "oct", "พ.ย.": "nov", "ธ.ค.": "dec",
+    "มกราคม": "jan", "กุมภาพันธ์": "feb", "มีนาคม": "mar", "เมษายน": "apr", "พฤษภาคม": "may",
+    "มิถุนายน": "jun", "กรกฎาคม": "jul", "สิงหาคม": "aug", "กันยายน": "sep", "ตุลาคม": "oct",
+    "พฤศจิกายน": "nov", "ธันวาคม": "dec",
+}  # fmt: skip
+_CLOCK = r" ?(\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)"
+_HALVES_BEFORE = (
+    (re.compile("(?:上午|早上|凌晨|午前|오전)" + _CLOCK), "am"),
+    (re.compile("(?:下午|晚上|中午|午後|오후)" + _CLOCK), "pm"),
+)
+_HALVES_BEHIND = (
+    (re.compile(r" ?(?:ÖÖ|π\.?μ\.?|ص)$"), "am"),
+    (re.compile(r" ?(?:ÖS|μ\.?μ\.?|م)$"), "pm"),
+)
+"""Words for the halves of the day, in Chinese, Japanese, Korean, Turkish, Greek and Arabic."""
+_SPACED_HALF = re.compile(r"(?<=\d)\s?([ap])\.\s?m\.$", re.IGNORECASE)
+_THAI_MONTH = re.compile("|".join(re.escape(name) for name in sorted(_THAI, key=len, reverse=True)))
+THAI_YEARS = range(55, 70)
+"""Years of two digits that are counted as in Thailand: none of 2055 and later is over."""
+_EAST_DAY = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]")
+
+
+def month_of(name: str) -> int:
+    """The month that a name or its short form means, 0 where it means none.
+
+    >>> month_of("März"), month_of("Sept"), month_of("июня"), month_of("soon")
+    (3, 9, 6, 0)
+    """
+    word = name.lower()
+    short = _FOREIGN.get(word, word)[:3]
+    return MONTHS.index(short) + 1 if short in MONTHS else 0
+
+
+def in_english(cell: str) -> str:
+    """The cell with English words for months and halves of the day, or numbers alone.
+
+    >>> in_english("4 มี.ค. 67"), in_english("2024/3/4 下午 01:15"), in_english("2024年3月4日 10:00")
+    ('4 mar 67', '2024/3/4 01:15 pm', '2024-3-4 10:00')
+    >>> in_english("4/3/2024 9:05:00 p. m.")
+    '4/3/2024 9:05:00 pm'
+    """
+    if not cell.isascii():
+        cell = _EAST_DAY.sub(r"\1-\2-\3", cell)
+        cell = _THAI_MONTH.sub(lambda name: _THAI[name[0]], cell)
+        for pattern, half in _HALVES_BEFORE:
+            cell = pattern.sub(rf"\1 {half}", cell)
+        for pattern, half in _HALVES_BEHIND:
+            cell = pattern.sub(f" {half}", cell)
+    return _SPACED_HALF.sub(r" \1m", cell)

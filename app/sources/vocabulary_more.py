@@ -1,0 +1,140 @@
+"""What people and programs call the columns of a trade log in further languages, by field: in Thai,
+Vietnamese, Indonesian, Arabic, Hebrew, Turkish, Greek, Hungarian, Romanian, and in Slavic, Baltic
+and Nordic ones.
+
+May touch: nothing.
+"""
+
+from __future__ import annotations
+
+MORE_WORDS = {
+    "entry_timestamp": (
+        "kauf_zeitpunkt kaufzeit kaufdatum"
+        " เวลาเปิด วันที่เปิด วันที่ซื้อ วันที่เข้า"
+        " thời_gian_mở ngày_mở ngày_mua waktu_buka tanggal_beli"
+        " tanggal_buka data_deschiderii час_відкриття дата_відкриття"
+        " açılış_tarihi alış_tarihi giriş_tarihi"
+        " atidarymo_laikas"
+        " köpdatum købsdato kjøpsdato ostopäivä aankoopdatum datum_aankoop data_acquisto"
+        " fecha_compra fecha_de_compra date_achat date_d_achat data_zakupu data_compra"
+        " data_da_compra datum_nákupu"
+    ),
+    "exit_timestamp": (
+        "verkauf_zeitpunkt verkaufszeit verkaufzeit"
+        " เวลาปิด วันที่ปิด วันที่ขาย วันที่ออก thời_gian_đóng ngày_đóng ngày_bán waktu_tutup"
+        " tanggal_jual tanggal_tutup data_închiderii час_закриття дата_закриття"
+        " kapanış_tarihi satış_tarihi çıkış_tarihi"
+        " uždarymo_laikas"
+        " säljdatum salgsdato myyntipäivä verkoopdatum datum_verkoop data_vendita"
+        " fecha_venta fecha_de_venta date_vente date_de_vente data_sprzedaży data_venda"
+        " data_da_venda datum_prodeje"
+    ),
+    "symbol": (
+        "mercado mercato marknad"
+        " ký_hiệu シンボル 상품 交易品种 交易品種"
+        " หลักทรัพย์ ชื่อหลักทรัพย์ ชื่อย่อ ชื่อย่อหลักทรัพย์ หุ้น"
+        " สัญลักษณ์ เหรียญ คู่เหรียญ คู่เทรด mã_ck"
+        " mã_chứng_khoán mã_cp mã cặp_giao_dịch kode_saham kode_efek saham efek simbol aset"
+        " pasangan σύμβολο μετοχή τίτλος тикер інструмент актив الرمز السهم الورقة_المالية"
+        " sembol hisse_senedi menkul_kıymet hisse_kodu varlık enstrüman sözleşme parite kıymet"
+        " simbolis instrumentas értékpapír vertybinis_popierius vērtspapīrs väärtpaber"
+        " verdipapir verdipapirnavn נייר שם_נייר שם_הנייר инструмент книжа"
+        " vrijednosni_papir cenný_papier papier_wartościowy"
+    ),
+    "side": (
+        "ประเภท ประเภทรายการ ซื้อ_ขาย รายการ ฝั่ง คำสั่ง"
+        " ด้าน mua_bán loại_lệnh loại_giao_dịch loại gd"
+        " transaksi jenis_transaksi tipe jenis beli_jual tip_tranzacție tip_operațiune operațiune"
+        " πράξη είδος κίνηση тип_операції операція النوع العملية نوع_العملية"
+        " alış_satış al_sat işlem_tipi işlem_türü işlem_yönü yön"
+        " tipas ügylet_típusa ügylet irány פעולה סוג_פעולה tehing darījums"
+        " tipo_transaccion tipo_transacción tipo_de_transacción тип_сделка transakcija"
+        " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
+    ),
+    "quantity": (
+        "n_di_azioni numero_di_azioni núm_acciones nombre_d_actions anzahl_aktien"
+        " objem"
+        " kapanış_miktarı miktarı サイズ 交易量 交易數量 체결량"
+        " gekauft จำนวน จำนวนหุ้น จำนวนหน่วย ปริมาณ หน่วย"
+        " kl_khớp khối_lượng khối_lượng_khớp số_lượng kl jumlah"
+        " jumlah_saham jumlah_lembar volume_lembar lembar kuantitas cantitate ποσότητα τεμάχια"
+        " кількість обсяг الكمية"
+        " gerçekleşen_adet gerçekleşen_miktar adet işlem_adedi işlem_miktarı lot_adedi"
+        " apimtis kiekis darabszám darab mennyiség daudzums kogus antall כמות množstvo"
+        " količina количество_бр ilość_szt"
+    ),
+    "price": (
+        "取引価格 체결가"
+        " ราคา ราคาต่อหุ้น ราคาต่อหน่วย ราคาเฉลี่ย ราคาที่จับคู่"
+        " giá giá_khớp giá_tb giá_trung_bình harga"
+        " harga_rata_rata harga_eksekusi preț preț_unitar τιμή ціна السعر سعر"
+        " ortalama_işlem_fiyatı gerçekleşen_fiyat işlem_fiyatı ortalama_fiyat birim_fiyat"
+        " kaina árfolyam hind cijena שער מחיר kurs_wykonania precio_ponderado"
+        " precio_unitario cena_wykonania"
+    ),
+    "entry_price": (
+        "durchschn_kauf kaufpreis ankaufskurs"
+        " ราคาเปิด ราคาซื้อ giá_mở giá_mua harga_buka harga_beli ціна_відкриття"
+        " alış_fiyatı açılış_fiyatı"
+        " atidarymo_kaina"
+        " köpkurs købskurs kjøpskurs ostohinta aankoopkoers aankoopprijs prezzo_acquisto"
+        " prezzo_di_acquisto precio_compra precio_de_compra prix_achat prix_d_achat"
+        " cena_zakupu nákupní_cena"
+    ),
+    "exit_price": (
+        "durchschn_verkauf verkaufspreis verkaufpreis"
+        " ราคาปิด ราคาขาย giá_đóng giá_bán harga_tutup harga_jual ціна_закриття"
+        " satış_fiyatı kapanış_fiyatı"
+        " uždarymo_kaina"
+        " säljkurs salgskurs myyntihinta verkoopkoers verkoopprijs prezzo_vendita"
+        " prezzo_di_vendita precio_venta precio_de_venta prix_vente prix_de_vente"
+        " cena_sprzedaży prodejní_cena"
+    ),
+    "time": (
+        "日付_時刻 체결일시"
+        " วันที่ วันที่ทำรายการ วันที่ซื้อขาย วันเวลา วันที่_เวลา"
+        " เวลา ngày_giao_dịch ngày_gd thời_gian ngày"
+        " thời_gian_khớp tanggal tanggal_transaksi waktu tgl data_tranzacției data_tranzacție"
+        " ημερομηνία ημ_νία дата_угоди дата_операції التاريخ تاريخ"
+        " işlem_tarihi gerçekleşme_tarihi gerçekleşme_zamanı tarih_saat işlem_zamanı"
+        " dátum dátuma üzletkötés_dátuma kötés_dátuma teljesítés_dátuma datums kuupäev"
+        " תאריך תאריך_ביצוע dátum_obchodu datum_transakcije fecha_transaccion"
+        " fecha_transacción fecha_de_transacción handelsdag data_zawarcia"
+    ),
+    "fee": (
+        "provize"
+        " hoa_hồng"
+        " ค่าธรรมเนียม ค่าคอมมิชชั่น ค่านายหน้า phí phí_gd"
+        " phí_giao_dịch biaya komisi comision προμήθεια"
+        " комісія العمولة عمولة"
+        " işlem_ücreti komisyon komisyon_tutarı masraf"
+        " komisinis komisija jutalék kurtasje kurtage עמלה poplatok naknada provizija"
+        " комисиона tasu palkkiot komisjon prowizja_maklerska"
+    ),
+    "gross": (
+        "収入 交易額 交易额"
+        " มูลค่า จำนวนเงิน มูลค่ารวม มูลค่าซื้อขาย giá_trị giá_trị_khớp giá_trị_gd thành_tiền nilai"
+        " nilai_transaksi valoare αξία сума القيمة المبلغ"
+        " işlem_tutarı toplam_tutar tutar hacim"
+        " érték összeg summa suma vērtība beløp סכום iznos сума стойност vrednost"
+    ),
+    "net": (
+        "จำนวนเงินสุทธิ ยอดสุทธิ มูลค่าสุทธิ giá_trị_thuần nilai_bersih jumlah_bersih valoare_netă"
+        " καθαρή_αξία الصافي net_tutar"
+    ),
+    "pnl_usd": (
+        "beneficio_pérdida ganancia_pérdida profitto_perdita lucro_perda"
+        " zisk hrubý_zisk čistý_zisk"
+        " 盈利 盈利額 실현손익 net_kâr"
+        " กำไร กำไรขาดทุน กำไร_ขาดทุน lãi_lỗ lợi_nhuận laba_rugi untung_rugi profit_brut profit_net"
+        " κέρδος κέρδος_ζημία прибуток الربح kar_zarar kâr_zarar k_z net_kar"
+        " pelnas nyereség eredmény רווח zisk dobit печалба kasum peļņa gevinst"
+    ),
+    "currency": (
+        "สกุลเงิน tiền_tệ loại_tiền mata_uang valută νόμισμα العملة para_birimi döviz_cinsi"
+        " deviza pénznem מטבע mena valiuta valūta valuuta валута"
+    ),
+    "account": "บัญชี tài_khoản rekening cont λογαριασμός рахунок الحساب",
+    "fill_id": "เลขที่รายการ số_hiệu_lệnh nomor_transaksi",
+}
+"""Names of columns by field, as `known_as` writes them."""
