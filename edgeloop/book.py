@@ -28,8 +28,8 @@ import msgspec
 
 from edgeloop import explore
 from edgeloop.closing import close_client, noted
+from edgeloop.group_index import answer
 from edgeloop.identity import check_category
-from edgeloop.index import answer
 from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.prepared import unix_seconds
@@ -357,6 +357,7 @@ class OverrideBook:
     async def _reached(self, consumer: Any, ends: dict[Any, int]) -> bool:
         """Whether everything before `ends` has been read.
 
-        The position passes gaps that compaction left, records do not.
+        Positions are compared, not offsets of records: only positions move past gaps that
+        compaction left.
         """
         return all([await consumer.position(tp) >= end for tp, end in ends.items()])

@@ -27,8 +27,8 @@ import msgspec
 
 from edgeloop import explore
 from edgeloop.closing import close_client
+from edgeloop.group_index import GroupIndex, answer
 from edgeloop.identity import check_category
-from edgeloop.index import GroupIndex, answer
 from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.prepared import Prepared, prepare, unix_seconds

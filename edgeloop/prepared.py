@@ -20,7 +20,7 @@ from edgeloop.scope import canonical_value, pairs_of
 Items = tuple[tuple[str, str], ...]
 
 MAX_STATES = 1_024
-"""Most market states of which overrides with the same regimes remember which regime holds."""
+"""Maximum number of market states for which the regime that holds is cached."""
 
 
 class Regimes:

@@ -1,5 +1,5 @@
-"""Input validation: from the bytes of a closed position to facts, or to a dead letter with the
-reason.
+"""Input validation: from the bytes of a closed position to facts, or to a `DeadLetterError` with
+the reason.
 
 May touch: nothing.  Pure functions; `explode` is the entry point.
 """

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from app.closes import older_envelope, raw_checks
-from app.closes.errors import NEW_ENVELOPE, DeadLetterError, Paths, dead_letter
+from app.closes.errors import NEW_ENVELOPE, DeadLetterError, Paths, rejection
 from schemas.events import PositionClosed, ScopeValue, scope_type
 
 KIND = "position_closed"
@@ -53,7 +53,7 @@ def _decode_new(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClos
     try:
         return _decoder(dimensions).decode(value), NEW_ENVELOPE
     except msgspec.ValidationError as error:
-        raise dead_letter(error) from None
+        raise rejection(error) from None
 
 
 def _decode_older(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[Any], Paths]:
@@ -72,7 +72,7 @@ def _is_older(value: bytes) -> bool:
     try:
         head = _head.decode(value)
     except msgspec.ValidationError as error:
-        raise dead_letter(error) from None
+        raise rejection(error) from None
     version, kind = _scalar(head.schema_version), _scalar(head.kind)
     if version is None and kind == KIND:
         return True

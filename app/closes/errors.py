@@ -102,7 +102,7 @@ class Paths:
 NEW_ENVELOPE = Paths()
 
 
-def dead_letter(error: msgspec.ValidationError, prefix: str = "$") -> DeadLetterError:
+def rejection(error: msgspec.ValidationError, prefix: str = "$") -> DeadLetterError:
     """The dead letter of a value that is JSON but violates the schema; `prefix` replaces the `$` of
     its path."""
     message, found, path = str(error).rpartition(" - at `")

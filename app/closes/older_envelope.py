@@ -22,7 +22,7 @@ from typing import Annotated, Any, Generic
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from app.closes.errors import DeadLetterError, Paths, dead_letter
+from app.closes.errors import DeadLetterError, Paths, rejection
 from schemas.events import (
     DEFAULT_MODULE,
     Action,
@@ -126,7 +126,7 @@ def _checked(decoder: msgspec.json.Decoder[Any], value: bytes | Raw, place: str)
     try:
         return decoder.decode(value)
     except msgspec.ValidationError as error:
-        raise dead_letter(error, place) from None
+        raise rejection(error, place) from None
 
 
 def _last_with(trade_id: str, trades: tuple[Raw, ...]) -> int:
@@ -160,7 +160,7 @@ def _merged(
     try:
         merged = _summary.decode(msgspec.json.encode({**older, **stated}))
     except msgspec.ValidationError as error:
-        letter = dead_letter(error, "")
+        letter = rejection(error, "")
         raise DeadLetterError(
             letter.reason,
             paths.of_summary(letter.path.removeprefix(".")),

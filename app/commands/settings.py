@@ -86,7 +86,9 @@ def agree_command(dry_run: bool, yes: bool, as_json: bool) -> None:
     if changes and not dry_run and not yes:
         if as_json:
             raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
-        click.confirm("Start no worker with other values from now on?", abort=True)
+        click.confirm(
+            "Make these values the agreed ones? Workers with others will not start.", abort=True
+        )
     if not dry_run:
         changes = asyncio.run(agree(settings))
     if as_json:

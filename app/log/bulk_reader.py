@@ -1,4 +1,5 @@
-"""Read in bulk, without a consumer group: to the current end, a range, or from now on.
+"""The consumers of this program outside Faust, and reading in bulk with them: to the current end,
+a range, or from now on.
 
 May touch: the broker (read only).
 """

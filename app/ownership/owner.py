@@ -48,14 +48,15 @@ log = structlog.get_logger(__name__)
 # Records taken in but not folded yet; beyond, the agent waits, Faust's buffers fill, and fetching
 # pauses.
 MAX_PENDING = 20_000
-QUIET_S = 0.25  # after this time without input, changes in the last digits are published too,
-FULL_EVERY_S = 10.0  # and under a steady load at the latest after this time
+# Changes in the last digits are published too after this time without input, and under a steady
+# load at the latest after the second time.
+QUIET_S, FULL_EVERY_S = 0.25, 10.0
 PROGRESS_EVERY_S = 0.25
-# Offsets that somebody has deleted or moved would show a lag that does not exist.
+# Progress is committed again after this time, in case someone deleted or moved its offsets.
 NOTE_AGAIN_S = 30.0
 AGAIN_S = 0.01
 TURN_S = 0.05  # refits of one turn; then results are sent and new records folded
-# At this rate of input, refits take one part in 1 + REST of the time: the more records a refit
+# At this rate of input, refits take 1 / (1 + REST) of the time: the more records a refit
 # covers, the less it costs per record.
 BUSY_RECORDS, BUSY_S = 500, 0.25
 REST = 4.0

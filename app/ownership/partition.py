@@ -59,7 +59,8 @@ class Stage(Protocol):
 
     @property
     def outputs(self) -> Sequence[str]:
-        """The topics that it publishes to, without prefix."""
+        """The topics, without prefix, whose published records this stage owns and compares with its
+        own."""
 
     def new_store(self, partition: int) -> StateStore:
         """An empty store."""

@@ -378,9 +378,7 @@ def _exploration(e: Exploration) -> str:
         for p in e.policies
     ]
     rows.append(("as learned, by chosen sizes alone", figure(e.on_chosen_sizes), "", "", ""))
-    left_out = (
-        f" {e.unusable:,} draws whose numbers do not fit were left out." if e.unusable else ""
-    )
+    left_out = f" {e.unusable:,} inconsistent draws were left out." if e.unusable else ""
     return _section(
         "exploration",
         "What sizing is worth, by exploration",

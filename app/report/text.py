@@ -209,8 +209,8 @@ def _exploration(found: Audit) -> Table | None:
     if e is None:
         return None
     table = _table(
-        f"What sizing is worth by exploration: {e.explored:,} of {e.decisions:,} decisions drew"
-        " another size (beyond neutral, a decision)",
+        f"Value of sizing, estimated from exploration: {e.explored:,} of {e.decisions:,} decisions"
+        " drew another size (beyond neutral, a decision)",
         "sizing",
         "doubly robust",
         "self-normalised IPS",
@@ -227,7 +227,7 @@ def _exploration(found: Audit) -> Table | None:
         )
     table.add_row("as learned, by chosen sizes alone", figure(e.on_chosen_sizes), "", "", "")
     if e.unusable:
-        table.caption = f"{e.unusable:,} logged draws whose numbers do not fit were left out."
+        table.caption = f"{e.unusable:,} inconsistent logged draws were left out."
     return table
 
 

@@ -1,6 +1,6 @@
 """lesson_builder: fold facts into the windows of their groups, and learn lessons from them.
 
-May touch: nothing but its arguments, and what `refit_line` may.  A lesson is the evidence of a
+May touch: nothing but its arguments, and what `refit_schedule` may.  A lesson is the evidence of a
 slice.
 """
 
@@ -32,7 +32,7 @@ from app.metrics import (
 )
 from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
-from app.stages.refit_line import RefitLine
+from app.stages.refit_schedule import RefitSchedule
 from app.stages.rewrites import RewriteWatch, written_ms
 from schemas.facts import group_key
 from schemas.kinds import FACTS, LESSONS
@@ -88,7 +88,7 @@ class GroupStore:
         self._retention_us = round(settings.log_retention_days * DAY_US)
         self._groups: dict[str, Learner] = {}
         self._least = max(1, settings.n_min // 3)
-        self._line = RefitLine(self._groups, self._least)
+        self._line = RefitSchedule(self._groups, self._least)
         self._rewrites = RewriteWatch(settings, partition)
         self._show_next_s = 0.0
         self._sieves: dict[str, Sieve] | None = {}  # None once the log has been read to its end
@@ -200,7 +200,7 @@ class GroupStore:
 
     def changes(self, full: bool) -> list[Outgoing]:
         """Lessons, tombstones and summaries that differ from what is published, of the groups whose
-        turn it is (`refit_line`); in a full call, also the days of edge histories.
+        turn it is (`refit_schedule`); in a full call, also the days of edge histories.
         """
         self._end_sifting()
         records: list[Outgoing] = []

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any
 
-QUIET_S = 5.0
-"""Seconds before the first fault, so that the pipeline is busy."""
+WARM_UP_S = 5.0
+"""Seconds of load before the first fault."""
 ONE_WORKER = ("kill", "terminate", "freeze")
 FAULTS: dict[str, tuple[float, float]] = {
     "kill": (0, 0),
@@ -78,7 +78,7 @@ def schedule(seed: int, minutes: float, only: tuple[str, ...] = ()) -> list[Faul
     kinds = [name for name in FAULTS if not only or name in only]
     found: list[Fault] = []
     bag: list[str] = []
-    at_s = QUIET_S
+    at_s = WARM_UP_S
     while at_s < minutes * 60:
         if not bag:
             bag = random.sample(kinds, len(kinds))

@@ -17,7 +17,7 @@ from app.learning.common import sieve
 from app.learning.common.refit import Refit
 from app.learning.integrated.group import IntegratedLearner
 from app.log.records import Outgoing, version_of
-from app.stages import lesson_builder, refit_line
+from app.stages import lesson_builder, refit_schedule
 from app.stages.lesson_builder import GroupStore, LessonBuilder
 from schemas.kinds import FACTS, HISTORY, LESSONS
 from schemas.lessons import GroupSummary, Lesson
@@ -117,7 +117,7 @@ def test_refits_rest_while_facts_come(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_large_group_is_refitted_beside_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Facts are folded and published while the refit runs; the final records are right."""
-    monkeypatch.setattr(refit_line, "LARGE_TRADES", 100)
+    monkeypatch.setattr(refit_schedule, "LARGE_TRADES", 100)
     records = facts(240)
     made = store(records[:200])
     held: dict[bytes | None, Outgoing] = {}
@@ -174,10 +174,10 @@ def everything(made: GroupStore) -> list[Outgoing]:
 
 def test_first_refits_on_several_threads_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     records = several(7, 60)
-    monkeypatch.setattr(refit_line, "AT_ONCE", 1)
+    monkeypatch.setattr(refit_schedule, "AT_ONCE", 1)
     alone = everything(store(records))
-    monkeypatch.setattr(refit_line, "AT_ONCE", 3)
-    monkeypatch.setattr(refit_line, "SEVERAL_TRADES", 50)
+    monkeypatch.setattr(refit_schedule, "AT_ONCE", 3)
+    monkeypatch.setattr(refit_schedule, "SEVERAL_TRADES", 50)
     threads: set[str] = set()
     learn = IntegratedLearner._learn
 
@@ -195,8 +195,8 @@ def test_first_refits_on_several_threads_say_the_same(monkeypatch: pytest.Monkey
 def test_of_first_refits_the_one_that_runs_out_of_memory_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(refit_line, "AT_ONCE", 3)
-    monkeypatch.setattr(refit_line, "SEVERAL_TRADES", 50)
+    monkeypatch.setattr(refit_schedule, "AT_ONCE", 3)
+    monkeypatch.setattr(refit_schedule, "SEVERAL_TRADES", 50)
     learn = IntegratedLearner._learn
 
     def full(self: IntegratedLearner, *arguments: Any) -> Any:

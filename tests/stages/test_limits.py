@@ -15,7 +15,7 @@ from app.log.control import Approval, Claim, ControlState
 from app.log.records import encode
 from app.stages.ingest import read_closes
 from app.stages.lesson_builder import GroupStore
-from app.stages.refit_turns import Turns
+from app.stages.refit_fairness import Turns
 from schemas.kinds import CONTROL, DEAD_LETTERS, FACTS, LESSONS
 from tests.stages.making import SETTINGS, Message, close, facts_of, read_back
 

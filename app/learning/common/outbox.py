@@ -179,7 +179,7 @@ class Outbox(Generic[Kept]):
                 self._waiting[key] = record
                 continue
             if record.version != version:  # type: ignore[attr-defined]  # every kind here has one
-                # Said before, and something else since.
+                # This record was published earlier and has been replaced since.
                 record = msgspec.structs.replace(record, version=version)
                 kept = self._kept(record)
             self._held[key] = kept

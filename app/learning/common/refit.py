@@ -1,5 +1,5 @@
-"""The result of a group's refit, the records that differ from the previous output; and what it and
-its reader require.
+"""What a group's refit changed, the condition for starting one, and the interface of a refit in
+progress.
 
 May touch: nothing but its arguments.
 """

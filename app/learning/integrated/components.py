@@ -31,7 +31,7 @@ TURNS = (0, 1, 2, 4, 8, 16, 32, BANDS)
 """Bands between these are searched together: few at first, since pairs whose components they join
 need no second look."""
 ALONE = 1 << 32
-"""Lower labels are those of single points."""
+"""Labels below this are those of single points."""
 CHUNK_LISTED = 1 << 20
 CHUNK_COMPARED = 1 << 14
 """Pairs that are listed, and whose minima are compared, at a time: they bound the memory."""
@@ -166,7 +166,7 @@ def connect(points: Points, labels: Labels, active: Ints, bar: float) -> KnownPa
                 codes = np.concatenate([known.code, code])
                 order = np.argsort(codes, kind="stable")
                 known = KnownPairs(codes[order], np.concatenate([known.jaccard, found])[order])
-                linked = found >= bar - 2 * ROUNDING  # more than the linkage allows: it decides
+                linked = found >= bar - 2 * ROUNDING  # looser than the linkage, which decides
                 labels.join(a[linked], b[linked])
     return known
 
@@ -197,8 +197,8 @@ def _bucket_pairs(
     mixed = np.minimum.reduceat(names, starts) < np.maximum.reduceat(names, starts)
     run = np.searchsorted(starts, here, side="right") - 1
     here, run = here[mixed[run]], run[mixed[run]]
-    # Among active entries each pair is listed once, from its first; an active one meets the others
-    # on either side of it.
+    # A pair of active entries is listed once, by its first entry; an active entry is paired with
+    # inactive ones on both sides.
     first = here + 1 if is_active.all() else starts[run]
     width = ends[run] - first
     total = np.cumsum(width)

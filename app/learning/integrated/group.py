@@ -36,7 +36,7 @@ from schemas.kinds import LESSONS
 from schemas.lessons import GroupSummary, Lesson, Path
 
 WATCHED = 64
-"""Strongest slices that were not chosen: between refits, their statistics tell when one could be.
+"""Strongest slices that were not chosen: between refits, their statistics show when one might be.
 """
 Found = tuple[list[Lesson], GroupSummary | None, Between | None]
 """The lessons of a group, its summary, and its estimates until the next refit."""

@@ -27,7 +27,7 @@ PUBLISHED_WEIGHT = 0.5
 """A half-life is published from this weight on."""
 ODDS_POWER = 1.0 / DISCOUNT
 """Power of the odds that an effect moves: outcomes that lie near in time are correlated, so its
-trades are worth as many fewer as those of a record."""
+trades count as fewer, by the discount that is used for records."""
 
 
 class Effect(NamedTuple):
@@ -150,7 +150,7 @@ def netted(
     half_life
         How far its half-life counts, from 0 to 1.
     growth
-        How far it counts beyond the effect's mean, from 0 to 1.
+        Weight of what exceeds the effect's mean, from 0 to 1.
 
     Returns
     -------
@@ -212,8 +212,8 @@ def moved(
     """An edge between its mean and what its half-life leaves of it now.
 
     The weight is that of the module's record; an effect whose own trades show that it moves counts
-    as moving, see `weight_of_movement`.  The reader lets the whole edge fade or none of it, so a
-    half-life is published only where it has most of the weight.
+    as moving, see `weight_of_movement`.  The reader can only decay the whole edge, not part of it,
+    so a half-life is published only where it has most of the weight.
 
     Parameters
     ----------

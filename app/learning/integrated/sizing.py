@@ -87,10 +87,21 @@ Basis = Effect | HeldLesson | tuple[Effect | HeldLesson, _Why]
 
 
 class _LastResult:
-    """The last result for a group: the `basis` of each lesson's verdict, by id, and the ids of its
-    `overrides`; `gaining`, the metrics of those that could have gains, by id.  `plain`: no lesson
-    is in a factor.  `members`: the refinements of its slices, which depend on the `ids` of its
-    effects alone."""
+    """The last result for a group.
+
+    Attributes
+    ----------
+    basis
+        What each lesson's verdict was made from, by lesson id.
+    overrides
+        Ids of its overrides.
+    gaining
+        Metrics of the overrides that may get regime gains, by id.
+    plain
+        Whether no lesson is in a factor.
+    members
+        The refinements of its slices, which depend on the `ids` of its effects alone.
+    """
 
     __slots__ = ("basis", "gaining", "ids", "members", "overrides", "plain")
 

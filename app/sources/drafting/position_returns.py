@@ -16,9 +16,9 @@ from app.sources.drafting.spec import Spec
 from app.sources.mapping import OPEN_QUESTION
 
 _LARGEST_FRACTION = 0.3
-"""What a return or an excursion that does not say percent may be, to be taken for a fraction."""
+"""The largest return or excursion without a unit that is taken for a fraction."""
 _CENTS = 0.021
-"""What a sum of two amounts that are rounded to cents may be off."""
+"""The largest error of a sum of two amounts that are rounded to cents."""
 _PUT_IN = ("stake", "stake_amount", "invested", "invested_amount", "investment", "amount_invested")
 """Names of stakes that are the same for shorts as for long positions."""
 _FRACTIONS = ("max_drawdown", "max_gain")
@@ -36,7 +36,7 @@ def settle_stake(decided: Decided) -> None:
     if "pnl_usd" in fields and not (prices or put_in) and _are_shorts_on_cost(decided):
         decided.keys["bought_sold"] = (
             True,
-            f"{fields['stake'].column} is that of the purchase, which closes a short",
+            f"{fields['stake'].column} is the value of the purchase, which for a short is the exit",
         )
         if "roi" in fields:
             decided.guessed.append(

@@ -27,7 +27,7 @@ import structlog
 from app.learning.common.refit import Refit, Work
 from app.learning.engine import Learner
 from app.learning.integrated.between import DUE_PART
-from app.stages.refit_turns import Turns
+from app.stages.refit_fairness import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,7 @@ class UnderWay(NamedTuple):
     done: Future[None] | None
 
 
-class RefitLine:
+class RefitSchedule:
     """The line of the groups of one partition; a group with `least` trades may have lessons."""
 
     def __init__(self, groups: Mapping[str, Learner], least: int = 1) -> None:
@@ -214,7 +214,7 @@ class RefitLine:
         )
 
     def _line(self, full: bool, now_s: float) -> Iterator[str]:
-        """The groups to be refitted, in fair turns (`refit_turns.py`).  Where none has used more
+        """The groups to be refitted, in fair turns (`refit_fairness.py`).  Where none has used more
         time than another, those in greatest need come first: groups that have published nothing
         yet, then the others by how stale they are and how long they have waited."""
         self._held = {key: until for key, until in self._held.items() if until > now_s}
@@ -279,6 +279,6 @@ def _thread() -> ThreadPoolExecutor:
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    """The threads of first refits, most of whose time numpy and scipy do not hold the interpreter's
-    lock."""
+    """Threads for first refits; these spend most of their time in numpy and scipy, which release
+    the interpreter's lock."""
     return ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="first-refit")
