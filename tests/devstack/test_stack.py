@@ -125,6 +125,7 @@ def test_up_again_and_down_and_up_with_the_same_addresses_and_data(directory: Pa
     assert "shutdown completed" in log
 
 
+@pytest.mark.long
 def test_a_killed_up_is_taken_over_by_the_next(
     directory: Path, script: Script, wait_for: Callable[..., None]
 ) -> None:

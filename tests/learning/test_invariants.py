@@ -714,6 +714,7 @@ def test_the_order_of_outcomes_is_read_by_the_half_life_alone() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_worlds_without_edge_are_left_alone() -> None:
     """I20: at most 0.1 % of slices carry an override of their own, whatever the shape of the noise;
     shared effects are absent, too, or nearly zero."""
