@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from aiokafka.errors import ConsumerStoppedError
+from faust.transport.conductor import Conductor
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP, EventT, StreamT
 from faust.types.tuples import ConsumerMessage, Message, ack_lock
@@ -103,7 +104,8 @@ class BatchingConsumer(Consumer):
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 left += pieces[place:]
                 break
-            if active is not None and tp not in active and tp not in self._buffered_partitions:
+            inactive = active is not None and tp not in active
+            if not self._is_announced(tp) or (inactive and tp not in self._buffered_partitions):
                 left.append((tp, records))
                 continue
             batch = self._new_batch(tp, records, generation)
@@ -115,6 +117,15 @@ class BatchingConsumer(Consumer):
                 await self.wait_first(self.callback(batch), self.suspend_flow.wait())
                 self._read_offset[tp] = batch.records[-1].offset
         await self._go_back(left)
+
+    def _is_announced(self, tp: Any) -> bool:
+        """Whether Faust has told its streams of this partition.
+
+        After a rebalance, the client fetches from new partitions at once, while Faust tells its
+        streams in a task of its own: until then, there is nobody to hand over to, and Faust's
+        conductor would raise `KeyError`, which ends the worker.
+        """
+        return tp in cast(Conductor, self.app.topics)._tp_index
 
     async def _go_back(self, left: Sequence[tuple[TP, Sequence[Any]]]) -> None:
         """Move the position back to records that were fetched but not handed over, so that they are

@@ -117,6 +117,39 @@ async def test_a_partition_that_was_lost_and_came_back_starts_anew(
     assert committable(consumer) == 52
 
 
+async def test_records_of_a_partition_that_streams_do_not_know_yet_wait(
+    consumer: BatchingConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that was frozen resumes in a new generation: the client has fetched from partitions
+    that Faust has not told its streams of."""
+    conductor: Any = consumer.app.topics
+    got: list[int] = []
+    back: list[tuple[TP, int]] = []
+
+    async def fetched(_: float) -> tuple[dict[TopicPartition, list[Record]], None]:
+        return {TopicPartition(*HERE): [Record(7), Record(8)]}, None
+
+    async def handed_over(batch: Batch) -> None:
+        got.extend(record.offset for record in batch.records)
+
+    async def seek(tp: TP, offset: int) -> None:
+        back.append((tp, offset))
+
+    monkeypatch.setattr(consumer, "_wait_next_records", fetched)
+    monkeypatch.setattr(consumer, "assignment", lambda: {HERE})
+    monkeypatch.setattr(consumer, "seek", seek)
+    monkeypatch.setattr(consumer, "highwater", lambda tp: 9)
+    monkeypatch.setitem(conductor._tp_to_callback, HERE, handed_over)
+    consumer.callback = handed_over
+    consumer.flow_active = True
+
+    await consumer._hand_over_a_fetch()
+    assert (got, back) == ([], [(HERE, 7)])
+    conductor._tp_index[HERE].add(object())
+    await consumer._hand_over_a_fetch()
+    assert (got, back) == ([7, 8], [(HERE, 7)])
+
+
 @given(
     st.dictionaries(st.sampled_from("abc"), st.lists(st.integers(), max_size=9)),
     st.integers(1, 4),
