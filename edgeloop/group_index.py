@@ -55,10 +55,7 @@ class GroupIndex:
 
         The context's values may be raw.  Raises `CanonicalError`.
         """
-        try:
-            left = self._left(context)
-        except TypeError:  # a value that cannot be looked up: an object or an array
-            left = self._left_of_any(context)
+        left = self._left(context)
         return _together(self, left) if left else None
 
     def _left(self, context: Mapping[str, object]) -> int:
@@ -71,24 +68,10 @@ class GroupIndex:
                     left &= by_value[context[dimension]]
                     if not left:
                         break
-            except KeyError:
+            except (KeyError, TypeError):  # or one that cannot be looked up: an object, an array
                 left = self._all
             else:
                 return left
-        get = context.get
-        for dimension, by_value, indifferent in self._dimensions:
-            value = get(dimension)
-            bits = by_value.get(value)  # type: ignore[call-overload]  # no other type equals its keys
-            if bits is None:
-                bits = self._canonical(dimension, by_value, indifferent, value)
-            left &= bits
-            if not left:
-                break
-        return left
-
-    def _left_of_any(self, context: Mapping[str, object]) -> int:
-        """As `_left`, for values of any type."""
-        left = self._all
         for dimension, by_value, indifferent in self._dimensions:
             value = context.get(dimension)
             bits = by_value.get(value) if value is None or type(value) is str else None

@@ -88,7 +88,7 @@ class GroupStore:
         self._retention_us = round(settings.log_retention_days * DAY_US)
         self._groups: dict[str, Learner] = {}
         self._least = max(1, settings.n_min // 3)
-        self._line = RefitSchedule(self._groups, self._least)
+        self._schedule = RefitSchedule(self._groups, self._least)
         self._rewrites = RewriteWatch(settings, partition)
         self._show_next_s = 0.0
         self._sieves: dict[str, Sieve] | None = {}  # None once the log has been read to its end
@@ -121,7 +121,7 @@ class GroupStore:
             key = group_key(pattern_key, category)
             if key not in self._groups:
                 self._groups[key] = self._learner(module, pattern_key, category)
-                self._line.note(key)
+                self._schedule.note(key)
             if not trades:
                 continue
             if self._sieves is not None:
@@ -139,7 +139,7 @@ class GroupStore:
         before = group.window.rewritten
         group.fold(trades)
         self._gaps = self._gaps or group.needs_rebuild
-        self._line.touch(key, self._version)
+        self._schedule.touch(key, self._version)
         if rewritten := group.window.rewritten - before:
             now_ms = time.time_ns() // 1_000_000
             self._rewrites.note(group.module, rewritten, written_ms(last), now_ms, last.offset)
@@ -169,7 +169,7 @@ class GroupStore:
             group.fold(sieve.inside())
             group.window.remember(sieve.outside())
             self._gaps = self._gaps or group.needs_rebuild
-            self._line.touch(key, 0)
+            self._schedule.touch(key, 0)
 
     def _prune(self) -> None:
         """Forget the ranks of trades that the log no longer has, since no record of them can
@@ -195,7 +195,7 @@ class GroupStore:
                 )
         for key, group in self._groups.items():
             group.adopt(by_group.get(key, ()))
-            self._line.note(key)
+            self._schedule.note(key)
         self._histories.adopt(lesson for lessons in by_group.values() for lesson in lessons)
 
     def changes(self, full: bool) -> list[Outgoing]:
@@ -204,7 +204,7 @@ class GroupStore:
         """
         self._end_sifting()
         records: list[Outgoing] = []
-        for group, refit in self._line.turn(full, self._version):
+        for group, refit in self._schedule.turn(full, self._version):
             records += self._said(group, refit)
         if full:
             records += self._histories.new_days()
@@ -215,9 +215,9 @@ class GroupStore:
     def _show(self) -> None:
         """Set the metrics of sizes."""
         partition, groups = str(self._partition), self._groups.values()
-        for size, waiting in zip(("large", "small"), self._line.owing, strict=True):
+        for size, waiting in zip(("large", "small"), self._schedule.owing, strict=True):
             WAITING_GROUPS.labels(partition, size).set(waiting)
-        HELD_GROUPS.labels(partition).set(self._line.held)
+        HELD_GROUPS.labels(partition).set(self._schedule.held)
         if time.monotonic() >= self._show_next_s:
             self._show_next_s = time.monotonic() + SHOW_EVERY_S
             GROUPS.labels(partition).set(len(groups))
@@ -227,18 +227,18 @@ class GroupStore:
     def settled(self) -> bool:
         """Whether no group has anything to publish."""
         self._end_sifting()
-        return not any(self._line.owing) and self._histories.settled and self._rewrites.settled
+        return not any(self._schedule.owing) and self._histories.settled and self._rewrites.settled
 
     @property
     def unfinished(self) -> bool:
         """Whether groups wait for their turn, or for a refit under way."""
-        return self._line.unfinished
+        return self._schedule.unfinished
 
     @property
     def progress(self) -> int | None:
         """The offset before which no group owes a refit.  While facts keep coming, there may always
         be a group that does."""
-        return self._line.exact_to(self._version) if self._histories.settled else None
+        return self._schedule.exact_to(self._version) if self._histories.settled else None
 
     @property
     def needs_rebuild(self) -> bool:

@@ -80,7 +80,7 @@ class UnderWay(NamedTuple):
 
 
 class RefitSchedule:
-    """The line of the groups of one partition; a group with `least` trades may have lessons."""
+    """The schedule of the groups of one partition; a group with `least` trades may have lessons."""
 
     def __init__(self, groups: Mapping[str, Learner], least: int = 1) -> None:
         self._groups = groups

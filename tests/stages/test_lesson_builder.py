@@ -210,7 +210,7 @@ def test_of_first_refits_the_one_that_runs_out_of_memory_waits(
     said = {_decode(r.value or b"").pattern_key for r in sent[LESSONS]}
     assert said == {"pm.a.b0", "pm.a.b2"}
     assert not made.settled
-    made._line._held.clear()
+    made._schedule._held.clear()
     monkeypatch.setattr(IntegratedLearner, "_learn", learn)
     sent = by_topic(made.changes(full=True))
     assert {_decode(r.value or b"").pattern_key for r in sent[LESSONS]} == {"pm.a.b1"}

@@ -68,7 +68,7 @@ class Weighing:
     def __init__(self, config: LearningConfig) -> None:
         self.shares: dict[Group, float] = {}
         self.half_lives = HalfLives(0.0, 0.0, 0.0)
-        self.spread = Spread(0.0, 0.0, {}, NOTHING)
+        self.spread = Spread(0.0, 0.0, 1.0, {}, NOTHING)
         self._config = config
         self._summaries: dict[Group, GroupSummary] = {}
         self._noise2: dict[Group, float] = {}
@@ -220,8 +220,7 @@ class Weighing:
         )
         half_lives_before, before = self.half_lives, self.spread
         self.half_lives, self.spread = half_lives, spread
-        varied = before[:2] != spread[:2] or before.clustering != spread.clustering
-        return half_lives_before != half_lives, varied
+        return half_lives_before != half_lives, before[:3] != spread[:3]
 
     def settle_shares(self) -> set[Group]:
         """Estimate how much persists.

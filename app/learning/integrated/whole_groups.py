@@ -174,20 +174,20 @@ class Spread(NamedTuple):
         Their variance beyond chance.
     net_tau2
         The same beyond the chosen effects.
+    clustering
+        How many times the variance of a mean is that of independent outcomes, for the average trade
+        of groups with enough blocks of time to tell.
     noise2
         By id of the whole group's lesson, the variance of a level, by blocks of time.
     products
         Products (B, B) of what levels earned in each two blocks.
-    clustering
-        How many times the variance of a mean is that of independent outcomes, for the average trade
-        of groups with enough blocks of time to tell.
     """
 
     tau2: float
     net_tau2: float
+    clustering: float
     noise2: dict[str, float]
     products: Floats
-    clustering: float = 1.0
 
 
 def spread_of(
@@ -218,7 +218,9 @@ def spread_of(
         parts.append(products)
     means = np.array([(found[i].mean, noise2[i]) for i in noise2])
     nets = np.array([(found[i].net, net_noise2(found[i], noise2[i])) for i in noise2])
-    return Spread(beyond_chance(means, scale), beyond_chance(nets, scale), noise2, total(parts))
+    return Spread(
+        beyond_chance(means, scale), beyond_chance(nets, scale), 1.0, noise2, total(parts)
+    )
 
 
 def noise_of(

@@ -44,6 +44,8 @@ NICE = (
 _SAME = 1e-9
 MOST = 0.8
 """Share of rows that a reading has to explain to be taken."""
+CENT = 0.011
+"""Largest error of amounts that are rounded to cents."""
 
 
 @dataclass

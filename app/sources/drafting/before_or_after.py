@@ -10,6 +10,7 @@ import re
 from itertools import permutations, product
 
 from app.sources.column_names import NAMES, known_as
+from app.sources.drafting.adding_up import CENT
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import are_negative, fee_numbers
 from app.sources.drafting.spec import Spec
@@ -24,8 +25,6 @@ _OPTION = 100
 """Shares of an option."""
 _AMOUNT = re.compile(r"\(?[-+]?[$€£]?\d[\d,.']*[.,]\d{2}\)?(?!\d)")
 """Of amounts with cents in a line of text."""
-_CENT = 0.011
-"""What amounts that are rounded to cents may be off."""
 
 
 def before_or_after(decided: Decided, fees: Spec, gross: str, net: str) -> None:
@@ -66,6 +65,8 @@ def by_amounts(decided: Decided, fees: Spec) -> bool:
     columns_of_fees = fee_numbers(contents, fees)
     paid = [abs(sum(numbers[i] or 0.0 for numbers in columns_of_fees)) for i in rows]
     known = [i for i in rows if profits[i] and paid[i]]
+    if len(known) < _FEWEST_ROWS:
+        return False
     skipped = {*fields["pnl_usd"].columns, *fees.columns}
     columns = [
         contents.numbers(column)
@@ -79,8 +80,6 @@ def by_amounts(decided: Decided, fees: Spec) -> bool:
     if "quantity" in fields:
         quantities = contents.numbers(fields["quantity"].column)
         sizes += [quantities, [None if n is None else _OPTION * n for n in quantities]]
-    if len(known) < _FEWEST_ROWS:
-        return False
     for one, other in permutations(columns[:_MOST_AMOUNTS], 2):
         for sign, size in product((1, -1), sizes):
             made = [
@@ -90,7 +89,7 @@ def by_amounts(decided: Decided, fees: Spec) -> bool:
             less = [total - (profits[i] or 0.0) for total, i in zip(made, known, strict=True)]
             for kind, expected in (("gross", 0.0), ("net", 1.0)):
                 if all(
-                    abs(rest - expected * paid[i]) <= _CENT
+                    abs(rest - expected * paid[i]) <= CENT
                     for rest, i in zip(less, known, strict=True)
                 ):
                     said = "before" if kind == "gross" else "after"
@@ -117,10 +116,10 @@ def by_totals(decided: Decided, fees: Spec) -> bool:
     paid = sum(n or 0.0 for numbers in fee_numbers(contents, fees) for n in numbers)
     negative = "scale" in fees.keys or are_negative(decided, fees)
     paid = -paid if negative else paid
-    if abs(paid) <= 2 * _CENT:
+    if abs(paid) <= 2 * CENT:
         return False
     less, more = (
-        any(abs(total - expected) <= _CENT for total in totals)
+        any(abs(total - expected) <= CENT for total in totals)
         for expected in (profits - paid, profits + paid)
     )
     if less == more:
@@ -155,6 +154,6 @@ def by_two_profits(decided: Decided, spec: Spec) -> tuple[int, str, str]:
         if not less or sum(cost for cost, _ in less) <= 0:
             continue
         for sign in (1, -1):
-            if all(abs(cost - sign * fee) <= _CENT for cost, fee in less):
+            if all(abs(cost - sign * fee) <= CENT for cost, fee in less):
                 return sign, gross, net
     return 0, "", ""

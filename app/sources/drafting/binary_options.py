@@ -6,13 +6,13 @@ May touch: nothing.
 from __future__ import annotations
 
 from app.sources.column_names import known_as
+from app.sources.drafting.adding_up import CENT
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Spec
 from app.sources.mapping import OPEN_QUESTION
 
 _STAKES = ("amount", "stake", "investment", "invested", "stake_amount", "bet", "trade_amount")
 _UP, _DOWN = ("call", "up", "higher", "rise", "buy", "long"), ("put", "down", "lower", "fall")
-_CENT = 0.011
 
 
 def settle_bets(decided: Decided) -> None:
@@ -31,7 +31,7 @@ def settle_bets(decided: Decided) -> None:
             if profit is not None and stake
         ]
         lost = [(profit, stake) for profit, stake in rows if profit < 0]
-        if not lost or not all(abs(profit + stake) <= _CENT for profit, stake in lost):
+        if not lost or not all(abs(profit + stake) <= CENT for profit, stake in lost):
             continue
         for name in ("entry_price", "exit_price", "quantity", "stake"):
             fields.pop(name, None)

@@ -11,7 +11,7 @@ import statistics
 from itertools import combinations
 
 from app.sources.column_names import currency_in, known_as
-from app.sources.drafting.adding_up import Reading, Trade
+from app.sources.drafting.adding_up import CENT, Reading, Trade
 from app.sources.drafting.before_or_after import (
     SAID,
     before_or_after,
@@ -41,8 +41,6 @@ _MOST_COSTS, _MOST_COLUMNS = 4, 10
 """How many columns costs may be in, and among how many columns they are looked for."""
 _FUNDING = re.compile(r"(^|_)(funding|financing|overnight|rollover)(_|$)")
 _EXACT = 0.8
-_CENT = 0.011
-"""What amounts that are rounded to cents may be off."""
 
 
 def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
@@ -223,7 +221,7 @@ def fees_by_total(decided: Decided) -> None:
             for chosen in combinations(others[:_MOST_COLUMNS], n):
                 if all(
                     cost is None
-                    or abs(cost - sum(columns[column][i] or 0.0 for column in chosen)) <= _CENT
+                    or abs(cost - sum(columns[column][i] or 0.0 for column in chosen)) <= CENT
                     for i, cost in enumerate(costs)
                 ):
                     fields["fees_usd"] = Spec(

@@ -45,8 +45,7 @@ def find_rates(decided: Decided) -> None:
     for column in (*rates, *texts):
         said = [fee_cell(word) for word in contents.words(column)]
         if column not in decided.used() and all(said):
-            decided.fields["fee"] = Spec([column], {"rate": True}, "a share of the fill's value")
-            decided.guessed.append(f"{column} is the fee, as a share of the value of the fill.")
+            _take_rate(decided, column)
             return
     if by_unit := unit_fees(contents):
         decided.fields["fee"] = Spec(by_unit, {"per_unit": True}, "for each unit of the quantity")
@@ -55,8 +54,7 @@ def find_rates(decided: Decided) -> None:
     for column in _told(contents, _RATE):
         numbers = [abs(n) for n in contents.read_numbers(column)]
         if max(numbers) <= _SHARE:
-            decided.fields["fee"] = Spec([column], {"rate": True}, "a share of the fill's value")
-            decided.guessed.append(f"{column} is the fee, as a share of the value of the fill.")
+            _take_rate(decided, column)
         else:
             decided.ask(
                 "fee",
@@ -71,6 +69,11 @@ def find_rates(decided: Decided) -> None:
         decided.left.append(
             f"The fees: {', '.join(texts)} cannot be read as amounts, so profits are before fees."
         )
+
+
+def _take_rate(decided: Decided, column: str) -> None:
+    decided.fields["fee"] = Spec([column], {"rate": True}, "a share of the fill's value")
+    decided.guessed.append(f"{column} is the fee, as a share of the value of the fill.")
 
 
 def unit_fees(contents: Contents) -> list[str]:
