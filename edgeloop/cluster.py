@@ -31,6 +31,10 @@ from aiokafka.protocol.types import (
 _ANY_EPOCH = -1
 _NO_REPLICA = -1
 _OK, _UNKNOWN_TOPIC = 0, 3
+_CONNECTION: Any = "cluster"
+"""A connection of its own per broker.  A broker answers the requests of one connection in order: on
+that of a reader, they would wait behind a fetch that waits for new records, and on that of its
+group, behind a rebalance."""
 
 
 class Topic(NamedTuple):
@@ -58,7 +62,8 @@ async def look(client: Any, names: Iterable[str]) -> Cluster | None:
     None if the broker is too old to report ids.  Raises `KafkaError`.
     """
     try:
-        response = await client.send(client.get_random_node(), _MetadataRequest(list(names)))
+        request = _MetadataRequest(list(names))
+        response = await client.send(client.get_random_node(), request, group=_CONNECTION)
     except (IncompatibleBrokerVersion, NotImplementedError):
         return None
     topics: dict[str, Topic] = {}
@@ -87,7 +92,7 @@ async def ends_of_epochs(
     for node, topics in by_node.items():
         wanted: list[Any] = [(name, partitions, {}) for name, partitions in topics.items()]
         try:
-            response = await client.send(node, _EpochRequest(wanted))
+            response = await client.send(node, _EpochRequest(wanted), group=_CONNECTION)
         except (IncompatibleBrokerVersion, NotImplementedError):
             continue
         for name, partitions, _ in response.topics:
