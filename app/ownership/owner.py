@@ -59,7 +59,7 @@ TURN_S = 0.05  # refits of one turn; then results are sent and new records folde
 # At this rate of input, refits take 1 / (1 + REST) of the time: the more records a refit
 # covers, the less it costs per record.
 BUSY_RECORDS, BUSY_S = 500, 0.25
-REST = 4.0
+REST = 9.0
 GIVE_BACK_S = 1.0  # idle time after which memory is returned to the system
 
 _partition_of = attrgetter("partition")
