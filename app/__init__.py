@@ -6,7 +6,24 @@ imported by a position manager without Faust.
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+THREADS = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+"""What libraries of linear algebra read when they are loaded: how many threads they start.
+
+One thread, unless the environment says otherwise.  Workers, audits and replays have threads and
+processes of their own; beside them, others only spin on the same cores.  And the last digits of a
+sum depend on how many threads share it, so machines with different numbers of cores would differ.
+"""
+
+for _name in THREADS:
+    os.environ.setdefault(_name, "1")
 
 
 def __getattr__(name: str) -> Any:

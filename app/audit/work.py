@@ -5,10 +5,8 @@ May touch: the processes of its own pool.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import NamedTuple
@@ -31,9 +29,6 @@ from schemas.lessons import (
     LessonVerdict,
     RegimeWeight,
 )
-
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""One thread per process, since there is one process per core."""
 
 
 @dataclass(frozen=True)
@@ -195,10 +190,7 @@ def _done(
         for task in tasks:
             yield task, desk.do(*task)
         return
-    with (
-        _single_threaded(),
-        ProcessPoolExecutor(plan.jobs, get_context("spawn"), _sit_down, (plan,)) as pool,
-    ):
+    with ProcessPoolExecutor(plan.jobs, get_context("spawn"), _sit_down, (plan,)) as pool:
         running = {pool.submit(_do, *task): task for task in tasks}
         try:
             for future in as_completed(running):
@@ -219,17 +211,3 @@ def _do(what: str, name: str, number: int) -> object:
     if _desk is None:
         raise RuntimeError("The worker process has no plan.")
     return _desk.do(what, name, number)
-
-
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Processes started meanwhile get one thread for linear algebra from their environment, unless
-    it says otherwise."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update({name: "1" for name, value in before.items() if value is None})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)

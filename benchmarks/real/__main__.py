@@ -17,7 +17,6 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from app.audit.work import THREADS
 from app.commands.base import working
 from app.errors import EdgeloopError, UsageError
 from benchmarks.real import report
@@ -121,8 +120,6 @@ def _run(options: argparse.Namespace) -> None:
     if options.out:
         # raises where matplotlib is missing, before the work rather than after it
         from benchmarks.real.plots import draw
-    # One thread for linear algebra per process, since there is one process per core.
-    os.environ.update({name: os.environ.get(name, "1") for name in THREADS})
     began = time.monotonic()
     outcomes = tuple(options.outcome or (QUICK[1] if options.quick else ("rr", "roi")))
     cuts = options.cuts or (QUICK[2] if options.quick else 24)
