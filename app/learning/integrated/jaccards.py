@@ -214,7 +214,7 @@ def among(code: Ints, known: Ints) -> NDArray[np.bool_]:
     code
         Codes (P,).
     known
-        KnownPairs codes, ascending.
+        Codes of the known pairs, ascending.
 
     Returns
     -------

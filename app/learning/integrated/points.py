@@ -239,8 +239,9 @@ class Points:
         start, stop
             The first of these bands, and the one after the last.
 
-        Returns ------- For each entry, in the order of buckets, whether a bucket begins there; and
-        the entries.
+        Returns
+        -------
+        For each entry, in the order of buckets, whether a bucket begins there; and the entries.
         """
         if len(self._runs) > 1 or self._retired:
             self._merge(len(self._runs))
