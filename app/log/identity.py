@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupIdNotFound, KafkaError, UnknownTopicOrPartitionError
 from aiokafka.structs import OffsetAndMetadata
@@ -36,6 +36,7 @@ from app.errors import ConfigurationError
 from app.log.admin import admin
 from app.log.bulk_reader import unreachable
 from app.log.client import client_options
+from app.log.consumer import Consumer
 from app.log.groups import progress_group, projector_group
 from app.log.records import UNREADABLE
 from app.log.topics import ACCEPT
@@ -115,7 +116,7 @@ class Identity:
         self._settings = settings
         self._names = [settings.topic(name) for name in KINDS]
         self._open = AsyncExitStack()
-        self._consumer: AIOKafkaConsumer  # to the high watermark
+        self._consumer: Consumer  # to the high watermark
         self._admin: AIOKafkaAdminClient
         self.cluster: Cluster | None = None
 
@@ -123,9 +124,7 @@ class Identity:
         """Raises `UnreachableError`."""
         try:
             self._admin = await self._open.enter_async_context(admin(self._settings))
-            self._consumer = AIOKafkaConsumer(
-                **client_options(self._settings, enable_auto_commit=False)
-            )
+            self._consumer = Consumer(**client_options(self._settings, enable_auto_commit=False))
             self._open.push_async_callback(close_client, self._consumer)
             with unreachable(self._settings, "The log"):
                 await self._consumer.start()
@@ -249,7 +248,7 @@ class Identity:
         if not offsets:
             return
         options = client_options(self._settings, group_id=group, enable_auto_commit=False)
-        consumer = AIOKafkaConsumer(**options)
+        consumer = Consumer(**options)
         try:
             await consumer.start()
             consumer.assign(list(offsets))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from app.errors import UnreachableError
 from app.log.bulk_reader import partitions_there
 from app.log.client import client_options, started
+from app.log.consumer import Consumer
 from app.log.groups import progress_group
 from app.settings import Settings
 from edgeloop.closing import close_client
@@ -29,7 +30,7 @@ class Progress:
     def __init__(self, settings: Settings, role: str) -> None:
         self._settings = settings
         self._group = progress_group(settings, role)
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumer: Consumer | None = None
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Note `offsets`.  Raises `KafkaError`.
@@ -80,8 +81,8 @@ async def rewind(
     return records
 
 
-def _group_consumer(settings: Settings, group: str) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(**client_options(settings, group_id=group, enable_auto_commit=False))
+def _group_consumer(settings: Settings, group: str) -> Consumer:
+    return Consumer(**client_options(settings, group_id=group, enable_auto_commit=False))
 
 
 def _committed(offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, OffsetAndMetadata]:

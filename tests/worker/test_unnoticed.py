@@ -152,6 +152,9 @@ async def test_a_stop_in_the_middle_of_a_look_at_the_control_log_is_no_error_of_
             await control.stop()
             return dict.fromkeys(tps, 5)
 
+        async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+            return dict.fromkeys(tps, 0)
+
         def assign(self, _: object) -> None:
             raise ConsumerStoppedError
 
