@@ -42,7 +42,7 @@ from app.log.records import published
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate
-from app.storage.project import PROJECTIONS
+from app.storage.tables import PROJECTIONS
 from edgeloop.identity import slice_id
 from edgeloop.overrides import Evidence, Override, OverrideDecay
 from schemas import kinds

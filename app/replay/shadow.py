@@ -31,8 +31,8 @@ from app.replay.span import Span
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate
-from app.storage.project import PROJECTIONS
 from app.storage.projection import Record
+from app.storage.tables import PROJECTIONS
 from schemas import kinds
 from schemas.kinds import LEARNED
 

@@ -35,9 +35,9 @@ from app.log.retry import Stopping, back_off, client_errors
 from app.metrics import BAD_RECORDS, BATCH_SECONDS, PROJECTED_ROWS, PROJECTION_WAITING
 from app.settings import Settings
 from app.storage.connect import close, connect
-from app.storage.project import PROJECTIONS
 from app.storage.projected_log import differences, marks_of, refusal, write
 from app.storage.projection import BadRecord, Projection, Record
+from app.storage.tables import PROJECTIONS
 from app.worker.fatal import fatal_exit, refuse
 from edgeloop.closing import close_client
 from edgeloop.cluster import Cluster, look

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from app.storage.project import PROJECTIONS
+from app.storage.tables import PROJECTIONS
 from edgeloop.versions import Latest
 from schemas.facts import group_key
 from schemas.kinds import (

@@ -8,8 +8,8 @@ from app.log.control import ControlState
 from app.metrics import UNREADABLE_RECORDS
 from app.stages.lesson_builder import LessonBuilder
 from app.stages.override_materializer import OverrideMaterializer
-from app.storage.project import PROJECTIONS
 from app.storage.projection import BadRecord
+from app.storage.tables import PROJECTIONS
 from edgeloop.shelf import Shelf
 from schemas.kinds import DERIVED, FACTS, LESSONS, OVERRIDES
 from tests.stages.making import SETTINGS, Message

@@ -16,8 +16,8 @@ from app.settings import Settings
 from app.storage import migrate as migrations
 from app.storage.connect import connect
 from app.storage.migrate import NotMigratedError, migrate, require_migrated, tables
-from app.storage.project import PROJECTIONS
 from app.storage.rights import missing_rights, require_rights
+from app.storage.tables import PROJECTIONS
 from schemas import kinds
 
 pytestmark = pytest.mark.stack

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from app.learning.integrated.history import HISTORY_DAYS
-from app.storage.project_facts import Facts
-from app.storage.project_keyed import Column, Keyed
+from app.storage.facts_table import Facts
+from app.storage.keyed_table import Column, Keyed
 from app.storage.projection import Projection, json_text, optional_time, time_of
 from schemas import kinds
 from schemas.lessons import GroupSummary, Lesson

@@ -17,8 +17,8 @@ import pytest
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate
-from app.storage.project import HISTORY_DAYS, PROJECTIONS
 from app.storage.projection import BadRecord
+from app.storage.tables import HISTORY_DAYS, PROJECTIONS
 from schemas import kinds
 from schemas.lessons import HistoryCell, LessonDecay, Marginal, RegimeCell
 from tests.storage.records import (
