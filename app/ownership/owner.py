@@ -56,9 +56,9 @@ PROGRESS_EVERY_S = 0.25
 NOTE_AGAIN_S = 30.0
 AGAIN_S = 0.01
 TURN_S = 0.05  # refits of one turn; then results are sent and new records folded
-# At this rate of input, refits take 1 / (1 + REST) of the time: the more records a refit
-# covers, the less it costs per record.
-BUSY_RECORDS, BUSY_S = 500, 0.25
+# Where this many records wait at a time, refits take 1 / (1 + REST) of the time: the more
+# records a refit covers, the less it costs per record.
+BUSY_RECORDS, BUSY_S = 200, 0.25
 REST = 9.0
 GIVE_BACK_S = 1.0  # idle time after which memory is returned to the system
 
@@ -287,7 +287,7 @@ class PartitionOwner:
         self._came.append((now_s, sum(len(batch) for _, batch, _ in taken)))
         while now_s - self._came[0][0] > BUSY_S:
             self._came.popleft()
-        busy = sum(n for _, n in self._came) >= BUSY_RECORDS
+        busy = max(n for _, n in self._came) >= BUSY_RECORDS
         if busy and now_s < self._rest_until_s:
             return []
         began_s = time.monotonic()
