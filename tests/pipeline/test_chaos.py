@@ -66,7 +66,6 @@ def produced(installation: Installation, closes: list[Close], topic: str, by: in
     )
 
 
-@pytest.mark.long
 def test_killed_joining_leaving_and_frozen_workers_lose_and_double_nothing(
     install: Callable[..., Installation],
 ):
