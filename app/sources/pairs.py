@@ -376,6 +376,8 @@ def future_of(symbol: str) -> str | None:
         found := re.fullmatch(r"[/@]?([A-Z0-9]{1,4})[-_ .]?20\d{2}[01]\d([0-3]\d)?", text)
     ) and found[1] in POINT_VALUES:
         return found[1]
+    if found := re.fullmatch(r"F_([A-Z0-9]+?)(0[1-9]|1[0-2])[23]\d", text):
+        return f"F_{found[1]}"  # As in Turkey.
     if found := re.fullmatch(r"([A-Z]{2,4})[FGHJKMNQUVXZ](2\d|3[0-5])", text):
         return found[1]  # Of any exchange: the year of a stock's symbol is another.
     if found := re.fullmatch(r"([A-Z]{1,2})(\d\d|\d)(0[1-9]|1[0-2])", text):

@@ -260,6 +260,8 @@ _EAST_BUY, _EAST_SELL = (
     re.compile("現物買|买入|買入|買付|買進|买进|現買|購入"),
     re.compile("現物売|卖出|賣出|売付|現賣|売却"),
 )
+_KOREAN = re.compile(r"(?!.*(취소|정정|예약))(?P<what>.*?)(?P<verb>매수|매도)\W*(체결|결제)?\W*")
+"""A purchase or a sale at the end of what was done; not what was called off."""
 _EXPIRY = re.compile(r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b")
 _SPLIT = re.compile(r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b")
 _REVERSE = re.compile(r"\b(reverse|rev)\b.*\bsplit\b|^spr$|\bconsolidation\b")
@@ -343,6 +345,8 @@ def read_side(text: str) -> Side | Event | None:
         return _EXACT.get(f"{verb} {rest}".strip()) or _EXACT[verb]
     if bool(bought := _EAST_BUY.search(word)) != bool(_EAST_SELL.search(word)):
         return Side(1, 1) if bought else Side(-1, -1)
+    if korean := _KOREAN.fullmatch(word):
+        return _of_korean(korean["what"].strip(), 1 if korean["verb"] == "매수" else -1)
     if named := _VERB.match(word):
         return _EXACT[named[1]]
     if of_order := re.fullmatch(r"(market|limit|stop)[ _](bid|offer|ask)", word):
@@ -352,6 +356,19 @@ def read_side(text: str) -> Side | Event | None:
     if len(verbs) == 1 and not re.search(r"\b(long|short)\b", glued):
         return _EXACT[verbs.pop()]
     return _of_two_words(word)
+
+
+def _of_korean(what: str, fill: int) -> Side:
+    """`해외주식매수` buys, `공매도` sells short, `청산매도` ends what was bought.
+
+    >>> _of_korean("해외주식", 1), _of_korean("공", -1)
+    (Side(fill=1, position=1, opens=None), Side(fill=-1, position=-1, opens=True))
+    """
+    if what in ("전", "환") or re.search("청산|상환", what):
+        return Side(fill, -fill, False)
+    return (
+        Side(fill, fill, True) if fill < 0 and what.endswith(("공", "대주")) else Side(fill, fill)
+    )
 
 
 def _of_two_words(word: str) -> Side | None:

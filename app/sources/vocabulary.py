@@ -94,7 +94,7 @@ WORDS = {
         " 通貨ペア investments fund_name company_detail effect counter emisora værdipapir"
         " værdipapirnavn especificação_do_título papír investment company_stock_name major"
         " activo base market_ticker наименование_ценной_бумаги наименование"
-        " 名稱 名称 股票代號 商品代號 股票"
+        " 名稱 名称 股票代號 商品代號 股票 order_book_id 标的 標的"
         " marché"
         " titel asset_type wert acción"
     ),
@@ -170,7 +170,7 @@ WORDS = {
         " pyg_cerradas pyg pérdidas_y_ganancias"
         " utile_perdita utile 決済損益 実現損益"
         " gu_v beneficios nettogewinn bruttogewinn nettoergebnis bruttoergebnis fill_pnl"
-        " 净盈亏 淨盈虧 平仓盈亏 平倉盈虧 已实现盈亏 交易盈亏"
+        " 净盈亏 淨盈虧 平仓盈亏 平倉盈虧 已实现盈亏 交易盈亏 合計損益 売買損益"
     ),
     "max_drawdown": (
         "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"
@@ -195,7 +195,7 @@ WORDS = {
         " opening_level"
         " openingskoers 开仓均价 開倉均價"
         " цена_входа цена_открытия niveau_d_ouverture"
-        " in filled_at price_opened price_at_open"
+        " in filled_at price_opened price_at_open opened_at"
     ),
     "exit_price": (
         "exit_price proceeds_per_share proceeds_share close_price close_rate sell_price"
@@ -216,7 +216,7 @@ WORDS = {
         " average_exit average_close sell_rate prezzo_di_scarico"
         " sluitingskoers 平仓均价 平倉均價"
         " цена_выхода цена_закрытия niveau_de_clôture schlusspreis"
-        " out exit_at price_closed price_at_close"
+        " out exit_at price_closed price_at_close closed_at"
     ),
     "quantity": (
         "lastqty last_qty fill_sz acc_fill_sz last_sz"
@@ -243,7 +243,7 @@ WORDS = {
         " fill_size nominal_units nominale_stück ausgeführt schließmenge stückzahl 平仓量 平倉量"
         " handlet_antal adet počet mennyiség aantal_stuks määrä amount_asset deal_amount"
         " change_amount"
-        " 成交数 成交数量 成交數量 股數 約定数量"
+        " 成交数 成交数量 成交數量 股數 約定数量 約定lot 約定lot数 約定ロット last_quantity"
         " 数量_株 株数 成交股数 成交股數"
         " 委托数量 closing_qty matched_qty paired_qty"
         " 수량 체결수량 거래수량 количество кол_во base_amount"
@@ -361,7 +361,7 @@ WORDS = {
         " palkkio"
         " brokerage courtage courtage_kr prowizja commissioni_amministrato total_commission"
         " total_charges 手数料 手数料_諸経費等 corretagem taxas"
-        " 수수료 комиссия"
+        " 수수료 комиссия transaction_cost transaction_costs"
     ),
     "fee_currency": (
         "fee_currency settl_currency settlcurrency fee_coin fee_asset commission_asset"

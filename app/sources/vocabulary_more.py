@@ -115,7 +115,7 @@ MORE_WORDS = {
         "収入 交易額 交易额"
         " มูลค่า จำนวนเงิน มูลค่ารวม มูลค่าซื้อขาย giá_trị giá_trị_khớp giá_trị_gd thành_tiền nilai"
         " nilai_transaksi valoare αξία сума القيمة المبلغ"
-        " işlem_tutarı toplam_tutar tutar hacim"
+        " işlem_tutarı toplam_tutar tutar hacim işlem_hacmi"
         " érték összeg summa suma vērtība beløp סכום iznos сума стойност vrednost"
     ),
     "net": (
@@ -134,6 +134,7 @@ MORE_WORDS = {
         "สกุลเงิน tiền_tệ loại_tiền mata_uang valută νόμισμα العملة para_birimi döviz_cinsi"
         " deviza pénznem מטבע mena valiuta valūta valuuta валута"
     ),
+    "multiplier": "sözleşme_büyüklüğü sözleşme_çarpanı çarpan",
     "account": "บัญชี tài_khoản rekening cont λογαριασμός рахунок الحساب",
     "fill_id": "เลขที่รายการ số_hiệu_lệnh nomor_transaksi",
 }

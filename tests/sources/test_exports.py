@@ -392,6 +392,12 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "2024-01-15 10:00,10,11,9,10.5,,\n2024-01-16 10:00,10,12,9,11.5,buy,5\n",
             "prices of bars",
         ),
+        (
+            "Date,Comment,Debit/Credit\n"
+            "2024-03-04,Bought 12.0000 BANK HLDGS @ R 2 045.67,\"R -24 548.04\"\n"
+            "2024-03-14,Sold 12.0000 BANK HLDGS @ R 2 110.00,\"R 25 320.00\"\n",
+            "quantities and prices within the text of Comment",
+        ),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),
         ("<a><b x='1'/></a>", "no list of trades"),

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from app.sources.cells import Cells, as_text
-from app.sources.column_names import known_as
+from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
 from app.sources.pairs import POINT_VALUES, future_of, is_crypto, is_option, pair_of, settled_in
@@ -23,7 +23,7 @@ _CONTRACTS = re.compile(
 )
 
 
-_LOTS = re.compile(r"(^|_)lots?(_|$)|手[数數]|[張张]數|张数")
+_LOTS = re.compile(r"(?<![a-z])lots?(_|$)|約定lot数|ロット|手[数數]|[張张]數|张数")
 _NOMINAL = re.compile(r"nominal|nennwert|face_value")
 """Of quantities that are counted in lots, and in the nominal value of bonds."""
 
@@ -83,6 +83,32 @@ def ask_contract_values(decided: Decided, symbols: object) -> None:
                 section="multipliers",
             )
     decided.asked[:] = list(dict.fromkeys(decided.asked))
+
+
+def ask_by_code(decided: Decided, names: list[str]) -> None:
+    """Contracts that are told by another column of their codes alone: `IF2403` beside a name."""
+    contents, spec = decided.kept.contents, decided.fields["symbol"]
+    if len(spec.columns) > 1 or "option" in spec.keys:
+        return
+    called = [as_text(cell or "") for cell in contents.cells(spec.column)]
+    for column in contents.columns:
+        if column in decided.used() or known_as(column) not in NAMES["symbol"]:
+            continue
+        codes = [as_text(cell or "") for cell in contents.cells(column)]
+        roots = {
+            name: future_of(code) or ("option" if is_option(code) else None)
+            for name, code in zip(called, codes, strict=True)
+        }
+        for name in names:
+            told = any(fnmatchcase(name, p) for p in decided.sections.get("multipliers", {}))
+            if (root := roots.get(name)) and not told:
+                decided.ask(
+                    escaped(name),
+                    f"What a point of {name} is worth per contract: {column} says that it is"
+                    f" {'an option' if root == 'option' else 'a future'}.",
+                    "money per point and contract; 100 for most options on shares",
+                    section="multipliers",
+                )
 
 
 def ask_by_class(decided: Decided, names: list[str]) -> None:

@@ -42,9 +42,14 @@ _EXCHANGES = {
 
 _ABROAD = re.compile(
     r"(BTC|ETH|SOL)-\d{1,2}[A-Z]{3}\d{2}-[\d.]+-[CP]|[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR"
-    r"|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|SI|SA|WA|IR|VI)|(LSE|XETR|EURONEXT|NSE|BSE|TSX"
+    r"|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|KQ|SI|SA|WA|IR|VI|SS|SZ|SH|XSHE"
+    r"|XSHG|TW|TWO|JK|BK)|(LSE|XETR|EURONEXT|NSE|BSE|TSX"
     r"|ASX|HKEX|TSE):.+"
 )
+
+
+_EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
+"""Letters of names of securities in China, Japan and Korea."""
 
 
 def _isin_abroad(decided: Decided) -> bool:
@@ -227,7 +232,7 @@ def settle_currency(decided: Decided) -> None:
             'such as "EUR"; pnl_usd is for dollars only',
         )
         return
-    if _is_abroad(decided):
+    if _is_abroad(decided) or any(_EASTERN.search(symbol) for symbol in symbols):
         decided.ask("currency", _ABROAD_QUESTION, 'such as "EUR"; pnl_usd is for dollars only')
         return
     decided.keys["currency"] = ("USD", "the file does not say; pnl_usd is for dollars only")

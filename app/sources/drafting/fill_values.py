@@ -17,6 +17,7 @@ from app.sources.drafting.adding_amounts import Amount
 from app.sources.drafting.adding_up import NICE, nice
 from app.sources.drafting.contracts import (
     ask_by_class,
+    ask_by_code,
     ask_contract_values,
     ask_for_lots,
     ask_inverse,
@@ -236,6 +237,7 @@ def _ask_the_rest(decided: Decided, told: set[str]) -> None:
     last = {word.strip().lower() for word in contents.words(fields["symbol"].columns[-1])}
     parts = len(fields["symbol"].columns) > 1 and not last <= {"yes", "no"}
     ask_contract_values(decided, names)
+    ask_by_code(decided, names)
     ask_by_class(decided, names)
     ask_for_lots(decided, names, told)
     if parts and not told and not decided.sections.get("multipliers"):
