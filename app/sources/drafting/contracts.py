@@ -95,20 +95,13 @@ def ask_by_code(decided: Decided, names: list[str]) -> None:
         if column in decided.used() or known_as(column) not in NAMES["symbol"]:
             continue
         codes = [as_text(cell or "") for cell in contents.cells(column)]
-        roots = {
-            name: future_of(code) or ("option" if is_option(code) else None)
+        kinds = {
+            name: "a future" if future_of(code) else "an option" if is_option(code) else None
             for name, code in zip(called, codes, strict=True)
         }
         for name in names:
-            told = any(fnmatchcase(name, p) for p in decided.sections.get("multipliers", {}))
-            if (root := roots.get(name)) and not told:
-                decided.ask(
-                    escaped(name),
-                    f"What a point of {name} is worth per contract: {column} says that it is"
-                    f" {'an option' if root == 'option' else 'a future'}.",
-                    "money per point and contract; 100 for most options on shares",
-                    section="multipliers",
-                )
+            if kind := kinds.get(name):
+                _ask_point_value(decided, name, f"{column} says that it is {kind}")
 
 
 def ask_by_class(decided: Decided, names: list[str]) -> None:
@@ -129,18 +122,19 @@ def ask_by_class(decided: Decided, names: list[str]) -> None:
             if s and v and as_text(v) in words
         }
         for symbol in sorted(symbols & set(names)):
-            if not any(
-                fnmatchcase(symbol, pattern) for pattern in decided.sections.get("multipliers", {})
-            ):
-                key = escaped(symbol)
-                decided.ask(
-                    key,
-                    f"What a point of {symbol} is worth per contract: {column} says"
-                    f" {', '.join(sorted(words))}.",
-                    "money per point and contract; 100 for most options on shares",
-                    section="multipliers",
-                )
+            _ask_point_value(decided, symbol, f"{column} says {', '.join(sorted(words))}")
         return
+
+
+def _ask_point_value(decided: Decided, name: str, told: str) -> None:
+    """Ask what a point of a contract is worth, unless it is known."""
+    if not any(fnmatchcase(name, p) for p in decided.sections.get("multipliers", {})):
+        decided.ask(
+            escaped(name),
+            f"What a point of {name} is worth per contract: {told}.",
+            "money per point and contract; 100 for most options on shares",
+            section="multipliers",
+        )
 
 
 def ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
