@@ -301,7 +301,7 @@ class OverrideBook:
                         raise ConnectionError(f"The partitions of {self._topic} have changed.")
                     if checked.done():
                         checked.result()  # raises if it is another log
-                        # In parallel to the probes, as each request waits behind a fetch.
+                        # In parallel to the probes: a broker may not answer.
                         checked = asyncio.create_task(same_log.require())
                 if ends is not None and await self._reached(consumer, ends):
                     self._progress_at = time.monotonic()

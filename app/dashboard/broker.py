@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from app.deadletters.letters import letter_of
 from app.deadletters.marking import MARK, marked
 from app.log.bulk_reader import partitions_of, started_reader, unreachable
+from app.log.consumer import Consumer
 from app.log.groups import groups
 from app.log.lag import LagReader
 from app.log.topics import require_existence
@@ -99,7 +100,7 @@ class Broker:
         self._settings = settings
         self._open: AsyncExitStack | None = None
         self._lags: LagReader
-        self._consumer: AIOKafkaConsumer
+        self._consumer: Consumer
 
     async def lags(self) -> tuple[RoleLag, ...]:
         """The lag of each role and topic."""
@@ -139,7 +140,7 @@ class Broker:
 
 
 async def _records_from(
-    consumer: AIOKafkaConsumer, places: Mapping[TopicPartition, int], *, most: int
+    consumer: Consumer, places: Mapping[TopicPartition, int], *, most: int
 ) -> dict[TopicPartition, list[ConsumerRecord]]:
     """For each place, up to `most` records from there on; fewer if the log ends before.  Offsets
     without a record (compaction, the end of a transaction) are skipped.

@@ -24,11 +24,12 @@ from typing import Any
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.log.bulk_reader import read_to_end, reader
 from app.log.client import started
+from app.log.consumer import Consumer
 from app.log.producer import Producer
 from app.log.records import UNREADABLE, Outgoing
 from app.log.retry import client_errors
@@ -137,7 +138,7 @@ class ControlLog:
         self.state = ControlState()
         self._tp = TopicPartition(settings.topic(CONTROL), 0)
         self._settings = settings
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumer: Consumer | None = None
         self._should_stop = should_stop
         self._producer = Producer(settings, should_stop)
         self._next: int | None = None

@@ -5,10 +5,11 @@ May touch: the broker (read only).
 
 from __future__ import annotations
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from app.log.bulk_reader import reader, unreachable
 from app.log.client import started
+from app.log.consumer import Consumer
 from app.settings import Settings
 from edgeloop.closing import close_client
 from edgeloop.cluster import look
@@ -21,7 +22,7 @@ class Fetcher:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumer: Consumer | None = None
 
     async def __aenter__(self) -> Fetcher:
         return self

@@ -13,10 +13,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.log.bulk_reader import reader, unreachable
+from app.log.consumer import Consumer
 from app.log.groups import progress_group, projector_group
 from app.log.identity import Identity, Lost
 from app.log.shared_offsets import SharedOffsets, record_between
@@ -92,7 +93,7 @@ class LagReader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open = AsyncExitStack()
-        self._committed_ends: AIOKafkaConsumer  # ends at the last stable offset
+        self._committed_ends: Consumer  # ends at the last stable offset
         self._nothing: dict[tuple[TopicPartition, int], int] = {}  # ranges without a record
 
     async def __aenter__(self) -> LagReader:

@@ -14,11 +14,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import EdgeloopError
 from app.log.bulk_reader import reader, unreachable
+from app.log.consumer import Consumer
 from app.log.identity import Identity, Log
 from app.log.retry import client_errors
 from app.settings import Settings
@@ -46,7 +47,7 @@ class SharedOffsets:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open = AsyncExitStack()
-        self._connected: tuple[Identity, AIOKafkaConsumer] | None = None
+        self._connected: tuple[Identity, Consumer] | None = None
         self._seen: Seen | None = None
         self._committed: dict[str, tuple[dict[TopicPartition, int], float]] = {}
         self._stopped = False
@@ -102,7 +103,7 @@ class SharedOffsets:
         self._stopped = True
         await self.drop()
 
-    async def _connect(self) -> tuple[Identity, AIOKafkaConsumer]:
+    async def _connect(self) -> tuple[Identity, Consumer]:
         if self._stopped:
             # when a worker ends, the users of shared offsets do not all stop at the same time
             raise KafkaError("The connections for shared offsets were closed.")
@@ -135,7 +136,7 @@ class SharedOffsets:
 
 
 async def record_between(
-    consumer: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int, within_s: float
+    consumer: Consumer, tp: TopicPartition, start: int, end: int, within_s: float
 ) -> bool | None:
     """Whether a deliverable record lies between `start` and `end`; None if that was not found out
     in time.  Raises `KafkaError`."""

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from app.errors import ConfigurationError
 from app.log.bulk_reader import read_to_end, reader
+from app.log.consumer import Consumer
 from app.log.topics import ACCEPT
 from app.metrics import FOLDED, LOST
 from app.ownership.partition import Partition, PartitionState, Stage
@@ -80,7 +81,7 @@ class Hydration:
 
     async def catch_up(
         self,
-        consumer: AIOKafkaConsumer,
+        consumer: Consumer,
         partitions: Iterable[Partition],
         aborted: Callable[[], bool],
     ) -> None:
@@ -122,7 +123,7 @@ class Hydration:
                 partition.caught_up()
 
     async def _require_same_log(
-        self, consumer: AIOKafkaConsumer, published: Published, partitions: Collection[Partition]
+        self, consumer: Consumer, published: Published, partitions: Collection[Partition]
     ) -> None:
         """Raise `ConfigurationError` if the published records were learned from a longer log than
         the current one: their versions would win forever.
@@ -136,14 +137,14 @@ class Hydration:
                 f"Stop all workers, then run: {ACCEPT}",
             )
 
-    async def ends(self, consumer: AIOKafkaConsumer, numbers: Iterable[int]) -> dict[int, int]:
+    async def ends(self, consumer: Consumer, numbers: Iterable[int]) -> dict[int, int]:
         """Partition → the end of its log."""
         partitions = [TopicPartition(self._topic, number) for number in numbers]
         return {tp.partition: end for tp, end in (await consumer.end_offsets(partitions)).items()}
 
     async def adopt(
         self,
-        consumer: AIOKafkaConsumer,
+        consumer: Consumer,
         partitions: Collection[Partition],
         aborted: Callable[[], bool],
     ) -> None:

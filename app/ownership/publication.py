@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from app.log.bulk_reader import partitions_of, read_to_end
+from app.log.consumer import Consumer
 from app.log.producer import Producer
 from app.log.records import Outgoing, header, version_of
 from app.metrics import RECORDS_SENT
@@ -97,7 +98,7 @@ class Publication:
             self._sent[TopicPartition(topic, partition)] += n
         RECORDS_SENT.labels(self._role).inc(len(records))
 
-    async def read(self, consumer: AIOKafkaConsumer, aborted: Callable[[], bool]) -> Published:
+    async def read(self, consumer: Consumer, aborted: Callable[[], bool]) -> Published:
         """Read all published records.  Raises `Stopping` and `KafkaError`."""
         published = Published()
         starts = dict.fromkeys(self._outputs)
@@ -107,7 +108,7 @@ class Publication:
                 published.add(record)
         return published
 
-    async def overwritten(self, consumer: AIOKafkaConsumer, owned: Collection[int]) -> bool:
+    async def overwritten(self, consumer: Consumer, owned: Collection[int]) -> bool:
         """Whether another worker has published a record of the partitions `owned` since the last
         check (step 5).  Records that may belong to them count as well.  Raises `Stopping` and
         `KafkaError`.
@@ -125,7 +126,7 @@ class Publication:
                     found = found or partition is None or partition in owned
         return found
 
-    async def _unknown(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int | None]:
+    async def _unknown(self, consumer: Consumer) -> dict[TopicPartition, int | None]:
         """Where to continue reading the outputs that hold more than this worker has sent."""
         ends = await consumer.end_offsets(self._outputs)
         starts: dict[TopicPartition, int | None] = {}

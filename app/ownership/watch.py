@@ -10,11 +10,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from app.log.bulk_reader import reader
 from app.log.client import started
+from app.log.consumer import Consumer
 from app.log.retry import client_errors
 from app.ownership.hydration import Hydration
 from app.ownership.partition import Partition
@@ -44,7 +44,7 @@ class Watch:
         self._publication = publication
         self._hydration = hydration
         self._read_on = read_on
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumer: Consumer | None = None
 
     async def look(
         self, partitions: Mapping[int, Partition], should_stop: Callable[[], bool]
@@ -64,9 +64,7 @@ class Watch:
             raise
         return passed or overwritten
 
-    async def _pass_markers(
-        self, consumer: AIOKafkaConsumer, partitions: Mapping[int, Partition]
-    ) -> bool:
+    async def _pass_markers(self, consumer: Consumer, partitions: Mapping[int, Partition]) -> bool:
         """Count offsets that Faust never delivers as read.
 
         The marker that ends a transaction has an offset, which may be the last of the log.
@@ -90,7 +88,7 @@ class Watch:
 
     async def _heal(
         self,
-        consumer: AIOKafkaConsumer,
+        consumer: Consumer,
         partitions: Mapping[int, Partition],
         should_stop: Callable[[], bool],
     ) -> None:

@@ -23,11 +23,12 @@ from typing import Any
 import asyncpg
 import mode
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.errors import ConfigurationError, UnreachableError
 from app.log.bulk_reader import group_reader
+from app.log.consumer import Consumer
 from app.log.groups import projector_group
 from app.log.identity import Identity
 from app.log.records import KEY_CHARACTERS
@@ -140,7 +141,7 @@ class Projector(mode.Service):
         finally:
             await close_client(consumer)
 
-    async def _note_positions(self, consumer: AIOKafkaConsumer) -> None:
+    async def _note_positions(self, consumer: Consumer) -> None:
         """Note that everything up to the consumer's position is written.  The marker that ends a
         transaction is not a record, but has an offset.
         """
@@ -152,7 +153,7 @@ class Projector(mode.Service):
             if position > self._positions.get(tp, -1):
                 self._positions[tp] = self._written[tp] = position
 
-    async def _mark(self, consumer: AIOKafkaConsumer) -> bool:
+    async def _mark(self, consumer: Consumer) -> bool:
         """Note in PostgreSQL, before the offsets are committed, which log it has up to which
         offsets.  Returns False if a topic was replaced meanwhile: then nothing is noted or
         committed.
@@ -176,7 +177,7 @@ class Projector(mode.Service):
         self._marked.update(changed)
         return True
 
-    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+    async def _commit(self, consumer: Consumer) -> None:
         if self._written:
             self._written = {
                 tp: offset for tp, offset in self._written.items() if tp in consumer.assignment()
