@@ -15,12 +15,18 @@ async def close_client(client: Any, within_s: float = CLOSE_WITHIN_S) -> None:
     """Stop a consumer, a producer or an admin client.  Raises only when cancelled.
 
     It runs in a separate task: a client whose broker is away raises the `CancelledError` of its own
-    tasks, which would silently end the calling task.
+    tasks, which would silently end the calling task.  If the caller is cancelled meanwhile, as the
+    task of a service that stops, the client is still closed: a consumer that did not leave its
+    group would remain a member until its session ends.  A second cancellation ends the wait.
     """
     stop = getattr(client, "stop", None) or client.close  # an admin client has no `stop`
     closing = asyncio.ensure_future(stop())
     try:
-        await asyncio.wait({closing}, timeout=within_s)
+        try:
+            await asyncio.wait({closing}, timeout=within_s)
+        except asyncio.CancelledError:
+            await asyncio.wait({closing}, timeout=within_s)
+            raise
     finally:
         closing.add_done_callback(noted)
         if not closing.done():

@@ -384,3 +384,24 @@ async def _send_all(settings: Settings, values: Sequence[Any]) -> None:
     producer = Producer(settings)
     await producer.send([out(settings, value) for value in values])
     await producer.stop()
+
+
+async def test_a_projector_that_stops_leaves_its_group(
+    installation: Settings, producer: Producer
+) -> None:
+    """Also if its task is cancelled while it closes its consumer.  A member that did not leave
+    would hold its partitions, and `rebuild` back, for twelve seconds."""
+    from app.log.groups import group_of, projector_group
+
+    made = projector(installation)
+    pausing = asyncio.Event()
+
+    async def until_stopped(_seconds: float) -> None:
+        pausing.set()
+        await made._stopped.wait()
+
+    made.sleep = until_stopped
+    async with made:
+        await producer.send([out(installation, lesson())])
+        await asyncio.wait_for(pausing.wait(), 45)
+    assert not (await group_of(installation, projector_group(installation))).members
