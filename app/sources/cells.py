@@ -8,22 +8,20 @@ one is None.
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_right
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from app.sources import making, times
+from app.sources import making
+from app.sources.cell_times import parse_time
 from app.sources.currencies import SMALLEST
 from app.sources.figures import filled_part, thirty_seconds, written
-from app.sources.mapping import COMPOSED, Column, TableMapping, Template
-from app.sources.pairs import coin_of_inverse, is_occ, pair_of, settled_in
+from app.sources.mapping import Column, TableMapping, Template
+from app.sources.pairs import coin_of_inverse, pair_of, settled_in
 from app.sources.sides import Event, Side, read_side
-from schemas.times import DAY_S
+from app.sources.symbol_texts import named, option_contract
 
 QUOTE = "QUOTE"
 """`currency = "quote"` of a mapping: each pair's own quote currency."""
@@ -44,23 +42,6 @@ OWN_SIDES: dict[str, Side | Event] = {
     "split": Event("split"),
 }
 """What the words in `[sides]` of a mapping mean."""
-
-_FIRST_SERIAL_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 (the table's own zone comes later)
-_AT_PRICE = re.compile(r"\s+[\d.,]+\s*@\s*\D{0,3}[\d.,]+$")
-_EXPIRY_DAY = (
-    r"\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})"
-    r"|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{1,2},? '?(?:\d{4}|\d{2})"
-)
-_OPTION = re.compile(
-    rf"\b([A-Z][A-Z0-9.]{{0,5}}) ({_EXPIRY_DAY}) (Call|Put|C|P) \$?([\d.,]+)|"
-    rf"\b([A-Z][A-Z0-9.]{{0,5}}) ({_EXPIRY_DAY}) \$?([\d.,]+) (Call|Put|C|P)\b",
-    re.IGNORECASE,
-)
-
-
-_RIGHT_FIRST = re.compile(
-    rf"\b(Call|Put)\s+[.]?([A-Z][A-Z.]{{0,5}})\s+({_EXPIRY_DAY})\s+\$?([\d.,]+)", re.IGNORECASE
-)
 
 
 class Cells:
@@ -298,40 +279,6 @@ def _joined(part: Any) -> str:
     return as_text(part)
 
 
-def named(symbol: str | None) -> str | None:
-    """The symbol without the quantity and the price that a description of the trade ends with.
-
-    >>> named("Ocado Group plc Ordinary 2p 1000 @ 298.805"), named("@ES"), named(None)
-    ('Ocado Group plc Ordinary 2p', '@ES', None)
-    """
-    return symbol if not symbol or "@" not in symbol else _AT_PRICE.sub("", symbol)
-
-
-def option_contract(text: str) -> str | None:
-    """The option that a text names, always written the same way.
-
-    >>> (
-    ...     option_contract("Expiration for CROX 7/17/2026 Call $120.00"),
-    ...     option_contract("Apple Inc"), option_contract("TSLA 07/19/24 300 C"),
-    ... )
-    ('CROX 7/17/2026 Call $120.00', None, 'TSLA 07/19/24 Call $300')
-    >>> option_contract("TSLA Mar 15 2024 190.00 Call")
-    'TSLA Mar 15 2024 Call $190.00'
-    >>> option_contract("CALL TSLA   03/15/24   200 TESLA INC")
-    'TSLA 03/15/24 Call $200'
-    """
-    if is_occ(text):
-        return text.strip().upper()
-    if first := _RIGHT_FIRST.search(text):
-        right, under, day, strike = first.groups()
-        return f"{under.upper()} {day} {right.capitalize()} ${strike}"
-    found = _OPTION.search(text)
-    if found is None:
-        return None
-    under, day, right, strike = found.group(1, 2, 3, 4) if found[1] else found.group(5, 6, 8, 7)
-    return f"{under.upper()} {day} {'Call' if right.lower().startswith('c') else 'Put'} ${strike}"
-
-
 def as_text(value: Any) -> str:
     """The cell as a person would write it: whole floats without their `.0`, times in ISO form."""
     if isinstance(value, (datetime, date)):
@@ -370,63 +317,3 @@ def parse_number(value: Any, decimal: str = ".", scale: float | None = None) -> 
             return number
     factor = 0.01 if percent else scale
     return number if factor is None else round(number * factor, 12)
-
-
-def parse_time(value: Any, column: Column, timezone: ZoneInfo) -> Any:
-    """RFC 3339 in UTC, None for nothing, else the text.  Without an offset it is in the column's
-    time zone, or in `timezone`; a day without a time is its midnight.
-
-    >>> berlin = ZoneInfo("Europe/Berlin")
-    >>> (
-    ...     parse_time("31.01.2024 09:30", Column("t", format="%d.%m.%Y %H:%M"), berlin),
-    ...     parse_time("2024-07-01", Column("t"), berlin),
-    ... )
-    ('2024-01-31T08:30:00Z', '2024-06-30T22:00:00Z')
-    >>> (
-    ...     parse_time("1706693400", Column("t", unit="s"), berlin),
-    ...     parse_time("soon", Column("t"), berlin),
-    ... )
-    ('2024-01-31T09:30:00Z', 'soon')
-    """
-    if value is None:
-        return None
-    zone = column.timezone or timezone
-    if column.unit == making.DAYS and not isinstance(value, (datetime, date)):
-        return _serial_day(value, zone)
-    if column.unit is not None and not isinstance(value, (datetime, date)):
-        return making.from_epoch(value, column.unit)
-    if isinstance(value, datetime):
-        return _in_utc(value, zone)
-    if isinstance(value, date):
-        return _in_utc(datetime.combine(value, time()), zone)
-    return _parsed_time(str(value), column.format, zone)
-
-
-def _in_utc(moment: datetime, zone: ZoneInfo) -> str:
-    try:
-        return making.rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=zone))
-    except OverflowError:
-        return moment.isoformat()
-
-
-def _serial_day(value: Any, zone: ZoneInfo) -> Any:
-    try:
-        days = float(value.replace(",", ".") if isinstance(value, str) else value)
-        return _in_utc(
-            _FIRST_SERIAL_DAY + timedelta(microseconds=round(days * DAY_S) * 1_000_000), zone
-        )
-    except (ValueError, OverflowError, TypeError):
-        return str(value)
-
-
-@lru_cache(maxsize=16_384)
-def _parsed_time(text: str, form: str | None, zone: ZoneInfo) -> str:
-    if form in COMPOSED:
-        found = times.moment(text, "dm" if form == "dm" else "md")
-        return _in_utc(found[0], zone) if found else text
-    try:
-        # The zone comes below.
-        read = datetime.strptime(text, form) if form else datetime.fromisoformat(text)  # noqa: DTZ007
-    except ValueError:
-        return text
-    return _in_utc(read, zone)

@@ -1,5 +1,5 @@
-"""Closed positions: whether profits are before or after fees, where prices do not tell: by another
-column of profits, two other amounts, a total in the file, the name, or else by a question.
+"""Closed positions: whether profits are before or after fees: by prices, another column of profits,
+two other amounts, a total in the file, the name, or else by a question.
 
 May touch: nothing.
 """
@@ -10,15 +10,17 @@ import re
 from itertools import permutations, product
 
 from app.sources.column_names import NAMES, known_as
-from app.sources.drafting.adding_up import CENT
+from app.sources.drafting.adding_up import CENT, Reading
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import are_negative, fee_numbers
 from app.sources.drafting.spec import Spec
 from app.sources.figures import written
 
-SAID = re.compile(
+_SAID = re.compile(
     r"\b(?:(?P<net>net|netto|neto|nett|after)|gross|brutto|bruto|before)\b", re.IGNORECASE
 )
+_EXACT = 0.8
+"""The share of rows that add up to the cent from which on prices are believed."""
 _MOST_AMOUNTS, _MOST_ROWS, _FEWEST_ROWS = 12, 500, 2
 """Among how many columns two amounts are looked for that make the profit, and in which rows."""
 _OPTION = 100
@@ -27,7 +29,71 @@ _AMOUNT = re.compile(r"\(?[-+]?[$€£]?\d[\d,.']*[.,]\d{2}\)?(?!\d)")
 """Of amounts with cents in a line of text."""
 
 
-def before_or_after(decided: Decided, fees: Spec, gross: str, net: str) -> None:
+def by_prices(decided: Decided, reading: Reading, n_sized: int) -> None:
+    """Write whether profits are before or after fees, as the rows add up; ask where they add up
+    neither way and no other amount tells.  `n_sized` rows have a profit."""
+    fees = decided.fields.get("fees_usd")
+    if fees is not None:
+        _follow_columns(decided, reading, fees)
+    if reading.profit is not None:
+        _write_kind(decided, reading, n_sized)
+    elif fees is None:
+        if reading.exact >= _EXACT:
+            decided.keys["profit"] = ("net", "there are no fees")
+            decided.guessed.append(
+                f"Profits agree with the prices in {reading.n_exact:,} of {n_sized:,} rows."
+            )
+    elif (
+        reading.exact < _EXACT
+        and not reading.values
+        and not by_amounts(decided, fees)
+        and not _by_totals(decided, fees)
+    ):
+        _ask(decided, "the rows add up neither way")
+
+
+def _follow_columns(decided: Decided, reading: Reading, fees: Spec) -> None:
+    """Believe two columns of profits more than prices, and no prices that contradict a name."""
+    _, gross, net = by_two_profits(decided, fees)
+    own = decided.fields["pnl_usd"].column
+    if own in (gross, net):
+        reading.profit = "gross" if own == gross else "net"
+    elif (named := _SAID.search(own)) and reading.profit == ("gross" if named["net"] else "net"):
+        reading.profit, reading.exact, reading.values = None, 0.0, {}
+
+
+def _write_kind(decided: Decided, reading: Reading, n_sized: int) -> None:
+    profit, has_fees = decided.fields["pnl_usd"].column, "fees_usd" in decided.fields
+    said = "before" if reading.profit == "gross" else "after"
+    decided.keys["profit"] = (
+        reading.profit,
+        f"{profit} is {said} fees, as the prices show"
+        if has_fees
+        else "after fees that are in no column",
+    )
+    share = (
+        f"{reading.n_exact:,} of {n_sized:,} rows add up"
+        if reading.exact >= _EXACT
+        else "by the prices, approximately"
+    )
+    decided.guessed.append(f"{profit} is {said} fees ({share}).")
+    if reading.profit == "gross" and has_fees:
+        decided.guessed.append("Fees are deducted: pnl_usd and roi are net of fees.")
+        decided.left.append(
+            f"Whether fees are to be deducted from {profit}: they"
+            ' are; profit = "shown" leaves it unchanged.'
+        )
+
+
+def _ask(decided: Decided, why: str) -> None:
+    decided.ask(
+        "profit",
+        f"Whether {decided.fields['pnl_usd'].column} is before or after fees: {why}.",
+        '"gross" if fees are still to be deducted, "net" if they already are',
+    )
+
+
+def without_prices(decided: Decided, fees: Spec, gross: str, net: str) -> None:
     """Whether profits are before or after fees, where prices do not tell: by the other column of
     profits, by the name, or else by a question."""
     contents, profit = decided.kept.contents, decided.fields.get("pnl_usd")
@@ -39,19 +105,15 @@ def before_or_after(decided: Decided, fees: Spec, gross: str, net: str) -> None:
             "gross" if profit.column == gross else "net",
             f"{gross} without fees is {net}",
         )
-    elif by_amounts(decided, fees) or by_totals(decided, fees):
+    elif by_amounts(decided, fees) or _by_totals(decided, fees):
         return
-    elif said := SAID.search(profit.column):
+    elif said := _SAID.search(profit.column):
         decided.keys["profit"] = ("net" if said["net"] else "gross", "by the column's name")
         decided.guessed.append(
             f"{profit.column} is {'after' if said['net'] else 'before'} fees, by its name."
         )
     else:
-        decided.ask(
-            "profit",
-            f"Whether {profit.column} is before or after fees: nothing in the file shows it.",
-            '"gross" if fees are still to be deducted, "net" if they already are',
-        )
+        _ask(decided, "nothing in the file shows it")
 
 
 def by_amounts(decided: Decided, fees: Spec) -> bool:
@@ -101,7 +163,7 @@ def by_amounts(decided: Decided, fees: Spec) -> bool:
     return False
 
 
-def by_totals(decided: Decided, fees: Spec) -> bool:
+def _by_totals(decided: Decided, fees: Spec) -> bool:
     """Write whether profits are before or after fees, if a line around the table has the total of
     the profits without the fees, or with them."""
     contents = decided.kept.contents

@@ -10,7 +10,8 @@ from datetime import date
 from zoneinfo import ZoneInfo, available_timezones
 
 from app.sources import times
-from app.sources.cells import as_text, parse_time
+from app.sources.cell_times import parse_time
+from app.sources.cells import as_text
 from app.sources.column_names import known_as
 from app.sources.drafting.choose import TIMES
 from app.sources.drafting.decided import Decided

@@ -12,13 +12,7 @@ from itertools import combinations
 
 from app.sources.column_names import currency_in, known_as
 from app.sources.drafting.adding_up import CENT, Reading, Trade
-from app.sources.drafting.before_or_after import (
-    SAID,
-    before_or_after,
-    by_amounts,
-    by_totals,
-    by_two_profits,
-)
+from app.sources.drafting.before_or_after import by_prices, by_two_profits, without_prices
 from app.sources.drafting.contracts import (
     ask_by_class,
     ask_contract_values,
@@ -41,67 +35,21 @@ _MOST_COSTS, _MOST_COLUMNS = 4, 10
 """How many columns costs may be in, and among how many columns they are looked for."""
 _FUNDING = re.compile(r"(^|_)(funding|financing|overnight|rollover)(_|$)")
 _EXACT = 0.8
+"""The share of rows that add up to the cent from which on prices are believed."""
 
 
 def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
     """Whether profits are before or after fees, contract values, and inverse contracts."""
     n_sized = sum(t.profit is not None for t in trades)
     has_fees = "fees_usd" in decided.fields
-    if (reading.inverse and reading.exact >= 0.8) or _is_nearly_inverse(decided, trades):
+    if (reading.inverse and reading.exact >= _EXACT) or _is_nearly_inverse(decided, trades):
         decided.keys["inverse"] = (["*"], "profits are 1 / entry - 1 / exit: settled in the coin")
         decided.keys["currency"] = ("COIN", "the coin that the contracts are settled in")
         decided.guessed.append(
             "The contracts are inverse: only then do profits agree with prices. There is no"
             " pnl_usd."
         )
-    if has_fees:
-        _, gross, net = by_two_profits(decided, decided.fields["fees_usd"])
-        own = decided.fields["pnl_usd"].column
-        if own in (gross, net):
-            reading.profit = "gross" if own == gross else "net"
-        elif (named := SAID.search(own)) and reading.profit == ("gross" if named["net"] else "net"):
-            reading.profit, reading.exact, reading.values = None, 0.0, {}  # Against its name.
-    if reading.profit is not None:
-        said = "before" if reading.profit == "gross" else "after"
-        decided.keys["profit"] = (
-            reading.profit,
-            (
-                f"{decided.fields['pnl_usd'].column} is {said} fees, as the prices show"
-                if has_fees
-                else "after fees that are in no column"
-            ),
-        )
-        share = (
-            f"{reading.n_exact:,} of {n_sized:,} rows add up"
-            if reading.exact >= 0.8
-            else "by the prices, approximately"
-        )
-        decided.guessed.append(f"{decided.fields['pnl_usd'].column} is {said} fees ({share}).")
-        if reading.profit == "gross" and has_fees:
-            decided.guessed.append("Fees are deducted: pnl_usd and roi are net of fees.")
-        if reading.profit == "gross" and has_fees:
-            decided.left.append(
-                f"Whether fees are to be deducted from {decided.fields['pnl_usd'].column}: they"
-                ' are; profit = "shown" leaves it unchanged.'
-            )
-    elif (
-        has_fees
-        and reading.exact < 0.8
-        and not reading.values
-        and not by_amounts(decided, decided.fields["fees_usd"])
-        and not by_totals(decided, decided.fields["fees_usd"])
-    ):
-        decided.ask(
-            "profit",
-            f"Whether {decided.fields['pnl_usd'].column} is before or after fees: the rows add up"
-            " neither way.",
-            '"gross" if fees are still to be deducted, "net" if they already are',
-        )
-    elif not has_fees and reading.exact >= 0.8:
-        decided.keys["profit"] = ("net", "there are no fees")
-        decided.guessed.append(
-            f"Profits agree with the prices in {reading.n_exact:,} of {n_sized:,} rows."
-        )
+    by_prices(decided, reading, n_sized)
     if reading.values and any(value != 1 for value in reading.values.values()):
         shown = ", ".join(f"{name} {value:g}" for name, value in list(reading.values.items())[:8])
         decided.guessed.append(f"Contract values with which profits agree with prices: {shown}.")
@@ -114,7 +62,7 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
         doubt_dollars(decided, {**reading.values, **reading.alone})
     elif reading.alone and reading.exact >= _EXACT:
         doubt_dollars(decided, reading.alone)
-    if reading.off and reading.exact >= 0.8:
+    if reading.off and reading.exact >= _EXACT:
         decided.left.append(
             f"Why rows do not add up ({joined([f'line {n}' for n in reading.off], 6)}): their"
             " profit does not follow from quantity and prices."
@@ -269,4 +217,4 @@ def settle_fees(decided: Decided) -> None:
         return
     sign, gross, net = by_two_profits(decided, spec)
     say_fees(decided, spec, sign == -1 or (not sign and are_negative(decided, spec)))
-    before_or_after(decided, spec, gross, net)
+    without_prices(decided, spec, gross, net)

@@ -10,13 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from app.sources.cells import as_text, named, option_contract
+from app.sources.cells import as_text
 from app.sources.column_names import NAMES
 from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents, alike
 from app.sources.drafting.spec import Names, Spec
 from app.sources.pairs import is_coin, is_occ, is_option, pair_of
 from app.sources.sides import Side, read_side
+from app.sources.symbol_texts import named, option_contract
 
 CURRENCIES = FIAT | {"GBX", "GBp"}
 _EXCHANGES = frozenset(

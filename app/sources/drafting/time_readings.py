@@ -14,7 +14,8 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from app.sources import times
-from app.sources.cells import as_text, parse_time
+from app.sources.cell_times import parse_time
+from app.sources.cells import as_text
 from app.sources.column_names import known_as
 from app.sources.making import DAYS, UNITS, is_time
 from app.sources.mapping import OPEN_QUESTION, Column
