@@ -19,7 +19,7 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, EdgeloopError, UnreachableError
-from app.log import identity, topics
+from app.log import log_identity, topics
 from app.log.admin import admin
 from app.log.bulk_reader import log_bounds, scan
 from app.log.control import ControlState
@@ -104,9 +104,9 @@ async def _topics(settings: Settings) -> Finding:
 async def _log(settings: Settings) -> Finding:
     """Whether the log is the one that was read: in Kafka as it was noted, and in PostgreSQL."""
     try:
-        differences, lost = await identity.examine(settings)
+        differences, lost = await log_identity.examine(settings)
         if differences:
-            return _differ("log", identity.refusal(differences))
+            return _differ("log", log_identity.refusal(differences))
         if settings.database_url:
             with suppress(UnreachableError):  # has its own finding
                 await projected_log.require_same_log(settings)

@@ -72,9 +72,9 @@ def dashboard(
       faust -A app dashboard --json
     """
     try:
-        from app.dashboard.metrics import address as metrics_address
         from app.dashboard.server import link, listen, serve, token_for
         from app.dashboard.state import Options
+        from app.dashboard.worker_metrics import address as metrics_address
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"The dashboard needs the package {error.name}.",

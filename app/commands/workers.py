@@ -16,7 +16,7 @@ from rich.table import Table
 
 from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option
 from app.errors import UnreachableError
-from app.log.groups import Group, Member, groups
+from app.log.consumer_groups import ConsumerGroup, Member, groups
 from app.settings import Settings
 
 POLL_S = 0.2
@@ -24,7 +24,7 @@ POLL_S = 0.2
 
 async def _watch(
     settings: Settings, until: int | None, timeout_s: float
-) -> tuple[list[Group], bool]:
+) -> tuple[list[ConsumerGroup], bool]:
     deadline = time.monotonic() + timeout_s
     while True:
         try:

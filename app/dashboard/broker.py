@@ -17,7 +17,7 @@ from app.deadletters.letters import letter_of
 from app.deadletters.marking import MARK, marked
 from app.log.bulk_reader import partitions_of, started_reader, unreachable
 from app.log.consumer import Consumer
-from app.log.groups import groups
+from app.log.consumer_groups import groups
 from app.log.lag import LagReader
 from app.log.topics import require_existence
 from app.settings import Settings

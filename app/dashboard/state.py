@@ -1,8 +1,8 @@
 """The state of a running dashboard: the feed, the book, the process pools, and the tasks that fill
 them.
 
-May touch: what `broker`, `database`, `metrics`, `background` and `edgeloop.OverrideBook` touch, and
-the file of `--audit`.
+May touch: what `broker`, `database`, `worker_metrics`, `background` and `edgeloop.OverrideBook`
+touch, and the file of `--audit`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from app.audit.document import Audit
-from app.dashboard import background, broker, database, metrics
+from app.dashboard import background, broker, database, worker_metrics
 from app.dashboard.feed import Feed
 from app.dashboard.polling import poll
 from app.errors import BadDataError, ConfigurationError, UnreachableError
@@ -95,7 +95,13 @@ class Dashboard:
         ]
         if options.metrics:
             self._sources.append(
-                ("metrics", "worker metrics", 10.0, lambda: metrics.ask(options.metrics), 10.0)
+                (
+                    "metrics",
+                    "worker metrics",
+                    10.0,
+                    lambda: worker_metrics.ask(options.metrics),
+                    10.0,
+                )
             )
         if options.audit is not None:
             self._sources.append(("audit", "audit", 10.0, self._audit, 10.0))

@@ -15,8 +15,8 @@ from aiokafka.protocol.admin import CreateAclsRequest
 
 from app.errors import ConfigurationError
 from app.log.admin import admin
-from app.log.groups import progress_group, projector_group
-from app.log.identity import log_group, lost_group
+from app.log.consumer_groups import progress_group, projector_group
+from app.log.log_identity import log_group, lost_group
 from app.settings import Settings
 from schemas import kinds
 

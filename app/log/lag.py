@@ -18,8 +18,8 @@ from aiokafka.errors import KafkaError
 
 from app.log.bulk_reader import reader, unreachable
 from app.log.consumer import Consumer
-from app.log.groups import progress_group, projector_group
-from app.log.identity import Identity, Lost
+from app.log.consumer_groups import progress_group, projector_group
+from app.log.log_identity import LogIdentity, Lost
 from app.log.shared_offsets import SharedOffsets, record_between
 from app.log.topics import require_existence
 from app.settings import Settings
@@ -100,7 +100,7 @@ class LagReader:
         """Raises `UnreachableError`, and `ConfigurationError` where a topic is missing."""
         names = [name for _, _, topics in chain(self._settings) for name in topics]
         await require_existence(self._settings, names)
-        self.identity = await self._open.enter_async_context(Identity(self._settings))
+        self.identity = await self._open.enter_async_context(LogIdentity(self._settings))
         self._committed_ends = reader(self._settings)
         self._open.push_async_callback(close_client, self._committed_ends)
         with unreachable(self._settings, "The lag"):

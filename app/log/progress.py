@@ -15,7 +15,7 @@ from app.errors import UnreachableError
 from app.log.bulk_reader import partitions_there
 from app.log.client import client_options, started
 from app.log.consumer import Consumer
-from app.log.groups import progress_group
+from app.log.consumer_groups import progress_group
 from app.settings import Settings
 from edgeloop.closing import close_client
 

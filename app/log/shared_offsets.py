@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError
 from app.errors import EdgeloopError
 from app.log.bulk_reader import reader, unreachable
 from app.log.consumer import Consumer
-from app.log.identity import Identity, Log
+from app.log.log_identity import Log, LogIdentity
 from app.log.retry import client_errors
 from app.settings import Settings
 from edgeloop.closing import close_client
@@ -47,13 +47,13 @@ class SharedOffsets:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open = AsyncExitStack()
-        self._connected: tuple[Identity, Consumer] | None = None
+        self._connected: tuple[LogIdentity, Consumer] | None = None
         self._seen: Seen | None = None
         self._committed: dict[str, tuple[dict[TopicPartition, int], float]] = {}
         self._stopped = False
         self._lock = asyncio.Lock()  # the consumer can serve one caller at a time
 
-    async def identity(self) -> Identity:
+    async def identity(self) -> LogIdentity:
         """The object that made the last reading."""
         async with self._lock:
             return (await self._connect())[0]
@@ -103,13 +103,13 @@ class SharedOffsets:
         self._stopped = True
         await self.drop()
 
-    async def _connect(self) -> tuple[Identity, Consumer]:
+    async def _connect(self) -> tuple[LogIdentity, Consumer]:
         if self._stopped:
             # when a worker ends, the users of shared offsets do not all stop at the same time
             raise KafkaError("The connections for shared offsets were closed.")
         if self._connected is None:
             try:
-                identity = await self._open.enter_async_context(Identity(self._settings))
+                identity = await self._open.enter_async_context(LogIdentity(self._settings))
                 consumer = reader(self._settings)
                 self._open.push_async_callback(close_client, consumer)
                 with unreachable(self._settings, "The log"):

@@ -18,7 +18,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import EdgeloopError
-from app.log.identity import Identity, Lost
+from app.log.log_identity import LogIdentity, Lost
 from app.log.retry import Stopping, client_errors
 from app.metrics import LOST, RESETS
 from app.settings import Settings
@@ -35,7 +35,7 @@ class Unread:
         self._topic = topic
         self._next: dict[int, int] = {}  # partition → the offset that comes next
         self._open = AsyncExitStack()
-        self._identity: Identity | None = None
+        self._identity: LogIdentity | None = None
 
     async def assigned(self, partitions: Collection[int]) -> None:
         """Take over these partitions: compare the committed offsets with their beginnings."""
@@ -70,9 +70,9 @@ class Unread:
             log.warning("unread.look_failed", topic=self._topic, error=repr(error))
             await self.stop()
 
-    async def _looked(self) -> Identity:
+    async def _looked(self) -> LogIdentity:
         if self._identity is None:
-            self._identity = await self._open.enter_async_context(Identity(self._settings))
+            self._identity = await self._open.enter_async_context(LogIdentity(self._settings))
         return self._identity
 
     async def _compare(self, fresh: Iterable[int]) -> None:
@@ -113,7 +113,7 @@ class Unread:
             if begin > expected:
                 await self._tell(identity, number, expected, min(begin, came))
 
-    async def _tell(self, identity: Identity, number: int, start: int, before: int) -> None:
+    async def _tell(self, identity: LogIdentity, number: int, start: int, before: int) -> None:
         records = before - start
         LOST.labels(self._topic).inc(records)
         log.error(

@@ -35,7 +35,7 @@ from aiokafka.errors import KafkaError
 from app.errors import ConfigurationError, UnreachableError
 from app.log.acls import promotion_id
 from app.log.connection_errors import explained
-from app.log.groups import group_of
+from app.log.consumer_groups import group_of
 from app.log.producer import send_transaction
 from app.log.records import Outgoing, derived_headers, encode, partition_of
 from app.log.skipped import Skipped

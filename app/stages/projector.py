@@ -29,8 +29,8 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from app.errors import ConfigurationError, UnreachableError
 from app.log.bulk_reader import group_reader
 from app.log.consumer import Consumer
-from app.log.groups import projector_group
-from app.log.identity import Identity
+from app.log.consumer_groups import projector_group
+from app.log.log_identity import LogIdentity
 from app.log.records import KEY_CHARACTERS
 from app.log.retry import Stopping, back_off, client_errors
 from app.metrics import BAD_RECORDS, BATCH_SECONDS, PROJECTED_ROWS, PROJECTION_WAITING
@@ -216,7 +216,7 @@ class Projector(mode.Service):
             return self._connection
         settings = self._settings
         self._connection = await connect(settings.database_url, settings.database_schema)
-        async with Identity(settings) as identity:
+        async with LogIdentity(settings) as identity:
             found = await differences(settings, self._connection, identity)
         if found:
             refuse(refusal(settings, found))

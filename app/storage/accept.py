@@ -28,8 +28,8 @@ from app.errors import ConfigurationError, UnreachableError
 from app.log import topics
 from app.log.admin import admin
 from app.log.bulk_reader import log_bounds, scan, unreachable
-from app.log.groups import groups
-from app.log.identity import Difference, Identity, Lost, examine, readers
+from app.log.consumer_groups import groups
+from app.log.log_identity import Difference, LogIdentity, Lost, examine, readers
 from app.log.progress import rewind
 from app.log.records import UNREADABLE, is_strangers, partition_of, version_of
 from app.settings import Settings
@@ -96,7 +96,7 @@ async def accept(settings: Settings, made: Plan) -> None:
         await rewind(settings, group, names)
     if made.rebuild:
         await rebuild(settings)
-    async with Identity(settings) as identity:
+    async with LogIdentity(settings) as identity:
         with unreachable(settings, "The log"):
             await identity.note(await identity.now())
             await identity.forget_lost()

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from app.log.admin import admin
 from app.log.bulk_reader import log_bounds, read_range
-from app.log.groups import projector_group
+from app.log.consumer_groups import projector_group
 from app.log.records import UNREADABLE
 from app.settings import Settings
 from app.storage.connect import close, connect

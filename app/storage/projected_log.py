@@ -18,8 +18,8 @@ from aiokafka import TopicPartition
 
 from app.errors import ConfigurationError
 from app.log.bulk_reader import unreachable
-from app.log.groups import projector_group
-from app.log.identity import Difference, End, Identity, Log
+from app.log.consumer_groups import projector_group
+from app.log.log_identity import Difference, End, Log, LogIdentity
 from app.settings import Settings
 from app.storage.connect import close, connect
 from edgeloop.cluster import Cluster
@@ -74,7 +74,7 @@ def as_log(marks: Iterable[Mark]) -> Log:
 
 
 async def differences(
-    settings: Settings, connection: asyncpg.Connection, identity: Identity
+    settings: Settings, connection: asyncpg.Connection, identity: LogIdentity
 ) -> list[Difference]:
     """How the log of the tables differs from the one in Kafka.  Raises `KafkaError`.
 
@@ -120,7 +120,7 @@ async def examine(settings: Settings) -> list[Difference]:
     """
     connection = await connect(settings.database_url, settings.database_schema)
     try:
-        async with Identity(settings) as identity:
+        async with LogIdentity(settings) as identity:
             with unreachable(settings, "The log"):
                 return await differences(settings, connection, identity)
     finally:

@@ -7,7 +7,7 @@ May touch: PostgreSQL, the committed offsets of the projector's consumer group.
 from __future__ import annotations
 
 from app.errors import ConfigurationError
-from app.log.groups import group_of, projector_group
+from app.log.consumer_groups import group_of, projector_group
 from app.log.progress import rewind
 from app.settings import Settings
 from app.storage.connect import close, connect

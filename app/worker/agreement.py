@@ -26,8 +26,8 @@ from aiokafka.errors import KafkaError
 from app.errors import ConfigurationError, UnreachableError
 from app.learning.common.config import LearningConfig
 from app.log.client import client_id
+from app.log.consumer_groups import groups
 from app.log.control import Claim, ControlLog, ControlState
-from app.log.groups import groups
 from app.log.retry import client_errors
 from app.log.topics import require_existence
 from app.settings import PREFIX, Settings

@@ -23,7 +23,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, EdgeloopError
-from app.log.identity import Difference, End, Log, on_another_cluster, refusal
+from app.log.log_identity import Difference, End, Log, on_another_cluster, refusal
 from app.log.retry import client_errors
 from app.log.shared_offsets import SharedOffsets
 from app.log.topics import ACCEPT, partitions_wrong

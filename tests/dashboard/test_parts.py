@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.audit.document import Audit
-from app.dashboard import charts, formatting, heat, metrics, summary, table
+from app.dashboard import charts, formatting, heat, summary, table, worker_metrics
 from app.dashboard.attribution import Sized, sized, summed
 from app.dashboard.database import Month
 from app.dashboard.feed import Feed, Reading
@@ -169,14 +169,14 @@ def test_refit_times_are_read_from_the_exposition() -> None:
         "# TYPE edgeloop_learner_weight gauge\n"
         'edgeloop_learner_weight{module="pm",category="entry",learner="half_life"} 0.25\n'
     )
-    (found,) = metrics.refits_of("w", text)
+    (found,) = worker_metrics.refits_of("w", text)
     assert (found.role, found.count, found.mean_s, found.within_s) == (
         "lesson_builder",
         10,
         0.2,
         0.5,
     )
-    assert metrics.weights_of(text) == {"pm entry half_life": 0.25}
+    assert worker_metrics.weights_of(text) == {"pm entry half_life": 0.25}
 
 
 def test_charts_say_what_they_show_and_escape_it() -> None:

@@ -8,7 +8,7 @@ import asyncpg
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from app.log.identity import Difference, Identity, Log
+from app.log.log_identity import Difference, Log, LogIdentity
 from app.settings import Settings
 from app.storage import projected_log
 
@@ -41,7 +41,7 @@ class AnotherProjector:
 
 async def compare(other: AnotherProjector) -> list[Difference]:
     return await projected_log.differences(
-        Settings(), cast(asyncpg.Connection, other), cast(Identity, other)
+        Settings(), cast(asyncpg.Connection, other), cast(LogIdentity, other)
     )
 
 

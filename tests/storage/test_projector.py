@@ -391,7 +391,7 @@ async def test_a_projector_that_stops_leaves_its_group(
 ) -> None:
     """Also if its task is cancelled while it closes its consumer.  A member that did not leave
     would hold its partitions, and `rebuild` back, for twelve seconds."""
-    from app.log.groups import group_of, projector_group
+    from app.log.consumer_groups import group_of, projector_group
 
     made = projector(installation)
     pausing = asyncio.Event()

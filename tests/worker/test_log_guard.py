@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import EdgeloopError
 from app.log import topics
-from app.log.identity import Identity, Log
+from app.log.log_identity import Log, LogIdentity
 from app.settings import Settings
 from app.worker import log_guard, process
 from app.worker.log_guard import Guard
@@ -66,16 +66,16 @@ async def test_a_broker_that_shows_less_for_a_moment_is_asked_again(
     guard = Guard(app, stack_settings)
     seen: Mapping[bool, Log] = {}
     try:
-        async with Identity(stack_settings) as identity:
+        async with LogIdentity(stack_settings) as identity:
             now = await identity.now()
         seen = {False: now, True: replace(now, topics={}, ends={}, begins={})}
         guard.begin_with(now)
         shows_less = True
 
-        async def look(_: Identity) -> Log:
+        async def look(_: LogIdentity) -> Log:
             return seen[shows_less]
 
-        monkeypatch.setattr(Identity, "now", look)
+        monkeypatch.setattr(LogIdentity, "now", look)
         await guard.look()
         await guard.look()
         shows_less = False

@@ -123,7 +123,7 @@ async def test_what_was_deleted_unread_is_asked_for_again_after_a_client_gave_up
         async def committed(self, group: str) -> None:
             await self.stop()
 
-    monkeypatch.setattr(unread_closes, "Identity", lambda settings: Given())
+    monkeypatch.setattr(unread_closes, "LogIdentity", lambda settings: Given())
     looking = unread_closes.Unread(Settings(), "position_closed")
     for _ in range(2):
         await looking.assigned({0})

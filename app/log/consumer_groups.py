@@ -45,7 +45,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Group:
+class ConsumerGroup:
     """A consumer group.
 
     `state` is Kafka's word: Stable, PreparingRebalance, CompletingRebalance, Empty or Dead.
@@ -61,7 +61,7 @@ class Group:
         return self.state in ("Stable", "Empty", "Dead")
 
 
-async def groups(settings: Settings) -> list[Group]:
+async def groups(settings: Settings) -> list[ConsumerGroup]:
     """The group of the agents, then that of the projectors.  Raises `UnreachableError`."""
     return [
         await group_of(settings, name)
@@ -69,7 +69,7 @@ async def groups(settings: Settings) -> list[Group]:
     ]
 
 
-async def group_of(settings: Settings, name: str) -> Group:
+async def group_of(settings: Settings, name: str) -> ConsumerGroup:
     """The group of that name, with its members.  Raises `UnreachableError`."""
     give_up = time.monotonic() + COORDINATOR_WITHIN_S
     async with admin(settings) as client:
@@ -87,7 +87,7 @@ async def group_of(settings: Settings, name: str) -> Group:
                 await asyncio.sleep(0.2)
     _, _, state, _, _, members, *_ = response.groups[0]
     found = sorted((_member(name, m) for m in members), key=lambda m: m.client)
-    return Group(name, state or "Dead", tuple(found))
+    return ConsumerGroup(name, state or "Dead", tuple(found))
 
 
 def _member(group: str, described: Any) -> Member:

@@ -37,7 +37,7 @@ from app.log.admin import admin
 from app.log.bulk_reader import unreachable
 from app.log.client import client_options
 from app.log.consumer import Consumer
-from app.log.groups import progress_group, projector_group
+from app.log.consumer_groups import progress_group, projector_group
 from app.log.records import UNREADABLE
 from app.log.topics import ACCEPT
 from app.settings import Settings
@@ -108,7 +108,7 @@ def lost_group(settings: Settings) -> str:
     return f"{settings.consumer_group}.lost"
 
 
-class Identity:
+class LogIdentity:
     """Reads and notes the identity of the log: an async context manager that keeps its connections
     open."""
 
@@ -120,7 +120,7 @@ class Identity:
         self._admin: AIOKafkaAdminClient
         self.cluster: Cluster | None = None
 
-    async def __aenter__(self) -> Identity:
+    async def __aenter__(self) -> LogIdentity:
         """Raises `UnreachableError`."""
         try:
             self._admin = await self._open.enter_async_context(admin(self._settings))
@@ -355,7 +355,7 @@ async def examine(settings: Settings) -> tuple[list[Difference], list[Lost]]:
 
     Raises `UnreachableError`.
     """
-    async with Identity(settings) as identity:
+    async with LogIdentity(settings) as identity:
         with unreachable(settings, "The log"):
             changed = await identity.changed_since(await identity.noted())
             found = {d.topic: d for d in await identity.beyond()}
@@ -376,7 +376,7 @@ def refusal(differences: list[Difference]) -> ConfigurationError:
 async def require_same_log(settings: Settings) -> Log:
     """Raise `ConfigurationError` if the log is not the one that was noted; else note its state and
     return it."""
-    async with Identity(settings) as identity:
+    async with LogIdentity(settings) as identity:
         with unreachable(settings, "The log"):
             differences = await identity.changed_since(await identity.noted())
             differences += await identity.beyond()

@@ -9,7 +9,7 @@ from aiokafka.structs import OffsetAndMetadata
 from app.errors import ConfigurationError
 from app.log import topics
 from app.log.client import client_options
-from app.log.identity import Identity, Log, on_another_cluster, require_same_log
+from app.log.log_identity import Log, LogIdentity, on_another_cluster, require_same_log
 from app.log.producer import Producer
 from app.log.records import Outgoing
 from app.settings import Settings
@@ -55,16 +55,16 @@ async def test_what_others_read_meanwhile_is_no_other_log(
     stack_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await topics.create(stack_settings)
-    now = Identity.now
+    now = LogIdentity.now
     async with Others(stack_settings) as others:
         await others.go_on()
 
-        async def and_then_they_go_on(identity: Identity) -> Log:
+        async def and_then_they_go_on(identity: LogIdentity) -> Log:
             found = await now(identity)
             await others.go_on()
             return found
 
-        monkeypatch.setattr(Identity, "now", and_then_they_go_on)
+        monkeypatch.setattr(LogIdentity, "now", and_then_they_go_on)
         await require_same_log(stack_settings)
         monkeypatch.undo()
         await others.have_read(3)
@@ -76,12 +76,12 @@ async def test_a_leader_that_shows_less_for_a_moment_is_no_other_log(
     stack_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await topics.create(stack_settings)
-    now = Identity.now
+    now = LogIdentity.now
     async with Others(stack_settings) as others:
         await others.go_on()
         looks = 0
 
-        async def at_first_less(identity: Identity) -> Log:
+        async def at_first_less(identity: LogIdentity) -> Log:
             nonlocal looks
             looks += 1
             found = await now(identity)
@@ -92,8 +92,8 @@ async def test_a_leader_that_shows_less_for_a_moment_is_no_other_log(
             }
             return Log(found.cluster, found.topics, ends, found.begins)
 
-        monkeypatch.setattr(Identity, "now", at_first_less)
-        async with Identity(stack_settings) as identity:
+        monkeypatch.setattr(LogIdentity, "now", at_first_less)
+        async with LogIdentity(stack_settings) as identity:
             assert await identity.beyond() == []
         assert looks == 2
 
@@ -102,7 +102,7 @@ async def test_another_cluster_is_told_where_it_has_none_of_the_topics(
     stack_settings: Settings,
 ) -> None:
     await topics.create(stack_settings)
-    async with Identity(stack_settings) as identity:
+    async with LogIdentity(stack_settings) as identity:
         now = await identity.now()
         empty = Log(cluster="another")
         found = await identity.differences(now, empty)
