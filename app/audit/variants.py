@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from app.learning.common.config import LearningConfig
-from app.learning.engine import Engine, materializer
+from app.learning.engine import Engine
+from app.learning.methods import module_judge
 from edgeloop.overrides import Override
 from schemas.lessons import GroupSummary, Lesson
 
@@ -73,7 +74,7 @@ def published(
     evidence: list[Lesson | GroupSummary] = [*integrated.lessons(), *integrated.summaries()]
     for name, config in configs.items():
         if name not in overrides:
-            judge = materializer(config, integrated.module)
+            judge = module_judge(config, integrated.module)
             judge.fold(evidence)
             overrides[name] = judge.judge(1).overrides.published
     return overrides

@@ -1,25 +1,19 @@
-"""The whole core in one process, from closed trades to overrides: what benchmarks, tests, backfill
-and audit call.
+"""One module in one process, from closed trades to overrides: what benchmarks, tests, replays and
+the audit call.  The agents do the same with Kafka in between.
 
-May touch: nothing but its arguments.  Only this module imports both learning methods.  The agents
-do the same with Kafka in between.
+May touch: nothing but its arguments.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from app.learning.classic.group import GroupLearner
-from app.learning.classic.materialize import Materializer
 from app.learning.common.changes import Changes
 from app.learning.common.config import LearningConfig
-from app.learning.common.refit import Refit, Work
 from app.learning.common.trade import Trade
-from app.learning.common.window import GroupWindow
-from app.learning.integrated.group import IntegratedLearner
-from app.learning.integrated.judge import IntegratedMaterializer
 from app.learning.integrated.weights import Counts
+from app.learning.methods import GroupLearner, group_learner, module_judge
 from edgeloop.overrides import Override
 from schemas.facts import group_key
 from schemas.kinds import BASELINES, FACTORS, JUDGED, KINDS, OVERRIDES, REGIME_WEIGHTS, VERDICTS
@@ -31,130 +25,6 @@ from schemas.lessons import (
     LessonVerdict,
     RegimeWeight,
 )
-
-
-class Learner(Protocol):
-    """The learner of one group, with either learning method.
-    `app.learning.integrated.group.IntegratedLearner` documents the methods.
-
-    Attributes
-    ----------
-    module, pattern_key, action_category
-        The group.
-    window
-        Its trades.
-    search_cut
-        Whether the last search left out its deepest slices.
-    """
-
-    module: str
-    pattern_key: str
-    action_category: str
-    window: GroupWindow
-    search_cut: bool
-
-    @property
-    def needs_rebuild(self) -> bool:
-        """True while the window lacks trades; see `GroupWindow`."""
-
-    @property
-    def dirty(self) -> bool:
-        """Whether a refit may change anything."""
-
-    @property
-    def touched(self) -> bool:
-        """Whether `provisional` may return anything."""
-
-    @property
-    def due(self) -> bool:
-        """Whether a refit is needed next, since it may change more than digits."""
-
-    @property
-    def stale(self) -> float:
-        """Part of the trades that came or went since the last refit; 1 before the first."""
-
-    def fold(self, trades: Iterable[Trade]) -> None:
-        """Add trades, or corrections of them, to the window."""
-
-    def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None:
-        """Start from the published records."""
-
-    def refit(self, version: int) -> Refit:
-        """Learn from the whole window; return what differs from the published records."""
-
-    def provisional(self, version: int) -> Refit:
-        """What differs, as far as it is known without a refit."""
-
-    def begin(self, version: int) -> Work | None:
-        """Begin a refit, to be run and then finished; None if no trade has changed."""
-
-    def finish(self, work: Any, version: int) -> Refit:
-        """The result of a refit that has run, updated by trades folded since."""
-
-
-def group_learner(
-    config: LearningConfig,
-    module: str,
-    pattern_key: str,
-    action_category: str,
-    *,
-    between: bool = False,
-) -> Learner:
-    """A learner of one group.
-
-    Parameters
-    ----------
-    config
-        The settings; `learning` chooses the method.
-    module, pattern_key, action_category
-        The group.
-    between
-        Whether it is asked for provisional results between two refits.
-
-    Returns
-    -------
-    The learner.
-    """
-    if config.learning == "integrated":
-        return IntegratedLearner(module, pattern_key, action_category, config, between)
-    return GroupLearner(
-        module,
-        pattern_key,
-        action_category,
-        window_us=config.window_us,
-        window_trades=config.window_trades,
-        n_min=config.n_min,
-        max_dims=config.max_dims,
-        outcome=config.outcome,
-    )
-
-
-Judge = Materializer | IntegratedMaterializer
-
-
-def materializer(config: LearningConfig, module: str) -> Judge:
-    """A judge of one module.
-
-    Parameters
-    ----------
-    config
-        The settings; `learning` chooses the method.
-    module
-        The module.
-
-    Returns
-    -------
-    The judge.
-    """
-    if config.learning == "integrated":
-        return IntegratedMaterializer(module, config)
-    return Materializer(
-        module,
-        n_min=config.n_min,
-        edge_min=config.edge_min,
-        baseline_default=config.baseline_default,
-        outcome=config.outcome,
-    )
 
 
 class Engine:
@@ -180,8 +50,8 @@ class Engine:
     def __init__(self, config: LearningConfig, module: str = "pm") -> None:
         self.config = config
         self.module = module
-        self._groups: dict[str, Learner] = {}
-        self._judge = materializer(config, module)
+        self._groups: dict[str, GroupLearner] = {}
+        self._judge = module_judge(config, module)
         self._lessons: dict[str, Lesson] = {}
         self._summaries: dict[str, GroupSummary] = {}
         self._published: dict[str, dict[str, Any]] = {topic: {} for topic in JUDGED}

@@ -23,8 +23,8 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.fact_trades import Group, trades_by_group
 from app.learning.common.sieve import Sieve
 from app.learning.common.trade import Trade
-from app.learning.engine import group_learner
 from app.learning.integrated.history import history_records
+from app.learning.methods import group_learner
 from app.log.bulk_reader import read_range
 from app.log.records import encode
 from app.replay import pool, spool

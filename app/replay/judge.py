@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from app.learning.common.changes import Changes
-from app.learning.engine import materializer
+from app.learning.methods import module_judge
 from app.log.records import encode
 from app.replay.shadow import ShadowRecord, opened
 from app.settings import Settings
@@ -37,7 +37,7 @@ def judge_module(task: JudgeTask) -> int:
 async def _judge_module(task: JudgeTask) -> int:
     async with opened(task.settings, task.name) as shadow:
         lessons = await shadow.lessons(task.module)
-        judge = materializer(task.settings.learning_config, task.module)
+        judge = module_judge(task.settings.learning_config, task.module)
         judge.fold([_decode(value) for _, value in lessons])
         changes = judge.judge(max((version for version, _ in lessons), default=0))
         overrides = len(changes.overrides.published)

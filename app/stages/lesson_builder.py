@@ -18,7 +18,7 @@ from app.learning.common.fact_trades import trades_by_group
 from app.learning.common.refit import Refit
 from app.learning.common.sieve import Sieve
 from app.learning.common.trade import Trade
-from app.learning.engine import Learner, group_learner
+from app.learning.methods import GroupLearner, group_learner
 from app.log.records import UNREADABLE, Outgoing, partition_of, published, tombstone
 from app.log.trace import Newest
 from app.metrics import (
@@ -86,7 +86,7 @@ class GroupStore:
         self._settings = settings
         self._partition = partition
         self._retention_us = round(settings.log_retention_days * DAY_US)
-        self._groups: dict[str, Learner] = {}
+        self._groups: dict[str, GroupLearner] = {}
         self._least = max(1, settings.n_min // 3)
         self._schedule = RefitSchedule(self._groups, self._least)
         self._rewrites = RewriteWatch(settings, partition)
@@ -248,7 +248,7 @@ class GroupStore:
         self._gaps = self._gaps and any(g.needs_rebuild for g in self._groups.values())
         return self._gaps
 
-    def _said(self, group: Learner, refit: Refit) -> Iterator[Outgoing]:
+    def _said(self, group: GroupLearner, refit: Refit) -> Iterator[Outgoing]:
         SEARCHES_CUT.inc(group.search_cut)
         trace = self._traces.of(group_key(group.pattern_key, group.action_category).encode())
         for lesson in refit.lessons:
@@ -263,6 +263,6 @@ class GroupStore:
         for lesson_id in refit.retired:
             yield tombstone(self._settings, LESSONS, group.module, lesson_id, self._version, trace)
 
-    def _learner(self, module: str, pattern_key: str, category: str) -> Learner:
+    def _learner(self, module: str, pattern_key: str, category: str) -> GroupLearner:
         config = self._settings.learning_config
         return group_learner(config, module, pattern_key, category, between=True)

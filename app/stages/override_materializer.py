@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from app.learning.common.changes import Changes
-from app.learning.engine import Judge, materializer
+from app.learning.methods import Judge, module_judge
 from app.log.records import UNREADABLE, Outgoing, partition_of, published, tombstone, version_of
 from app.log.trace import Newest
 from app.metrics import UNREADABLE_RECORDS, WEIGHT
@@ -138,7 +138,7 @@ class ModuleStore:
 
     def _judge(self, module: str) -> Judge:
         if module not in self._modules:
-            self._modules[module] = materializer(self._settings.learning_config, module)
+            self._modules[module] = module_judge(self._settings.learning_config, module)
         return self._modules[module]
 
     def adopt(self, published: Iterable[Any]) -> None:

@@ -6,9 +6,9 @@ published, never what: once no group owes a refit, the published records are a f
 facts.
 
 New trades of a group are published provisionally at once.  The group is refitted when the outcome
-can have changed (`Learner.due`), when nothing has come for half a second, or when it has waited for
-ten seconds.  Refits of large groups run on another thread while folding continues, and the first
-refits after the log has been read on several.
+can have changed (`GroupLearner.due`), when nothing has come for half a second, or when it has
+waited for ten seconds.  Refits of large groups run on another thread while folding continues, and
+the first refits after the log has been read on several.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import numpy as np
 import structlog
 
 from app.learning.common.refit import Refit, Work
-from app.learning.engine import Learner
 from app.learning.integrated.between import DUE_PART
+from app.learning.methods import GroupLearner
 from app.stages.refit_fairness import Turns
 
 log = structlog.get_logger(__name__)
@@ -82,7 +82,7 @@ class UnderWay(NamedTuple):
 class RefitSchedule:
     """The schedule of the groups of one partition; a group with `least` trades may have lessons."""
 
-    def __init__(self, groups: Mapping[str, Learner], least: int = 1) -> None:
+    def __init__(self, groups: Mapping[str, GroupLearner], least: int = 1) -> None:
         self._groups = groups
         self._least = least
         self._turns = Turns(least)
@@ -139,7 +139,7 @@ class RefitSchedule:
                 version = min(version, self._waiting.get(key, NEVER).since)
         return version
 
-    def turn(self, full: bool, version: int) -> Iterator[tuple[Learner, Refit]]:
+    def turn(self, full: bool, version: int) -> Iterator[tuple[GroupLearner, Refit]]:
         """The results of the groups, one by one: provisional ones first, then those of refits.
 
         In a full turn all groups that owe a refit are in line, else those that need one by now.
@@ -183,7 +183,9 @@ class RefitSchedule:
             work = group.begin(version)
         return UnderWay(key, work, None if work is None else _threads().submit(work.run))
 
-    def _results(self, under_way: deque[UnderWay], version: int) -> Iterator[tuple[Learner, Refit]]:
+    def _results(
+        self, under_way: deque[UnderWay], version: int
+    ) -> Iterator[tuple[GroupLearner, Refit]]:
         """The result of the refit that was started first, and, to keep the order, of all if the
         last one runs here."""
         for _ in range(len(under_way) if under_way[-1].done is None else 1):
@@ -249,7 +251,7 @@ class RefitSchedule:
         self._beside = Beside(key, work, done, time.monotonic(), since)
         return True
 
-    def _from_beside(self, version: int, patience_s: float) -> Iterator[tuple[Learner, Refit]]:
+    def _from_beside(self, version: int, patience_s: float) -> Iterator[tuple[GroupLearner, Refit]]:
         """The result of the refit on the other thread, if it has finished by then."""
         beside = self._beside
         if beside is None:

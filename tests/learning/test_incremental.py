@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.learning.classic import group as classic_group
-from app.learning.classic.group import GroupLearner
+from app.learning.classic.group import ClassicLearner
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.refit import RebuildNeeded
 from app.learning.common.trade import Trade
@@ -25,8 +25,8 @@ STEP_US = 1_800_000_000
 
 def learner(
     window_us: int = 20 * STEP_US, window_trades: int = 8, n_min: int = 2, max_dims: int = 3
-) -> GroupLearner:
-    return GroupLearner(
+) -> ClassicLearner:
+    return ClassicLearner(
         "pm",
         "pm.a.b",
         "add",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning.classic.group import GroupLearner
+from app.learning.classic.group import ClassicLearner
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.refit import RebuildNeeded
@@ -112,7 +112,7 @@ def test_what_a_predecessor_published_too_much_is_retired() -> None:
 def test_lessons_of_classic_are_replaced() -> None:
     """After a switch, slices that classic published are retired or replaced, with the same id."""
     log = market(1, 150)
-    before = GroupLearner(
+    before = ClassicLearner(
         "pm", "pm.a.b", "add", window_us=90 * DAY_US, window_trades=10_000, n_min=10, max_dims=4
     )
     before.fold(log)

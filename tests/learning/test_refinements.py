@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from app.learning.common.config import LearningConfig
-from app.learning.engine import materializer
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.quality_metrics import METRICS
 from app.learning.integrated.refinements import coarser, refined, refinements_of
 from app.learning.integrated.regimes import RegimeWeights
+from app.learning.methods import module_judge
 from benchmarks.quality.run import Stream
 from benchmarks.quality.worlds import make
 from edgeloop.overrides import Override
@@ -92,14 +92,14 @@ def test_changes_add_up_to_a_fresh_judgement_where_gains_act_on_chopped_slices()
     stream.up_to(world.calendar.cuts[0])
     records = [*stream.engine.lessons(), *stream.engine.summaries()]
     groups = sorted({(r.pattern_key, r.action_category) for r in records})
-    judge, held = materializer(stream.engine.config, "pm"), dict[str, Override]()
+    judge, held = module_judge(stream.engine.config, "pm"), dict[str, Override]()
     for version, group in enumerate(groups, 1):
         judge.fold([r for r in records if (r.pattern_key, r.action_category) == group])
         changes = judge.judge(version).overrides
         held |= {o.override_id: o for o in changes.published}
         for gone in changes.retired:
             del held[gone]
-    fresh = materializer(stream.engine.config, "pm")
+    fresh = module_judge(stream.engine.config, "pm")
     fresh.fold(records)
     wanted = {o.override_id: o for o in fresh.judge(len(groups)).overrides.published}
     gaining = [o.scope for o in wanted.values() if o.regime_gains]

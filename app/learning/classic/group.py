@@ -33,7 +33,7 @@ then faster (5 000 trades × 19 dims, 47 000 slices: 24 ms for one trade that ca
 280 for thirty of each, 260 for recomputing all)."""
 
 
-class GroupLearner:
+class ClassicLearner:
     """Lessons of one group: every slice of at least `n_min` trades and at most `max_dims`
     dimensions.
 
@@ -55,7 +55,7 @@ class GroupLearner:
     outcome
         What trades are measured by; every outcome but `rr` needs a unit of size.
 
-    >>> learner = GroupLearner(
+    >>> learner = ClassicLearner(
     ...     "pm", "pm.uptrend.S1.entry", "add", window_us=10**9, window_trades=100, n_min=2,
     ...     max_dims=3,
     ... )

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning.classic.group import GroupLearner
-from app.learning.classic.materialize import Materializer
+from app.learning.classic.group import ClassicLearner
+from app.learning.classic.judge import ClassicJudge
 from app.learning.common.baselines import module_baseline
 from app.learning.common.changes import Changes
 from app.learning.common.multiplier import GRID
@@ -78,8 +78,8 @@ def summary(
     )
 
 
-def materializer(default: float = 0.0) -> Materializer:
-    return Materializer("pm", n_min=33, edge_min=0.05, baseline_default=default)
+def materializer(default: float = 0.0) -> ClassicJudge:
+    return ClassicJudge("pm", n_min=33, edge_min=0.05, baseline_default=default)
 
 
 class Reader:
@@ -310,7 +310,7 @@ def test_what_is_handed_out_is_a_function_of_the_lessons(steps: list[tuple[str, 
     lessons: dict[str, Lesson] = {}
     base: GroupSummary | None = None
 
-    def fresh() -> tuple[Materializer, Reader]:
+    def fresh() -> tuple[ClassicJudge, Reader]:
         new, seen = materializer(), Reader()
         new.fold([*lessons.values(), *([base] if base else [])])
         return new, seen
@@ -423,7 +423,7 @@ def test_trades_to_overrides_agree_with_a_batch_computation() -> None:
     module, reader = materializer(), Reader()
     counting = {}
     for key, log in records.items():
-        group = GroupLearner(
+        group = ClassicLearner(
             "pm", key, "add", window_us=40 * DAY_US, window_trades=200, n_min=33, max_dims=3
         )
         counting[key] = reference.counting_trades(log, 40 * DAY_US, 200)
@@ -460,7 +460,7 @@ def test_trades_to_overrides_agree_with_a_batch_computation() -> None:
 
 
 def test_one_trade_of_many_adds_makes_no_override() -> None:
-    group = GroupLearner(
+    group = ClassicLearner(
         "pm", "pm.a.b", "add", window_us=90 * DAY_US, window_trades=10_000, n_min=33, max_dims=3
     )
     group.fold([trade("many", DAY_US, -5.0, *({"x": str(i)} for i in range(56)))])
@@ -473,7 +473,7 @@ def test_one_trade_of_many_adds_makes_no_override() -> None:
 
 
 def test_fifty_six_adds_of_a_loser_do_not_turn_the_sign() -> None:
-    group = GroupLearner(
+    group = ClassicLearner(
         "pm", "pm.a.b", "add", window_us=90 * DAY_US, window_trades=10_000, n_min=33, max_dims=3
     )
     group.fold([trade("many", DAY_US, -5.0, *({"x": str(i), "c": "sol"} for i in range(56)))])
@@ -538,7 +538,7 @@ def test_the_scale_of_an_outcome_makes_no_difference(outcome: str) -> None:
     ]
 
     def learned(scale: float, steps: int) -> Reader:
-        group = GroupLearner(
+        group = ClassicLearner(
             "pm",
             "pm.a.b",
             "add",
@@ -549,7 +549,7 @@ def test_the_scale_of_an_outcome_makes_no_difference(outcome: str) -> None:
             outcome=outcome,
         )
         module, reader = (
-            Materializer("pm", n_min=33, edge_min=0.05, baseline_default=0.0, outcome=outcome),
+            ClassicJudge("pm", n_min=33, edge_min=0.05, baseline_default=0.0, outcome=outcome),
             Reader(),
         )
         for start in range(0, 300, 300 // steps):
@@ -580,7 +580,7 @@ def test_the_scale_of_an_outcome_makes_no_difference(outcome: str) -> None:
 
 
 def test_rr_needs_no_unit_of_size() -> None:
-    group = GroupLearner(
+    group = ClassicLearner(
         "pm", "pm.a.b", "add", window_us=60 * DAY_US, window_trades=200, n_min=33, max_dims=2
     )
     group.fold([trade(f"{i}", i * DAY_US, float(i % 7)) for i in range(40)])

@@ -38,7 +38,7 @@ class _Judged(NamedTuple):
     unit: float
 
 
-class Materializer:
+class ClassicJudge:
     """The judge of one module: verdicts and overrides from its lessons.
 
     `fold` takes lessons in; `judge` returns what differs from the last output. After a full `judge`
