@@ -1,8 +1,8 @@
 """Ownership of partitions: state is read from the log, each record is folded once, and outputs are
 published until the log has them.
 
-May touch: the broker.  A stage defines the state; this package handles records, offsets and
-rebalances, and knows nothing about learning.
+May touch: the broker.  A stage (`app/stages/owned.py`) defines the state; this package handles
+records, offsets and rebalances, and knows nothing about learning.
 
 The log is the state and memory is a cache, so everything here follows one protocol:
 

@@ -16,9 +16,10 @@ from app.log.bulk_reader import read_to_end, reader
 from app.log.consumer import Consumer
 from app.log.topics import ACCEPT
 from app.metrics import FOLDED, LOST
-from app.ownership.partition import Partition, PartitionState, Stage
+from app.ownership.partition import Partition, PartitionState
 from app.ownership.publication import Publication, Published
 from app.settings import Settings
+from app.stages.owned import OwnedStage
 from app.worker.memory import room
 from edgeloop.closing import close_client
 
@@ -32,7 +33,7 @@ class Hydration:
     """Reads the log for the partitions of one stage."""
 
     def __init__(
-        self, settings: Settings, stage: Stage, publication: Publication, run: Run
+        self, settings: Settings, stage: OwnedStage, publication: Publication, run: Run
     ) -> None:
         self.role = stage.role
         self._settings = settings

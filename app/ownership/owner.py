@@ -34,10 +34,20 @@ from app.metrics import (
     forget_partition,
 )
 from app.ownership.hydration import Hydration
-from app.ownership.partition import Partition, PartitionState, Stage
+from app.ownership.partition import Partition, PartitionState
 from app.ownership.publication import Publication
 from app.ownership.watch import WATCH_EVERY_S, Watch
 from app.settings import Settings
+from app.stages.owned import OwnedStage
+from app.stages.pace import (
+    BUSY_RECORDS,
+    BUSY_SPAN_S,
+    FULL_AFTER_QUIET_S,
+    FULL_AFTER_S,
+    PARTITIONS_PART,
+    PARTITIONS_TURN_S,
+    rest_s,
+)
 from app.worker.batches import batches
 from app.worker.fatal import fatal_exit, refuse
 from app.worker.memory import give_back, room
@@ -48,18 +58,10 @@ log = structlog.get_logger(__name__)
 # Records taken in but not folded yet; beyond, the agent waits, Faust's buffers fill, and fetching
 # pauses.
 MAX_PENDING = 20_000
-# Changes in the last digits are published too after this time without input, and under a steady
-# load at the latest after the second time.
-QUIET_S, FULL_EVERY_S = 0.25, 10.0
 PROGRESS_EVERY_S = 0.25
 # Progress is committed again after this time, in case someone deleted or moved its offsets.
 NOTE_AGAIN_S = 30.0
-AGAIN_S = 0.01
-TURN_S = 0.05  # refits of one turn; then results are sent and new records folded
-# Where this many records wait at a time, refits take 1 / (1 + REST) of the time: the more
-# records a refit covers, the less it costs per record.
-BUSY_RECORDS, BUSY_S = 200, 0.25
-REST = 9.0
+AGAIN_S = 0.01  # between two turns while refits are pending
 GIVE_BACK_S = 1.0  # idle time after which memory is returned to the system
 
 _partition_of = attrgetter("partition")
@@ -68,10 +70,12 @@ _partition_of = attrgetter("partition")
 class PartitionOwner:
     """Owns the partitions of a stage's source that this worker is assigned.
 
-    `follow` is the body of the agent that reads the source.
+    `follow` is the body of the agent that reads the source; it takes records in.  The loop `run`,
+    which Faust starts as a task, hands them to the stage's `StateStore.fold` and sends what
+    `StateStore.changes` returns.
     """
 
-    def __init__(self, app: faust.App, settings: Settings, stage: Stage) -> None:
+    def __init__(self, app: faust.App, settings: Settings, stage: OwnedStage) -> None:
         self._app = app
         self._settings = settings
         self._stage = stage
@@ -280,12 +284,12 @@ class PartitionOwner:
     def _fold_and_refit(
         self, taken: Sequence[tuple[Partition, list[Any], int]], now_s: float
     ) -> list[Outgoing]:
-        """On the thread of the state: fold everything, then refit for `TURN_S`."""
+        """On the thread of the state: fold everything, then refit for `PARTITIONS_TURN_S`."""
         for partition, batch, offset in taken:
             partition.store.fold(batch, offset)
             partition.folded = True
         self._came.append((now_s, sum(len(batch) for _, batch, _ in taken)))
-        while now_s - self._came[0][0] > BUSY_S:
+        while now_s - self._came[0][0] > BUSY_SPAN_S:
             self._came.popleft()
         busy = max(n for _, n in self._came) >= BUSY_RECORDS
         if busy and now_s < self._rest_until_s:
@@ -297,8 +301,8 @@ class PartitionOwner:
                 partition.folded = False
                 continue
             full = (
-                now_s - partition.last_new_s > QUIET_S
-                or now_s - partition.last_full_s > FULL_EVERY_S
+                now_s - partition.last_new_s > FULL_AFTER_QUIET_S
+                or now_s - partition.last_full_s > FULL_AFTER_S
             )
             # What a partial publication has left out waits until there is no input.
             if (full or partition.folded) and partition.owes_refit:
@@ -308,10 +312,13 @@ class PartitionOwner:
                 partition.folded = partition.store.unfinished
                 if full:
                     partition.last_full_s = now_s
-                if partition.last_refit_s - began_s > TURN_S or self._stop_asked.is_set():
+                if (
+                    partition.last_refit_s - began_s > PARTITIONS_TURN_S
+                    or self._stop_asked.is_set()
+                ):
                     break  # a stop waits only for the current refit
         ended_s = time.monotonic()
-        self._rest_until_s = ended_s + REST * (ended_s - began_s) if busy else 0.0
+        self._rest_until_s = ended_s + rest_s(ended_s - began_s, PARTITIONS_PART) if busy else 0.0
         return records
 
     async def _fold_pending(self) -> None:

@@ -17,8 +17,8 @@ from app.log.consumer import Consumer
 from app.log.producer import Producer
 from app.log.records import Outgoing, header, version_of
 from app.metrics import RECORDS_SENT
-from app.ownership.partition import Stage
 from app.settings import Settings
+from app.stages.owned import OwnedStage
 from edgeloop.versions import Latest
 
 Key = tuple[str, bytes]
@@ -79,7 +79,9 @@ class Published:
 class Publication:
     """The outputs of one stage: writes them, and reads what others wrote."""
 
-    def __init__(self, settings: Settings, stage: Stage, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, settings: Settings, stage: OwnedStage, should_stop: Callable[[], bool]
+    ) -> None:
         self.writer = f"{stage.role}-{time.time_ns():x}".encode()
         self._role = stage.role
         self._route = stage.route

@@ -8,8 +8,11 @@ the projector, which reads the derived topics and writes PostgreSQL.
 | `intake.py` | closes | sends what `ingest.py` makes of them, and retries |
 | `ingest.py` | closes | facts, or a dead letter |
 | `dead_letter.py` | a rejected close | its record in `position_closed.dlq` |
-| `lesson_builder.py` | facts | lessons |
+| `lesson_builder.py` | facts | lessons; `refit_schedule.py` decides when |
 | `edge_history.py` | lessons | the days of their histories |
 | `override_materializer.py` | lessons | overrides, verdicts, what was learned |
 | `projector.py` | every derived topic | tables |
+
+`app.ownership` feeds `lesson_builder.py` and `override_materializer.py` through the interface in
+`owned.py`.  All waiting times are in `pace.py`.
 """

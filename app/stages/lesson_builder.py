@@ -32,6 +32,7 @@ from app.metrics import (
 )
 from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
+from app.stages.owned import OwnedStage, StateStore
 from app.stages.refit_schedule import RefitSchedule
 from app.stages.rewrites import RewriteWatch, written_ms
 from schemas.facts import group_key
@@ -51,7 +52,7 @@ SHOW_EVERY_S = 5.0
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
 
-class LessonBuilder:
+class LessonBuilder(OwnedStage):
     """The stage as `app.ownership` runs it."""
 
     role = "lesson_builder"
@@ -75,7 +76,7 @@ class LessonBuilder:
         return partition_of(group, self._settings.partitions)
 
 
-class GroupStore:
+class GroupStore(StateStore):
     """The groups of one partition of facts.
 
     The version of what they publish is the offset folded so far.  While the log is read for the

@@ -21,6 +21,7 @@ from app.log.trace import Newest
 from app.metrics import UNREADABLE_RECORDS, WEIGHT
 from app.settings import Settings
 from app.stages.lesson_counts import Standing
+from app.stages.owned import OwnedStage, StateStore
 from edgeloop.overrides import Override
 from edgeloop.versions import Latest
 from schemas.kinds import JUDGED, KINDS, LESSONS, OVERRIDES
@@ -35,7 +36,7 @@ come from events, which must not create an unlimited number of metrics."""
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
 
-class OverrideMaterializer:
+class OverrideMaterializer(OwnedStage):
     """The stage as `app.ownership` runs it."""
 
     role = "override_materializer"
@@ -65,7 +66,7 @@ class OverrideMaterializer:
             return None
 
 
-class ModuleStore:
+class ModuleStore(StateStore):
     """The modules of one partition of lessons.
 
     The version of what they publish is the offset folded so far.

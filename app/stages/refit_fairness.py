@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
-SHARE_OF_SMALL = 0.25
-"""The part of the time that is reserved for small groups while both kinds wait."""
+from app.stages.pace import SMALL_GROUPS_PART
 
 
 class Waiting(Protocol):
@@ -123,5 +122,5 @@ class Turns:
         large, small = self._large, self._small
         if not (large and small):
             return large or small
-        owed = SHARE_OF_SMALL / (1 - SHARE_OF_SMALL) * large.used_s
+        owed = SMALL_GROUPS_PART / (1 - SMALL_GROUPS_PART) * large.used_s
         return small if small.used_s < owed else large

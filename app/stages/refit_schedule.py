@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from typing import NamedTuple
@@ -27,26 +27,28 @@ import structlog
 from app.learning.common.refit import Refit, Work
 from app.learning.integrated.between import DUE_PART
 from app.learning.methods import GroupLearner
+from app.stages.pace import (
+    GROUPS_PART,
+    GROUPS_TURN_BUSY_S,
+    GROUPS_TURN_S,
+    HELD_S,
+    REFIT_AFTER_QUIET_S,
+    REFIT_AFTER_S,
+    rest_s,
+)
 from app.stages.refit_fairness import Turns
 
 log = structlog.get_logger(__name__)
 
-REFIT_S = 1.0
-"""Time for the refits of one turn while no facts come, in seconds."""
-BUSY_S = 0.1
-"""The same while facts come: nothing else is published in the meantime."""
-REST = 3.0
-"""While facts arrive, refits pause for this many times as long as they took."""
-QUIET_S = 0.5
-LATEST_S = 10.0
-HOLD_S = 60.0
-"""How long a group waits after a refit that ran out of memory."""
 LARGE_TRADES = 1_000
 """A group of this many trades is refitted on the other thread, once it has published something."""
 SEVERAL_TRADES = 100
 """The first refits of groups of this many trades run on several threads."""
 AT_ONCE = min(4, len(os.sched_getaffinity(0)))
 """First refits that run at once."""
+
+
+Result = tuple[GroupLearner, Refit]
 
 
 class Wait(NamedTuple):
@@ -61,22 +63,17 @@ class Wait(NamedTuple):
 NEVER = Wait(0.0, 0.0, 0)
 
 
-class Beside(NamedTuple):
-    """A refit on the other thread."""
+class Started(NamedTuple):
+    """A refit that was started at `began_s`, for trades that had waited as `waited` says.
 
-    key: str
-    work: Work
-    done: Future[None]
-    began_s: float
-    since: int
-
-
-class UnderWay(NamedTuple):
-    """A refit that was started: it runs on another thread, or (None) is still to be run."""
+    `work` runs on another thread until `done`; if both are None, it is still to be run.
+    """
 
     key: str
     work: Work | None
     done: Future[None] | None
+    began_s: float
+    waited: Wait
 
 
 class RefitSchedule:
@@ -91,7 +88,7 @@ class RefitSchedule:
         self._held: dict[str, float] = {}
         self._waiting: dict[str, Wait] = {}
         self._touched: dict[str, None] = {}
-        self._beside: Beside | None = None
+        self._beside: Started | None = None
         self._cut = False
         self._rest_until_s = 0.0
 
@@ -134,12 +131,12 @@ class RefitSchedule:
         refits."""
         for key in self._owing:
             if self._is_beside(key) and self._beside is not None:
-                version = min(version, self._beside.since)
+                version = min(version, self._beside.waited.since)
             else:
                 version = min(version, self._waiting.get(key, NEVER).since)
         return version
 
-    def turn(self, full: bool, version: int) -> Iterator[tuple[GroupLearner, Refit]]:
+    def turn(self, full: bool, version: int) -> Iterator[Result]:
         """The results of the groups, one by one: provisional ones first, then those of refits.
 
         In a full turn all groups that owe a refit are in line, else those that need one by now.
@@ -152,66 +149,75 @@ class RefitSchedule:
             if group.touched:
                 yield group, group.provisional(version)
         quiet = full and not busy
-        yield from self._from_beside(version, BUSY_S if quiet else 0.0)
+        yield from self._from_beside(version, GROUPS_TURN_BUSY_S if quiet else 0.0)
         began_s = time.monotonic()
-        until_s = began_s + (REFIT_S if quiet else BUSY_S)
-        under_way: deque[UnderWay] = deque()
+        until_s = began_s + (GROUPS_TURN_S if quiet else GROUPS_TURN_BUSY_S)
+        first: deque[Started] = deque()
         for key in self._line(full, began_s):
             group = self._groups[key]
-            if len(group.window) >= LARGE_TRADES and group.stale < 1.0:
+            if len(group.window) >= LARGE_TRADES and not _is_new(group):
                 if self._start_beside(key, version) and quiet:
-                    yield from self._from_beside(version, BUSY_S)
+                    yield from self._from_beside(version, GROUPS_TURN_BUSY_S)
                 continue
-            under_way.append(self._started(key, version))
-            if under_way[-1].done is None or len(under_way) >= AT_ONCE:
-                yield from self._results(under_way, version)
+            first.append(self._start(key, version))
+            if first[-1].done is None or len(first) >= AT_ONCE:
+                yield from self._results(first, version)
             ended_s = time.monotonic()
             if not full:
-                self._rest_until_s = ended_s + REST * (ended_s - began_s)
+                self._rest_until_s = ended_s + rest_s(ended_s - began_s, GROUPS_PART)
             if ended_s > until_s:
                 self._cut = True
                 break
-        while under_way:
-            yield from self._results(under_way, version)
+        while first:
+            yield from self._results(first, version)
 
-    def _started(self, key: str, version: int) -> UnderWay:
-        """The refit of a group, on a thread of its own if it is the first one: after the log has
-        been read there may be hundreds."""
+    def _start(self, key: str, version: int) -> Started:
+        """Start the refit of a group, on a thread of its own if it is the first one: after the log
+        has been read there may be hundreds."""
         group = self._groups[key]
         work = None
-        if AT_ONCE > 1 and group.stale >= 1.0 and len(group.window) >= SEVERAL_TRADES:
+        if AT_ONCE > 1 and _is_new(group) and len(group.window) >= SEVERAL_TRADES:
             work = group.begin(version)
-        return UnderWay(key, work, None if work is None else _threads().submit(work.run))
+        return self._started(key, work, _first_threads)
 
-    def _results(
-        self, under_way: deque[UnderWay], version: int
-    ) -> Iterator[tuple[GroupLearner, Refit]]:
+    def _started(
+        self, key: str, work: Work | None, threads: Callable[[], ThreadPoolExecutor]
+    ) -> Started:
+        done = None if work is None else threads().submit(work.run)
+        return Started(key, work, done, time.monotonic(), self._waiting.pop(key, NEVER))
+
+    def _results(self, started: deque[Started], version: int) -> Iterator[Result]:
         """The result of the refit that was started first, and, to keep the order, of all if the
         last one runs here."""
-        for _ in range(len(under_way) if under_way[-1].done is None else 1):
-            key, work, done = under_way.popleft()
-            group = self._groups[key]
-            try:
-                if work is None or done is None:
-                    refit = group.refit(version)
-                else:
-                    done.result()  # raises the refit's exception
-                    refit = group.finish(work, version)
-            except MemoryError:
-                self._hold(key)
-                continue
-            self._waiting.pop(key, None)
-            self.note(key)
-            yield group, refit
+        for _ in range(len(started) if started[-1].done is None else 1):
+            yield from self._finish(started.popleft(), version)
 
-    def _hold(self, key: str) -> None:
-        """Let a group wait after a refit that ran out of memory."""
-        self._held[key] = time.monotonic() + HOLD_S
+    def _finish(self, started: Started, version: int) -> Iterator[Result]:
+        """The result of a refit; none if it runs out of memory, which lets its group wait."""
+        group = self._groups[started.key]
+        try:
+            if started.work is None or started.done is None:
+                refit = group.refit(version)
+            else:
+                started.done.result()  # raises the refit's exception
+                refit = group.finish(started.work, version)
+        except MemoryError:
+            self._hold(started)
+            return
+        self.note(started.key)
+        yield group, refit
+
+    def _hold(self, started: Started) -> None:
+        """Let a group wait after a refit that ran out of memory.  Its trades wait as before."""
+        key = started.key
+        newer = self._waiting.get(key, started.waited)
+        self._waiting[key] = started.waited._replace(last_s=newer.last_s)
+        self._held[key] = time.monotonic() + HELD_S
         log.error(
             "group.held_back",
             group=key,
             trades=len(self._groups[key].window),
-            retry_s=HOLD_S,
+            retry_s=HELD_S,
             do="Raise the memory limit, or lower EDGELOOP_MAX_DIMS or EDGELOOP_WINDOW_TRADES.",
         )
 
@@ -226,12 +232,12 @@ class RefitSchedule:
                 continue
             group = self._groups[key]
             times = self._waiting.get(key, NEVER)
-            late = (now_s - times.first_s) / LATEST_S
-            if group.stale >= 1.0:
+            late = (now_s - times.first_s) / REFIT_AFTER_S
+            if _is_new(group):
                 need[key] = np.inf
             elif full or (
                 now_s >= self._rest_until_s
-                and (late >= 1.0 or now_s - times.last_s >= QUIET_S or group.due)
+                and (late >= 1.0 or now_s - times.last_s >= REFIT_AFTER_QUIET_S or group.due)
             ):
                 need[key] = group.stale / DUE_PART + late
         neediest = sorted(need, key=lambda key: -need[key])
@@ -246,41 +252,36 @@ class RefitSchedule:
         work = self._groups[key].begin(version) if self._beside is None else None
         if work is None:
             return False
-        since = self._waiting.pop(key, NEVER).since
-        done = _thread().submit(work.run)
-        self._beside = Beside(key, work, done, time.monotonic(), since)
+        self._beside = self._started(key, work, _beside_thread)
         return True
 
-    def _from_beside(self, version: int, patience_s: float) -> Iterator[tuple[GroupLearner, Refit]]:
+    def _from_beside(self, version: int, patience_s: float) -> Iterator[Result]:
         """The result of the refit on the other thread, if it has finished by then."""
         beside = self._beside
-        if beside is None:
+        if beside is None or beside.done is None:
             return
         done, _ = wait([beside.done], patience_s)
         if done:
             self._beside = None
-            try:
-                beside.done.result()  # raises the refit's exception
-            except MemoryError:
-                self._hold(beside.key)
-                return
             now_s = time.monotonic()
-            self._rest_until_s = now_s + REST * (now_s - beside.began_s)
-            group = self._groups[beside.key]
-            refit = group.finish(beside.work, version)
-            self.note(beside.key)
-            yield group, refit
+            self._rest_until_s = now_s + rest_s(now_s - beside.began_s, GROUPS_PART)
+            yield from self._finish(beside, version)
+
+
+def _is_new(group: GroupLearner) -> bool:
+    """Whether the group has published nothing yet."""
+    return group.stale >= 1.0
 
 
 @cache
-def _thread() -> ThreadPoolExecutor:
+def _beside_thread() -> ThreadPoolExecutor:
     """One thread for all partitions of a process: two refits at once would leave folding and
     publishing too little of the interpreter."""
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="refit")
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
+def _first_threads() -> ThreadPoolExecutor:
     """Threads for first refits; these spend most of their time in numpy and scipy, which release
     the interpreter's lock."""
     return ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="first-refit")

@@ -153,6 +153,35 @@ def test_a_large_group_is_refitted_beside_what_comes(monkeypatch: pytest.MonkeyP
     assert contents({LESSONS: list(last.values())}) == contents(alone)
 
 
+def test_a_large_group_that_runs_out_of_memory_in_the_end_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Taking over the result of the other thread needs memory too; then the group is refitted
+    later, and the progress stays before its trades."""
+    monkeypatch.setattr(refit_schedule, "LARGE_TRADES", 100)
+    records = facts(240)
+    made = store(records[:200])
+    made.changes(full=True)
+
+    def full(self: IntegratedLearner, *arguments: Any) -> Any:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(IntegratedLearner, "finish", full)
+        made.fold(records[200:210], 210)
+        made.fold(records[210:220], 220)
+        deadline = time.monotonic() + 30.0
+        while not made._schedule.held:
+            assert time.monotonic() < deadline
+            made.changes(full=True)
+    assert not made.settled
+    assert made.progress == 200
+    made._schedule._held.clear()
+    while not made.settled:
+        assert time.monotonic() < deadline
+        made.changes(full=True)
+
+
 def several(groups: int, trades: int) -> list[Message]:
     """Facts of some groups, each with an edge of its own."""
     found: list[Message] = []

@@ -1,0 +1,59 @@
+"""How soon work is done, how long it runs, and when it rests: the times of all three schedulers.
+
+May touch: nothing.
+
+Each scheduler divides the time of the one above it.  None of them affects what is learned:
+
+1. `app/ownership/owner.py` gives turns to partitions, and sends what differs after each turn.
+2. `refit_schedule.py` gives turns to the groups of a partition, and refits them.
+3. `refit_fairness.py` orders the groups that wait for a refit.
+"""
+
+from __future__ import annotations
+
+# 1. Partitions.
+
+FULL_AFTER_QUIET_S = 0.25
+"""A partition publishes changes in the last digits too after this time without input: they matter
+to no reader, so they are worth a record only when there is nothing else to do."""
+FULL_AFTER_S = 10.0
+"""The same under a steady load, where no time is quiet."""
+PARTITIONS_TURN_S = 0.05
+"""After this time the turn of the partitions ends, so that results are sent and new records folded;
+one group or module takes as long as it takes."""
+BUSY_RECORDS = 200
+"""A load is heavy where this many records came in at a time within the last `BUSY_SPAN_S`."""
+BUSY_SPAN_S = 0.25
+PARTITIONS_PART = 0.1
+"""The part of the time that turns take under a heavy load: the more records a refit covers, the
+less it costs per record."""
+
+# 2. Groups of a partition.
+
+REFIT_AFTER_QUIET_S = 0.5
+"""A group is refitted after this time without new trades; until then it publishes provisionally."""
+REFIT_AFTER_S = 10.0
+"""The same for a group that always gets new trades."""
+GROUPS_TURN_S = 1.0
+"""After this time the turn of the groups ends while no facts come."""
+GROUPS_TURN_BUSY_S = 0.1
+"""The same while facts come, since nothing else is published in the meantime."""
+GROUPS_PART = 0.25
+"""The part of the time that refits take while facts come; the rest is for folding and
+publishing."""
+HELD_S = 60.0
+"""How long a group waits after a refit that ran out of memory."""
+
+# 3. Groups that wait.
+
+SMALL_GROUPS_PART = 0.25
+"""The part of the time for groups with too few trades to have lessons, while both kinds wait."""
+
+
+def rest_s(took_s: float, part: float) -> float:
+    """How long work rests after `took_s`, so that it takes only `part` of the time.
+
+    >>> rest_s(2.0, 0.25)
+    6.0
+    """
+    return took_s * (1.0 / part - 1.0)
