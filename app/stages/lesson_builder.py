@@ -1,7 +1,7 @@
 """lesson_builder: fold facts into the windows of their groups, and learn lessons from them.
 
-May touch: nothing but its arguments, and what `refit_schedule` may.  A lesson is the evidence of a
-slice.
+May touch: nothing but its arguments, the metrics, and what `refit_schedule` may.  A lesson is the
+evidence of a slice.
 """
 
 from __future__ import annotations
@@ -22,16 +22,13 @@ from app.learning.methods import GroupLearner, group_learner
 from app.log.records import UNREADABLE, Outgoing, partition_of, published, tombstone
 from app.log.trace import Newest
 from app.metrics import (
-    GROUPS,
-    HELD_GROUPS,
     SEARCHES_CUT,
     UNREADABLE_RECORDS,
-    WAITING_GROUPS,
-    WINDOW_BYTES,
     WITHOUT_OUTCOME,
 )
 from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
+from app.stages.gauges import GroupGauges
 from app.stages.owned import OwnedStage, StateStore
 from app.stages.refit_schedule import RefitSchedule
 from app.stages.rewrites import RewriteWatch, written_ms
@@ -46,8 +43,6 @@ SIFTED_TRADES = 50_000
 50 MB."""
 PRUNE_EVERY = 200_000
 """Facts.  Until then the ranks of trades outside every window take some 50 MB."""
-
-SHOW_EVERY_S = 5.0
 
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
@@ -91,7 +86,7 @@ class GroupStore(StateStore):
         self._least = max(1, settings.n_min // 3)
         self._schedule = RefitSchedule(self._groups, self._least)
         self._rewrites = RewriteWatch(settings, partition)
-        self._show_next_s = 0.0
+        self._gauges = GroupGauges(partition)
         self._sieves: dict[str, Sieve] | None = {}  # None once the log has been read to its end
         self._sifted = 0
         self._gaps = False  # whether a window may lack trades
@@ -210,19 +205,8 @@ class GroupStore(StateStore):
         if full:
             records += self._histories.new_days()
         records += self._rewrites.alerts()
-        self._show()
+        self._gauges.show(self._groups.values(), self._schedule.owing, self._schedule.held)
         return records
-
-    def _show(self) -> None:
-        """Set the metrics of sizes."""
-        partition, groups = str(self._partition), self._groups.values()
-        for size, waiting in zip(("large", "small"), self._schedule.owing, strict=True):
-            WAITING_GROUPS.labels(partition, size).set(waiting)
-        HELD_GROUPS.labels(partition).set(self._schedule.held)
-        if time.monotonic() >= self._show_next_s:
-            self._show_next_s = time.monotonic() + SHOW_EVERY_S
-            GROUPS.labels(partition).set(len(groups))
-            WINDOW_BYTES.labels(partition).set(sum(group.window.nbytes for group in groups))
 
     @property
     def settled(self) -> bool:

@@ -1,13 +1,12 @@
 """override_materializer: judge the lessons of whole modules.
 
-May touch: nothing but its arguments.  It produces overrides, verdicts, baselines, regime weights
-and latent factors.
+May touch: nothing but its arguments, and the metrics.  It produces overrides, verdicts, baselines,
+regime weights and latent factors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from heapq import nsmallest
+from collections.abc import Iterable, Iterator, Sequence
 from sys import intern
 from typing import Any
 
@@ -18,9 +17,9 @@ from app.learning.common.changes import Changes
 from app.learning.methods import Judge, module_judge
 from app.log.records import UNREADABLE, Outgoing, partition_of, published, tombstone, version_of
 from app.log.trace import Newest
-from app.metrics import UNREADABLE_RECORDS, WEIGHT
+from app.metrics import UNREADABLE_RECORDS
 from app.settings import Settings
-from app.stages.lesson_counts import Standing
+from app.stages.gauges import ModuleGauges
 from app.stages.owned import OwnedStage, StateStore
 from edgeloop.overrides import Override
 from edgeloop.versions import Latest
@@ -28,10 +27,6 @@ from schemas.kinds import JUDGED, KINDS, LESSONS, OVERRIDES
 from schemas.lessons import GroupSummary, Lesson
 
 log = structlog.get_logger(__name__)
-
-SHOWN_MODULES = 100
-"""Maximum number of modules of a partition whose weights are published as metrics: names of modules
-come from events, which must not create an unlimited number of metrics."""
 
 _decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
@@ -81,7 +76,7 @@ class ModuleStore(StateStore):
         self._unjudged: set[str] = set()  # modules that a full judgement may change
         self._version = 0
         self._traces = Newest()
-        self._standing = Standing(partition)
+        self._gauges = ModuleGauges(partition)
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Take in lessons, summaries and tombstones."""
@@ -111,7 +106,7 @@ class ModuleStore(StateStore):
             before = self._latest.get(key)
             if module := lesson.module if lesson is not None else before:
                 self._traces.note(module, record)
-            self._standing.lesson(key, lesson, known=before is not None)
+            self._gauges.lesson(key, lesson, known=before is not None)
             if lesson is not None:
                 if lesson.lesson_id == key:
                     key = lesson.lesson_id  # one object shared by all that hold it
@@ -148,11 +143,11 @@ class ModuleStore(StateStore):
         Records without a supporting lesson are retired by the next changes.
         """
         by_module: dict[str, list[Any]] = {}
-        self._standing.no_overrides()
+        self._gauges.no_overrides()
         for record in published:
             decoded = self._decode(record)
             if isinstance(decoded, Override):
-                self._standing.override(decoded.override_id, decoded)
+                self._gauges.override(decoded.override_id, decoded)
             by_module.setdefault(decoded.module, []).append(decoded)
         for module in self._modules.keys() | by_module.keys():
             self._judge(module).adopt(by_module.get(module, ()))
@@ -166,24 +161,15 @@ class ModuleStore(StateStore):
         }
         if full:
             self._unjudged.clear()
-        self._show_weights(judged)
+        self._gauges.show_weights(self._modules, judged)
         outgoing = [
             record
             for module, changes in judged.items()
             for record in self._outgoing(module, changes)
         ]
         if full:
-            self._standing.show()
+            self._gauges.show()
         return outgoing
-
-    def _show_weights(self, judged: Collection[str]) -> None:
-        if not judged:
-            return
-        shown = set(nsmallest(SHOWN_MODULES, self._modules))
-        for module in shown.intersection(judged):
-            for category, counts in self._modules[module].counts().items():
-                for learner, weight in counts._asdict().items():
-                    WEIGHT.labels(module, category, learner).set(weight)
 
     @property
     def progress(self) -> int | None:
@@ -210,9 +196,9 @@ class ModuleStore(StateStore):
         for topic, difference in changes.by_topic():
             for record in difference.published:
                 if topic == OVERRIDES:
-                    self._standing.override(record.override_id, record)
+                    self._gauges.override(record.override_id, record)
                 yield published(self._settings, topic, record, self._version, trace)
             for key in difference.retired:
                 if topic == OVERRIDES:
-                    self._standing.override(key, None)
+                    self._gauges.override(key, None)
                 yield tombstone(self._settings, topic, module, key, self._version, trace)

@@ -1,28 +1,64 @@
-"""The contents of one partition of lessons, as metrics: lessons, hypotheses, and overrides by
-action and age.
+"""The contents of one owned partition, as metrics: groups and their windows, or lessons, overrides
+by action and age, and the weights of learners.
 
-May touch: the metrics.
+May touch: the metrics, and the clock.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from heapq import nsmallest
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.common.event_time import micros_from_text
-from app.metrics import HYPOTHESES, LESSONS, OVERRIDE_AGES, OVERRIDES
+from app.learning.methods import GroupLearner, Judge
+from app.metrics import (
+    GROUPS,
+    HELD_GROUPS,
+    HYPOTHESES,
+    LESSONS,
+    OVERRIDE_AGES,
+    OVERRIDES,
+    WAITING_GROUPS,
+    WEIGHT,
+    WINDOW_BYTES,
+)
 from edgeloop.identity import CATEGORIES
 from edgeloop.overrides import Override
 from schemas.lessons import GroupSummary, Lesson
 
+SHOW_EVERY_S = 5.0
+"""How often the sizes of a partition's windows are added up."""
+SHOWN_MODULES = 100
+"""Maximum number of modules of a partition whose weights are published as metrics: names of modules
+come from events, which must not create an unlimited number of metrics."""
 _DAY_S = 86_400.0
 
 
-class Standing:
-    """Counts by key, so that order and repetition do not matter."""
+class GroupGauges:
+    """The gauges of one partition of facts."""
+
+    def __init__(self, partition: int) -> None:
+        self._partition = str(partition)
+        self._next_s = 0.0
+
+    def show(self, groups: Collection[GroupLearner], owing: tuple[int, int], held: int) -> None:
+        """Set the metrics: `owing` groups (large, small) owe a refit, `held` wait for memory."""
+        for size, waiting in zip(("large", "small"), owing, strict=True):
+            WAITING_GROUPS.labels(self._partition, size).set(waiting)
+        HELD_GROUPS.labels(self._partition).set(held)
+        if time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + SHOW_EVERY_S
+            GROUPS.labels(self._partition).set(len(groups))
+            WINDOW_BYTES.labels(self._partition).set(sum(group.window.nbytes for group in groups))
+
+
+class ModuleGauges:
+    """The gauges of one partition of lessons.  They count by key, so that order and repetition do
+    not matter."""
 
     def __init__(self, partition: int) -> None:
         self._partition = str(partition)
@@ -78,6 +114,16 @@ class Standing:
             action: np.sort(newest[place == number]) / 1e6
             for number, action in enumerate(CATEGORIES)
         }
+
+    def show_weights(self, modules: Mapping[str, Judge], judged: Collection[str]) -> None:
+        """Set the weights of learners in the `judged` ones of the `modules`."""
+        if not judged:
+            return
+        shown = set(nsmallest(SHOWN_MODULES, modules))
+        for module in shown.intersection(judged):
+            for category, counts in modules[module].counts().items():
+                for learner, weight in counts._asdict().items():
+                    WEIGHT.labels(module, category, learner).set(weight)
 
     def _count(self, action: str, start_s: float, end_s: float) -> Callable[[], float]:
         """Count when asked, since ages grow even if nothing changes."""

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from app.metrics import OVERRIDE_AGES, forget_partition
-from app.stages import lesson_counts
+from app.stages import gauges
 from app.stages.lesson_builder import LessonBuilder
 from app.stages.override_materializer import OverrideMaterializer
 from schemas.kinds import LESSONS, OVERRIDES
@@ -43,7 +43,7 @@ def test_lessons_and_overrides_are_counted_and_age(monkeypatch: pytest.MonkeyPat
     assert shown("edgeloop_hypotheses") == slices > 0
     newest = START_US / 1e6 + 119 * 3600
     for days, age in ((0.5, "1d"), (1.5, "7d"), (8, "30d"), (31, "older"), (-1, "1d")):
-        monkeypatch.setattr(lesson_counts.time, "time", lambda d=days: newest + d * 86_400)
+        monkeypatch.setattr(gauges.time, "time", lambda d=days: newest + d * 86_400)
         assert ages() == {a: float(n * (a == age)) for a in OVERRIDE_AGES}, days
     assert set(ages("exit").values()) == {0.0}
 
