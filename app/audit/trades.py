@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.closes import DeadLetterError, explode
+from app.closes import RefusedCloseError, explode
 from app.learning.common.event_time import micros_from_text
 from app.learning.common.trade import SegmentKey, Trade, trade_from_fact
 from app.log import topics
@@ -167,7 +167,7 @@ def explode_all(
                 closed.value, now_ms, dimensions=settings.dimensions, outcome=settings.outcome
             ):
                 take(fact)
-        except DeadLetterError as error:
+        except RefusedCloseError as error:
             reasons[error.reason] += 1
             first.setdefault(error.reason, f"{closed.place}: {error}")
         progress(closed)

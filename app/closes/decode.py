@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from app.closes import older_envelope, raw_checks
-from app.closes.errors import NEW_ENVELOPE, DeadLetterError, Paths, rejection
+from app.closes.refused import NEW_ENVELOPE, Paths, RefusedCloseError, rejection
 from schemas.events import PositionClosed, ScopeValue, scope_type
 
 KIND = "position_closed"
@@ -34,7 +34,7 @@ def _decoder(dimensions: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
 
 
 def decode(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[Any], Paths]:
-    """The close in `value`.  Raises `DeadLetterError` for anything that the schema does not
+    """The close in `value`.  Raises `RefusedCloseError` for anything that the schema does not
     allow."""
     try:
         return _decoder(dimensions).decode(value), NEW_ENVELOPE
@@ -45,7 +45,7 @@ def decode(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[An
     decode_envelope = _decode_older if _is_older(value) else _decode_new
     try:
         return decode_envelope(value, dimensions)
-    except DeadLetterError:
+    except RefusedCloseError:
         return decode_envelope(raw_checks.last_wins(value), dimensions)
 
 
@@ -61,14 +61,14 @@ def _decode_older(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionCl
 
 
 def _is_older(value: bytes) -> bool:
-    """Whether the value is in the older envelope; raises `DeadLetterError` if it is not a JSON
+    """Whether the value is in the older envelope; raises `RefusedCloseError` if it is not a JSON
     object or has an unknown version."""
     try:
         msgspec.json.decode(value, type=msgspec.Raw)
     except msgspec.DecodeError as error:
         if raw_checks.has_bad_escape(value):
             raise raw_checks.bad_text(value) from None
-        raise DeadLetterError("not_json", "$", str(error), type(error).__name__) from None
+        raise RefusedCloseError("not_json", "$", str(error), type(error).__name__) from None
     try:
         head = _head.decode(value)
     except msgspec.ValidationError as error:
@@ -77,13 +77,13 @@ def _is_older(value: bytes) -> bool:
     if version is None and kind == KIND:
         return True
     if type(version) in (int, float) and version != 1:
-        raise DeadLetterError(
+        raise RefusedCloseError(
             "unsupported_version",
             "$.schema_version",
             f"The schema_version is {version}; this release reads 1.",
         )
     if version is None:
-        raise DeadLetterError(
+        raise RefusedCloseError(
             "missing_field", "$.schema_version", "The event has no schema_version."
         )
     return False

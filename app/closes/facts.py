@@ -13,8 +13,8 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
 
 from app.closes.decode import decode
-from app.closes.errors import DeadLetterError, Paths
 from app.closes.raw_checks import check_bytes
+from app.closes.refused import Paths, RefusedCloseError
 from app.closes.times import canonical_time, epoch_us
 from edgeloop.canonical import CanonicalError
 from edgeloop.pattern_key import canonical_pattern_key, check_module
@@ -53,11 +53,11 @@ def check(
     """Validate one record of `position_closed`.  Parameters and exceptions are those of
     `explode`."""
     if value is None:
-        raise DeadLetterError("null_value", "$", "The record has no value.")
+        raise RefusedCloseError("null_value", "$", "The record has no value.")
     check_bytes(value)
     close, paths = decode(value, dimensions)
     if max_actions is not None and len(close.actions) > max_actions:
-        raise DeadLetterError(
+        raise RefusedCloseError(
             "too_many_actions",
             paths.actions,
             f"The trade has {len(close.actions)} actions, more than"
@@ -69,11 +69,11 @@ def check(
     try:
         check_module(module)
     except CanonicalError as error:
-        raise _letter(error, paths.module) from None
+        raise _refused(error, paths.module) from None
     exit_ts, exit_us, entry_ts = _exit_and_entry(summary, paths, timestamp_ms)
     field = OUTCOME_FIELDS[outcome]
     if getattr(summary, field) is None:
-        raise DeadLetterError(
+        raise RefusedCloseError(
             "missing_outcome",
             paths.of_summary(field),
             f"The configured outcome is {outcome}, and the trade has no {field}.",
@@ -100,7 +100,7 @@ def explode(
     `max_actions` how many actions a close may have (None: any number).  A pure function: a replay
     gives the same facts.
 
-    Raises `DeadLetterError`, and nothing else, for every value that is not a valid close.
+    Raises `RefusedCloseError`, and nothing else, for every value that is not a valid close.
     """
     checked = check(
         value, timestamp_ms, dimensions=dimensions, outcome=outcome, max_actions=max_actions
@@ -158,14 +158,16 @@ def _groups(
                 scope = own = {**inherited, **canonical_values(dimensions, row)}
                 texts = row if all([x is None or type(x) is str for x in row]) else None
         except CanonicalError as error:
-            raise _letter(
+            raise _refused(
                 error, f"{paths.actions}[{index}].{'scope' if error.path else 'pattern_key'}"
             ) from None
         except ValueError as error:
-            raise DeadLetterError("bad_time", f"{paths.actions}[{index}].ts", str(error)) from None
+            raise RefusedCloseError(
+                "bad_time", f"{paths.actions}[{index}].ts", str(error)
+            ) from None
         action_id = f"{close.trade_id}/{index}" if action.action_id is None else action.action_id
         if action_id in seen:
-            raise DeadLetterError(
+            raise RefusedCloseError(
                 "duplicate_action_id",
                 f"{paths.actions}[{index}].{paths.action_id}",
                 "Another action of the trade has this id.",
@@ -191,7 +193,7 @@ def _applied(
         return applied, UNSET  # type: ignore[return-value]
     places = [place for place, entry in enumerate(applied) if isinstance(entry, Sizing)]
     if len(places) > 1:
-        raise DeadLetterError(
+        raise RefusedCloseError(
             "wrong_type",
             f"{path}.applied_overrides[{places[1]}]",
             "An action has one object that says how its multiplier was drawn, not several.",
@@ -210,7 +212,7 @@ def _inherited(
     try:
         context = canonical_values(dimensions, astuple(close.entry_context))
     except CanonicalError as error:
-        raise _letter(error, paths.entry_context) from None
+        raise _refused(error, paths.entry_context) from None
     return {name: text for name, text in context.items() if not is_regime(name)}
 
 
@@ -224,20 +226,20 @@ def _exit_and_entry(
         else _time(summary.entry_timestamp, paths.of_summary("entry_timestamp"))
     )
     if entry_ts is not None and exit_ts < entry_ts:
-        raise DeadLetterError(
+        raise RefusedCloseError(
             "exit_before_entry",
             paths.of_summary("exit_timestamp"),
             f"The exit {exit_ts} is before the entry {entry_ts}.",
         )
     exit_us = epoch_us(exit_ts)
     if exit_us < 0:
-        raise DeadLetterError(
+        raise RefusedCloseError(
             "ancient_exit",
             paths.of_summary("exit_timestamp"),
             f"The exit {exit_ts} is before 1970.",
         )
     if exit_us > (timestamp_ms + DAY_MS) * 1000:
-        raise DeadLetterError(
+        raise RefusedCloseError(
             "future_exit",
             paths.of_summary("exit_timestamp"),
             f"The exit {exit_ts} is more than a day after the record's timestamp of {timestamp_ms}"
@@ -250,7 +252,7 @@ def _time(text: str, path: str) -> str:
     try:
         return canonical_time(text)
     except ValueError as error:
-        raise DeadLetterError("bad_time", path, str(error)) from None
+        raise RefusedCloseError("bad_time", path, str(error)) from None
 
 
 def time_efficiency(summary: TradeSummary) -> float | None:
@@ -281,5 +283,5 @@ def _label(text: str | None) -> str | None:
     return canonical_value(text)
 
 
-def _letter(error: CanonicalError, path: str) -> DeadLetterError:
-    return DeadLetterError(error.reason, path + error.path, error.message, "CanonicalError")
+def _refused(error: CanonicalError, path: str) -> RefusedCloseError:
+    return RefusedCloseError(error.reason, path + error.path, error.message, "CanonicalError")

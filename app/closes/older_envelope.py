@@ -22,7 +22,7 @@ from typing import Annotated, Any, Generic
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from app.closes.errors import DeadLetterError, Paths, rejection
+from app.closes.refused import Paths, RefusedCloseError, rejection
 from schemas.events import (
     DEFAULT_MODULE,
     Action,
@@ -90,7 +90,7 @@ def _decoders(scope: Any) -> tuple[msgspec.json.Decoder[Any], msgspec.json.Decod
 
 def adapt(value: bytes, scope: type[Struct]) -> tuple[PositionClosed[Any], Paths]:
     """The close in `value`, a JSON object in the older envelope, its scopes decoded as `scope`.
-    Raises `DeadLetterError`."""
+    Raises `RefusedCloseError`."""
     envelope_decoder, trade_decoder = _decoders(scope)
     envelope = _checked(envelope_decoder, value, "$")
     content = envelope.content
@@ -138,7 +138,7 @@ def _last_with(trade_id: str, trades: tuple[Raw, ...]) -> int:
             # Not an object, or its trade_id is no text: it is not this trade, and the others are
             # ignored.
             continue
-    raise DeadLetterError(
+    raise RefusedCloseError(
         "trade_not_found",
         "$.content.completed_trades",
         "No completed trade has the event's trade_id.",
@@ -161,7 +161,7 @@ def _merged(
         merged = _summary.decode(msgspec.json.encode({**older, **stated}))
     except msgspec.ValidationError as error:
         letter = rejection(error, "")
-        raise DeadLetterError(
+        raise RefusedCloseError(
             letter.reason,
             paths.of_summary(letter.path.removeprefix(".")),
             str(error),

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from app.closes.errors import DeadLetterError
+from app.closes.refused import RefusedCloseError
 from edgeloop.canonical import UNSTORABLE, member
 from schemas.events import MAX_EVENT_BYTES, MAX_NESTING
 
@@ -35,29 +35,29 @@ _MAX_PATH = 500
 
 
 def check_bytes(value: bytes) -> None:
-    """Raise `DeadLetterError` (too_large, byte_order_mark, not_utf8, too_deep, bad_text) for values
-    that no decoder should see."""
+    """Raise `RefusedCloseError` (too_large, byte_order_mark, not_utf8, too_deep, bad_text) for
+    values that no decoder should see."""
     if len(value) > MAX_EVENT_BYTES:
-        raise DeadLetterError(
+        raise RefusedCloseError(
             "too_large",
             "$",
             f"The value has {len(value)} bytes; at most {MAX_EVENT_BYTES} are allowed.",
         )
     if not value.isascii():
         if value.startswith(b"\xef\xbb\xbf"):
-            raise DeadLetterError(
+            raise RefusedCloseError(
                 "byte_order_mark", "$", "The value begins with a byte order mark."
             )
         try:
             value.decode()
         except UnicodeDecodeError as error:
-            raise DeadLetterError(
+            raise RefusedCloseError(
                 "not_utf8", "$", f"{error.reason} at byte {error.start}", "UnicodeDecodeError"
             ) from None
     # With few brackets the nesting cannot be deep, even if some are in strings: most events need no
     # further check.
     if value.count(b"{") + value.count(b"[") > MAX_NESTING and _depth(value) > MAX_NESTING:
-        raise DeadLetterError(
+        raise RefusedCloseError(
             "too_deep", "$", f"Objects and arrays are nested over {MAX_NESTING} levels."
         )
     if b"\\" in value and b"\\u0000" in value and has_bad_escape(value):
@@ -69,16 +69,16 @@ def has_bad_escape(value: bytes) -> bool:
     return any(match[1] for match in _ESCAPE.finditer(value))
 
 
-def bad_text(value: bytes) -> DeadLetterError:
+def bad_text(value: bytes) -> RefusedCloseError:
     """The dead letter of a value with a bad escape; its path is `$` if the value is not JSON or the
     text was overwritten."""
     message = "Text contains a NUL or a lone surrogate, which PostgreSQL cannot store."
     try:
         tree = json.loads(value.decode(), parse_int=str, parse_float=str)
     except ValueError:
-        return DeadLetterError("bad_text", "$", message)
+        return RefusedCloseError("bad_text", "$", message)
     path = next(_bad_paths(tree), "$")
-    return DeadLetterError("bad_text", path[:_MAX_PATH], message)
+    return RefusedCloseError("bad_text", path[:_MAX_PATH], message)
 
 
 def last_wins(value: bytes) -> bytes:

@@ -23,11 +23,11 @@ from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from app.closes import REASONS, DeadLetterError
+from app.closes import REASONS, RefusedCloseError
 from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option, working
 from app.deadletters.approve import approve
-from app.deadletters.letters import Letter, Wanted, letter_at, letters, parse_place, problem_now
 from app.deadletters.marking import marked
+from app.deadletters.read import Letter, Wanted, letter_at, letters, parse_place, problem_now
 from app.deadletters.redrive import Redrive, plan, send, whole_value
 from app.errors import BadDataError, UsageError
 from app.log.fetcher import Fetcher
@@ -206,7 +206,7 @@ def show_letter(place: str, whole: bool, as_json: bool) -> None:
     """
     settings, at = Settings.from_environment(), parse_place(place)
 
-    async def read() -> tuple[Letter, bytes | None, bool, DeadLetterError | None]:
+    async def read() -> tuple[Letter, bytes | None, bool, RefusedCloseError | None]:
         letter, record = await letter_at(settings, at)
         value, known = record.value, True
         if letter.is_cut:
@@ -450,7 +450,7 @@ def _plain(letter: Letter) -> dict[str, Any]:
     }
 
 
-def _problem(problem: DeadLetterError) -> dict[str, str]:
+def _problem(problem: RefusedCloseError) -> dict[str, str]:
     return {"reason": problem.reason, "path": problem.path, "exception": problem.exception}
 
 

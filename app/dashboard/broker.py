@@ -13,8 +13,8 @@ from contextlib import AsyncExitStack
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
-from app.deadletters.letters import letter_of
 from app.deadletters.marking import MARK, marked
+from app.deadletters.read import letter_of
 from app.log.bulk_reader import partitions_of, started_reader, unreachable
 from app.log.consumer import Consumer
 from app.log.consumer_groups import groups

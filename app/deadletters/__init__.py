@@ -1,11 +1,13 @@
-"""Dead letters: show rejected closes, and resend those that have become valid.
+"""Dead letters: closes that cannot become facts, kept in `position_closed.dlq`.
 
-`app/stages/dead_letter.py` writes them.
+| file | what |
+|---|---|
+| `write.py` | the record that ingest writes |
+| `read.py` | read and filter them, and validate them again |
+| `marking.py` | show the value with the invalid part marked |
+| `redrive.py` | resend those that have become valid |
+| `approve.py` | approve those that wait for it, and resend them |
 
-May touch: `letters` reads the broker; `redrive` reads it and writes `position_closed`; `marking`
-nothing.
+May touch: `write` and `marking` nothing; `read` reads the broker; `redrive` and `approve` also
+write `position_closed`, and `approve` the control log.
 """
-
-from app.deadletters.letters import Letter, Wanted
-
-__all__ = ["Letter", "Wanted"]

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from aiokafka.errors import KafkaError
 
-from app.deadletters.letters import Letter
+from app.deadletters.read import Letter
 from app.deadletters.redrive import send
 from app.errors import UnreachableError
 from app.log.bulk_reader import scan

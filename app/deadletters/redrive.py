@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from app.deadletters.letters import Letter, Place, Wanted, letters, problem_now
+from app.deadletters.read import Letter, Place, Wanted, letters, problem_now
 from app.log.bulk_reader import offsets_at, scan
 from app.log.fetcher import Fetcher
 from app.log.producer import Producer

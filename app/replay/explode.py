@@ -23,8 +23,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from app.closes import OUTCOME_FIELDS, DeadLetterError, check, time_efficiency
-from app.deadletters.letters import letter_of
+from app.closes import OUTCOME_FIELDS, RefusedCloseError, check, time_efficiency
+from app.deadletters.read import letter_of
 from app.errors import BadDataError
 from app.learning.common.trade import Trade, clipped, distinct_scopes
 from app.log.bulk_reader import read_range, scan
@@ -78,7 +78,7 @@ def explode_batch(
     for value, timestamp_ms in values:
         try:
             checked = check(value, timestamp_ms, dimensions=dimensions, outcome=outcome)
-        except DeadLetterError as error:
+        except RefusedCloseError as error:
             rejected[error.reason] += 1
             continue
         if not (whole or span.contains(checked.exit_us)):

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from app.closes import OUTCOME_FIELDS, DeadLetterError, explode
+from app.closes import OUTCOME_FIELDS, RefusedCloseError, explode
 from app.closes.times import canonical_time
 from app.errors import ConfigurationError
 from app.settings import PREFIX, Settings
@@ -80,7 +80,7 @@ class Survey:
                 dimensions=self.settings.dimensions,
                 outcome=self.settings.outcome,
             )
-        except DeadLetterError as error:
+        except RefusedCloseError as error:
             refused = self.refused.setdefault(
                 (error.reason, error.path), Refused(exception=error.exception)
             )
@@ -114,7 +114,7 @@ class Survey:
                     dimensions=self.settings.dimensions,
                     outcome=outcome,
                 )
-            except DeadLetterError:
+            except RefusedCloseError:
                 continue
             return True
         return False

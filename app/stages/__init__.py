@@ -6,8 +6,7 @@ the projector, which reads the derived topics and writes PostgreSQL.
 | file | from | to |
 |---|---|---|
 | `intake.py` | closes | sends what `ingest.py` makes of them, and retries |
-| `ingest.py` | closes | facts, or a dead letter |
-| `dead_letter.py` | a rejected close | its record in `position_closed.dlq` |
+| `ingest.py` | closes | facts, or a dead letter (`app/deadletters/write.py`) |
 | `lesson_builder.py` | facts | lessons; `refit_schedule.py` decides when |
 | `edge_history.py` | lessons | the days of their histories |
 | `override_materializer.py` | lessons | overrides, verdicts, what was learned |

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from uuid import uuid4
 
-from app.closes import DeadLetterError
+from app.closes import RefusedCloseError, held_revision
 from app.log.control import Admitted, ControlState
 from app.settings import Settings
 from schemas.facts import PatternTradeEvent, group_key
@@ -48,7 +48,7 @@ class Admission:
         self._look()
         return len(self._by_module)
 
-    def problem(self, facts: Facts) -> DeadLetterError | None:
+    def problem(self, facts: Facts) -> RefusedCloseError | None:
         """Why a close is refused; None if it is accepted."""
         self._look()
         first = facts[0]
@@ -91,10 +91,10 @@ class Admission:
             and fact.value_sha256 not in self._state.approval
         )
 
-    def _refusal(self, fact: PatternTradeEvent) -> DeadLetterError:
+    def _refusal(self, fact: PatternTradeEvent) -> RefusedCloseError:
         settings, count = self._settings, self._by_module[fact.module]
         if not count and len(self._by_module) >= settings.max_modules:
-            return DeadLetterError(
+            return RefusedCloseError(
                 "too_many_modules",
                 "$.module",
                 f"{fact.module} would be one module more than EDGELOOP_MAX_MODULES="
@@ -106,7 +106,7 @@ class Admission:
             if count >= settings.max_groups_per_module
             else f"EDGELOOP_MAX_GROUPS={settings.max_groups}"
         )
-        return DeadLetterError(
+        return RefusedCloseError(
             "too_many_groups",
             "$.actions",
             f"{_key(fact)} would exceed {limit}: {fact.module} has {count} groups,"
@@ -131,16 +131,6 @@ class Admission:
                 self._admitted.add(key)
                 self._by_module[module] += 1
         self._by_module = +self._by_module
-
-
-def held_revision(fact: PatternTradeEvent, limit: int) -> DeadLetterError:
-    """The dead letter of a close that waits for approval."""
-    return DeadLetterError(
-        "held_revision",
-        "$.revision",
-        f"Revision {fact.revision} of {fact.trade_id} is above EDGELOOP_MAX_REVISION={limit}.",
-        "Held",
-    )
 
 
 def _key(fact: PatternTradeEvent) -> str:

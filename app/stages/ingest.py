@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from app.closes import DeadLetterError, explode
+from app.closes import RefusedCloseError, explode
+from app.deadletters.write import PATH_CHARACTERS, dead_letter, timestamp_ms
 from app.log.control import ControlLog
 from app.log.records import (
     Outgoing,
@@ -27,7 +28,6 @@ from app.metrics import ADMITTED, DEAD_LETTERS_TOTAL, DOOR_REFUSALS
 from app.metrics import CLOSES as CLOSES_TOTAL
 from app.settings import Settings
 from app.stages.admission import DOOR_REASONS, Admission
-from app.stages.dead_letter import PATH_CHARACTERS, dead_letter, timestamp_ms
 from schemas.facts import PatternTradeEvent, group_key
 from schemas.kinds import FACTS
 
@@ -42,7 +42,7 @@ class Read(NamedTuple):
 
     message: Any
     facts: tuple[PatternTradeEvent, ...]
-    problem: DeadLetterError | None
+    problem: RefusedCloseError | None
 
 
 def read_closes(settings: Settings, messages: Sequence[Any]) -> list[Read]:
@@ -59,7 +59,7 @@ def _read(settings: Settings, message: Any) -> Read:
             outcome=settings.outcome,
             max_actions=settings.max_actions,
         )
-    except DeadLetterError as error:
+    except RefusedCloseError as error:
         return Read(message, (), error)
     return Read(message, facts, None)
 
@@ -68,7 +68,7 @@ def outgoing(settings: Settings, read: Sequence[Read], admission: Admission) -> 
     """The facts of each, or its dead letter.  One line is logged for each reason, however many
     records of the batch have it.
     """
-    refused: dict[str, tuple[Read, DeadLetterError]] = {}
+    refused: dict[str, tuple[Read, RefusedCloseError]] = {}
     sent: list[Outgoing] = []
     counts: Counter[str] = Counter()
     for one in read:
@@ -91,7 +91,7 @@ def outgoing(settings: Settings, read: Sequence[Read], admission: Admission) -> 
     return sent
 
 
-def _outgoing(settings: Settings, read: Read, problem: DeadLetterError | None) -> list[Outgoing]:
+def _outgoing(settings: Settings, read: Read, problem: RefusedCloseError | None) -> list[Outgoing]:
     if problem is not None:
         CLOSES_TOTAL.labels("dead_letter").inc()
         DEAD_LETTERS_TOTAL.labels(problem.reason).inc()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.closes import DeadLetterError, explode
+from app.closes import RefusedCloseError, explode
 from edgeloop.scope import DEFAULT_DIMENSIONS
 from schemas.facts import PatternTradeEvent
 
@@ -145,7 +145,7 @@ def facts(value: bytes | None, **changed: Any) -> tuple[PatternTradeEvent, ...]:
 
 def refused(value: bytes | None, **changed: Any) -> tuple[str, str]:
     """Reason and path of the dead letter of `value`."""
-    with pytest.raises(DeadLetterError) as caught:
+    with pytest.raises(RefusedCloseError) as caught:
         facts(value, **changed)
     error = caught.value
     # Headers must be encodable and short.

@@ -387,12 +387,12 @@ def test_every_reason_is_documented_and_used() -> None:
     source = "".join(
         p.read_text()
         for p in Path(app.closes.__file__).parent.glob("*.py")
-        if p.name != "errors.py"
+        if p.name != "refused.py"
     )
     source += "".join(p.read_text() for p in Path(edgeloop.__file__).parent.glob("*.py"))
     source += Path(app.stages.admission.__file__).read_text().partition("class Admission")[2]
     source += (
-        (Path(app.closes.__file__).parent / "errors.py").read_text().partition("_MAX_MESSAGE")[2]
+        (Path(app.closes.__file__).parent / "refused.py").read_text().partition("_MAX_MESSAGE")[2]
     )
     assert {reason for reason in REASONS if f'"{reason}"' not in source} == set()
     assert all(

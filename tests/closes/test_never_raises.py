@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.closes import REASONS, DeadLetterError
+from app.closes import REASONS, RefusedCloseError
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.scope import canonical_scope
 from tests.closes.events import NEW, OLDER, TIMESTAMP_MS, facts
@@ -69,7 +69,7 @@ def judge(value: bytes | None) -> bool:
     letter = None
     try:
         found = facts(value)
-    except DeadLetterError as error:
+    except RefusedCloseError as error:
         letter = error
     if letter is not None:
         assert letter.reason in REASONS
@@ -202,6 +202,6 @@ def test_any_timestamp(timestamp_ms: int) -> None:
     try:
         facts(value, timestamp_ms=timestamp_ms)
         accepted = True
-    except DeadLetterError:
+    except RefusedCloseError:
         accepted = False
     assert accepted == (exit_ms <= timestamp_ms + day_ms)

@@ -13,7 +13,7 @@ import orjson
 import pytest
 from click.testing import CliRunner, Result
 
-from app.closes import DeadLetterError, explode
+from app.closes import RefusedCloseError, explode
 from app.commands.import_ import import_
 from app.log import topics
 from app.settings import Settings
@@ -234,7 +234,7 @@ def test_every_kind_arrives_once_and_again_the_same(
                 taken += bool(
                     explode(value, 4_102_444_800_000, dimensions=settings.dimensions, outcome="roi")
                 )
-            except DeadLetterError:
+            except RefusedCloseError:
                 refused += 1
     assert (taken, refused) == (3000 + 38 + 4, 2)
     shifted: dict[str, Any] = orjson.loads(

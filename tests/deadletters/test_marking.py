@@ -7,14 +7,14 @@ import json
 
 import pytest
 
-from app.closes import DeadLetterError, explode
+from app.closes import RefusedCloseError, explode
 from app.deadletters.marking import MARK, marked
 from edgeloop.scope import DEFAULT_DIMENSIONS
 from tests.pipeline.trades import simple
 
 
 def refused(value: bytes | None) -> list[str]:
-    with pytest.raises(DeadLetterError) as caught:
+    with pytest.raises(RefusedCloseError) as caught:
         explode(value, 1_900_000_000_000, dimensions=DEFAULT_DIMENSIONS, outcome="rr")
     return marked(value, caught.value.path, caught.value.reason, caught.value.exception)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.deadletters.letters import Place, Wanted
+from app.deadletters.read import Place, Wanted
 from app.deadletters.redrive import REDRIVEN_FROM, plan, send
 from app.log import topics
 from app.log.bulk_reader import scan

@@ -12,7 +12,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from app.closes import DeadLetterError
+from app.closes import RefusedCloseError
 from app.log import topics
 from app.settings import Settings
 from edgeloop.overrides import Evidence, Override, OverrideDecay
@@ -312,7 +312,7 @@ def test_every_record_type_has_a_sample() -> None:
 def test_the_schema_refuses_what_input_validation_refuses(path: str, value: Any) -> None:
     event = broken(NEW, path, value)
     assert not validator("position_closed").is_valid(json.loads(event))
-    with pytest.raises(DeadLetterError):
+    with pytest.raises(RefusedCloseError):
         facts(event)
 
 
@@ -351,7 +351,7 @@ def test_what_the_door_accepts_is_valid_by_the_schema() -> None:
         node[key] = random_source.choice(replacements)
         try:
             facts(json.dumps(tree).encode())
-        except DeadLetterError:
+        except RefusedCloseError:
             continue
         accepted += 1
         check.validate(tree)

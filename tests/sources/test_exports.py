@@ -16,7 +16,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from app.closes import DeadLetterError
+from app.closes import RefusedCloseError
 from app.errors import BadDataError, ConfigurationError
 from app.sources import Closed, Notes, closes
 from app.sources.draft import Drafted, draft
@@ -48,7 +48,7 @@ def judged(closed: Closed) -> tuple[dict[str, Any], str]:
         facts(
             closed, "roi" if event["trade_summary"] and "roi" in event["trade_summary"] else "pnl"
         )
-    except DeadLetterError as error:
+    except RefusedCloseError as error:
         return event, error.path
     return event, ""
 

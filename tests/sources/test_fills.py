@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.closes import DeadLetterError
+from app.closes import RefusedCloseError
 from app.sources import Notes, closes, spool
 from app.sources.draft import draft
 from app.sources.fills import Fill, positions
@@ -302,7 +302,7 @@ def test_what_is_no_fill_is_refused_at_its_cell(
     file = table(tmp_path / "f.csv", fill(1, "buy", 1, 10), row, fill(2, "sell", 1, 11))
     notes = Notes()
     bad, good = closes([file], mapping=mapping, notes=notes)
-    with pytest.raises(DeadLetterError) as error:
+    with pytest.raises(RefusedCloseError) as error:
         facts(bad)
     assert (error.value.reason, error.value.path, bad.place) == (reason, path, f"{file}:3")
     assert json.loads(good.value)["trade_summary"]["pnl_usd"] == 1.0

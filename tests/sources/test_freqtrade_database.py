@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.closes import DeadLetterError
+from app.closes import RefusedCloseError
 from app.errors import BadDataError, UsageError
 from app.sources import closes
 from tests.sources.making import (
@@ -259,7 +259,7 @@ def test_what_cannot_be_read_is_passed_on_for_the_door_to_refuse(tmp_path: Path)
     found = list(closes([database(tmp_path / "t.sqlite", NEWEST, rows)]))
     refused = []
     for closed in found[:4]:
-        with pytest.raises(DeadLetterError) as error:
+        with pytest.raises(RefusedCloseError) as error:
             facts(closed)
         refused.append((error.value.reason, error.value.path))
     assert refused == [

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.closes import DeadLetterError
+from app.closes import RefusedCloseError
 from app.sources import Closed, Notes, closes
 from tests.sources.making import (
     ORDERS_2025,
@@ -99,7 +99,7 @@ l = "l"
 def judged(found: list[Closed]) -> None:
     """Check that input validation accepts or refuses each; nothing else happens."""
     for closed in found:
-        with suppress(DeadLetterError):
+        with suppress(RefusedCloseError):
             assert facts(closed, dimensions=("vol", "l", "symbol", "leverage"))
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from app.closes import DeadLetterError
+from app.closes import RefusedCloseError
 from app.errors import BadDataError, ConfigurationError, UsageError
 from app.sources import closes
 from tests.sources.making import facts, read, steps
@@ -162,7 +162,7 @@ def test_what_cannot_be_mapped_is_refused_at_its_cell(
     )
     good, bad = closes([file], mapping=mapping)
     assert len(facts(good)) == 2
-    with pytest.raises(DeadLetterError) as error:
+    with pytest.raises(RefusedCloseError) as error:
         facts(bad, dimensions=("vol",))
     assert (error.value.reason, error.value.path, bad.place) == (reason, path, f"{file}:3")
 
@@ -171,9 +171,9 @@ def test_rows_whose_columns_have_slipped(mapping: Path, tmp_path: Path) -> None:
     long_, short = closes(
         [table(tmp_path / "t.csv", (*ROW, "and", "more"), ROW[:3])], mapping=mapping
     )
-    with pytest.raises(DeadLetterError, match=r"wrong_type at \$\.trade_summary"):
+    with pytest.raises(RefusedCloseError, match=r"wrong_type at \$\.trade_summary"):
         facts(long_)
-    with pytest.raises(DeadLetterError, match=r"missing_outcome at \$\.trade_summary\.roi"):
+    with pytest.raises(RefusedCloseError, match=r"missing_outcome at \$\.trade_summary\.roi"):
         facts(short)
 
 

@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 from aiokafka import ConsumerRecord
 
-from app.closes import DeadLetterError, explode
+from app.closes import RefusedCloseError, explode, held_revision
 from app.errors import BadDataError, UsageError
 from app.log.bulk_reader import scan
 from app.log.fetcher import Fetcher
 from app.log.records import header
 from app.log.topics import require_existence
 from app.settings import Settings
-from app.stages.admission import held_revision
 from schemas.kinds import DEAD_LETTERS
 
 FOREIGN = "(none)"
@@ -159,7 +158,7 @@ def path_fits(pattern: str, path: str) -> bool:
     return re.fullmatch(expression, path, re.DOTALL) is not None
 
 
-def problem_now(value: bytes | None, at_ms: int, settings: Settings) -> DeadLetterError | None:
+def problem_now(value: bytes | None, at_ms: int, settings: Settings) -> RefusedCloseError | None:
     """The validation error of `value` under these settings, for a record with the timestamp
     `at_ms`; None if it would become facts, or would meet a quota that only a worker knows."""
     try:
@@ -170,7 +169,7 @@ def problem_now(value: bytes | None, at_ms: int, settings: Settings) -> DeadLett
             outcome=settings.outcome,
             max_actions=settings.max_actions,
         )
-    except DeadLetterError as error:
+    except RefusedCloseError as error:
         return error
     if facts[0].revision > settings.max_revision:
         return held_revision(facts[0], settings.max_revision)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord
 
-from app.deadletters.letters import (
+from app.deadletters.read import (
     FOREIGN,
     Letter,
     Place,

@@ -1,4 +1,4 @@
-"""Dead letters: why a record of `position_closed` cannot become facts.
+"""Why a record of `position_closed` cannot become facts; ingest makes a dead letter of it.
 
 May touch: nothing.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from edgeloop.canonical import member
+from schemas.facts import PatternTradeEvent
 
 REASONS: dict[str, str] = {
     "null_value": "The record has no value.",
@@ -67,8 +68,8 @@ _OUTSIDE = re.compile(r"Expected `(int|float)` [<>]")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 
 
-class DeadLetterError(Exception):
-    """A record that cannot become facts.
+class RefusedCloseError(Exception):
+    """A close that cannot become facts: ingest writes it as a dead letter.
 
     `reason` is one of `REASONS`, `path` the JSON path of the error (`$.actions[3].scope.chain`,
     `$` for the whole), `exception` the error's name and message.  All three are UTF-8 text of
@@ -102,18 +103,28 @@ class Paths:
 NEW_ENVELOPE = Paths()
 
 
-def rejection(error: msgspec.ValidationError, prefix: str = "$") -> DeadLetterError:
-    """The dead letter of a value that is JSON but violates the schema; `prefix` replaces the `$` of
+def rejection(error: msgspec.ValidationError, prefix: str = "$") -> RefusedCloseError:
+    """The refusal of a value that is JSON but violates the schema; `prefix` replaces the `$` of
     its path."""
     message, found, path = str(error).rpartition(" - at `")
     if not found:
         message, path = str(error), "$`"
     path = prefix + path[1:-1]
     if missing := _MISSING.fullmatch(message):
-        return DeadLetterError(
+        return RefusedCloseError(
             "missing_field", path + member(missing[1]), message, "ValidationError"
         )
-    return DeadLetterError(_reason(message, path), path, message, "ValidationError")
+    return RefusedCloseError(_reason(message, path), path, message, "ValidationError")
+
+
+def held_revision(fact: PatternTradeEvent, limit: int) -> RefusedCloseError:
+    """The refusal of a close that waits for approval."""
+    return RefusedCloseError(
+        "held_revision",
+        "$.revision",
+        f"Revision {fact.revision} of {fact.trade_id} is above EDGELOOP_MAX_REVISION={limit}.",
+        "Held",
+    )
 
 
 def _reason(message: str, path: str) -> str:

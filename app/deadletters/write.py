@@ -1,6 +1,4 @@
-"""Dead letters, as ingest writes them: a close with the reason why it cannot become facts.
-
-`app/deadletters` reads them.
+"""The record that ingest writes for a close that cannot become facts, with the reason.
 
 May touch: nothing but its arguments.
 """
@@ -10,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from app.closes import DeadLetterError
+from app.closes import RefusedCloseError
 from app.log.records import MAX_RECORD_BYTES, Outgoing, letter_partition
 from app.log.trace import context_of
 from app.settings import Settings
@@ -24,7 +22,7 @@ PATH_CHARACTERS = 2_000
 """Maximum number of characters of a path in a header or a log line."""
 
 
-def dead_letter(settings: Settings, message: Any, error: DeadLetterError) -> Outgoing:
+def dead_letter(settings: Settings, message: Any, error: RefusedCloseError) -> Outgoing:
     """The record with key and value unchanged; the headers give the reason and the origin.  If both
     are too large for a record, each is cut to its first MiB, with its length and hash in headers.
     Of the record's own headers only the trace context is kept.
