@@ -7,7 +7,7 @@ from typing import Any
 
 import faust
 
-from app.log.retry import Stopping
+from app.kafka.retry import Stopping
 from app.settings import Settings
 from app.stages.intake import Intake
 from app.worker.batches import batches

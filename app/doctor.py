@@ -19,11 +19,11 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, EdgeloopError, UnreachableError
-from app.log import log_identity, topics
-from app.log.admin import admin
-from app.log.bulk_reader import log_bounds, scan
-from app.log.control import ControlState
-from app.log.lag import Lag, LagReader
+from app.kafka import log_identity, topics
+from app.kafka.admin import admin
+from app.kafka.bulk_reader import log_bounds, scan
+from app.kafka.control import ControlState
+from app.kafka.lag import Lag, LagReader
 from app.settings import Settings
 from app.storage import projected_log
 from app.storage.connect import close, connect

@@ -6,7 +6,7 @@ the only module that reads settings or registers anything when it is imported.
 
 from __future__ import annotations
 
-from app.log.shared_offsets import SharedOffsets
+from app.kafka.shared_offsets import SharedOffsets
 from app.settings import AGENTS, Settings
 from app.worker import process
 from app.worker.agreement import AgreementGuard

@@ -15,12 +15,12 @@ from typing import NamedTuple
 import asyncpg
 
 from app.errors import BadDataError, EdgeloopError
+from app.kafka.bulk_reader import scan
+from app.kafka.records import UNREADABLE, is_strangers, version_of
+from app.kafka.skipped import Skipped
+from app.kafka.snapshot import NOT_OURS, decoder
+from app.kafka.topics import require_existence
 from app.learning.common.event_time import micros_from_text
-from app.log.bulk_reader import scan
-from app.log.records import UNREADABLE, is_strangers, version_of
-from app.log.skipped import Skipped
-from app.log.snapshot import NOT_OURS, decoder
-from app.log.topics import require_existence
 from app.settings import Settings
 from app.storage.connect import close, connect
 from edgeloop.overrides import Override

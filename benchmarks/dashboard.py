@@ -34,11 +34,11 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 from app.devstack import temporary_stack
+from app.kafka import topics
+from app.kafka.producer import Producer
+from app.kafka.records import published
 from app.learning.common.event_time import text_from_micros
 from app.learning.integrated.sketches import encode
-from app.log import topics
-from app.log.producer import Producer
-from app.log.records import published
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate

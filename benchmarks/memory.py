@@ -19,9 +19,9 @@ from pathlib import Path
 
 import msgspec
 
+from app.kafka.records import Outgoing, encode
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.trade import Trade
-from app.log.records import Outgoing, encode
 from app.settings import Settings
 from app.stages.lesson_builder import LessonBuilder
 from app.stages.override_materializer import OverrideMaterializer

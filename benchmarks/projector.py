@@ -16,10 +16,10 @@ from pathlib import Path
 import msgspec
 
 from app.devstack import temporary_stack
-from app.log import topics
-from app.log.lag import LagReader
-from app.log.producer import Producer
-from app.log.records import Outgoing, partition_of
+from app.kafka import topics
+from app.kafka.lag import LagReader
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing, partition_of
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate

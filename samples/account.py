@@ -16,11 +16,11 @@ from aiokafka import TopicPartition
 from rich.console import Console
 from rich.table import Table
 
+from app.kafka import topics
+from app.kafka.bulk_reader import reader
+from app.kafka.skipped import Skipped
+from app.kafka.snapshot import current
 from app.learning.integrated.regimes import LEVEL
-from app.log import topics
-from app.log.bulk_reader import reader
-from app.log.skipped import Skipped
-from app.log.snapshot import current
 from app.settings import Settings
 from app.storage.connect import close, connect
 from edgeloop.overrides import Override

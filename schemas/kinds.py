@@ -34,7 +34,7 @@ REGIME_WEIGHTS = "learning_regime_weights"
 FACTORS = "learning_latent_factors"
 HISTORY = "learning_edge_history"
 CONTROL = "edgeloop_control"
-"""What workers agree on (`app.log.control`).  It is not a record kind, since nothing is derived
+"""What workers agree on (`app.kafka.control`).  It is not a record kind, since nothing is derived
 from it."""
 
 

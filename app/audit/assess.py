@@ -46,9 +46,9 @@ from app.audit.walk_forward import (
     values,
 )
 from app.audit.work import AuditPlan, Done, Now
+from app.kafka.skipped import Skipped
 from app.learning.common.event_time import DAY_US, text_from_micros
 from app.learning.common.size_unit import unit_of_size
-from app.log.skipped import Skipped
 
 Floats = NDArray[np.float64]
 

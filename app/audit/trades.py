@@ -13,12 +13,12 @@ from typing import NamedTuple
 import msgspec
 
 from app.closes import RefusedCloseError, explode
+from app.kafka import topics
+from app.kafka.bulk_reader import scan
+from app.kafka.skipped import Skipped
+from app.kafka.snapshot import decoder, read_fact
 from app.learning.common.event_time import micros_from_text
 from app.learning.common.trade import SegmentKey, Trade, trade_from_fact
-from app.log import topics
-from app.log.bulk_reader import scan
-from app.log.skipped import Skipped
-from app.log.snapshot import decoder, read_fact
 from app.settings import Settings
 from app.sources import Closed
 from edgeloop.identity import CATEGORIES

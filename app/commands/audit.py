@@ -47,7 +47,7 @@ from app.commands.base import (
     working,
 )
 from app.errors import BadDataError, UsageError
-from app.log.skipped import Skipped
+from app.kafka.skipped import Skipped
 from app.report.text import show
 from app.settings import Settings
 from app.sources import closes

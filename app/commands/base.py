@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
 
 from app.errors import EdgeloopError, UnreachableError
-from app.log.connection_errors import explained
-from app.log.skipped import Skipped
+from app.kafka.connection_errors import explained
+from app.kafka.skipped import Skipped
 from app.sources import KINDS
 from app.terminal import console, echo
 

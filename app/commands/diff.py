@@ -18,7 +18,7 @@ from app.audit.trades import read_modules
 from app.audit.variants import LEARNERS
 from app.commands.base import echo, echo_json, handle_errors, json_option, warn_skipped, working
 from app.commands.learned import overrides
-from app.log.skipped import Skipped
+from app.kafka.skipped import Skipped
 from app.settings import Settings
 from edgeloop.identity import CATEGORIES
 from edgeloop.scope import canonical_text

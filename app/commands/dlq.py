@@ -30,7 +30,7 @@ from app.deadletters.marking import marked
 from app.deadletters.read import Letter, Wanted, letter_at, letters, parse_place, problem_now
 from app.deadletters.redrive import Redrive, plan, send, whole_value
 from app.errors import BadDataError, UsageError
-from app.log.fetcher import Fetcher
+from app.kafka.fetcher import Fetcher
 from app.settings import Settings
 from app.time_argument import parse_time
 

@@ -35,10 +35,10 @@ from app.explain.sparklines import curve
 from app.export.exported import Remarks
 from app.export.overrides import overrides_at
 from app.group_filter import matching
-from app.log.bulk_reader import follow
-from app.log.records import UNREADABLE, version_of
-from app.log.skipped import SHOWN, Skipped
-from app.log.snapshot import current, decoder
+from app.kafka.bulk_reader import follow
+from app.kafka.records import UNREADABLE, version_of
+from app.kafka.skipped import SHOWN, Skipped
+from app.kafka.snapshot import current, decoder
 from app.settings import Settings
 from app.time_argument import parse_time
 from edgeloop.overrides import Override

@@ -13,8 +13,8 @@ import click
 from app.commands.base import cli, echo, echo_json, handle_errors, json_option, warn_skipped
 from app.context_text import context_text
 from app.errors import UsageError
-from app.log.skipped import Skipped
-from app.log.snapshot import current
+from app.kafka.skipped import Skipped
+from app.kafka.snapshot import current
 from app.settings import Settings
 from app.time_argument import parse_time
 from edgeloop.identity import CATEGORIES

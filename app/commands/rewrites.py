@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from app.commands.base import cli, echo, echo_json, handle_errors, json_option
 from app.errors import UnreachableError, UsageError
-from app.log.control import ControlLog, Rewrites
+from app.kafka.control import ControlLog, Rewrites
 from app.settings import Settings
 from app.worker.agreement import control_state
 

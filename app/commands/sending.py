@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from app.errors import BadDataError, UsageError
-from app.log.producer import Producer
-from app.log.records import Outgoing, partition_of
-from app.log.topics import require_one
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing, partition_of
+from app.kafka.topics import require_one
 from app.settings import Settings
 from app.sources import Closed
 from app.time_argument import parse_time

@@ -21,7 +21,7 @@ from rich.text import Text
 from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option
 from app.commands.refresh import refreshing
 from app.errors import UnreachableError, UsageError
-from app.log.lag import Lag, LagReader
+from app.kafka.lag import Lag, LagReader
 from app.settings import AGENTS, Settings
 
 POLL_S = 0.2

@@ -14,8 +14,8 @@ import click
 
 from app.commands.base import cli, echo, echo_json, handle_errors, json_option
 from app.errors import UsageError
-from app.log import acls as access
-from app.log import topics as declared
+from app.kafka import acls as access
+from app.kafka import topics as declared
 from app.settings import Settings
 from app.storage.accept import accept as carry_out
 from app.storage.accept import plan

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option
 from app.errors import UnreachableError
-from app.log.consumer_groups import ConsumerGroup, Member, groups
+from app.kafka.consumer_groups import ConsumerGroup, Member, groups
 from app.settings import Settings
 
 POLL_S = 0.2

@@ -20,11 +20,11 @@ import numpy as np
 from app.explain.effect import mean_interval, part_of
 from app.explain.known import Known
 from app.explain.reading import read_changes
+from app.kafka.bulk_reader import scan
+from app.kafka.skipped import Skipped
+from app.kafka.snapshot import current, decoder, read_fact
 from app.learning.common.event_time import DAY_US, text_from_micros
 from app.learning.common.trade import Rank, SegmentKey, Trade, trade_from_fact
-from app.log.bulk_reader import scan
-from app.log.skipped import Skipped
-from app.log.snapshot import current, decoder, read_fact
 from app.override_changes import OverrideChange
 from app.settings import Settings
 from schemas import kinds

@@ -31,9 +31,9 @@ from app.explain.effect import Part, part_of
 from app.explain.known import Known
 from app.explain.override import explain_override
 from app.explain.reading import find_override, read_changes, read_known
+from app.kafka.skipped import Skipped
+from app.kafka.snapshot import current
 from app.learning.common.event_time import micros_from_text, text_from_micros
-from app.log.skipped import Skipped
-from app.log.snapshot import current
 from app.replay.digest import digest
 from app.replay.promote import require_finished
 from app.replay.published import read_live

@@ -15,11 +15,11 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from app.deadletters.marking import MARK, marked
 from app.deadletters.read import letter_of
-from app.log.bulk_reader import partitions_of, started_reader, unreachable
-from app.log.consumer import Consumer
-from app.log.consumer_groups import groups
-from app.log.lag import LagReader
-from app.log.topics import require_existence
+from app.kafka.bulk_reader import partitions_of, started_reader, unreachable
+from app.kafka.consumer import Consumer
+from app.kafka.consumer_groups import groups
+from app.kafka.lag import LagReader
+from app.kafka.topics import require_existence
 from app.settings import Settings
 from schemas.kinds import CLOSES, DEAD_LETTERS, FACTS, LESSONS, OVERRIDES, VERDICTS
 

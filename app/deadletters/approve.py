@@ -18,9 +18,9 @@ from aiokafka.errors import KafkaError
 from app.deadletters.read import Letter
 from app.deadletters.redrive import send
 from app.errors import UnreachableError
-from app.log.bulk_reader import scan
-from app.log.client import client_id
-from app.log.control import Approval, ControlLog
+from app.kafka.bulk_reader import scan
+from app.kafka.client import client_id
+from app.kafka.control import Approval, ControlLog
 from app.settings import Settings
 from schemas.kinds import DEAD_LETTERS
 

@@ -14,10 +14,10 @@ from aiokafka import ConsumerRecord
 
 from app.closes import RefusedCloseError, explode, held_revision
 from app.errors import BadDataError, UsageError
-from app.log.bulk_reader import scan
-from app.log.fetcher import Fetcher
-from app.log.records import header
-from app.log.topics import require_existence
+from app.kafka.bulk_reader import scan
+from app.kafka.fetcher import Fetcher
+from app.kafka.records import header
+from app.kafka.topics import require_existence
 from app.settings import Settings
 from schemas.kinds import DEAD_LETTERS
 

@@ -25,11 +25,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from app.deadletters.read import Letter, Place, Wanted, letters, problem_now
-from app.log.bulk_reader import offsets_at, scan
-from app.log.fetcher import Fetcher
-from app.log.producer import Producer
-from app.log.records import MAX_RECORD_BYTES, Outgoing, header, partition_of
-from app.log.topics import require_existence
+from app.kafka.bulk_reader import offsets_at, scan
+from app.kafka.fetcher import Fetcher
+from app.kafka.producer import Producer
+from app.kafka.records import MAX_RECORD_BYTES, Outgoing, header, partition_of
+from app.kafka.topics import require_existence
 from app.settings import Settings
 from schemas.kinds import CLOSES, DEAD_LETTERS
 

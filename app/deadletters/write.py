@@ -9,8 +9,8 @@ import hashlib
 from typing import Any
 
 from app.closes import RefusedCloseError
-from app.log.records import MAX_RECORD_BYTES, Outgoing, letter_partition
-from app.log.trace import context_of
+from app.kafka.records import MAX_RECORD_BYTES, Outgoing, letter_partition
+from app.kafka.trace import context_of
 from app.settings import Settings
 from schemas.kinds import DEAD_LETTERS
 

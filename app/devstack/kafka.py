@@ -23,7 +23,7 @@ from app.devstack import processes
 from app.devstack.ports import HOST, free_ports, is_free
 from app.devstack.secure import Secure
 from app.errors import ConfigurationError
-from app.log.client import client_options
+from app.kafka.client import client_options
 from app.settings import Settings
 from edgeloop.closing import close_client
 

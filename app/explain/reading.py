@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from app import override_changes
 from app.errors import MissingError
 from app.explain.known import Known
+from app.kafka import topics
+from app.kafka.bulk_reader import scan
+from app.kafka.records import partition_of
+from app.kafka.skipped import Skipped
+from app.kafka.snapshot import current, decoder, read_fact
 from app.learning.common.trade import Rank, Trade, trade_from_fact
-from app.log import topics
-from app.log.bulk_reader import scan
-from app.log.records import partition_of
-from app.log.skipped import Skipped
-from app.log.snapshot import current, decoder, read_fact
 from app.override_changes import OverrideChange
 from app.settings import Settings
 from schemas import kinds

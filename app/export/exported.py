@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from app.export.columns import Column, column
 from app.group_filter import matching
-from app.log.skipped import Skipped
+from app.kafka.skipped import Skipped
 from app.settings import Settings
 
 

@@ -17,8 +17,8 @@ from app.export.exported import (
     decay_columns,
     prefixed,
 )
+from app.kafka.snapshot import current
 from app.learning.integrated.quality_metrics import METRICS
-from app.log.snapshot import current
 from app.settings import Settings
 from schemas import kinds
 from schemas.lessons import Lesson, LessonVerdict

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from app.export.columns import Column, column, json_column, json_text
 from app.export.exported import GROUP_COLUMNS, Exported, Filters, Remarks, Rows
+from app.kafka.snapshot import current
 from app.learning.integrated.quality_metrics import METRICS
-from app.log.snapshot import current
 from app.settings import Settings
 from schemas import kinds
 from schemas.lessons import LatentFactor, Lesson

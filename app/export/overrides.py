@@ -16,8 +16,8 @@ from app.export.exported import (
     decay_columns,
     prefixed,
 )
+from app.kafka.snapshot import current
 from app.learning.common.event_time import text_from_micros
-from app.log.snapshot import current
 from app.override_changes import in_force
 from app.settings import Settings
 from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER, Override

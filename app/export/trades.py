@@ -11,11 +11,11 @@ import msgspec
 
 from app.export.columns import Column, column, json_column, json_text
 from app.export.exported import Exported, Filters, Remarks, Rows
+from app.kafka import topics
+from app.kafka.bulk_reader import scan
+from app.kafka.snapshot import decoder, read_fact
 from app.learning.common.event_time import micros_from_text
 from app.learning.common.trade import Rank
-from app.log import topics
-from app.log.bulk_reader import scan
-from app.log.snapshot import decoder, read_fact
 from app.settings import Settings
 from schemas import kinds
 from schemas.facts import FactAction, PatternTradeEvent

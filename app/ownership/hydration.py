@@ -12,9 +12,9 @@ import structlog
 from aiokafka import TopicPartition
 
 from app.errors import ConfigurationError
-from app.log.bulk_reader import read_to_end, reader
-from app.log.consumer import Consumer
-from app.log.topics import ACCEPT
+from app.kafka.bulk_reader import read_to_end, reader
+from app.kafka.consumer import Consumer
+from app.kafka.topics import ACCEPT
 from app.metrics import FOLDED, LOST
 from app.ownership.partition import Partition, PartitionState
 from app.ownership.publication import Publication, Published

@@ -22,9 +22,9 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from app.errors import ConfigurationError
-from app.log.progress import Progress
-from app.log.records import Outgoing
-from app.log.retry import Stopping, back_off, client_errors
+from app.kafka.progress import Progress
+from app.kafka.records import Outgoing
+from app.kafka.retry import Stopping, back_off, client_errors
 from app.metrics import (
     BATCH_SECONDS,
     FOLDED,

@@ -12,10 +12,10 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from app.log.bulk_reader import partitions_of, read_to_end
-from app.log.consumer import Consumer
-from app.log.producer import Producer
-from app.log.records import Outgoing, header, version_of
+from app.kafka.bulk_reader import partitions_of, read_to_end
+from app.kafka.consumer import Consumer
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing, header, version_of
 from app.metrics import RECORDS_SENT
 from app.settings import Settings
 from app.stages.owned import OwnedStage

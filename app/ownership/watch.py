@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 from aiokafka.errors import KafkaError
 
-from app.log.bulk_reader import reader
-from app.log.client import started
-from app.log.consumer import Consumer
-from app.log.retry import client_errors
+from app.kafka.bulk_reader import reader
+from app.kafka.client import started
+from app.kafka.consumer import Consumer
+from app.kafka.retry import client_errors
 from app.ownership.hydration import Hydration
 from app.ownership.partition import Partition
 from app.ownership.publication import Publication

@@ -26,9 +26,9 @@ from typing import NamedTuple
 from app.closes import OUTCOME_FIELDS, RefusedCloseError, check, time_efficiency
 from app.deadletters.read import letter_of
 from app.errors import BadDataError
+from app.kafka.bulk_reader import read_range, scan
+from app.kafka.records import letter_partition, partition_of
 from app.learning.common.trade import Trade, clipped, distinct_scopes
-from app.log.bulk_reader import read_range, scan
-from app.log.records import letter_partition, partition_of
 from app.replay import pool, spool
 from app.replay.pool import Pool
 from app.replay.shadow import Source

@@ -19,14 +19,14 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from app.kafka.bulk_reader import read_range
+from app.kafka.records import encode
 from app.learning.common.config import LearningConfig
 from app.learning.common.fact_trades import Group, trades_by_group
 from app.learning.common.sieve import Sieve
 from app.learning.common.trade import Trade
 from app.learning.integrated.history import history_records
 from app.learning.methods import group_learner
-from app.log.bulk_reader import read_range
-from app.log.records import encode
 from app.replay import pool, spool
 from app.replay.shadow import Folded, ShadowRecord, opened
 from app.replay.span import Span

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from app.kafka.records import encode
 from app.learning.common.changes import Changes
 from app.learning.methods import module_judge
-from app.log.records import encode
 from app.replay.shadow import ShadowRecord, opened
 from app.settings import Settings
 from schemas.kinds import KINDS

@@ -33,12 +33,12 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, UnreachableError
-from app.log.acls import promotion_id
-from app.log.connection_errors import explained
-from app.log.consumer_groups import group_of
-from app.log.producer import send_transaction
-from app.log.records import Outgoing, derived_headers, encode, partition_of
-from app.log.skipped import Skipped
+from app.kafka.acls import promotion_id
+from app.kafka.connection_errors import explained
+from app.kafka.consumer_groups import group_of
+from app.kafka.producer import send_transaction
+from app.kafka.records import Outgoing, derived_headers, encode, partition_of
+from app.kafka.skipped import Skipped
 from app.replay.digest import Records, bare
 from app.replay.published import Live, decoded, read_live
 from app.replay.shadow import State, differing, learning_settings, opened

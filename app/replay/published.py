@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from app.errors import BadDataError
-from app.log.bulk_reader import ends_of, started_reader
-from app.log.records import KEY_CHARACTERS
-from app.log.skipped import Skipped
-from app.log.snapshot import snapshots
-from app.log.topics import require_existence
+from app.kafka.bulk_reader import ends_of, started_reader
+from app.kafka.records import KEY_CHARACTERS
+from app.kafka.skipped import Skipped
+from app.kafka.snapshot import snapshots
+from app.kafka.topics import require_existence
 from app.replay.digest import Records
 from app.settings import Settings
 from schemas.kinds import CLOSES, FACTS, KINDS, LEARNED, LESSONS

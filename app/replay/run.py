@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.errors import ConfigurationError, UsageError
-from app.log.bulk_reader import log_bounds
+from app.kafka.bulk_reader import log_bounds
 from app.replay import explode, fold, judge, spool
 from app.replay.digest import digest
 from app.replay.pool import Pool, peak_bytes

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from uuid import uuid4
 
 from app.closes import RefusedCloseError, held_revision
-from app.log.control import Admitted, ControlState
+from app.kafka.control import Admitted, ControlState
 from app.settings import Settings
 from schemas.facts import PatternTradeEvent, group_key
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from app.kafka.records import Outgoing, published, tombstone
 from app.learning.integrated.history import (
     DAY_DIGEST_BYTES,
     day_digests,
@@ -18,7 +19,6 @@ from app.learning.integrated.history import (
     history_records,
     withdrawn_days,
 )
-from app.log.records import Outgoing, published, tombstone
 from app.settings import Settings
 from schemas.kinds import HISTORY
 from schemas.lessons import GroupSummary, HistoryCell, Lesson

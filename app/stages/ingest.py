@@ -16,14 +16,14 @@ import structlog
 
 from app.closes import RefusedCloseError, explode
 from app.deadletters.write import PATH_CHARACTERS, dead_letter, timestamp_ms
-from app.log.control import ControlLog
-from app.log.records import (
+from app.kafka.control import ControlLog
+from app.kafka.records import (
     Outgoing,
     derived_headers,
     encode,
     partition_of,
 )
-from app.log.trace import context_of
+from app.kafka.trace import context_of
 from app.metrics import ADMITTED, DEAD_LETTERS_TOTAL, DOOR_REFUSALS
 from app.metrics import CLOSES as CLOSES_TOTAL
 from app.settings import Settings

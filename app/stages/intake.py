@@ -13,11 +13,11 @@ from typing import Any
 import structlog
 from aiokafka.errors import KafkaError
 
-from app.log.control import ControlLog
-from app.log.producer import Producer
-from app.log.records import Outgoing
-from app.log.retry import back_off, client_errors, later
-from app.log.unread_closes import Unread
+from app.kafka.control import ControlLog
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing
+from app.kafka.retry import back_off, client_errors, later
+from app.kafka.unread_closes import Unread
 from app.metrics import BATCH_SECONDS
 from app.settings import Settings
 from app.stages.ingest import Ingest

@@ -13,14 +13,14 @@ from typing import Any
 import msgspec
 import structlog
 
+from app.kafka.records import UNREADABLE, Outgoing, partition_of, published, tombstone
+from app.kafka.trace import Newest
 from app.learning.common.event_time import DAY_US
 from app.learning.common.fact_trades import trades_by_group
 from app.learning.common.refit import Refit
 from app.learning.common.sieve import Sieve
 from app.learning.common.trade import Trade
 from app.learning.methods import GroupLearner, group_learner
-from app.log.records import UNREADABLE, Outgoing, partition_of, published, tombstone
-from app.log.trace import Newest
 from app.metrics import (
     SEARCHES_CUT,
     UNREADABLE_RECORDS,

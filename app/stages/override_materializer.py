@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 import structlog
 
+from app.kafka.records import UNREADABLE, Outgoing, partition_of, published, tombstone, version_of
+from app.kafka.trace import Newest
 from app.learning.common.changes import Changes
 from app.learning.methods import Judge, module_judge
-from app.log.records import UNREADABLE, Outgoing, partition_of, published, tombstone, version_of
-from app.log.trace import Newest
 from app.metrics import UNREADABLE_RECORDS
 from app.settings import Settings
 from app.stages.gauges import ModuleGauges

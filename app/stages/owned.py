@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from app.log.records import Outgoing
+from app.kafka.records import Outgoing
 
 
 class StateStore(Protocol):

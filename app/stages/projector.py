@@ -27,12 +27,12 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.errors import ConfigurationError, UnreachableError
-from app.log.bulk_reader import group_reader
-from app.log.consumer import Consumer
-from app.log.consumer_groups import projector_group
-from app.log.log_identity import LogIdentity
-from app.log.records import KEY_CHARACTERS
-from app.log.retry import Stopping, back_off, client_errors
+from app.kafka.bulk_reader import group_reader
+from app.kafka.consumer import Consumer
+from app.kafka.consumer_groups import projector_group
+from app.kafka.log_identity import LogIdentity
+from app.kafka.records import KEY_CHARACTERS
+from app.kafka.retry import Stopping, back_off, client_errors
 from app.metrics import BAD_RECORDS, BATCH_SECONDS, PROJECTED_ROWS, PROJECTION_WAITING
 from app.settings import Settings
 from app.storage.connect import close, connect

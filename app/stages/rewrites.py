@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from app.log.control import Rewrites
-from app.log.records import Outgoing
+from app.kafka.control import Rewrites
+from app.kafka.records import Outgoing
 from app.metrics import REWRITTEN
 from app.settings import Settings
 from schemas.kinds import CONTROL

@@ -25,13 +25,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from app.errors import ConfigurationError, UnreachableError
-from app.log import topics
-from app.log.admin import admin
-from app.log.bulk_reader import log_bounds, scan, unreachable
-from app.log.consumer_groups import groups
-from app.log.log_identity import Difference, LogIdentity, Lost, examine, readers
-from app.log.progress import rewind
-from app.log.records import UNREADABLE, is_strangers, partition_of, version_of
+from app.kafka import topics
+from app.kafka.admin import admin
+from app.kafka.bulk_reader import log_bounds, scan, unreachable
+from app.kafka.consumer_groups import groups
+from app.kafka.log_identity import Difference, LogIdentity, Lost, examine, readers
+from app.kafka.progress import rewind
+from app.kafka.records import UNREADABLE, is_strangers, partition_of, version_of
 from app.settings import Settings
 from app.storage import projected_log
 from app.storage.rebuild import rebuild

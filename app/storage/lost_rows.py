@@ -13,10 +13,10 @@ from collections.abc import Iterable
 import msgspec
 from aiokafka.errors import KafkaError
 
-from app.log.admin import admin
-from app.log.bulk_reader import log_bounds, read_range
-from app.log.consumer_groups import projector_group
-from app.log.records import UNREADABLE
+from app.kafka.admin import admin
+from app.kafka.bulk_reader import log_bounds, read_range
+from app.kafka.consumer_groups import projector_group
+from app.kafka.records import UNREADABLE
 from app.settings import Settings
 from app.storage.connect import close, connect
 from schemas import kinds

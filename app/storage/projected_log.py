@@ -17,9 +17,9 @@ import asyncpg
 from aiokafka import TopicPartition
 
 from app.errors import ConfigurationError
-from app.log.bulk_reader import unreachable
-from app.log.consumer_groups import projector_group
-from app.log.log_identity import Difference, End, Log, LogIdentity
+from app.kafka.bulk_reader import unreachable
+from app.kafka.consumer_groups import projector_group
+from app.kafka.log_identity import Difference, End, Log, LogIdentity
 from app.settings import Settings
 from app.storage.connect import close, connect
 from edgeloop.cluster import Cluster

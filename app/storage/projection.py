@@ -15,7 +15,7 @@ import msgspec
 import orjson
 from aiokafka import ConsumerRecord
 
-from app.log.records import UNREADABLE, version_of
+from app.kafka.records import UNREADABLE, version_of
 from edgeloop.versions import Latest
 
 

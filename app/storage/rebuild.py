@@ -7,8 +7,8 @@ May touch: PostgreSQL, the committed offsets of the projector's consumer group.
 from __future__ import annotations
 
 from app.errors import ConfigurationError
-from app.log.consumer_groups import group_of, projector_group
-from app.log.progress import rewind
+from app.kafka.consumer_groups import group_of, projector_group
+from app.kafka.progress import rewind
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate

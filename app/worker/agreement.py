@@ -1,6 +1,6 @@
 """The settings that must be equal for all workers, agreed on through the control log.
 
-May touch: the broker, through `app.log.control`; the process of a worker that no longer agrees,
+May touch: the broker, through `app.kafka.control`; the process of a worker that no longer agrees,
 which it ends.
 
 The first worker of an installation claims its settings; if two claim at once, the first claim in
@@ -24,12 +24,12 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, UnreachableError
+from app.kafka.client import client_id
+from app.kafka.consumer_groups import groups
+from app.kafka.control import Claim, ControlLog, ControlState
+from app.kafka.retry import client_errors
+from app.kafka.topics import require_existence
 from app.learning.common.config import LearningConfig
-from app.log.client import client_id
-from app.log.consumer_groups import groups
-from app.log.control import Claim, ControlLog, ControlState
-from app.log.retry import client_errors
-from app.log.topics import require_existence
 from app.settings import PREFIX, Settings
 from app.worker.fatal import fatal_exit, refuse
 from app.worker.process import LOOK_WITHIN_S, EdgeloopApp

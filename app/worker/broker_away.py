@@ -18,8 +18,8 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, EdgeloopError, UnreachableError
-from app.log.admin import admin
-from app.log.retry import client_errors
+from app.kafka.admin import admin
+from app.kafka.retry import client_errors
 from app.settings import Settings
 from app.worker.fatal import fatal_exit, refuse
 

@@ -16,9 +16,9 @@ from typing import Any
 import structlog
 from aiokafka.errors import KafkaError
 
-from app.log.client import started
-from app.log.connection_errors import why_unreachable
-from app.log.retry import Stopping, back_off, client_errors
+from app.kafka.client import started
+from app.kafka.connection_errors import why_unreachable
+from app.kafka.retry import Stopping, back_off, client_errors
 from app.settings import Settings
 from app.worker.fatal import refuse, stop_early
 

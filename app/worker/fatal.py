@@ -14,7 +14,7 @@ from typing import NoReturn
 import structlog
 
 from app.errors import EdgeloopError
-from app.log.connection_errors import explained
+from app.kafka.connection_errors import explained
 
 log = structlog.get_logger(__name__)
 

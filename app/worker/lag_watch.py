@@ -21,9 +21,9 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from app.errors import EdgeloopError
-from app.log.lag import Lag, SharedLags
-from app.log.retry import client_errors
-from app.log.shared_offsets import SharedOffsets
+from app.kafka.lag import Lag, SharedLags
+from app.kafka.retry import client_errors
+from app.kafka.shared_offsets import SharedOffsets
 from app.metrics import LAG, LAG_SECONDS
 from app.settings import Settings
 from app.worker.fatal import fatal_exit

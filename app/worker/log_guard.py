@@ -23,10 +23,10 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, EdgeloopError
-from app.log.log_identity import Difference, End, Log, on_another_cluster, refusal
-from app.log.retry import client_errors
-from app.log.shared_offsets import SharedOffsets
-from app.log.topics import ACCEPT, partitions_wrong
+from app.kafka.log_identity import Difference, End, Log, on_another_cluster, refusal
+from app.kafka.retry import client_errors
+from app.kafka.shared_offsets import SharedOffsets
+from app.kafka.topics import ACCEPT, partitions_wrong
 from app.metrics import IN_TRANSACTION
 from app.settings import Settings
 from app.worker.fatal import refuse

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import structlog
 
-from app.log.retry import Stopping
+from app.kafka.retry import Stopping
 from app.metrics import MEMORY_FULL
 
 log = structlog.get_logger(__name__)

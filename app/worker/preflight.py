@@ -15,9 +15,9 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, UnreachableError
-from app.log import topics
-from app.log.admin import admin
-from app.log.log_identity import Log, require_same_log
+from app.kafka import topics
+from app.kafka.admin import admin
+from app.kafka.log_identity import Log, require_same_log
 from app.settings import Settings
 from app.storage import projected_log
 from app.storage.migrate import require_migrated

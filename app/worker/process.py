@@ -20,8 +20,8 @@ from faust.cli.worker import worker as worker_command
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer, Transport
 from faust.types import TP, EventT, StreamT
 
-from app.log.client import client_id, faust_broker, faust_credentials
-from app.log.retry import was_cancelled
+from app.kafka.client import client_id, faust_broker, faust_credentials
+from app.kafka.retry import was_cancelled
 from app.settings import Settings
 from app.worker.batches import MAX_BATCHES, BatchingConsumer
 from app.worker.connecting import connected

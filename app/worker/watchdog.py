@@ -28,8 +28,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
-from app.log.retry import client_errors
-from app.log.shared_offsets import SharedOffsets
+from app.kafka.retry import client_errors
+from app.kafka.shared_offsets import SharedOffsets
 from app.metrics import STALLED
 from app.settings import Settings
 from app.worker import memory

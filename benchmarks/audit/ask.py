@@ -13,7 +13,7 @@ from app.audit.answers import NO, UNSURE, YES
 from app.audit.assess import audit
 from app.audit.document import Audit
 from app.audit.work import AuditPlan, run
-from app.log.skipped import Skipped
+from app.kafka.skipped import Skipped
 from benchmarks.audit.worlds import QUESTIONS, Log, make
 
 OUTCOMES = ("right", "wrong", "withheld")

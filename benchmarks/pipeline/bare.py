@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 from faust.transport.drivers.aiokafka import Transport
 
-from app.log.producer import Producer
-from app.log.records import Outgoing, partition_of
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing, partition_of
 from app.settings import Settings
 from app.worker.process import EdgeloopApp, make_app, raw_topic
 from schemas.kinds import CLOSES, FACTS, LESSONS, OVERRIDES

@@ -14,8 +14,8 @@ import orjson
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from app import devstack
-from app.log.bulk_reader import read_to_end, reader
-from app.log.records import partition_of
+from app.kafka.bulk_reader import read_to_end, reader
+from app.kafka.records import partition_of
 from benchmarks.pipeline import workload
 from benchmarks.pipeline.figures import Figure
 from benchmarks.pipeline.installation import Installation

@@ -23,11 +23,11 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from app import devstack
 from app.devstack import processes
-from app.log import topics
-from app.log.bulk_reader import reader, scan
-from app.log.lag import LagReader
-from app.log.producer import Producer
-from app.log.records import Outgoing, partition_of
+from app.kafka import topics
+from app.kafka.bulk_reader import reader, scan
+from app.kafka.lag import LagReader
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing, partition_of
 from app.settings import Settings
 from app.storage.migrate import migrate
 from benchmarks.pipeline import workload

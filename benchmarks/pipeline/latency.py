@@ -25,9 +25,9 @@ from aiokafka import TopicPartition
 
 from app import devstack
 from app.closes import explode
+from app.kafka.bulk_reader import reader
 from app.learning.common.trade import Trade, trade_from_fact
 from app.learning.engine import Engine
-from app.log.bulk_reader import reader
 from app.settings import Settings
 from benchmarks.pipeline import workload
 from benchmarks.pipeline.figures import Figure

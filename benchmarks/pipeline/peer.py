@@ -19,7 +19,7 @@ import orjson
 from aiokafka import TopicPartition
 
 from app import devstack
-from app.log.bulk_reader import reader
+from app.kafka.bulk_reader import reader
 from benchmarks.pipeline import workload
 from benchmarks.pipeline.installation import ROOT, Installation, running
 from schemas import kinds

@@ -27,8 +27,8 @@ import asyncpg
 import zstandard
 
 from app.devstack import StackInfo, processes, temporary_stack
-from app.log.bulk_reader import scan
-from app.log.lag import LagReader
+from app.kafka.bulk_reader import scan
+from app.kafka.lag import LagReader
 from app.settings import AGENTS, LEARNINGS, Settings
 from schemas.kinds import DEAD_LETTERS, DERIVED
 

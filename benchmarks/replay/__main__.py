@@ -29,9 +29,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app import devstack
 from app.closes import explode
-from app.log import topics
-from app.log.producer import Producer
-from app.log.records import Outgoing, partition_of
+from app.kafka import topics
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing, partition_of
 from app.settings import Settings
 from benchmarks.replay import workload
 from schemas import kinds

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import agents.ingest
-from app.log.control import ControlState
-from app.log.records import Outgoing, encode
-from app.log.retry import Stopping
+from app.kafka.control import ControlState
+from app.kafka.records import Outgoing, encode
+from app.kafka.retry import Stopping
 from app.settings import AGENTS
 from app.stages import intake
 from app.worker.process import EdgeloopApp, make_app

@@ -17,10 +17,10 @@ from app.audit.trades import Decision, Module, into
 from app.audit.walk_forward import SIZED, baseline_of
 from app.audit.work import AuditPlan, run
 from app.closes import explode
+from app.kafka.skipped import Skipped
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US, text_from_micros
 from app.learning.common.size_unit import unit_of_size
-from app.log.skipped import Skipped
 from app.report.page import page
 from app.report.text import figure, show
 from edgeloop.explore import explored, propensities, scaled

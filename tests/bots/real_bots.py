@@ -16,10 +16,10 @@ import msgspec
 import pytest
 
 from app.closes import explode
-from app.log import topics
-from app.log.bulk_reader import scan
-from app.log.producer import Producer
-from app.log.records import published
+from app.kafka import topics
+from app.kafka.bulk_reader import scan
+from app.kafka.producer import Producer
+from app.kafka.records import published
 from app.settings import Settings
 from app.sources import closes
 from edgeloop.overrides import TOPIC, Override

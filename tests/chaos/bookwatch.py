@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from app.log.client import client_options
+from app.kafka.client import client_options
 from app.settings import Settings
 from edgeloop import OverrideBook
 from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.log.lag import LagReader
-from app.log.log_identity import Lost
+from app.kafka.lag import LagReader
+from app.kafka.log_identity import Lost
 from schemas import kinds
 from tests.chaos.bookwatch import BookWatch
 from tests.chaos.faults import Faults, command

@@ -16,10 +16,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from app.devstack import StackInfo, temporary_stack
-from app.log import topics
-from app.log.admin import admin
-from app.log.producer import Producer
-from app.log.records import Outgoing, partition_of
+from app.kafka import topics
+from app.kafka.admin import admin
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing, partition_of
 from app.settings import Settings
 from edgeloop import OverrideBook
 from edgeloop.overrides import Override

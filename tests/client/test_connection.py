@@ -17,8 +17,8 @@ import pytest
 
 from app.closes import explode
 from app.devstack import StackInfo, temporary_stack
-from app.log import topics
-from app.log.bulk_reader import scan
+from app.kafka import topics
+from app.kafka.bulk_reader import scan
 from app.settings import Settings
 from edgeloop.history import Change, OverrideHistory
 from edgeloop.integrations import Connection, Trade, TradeClosedError

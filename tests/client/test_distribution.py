@@ -18,9 +18,9 @@ import pytest
 from packaging.requirements import Requirement
 
 import edgeloop
-from app.log import topics
-from app.log.producer import Producer
-from app.log.records import published
+from app.kafka import topics
+from app.kafka.producer import Producer
+from app.kafka.records import published
 from app.settings import Settings
 from edgeloop.overrides import TOPIC
 from tests.client.test_resolve import make

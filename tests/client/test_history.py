@@ -14,9 +14,9 @@ from click.testing import CliRunner
 
 import app.commands
 from app.commands.base import cli
-from app.log import topics
-from app.log.producer import Producer
-from app.log.records import published, tombstone
+from app.kafka import topics
+from app.kafka.producer import Producer
+from app.kafka.records import published, tombstone
 from app.settings import Settings
 from edgeloop.history import Change, OverrideHistory
 from edgeloop.overrides import TOPIC

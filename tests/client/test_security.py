@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from app.errors import ConfigurationError
-from app.log.client import client_options, faust_credentials
+from app.kafka.client import client_options, faust_credentials
 from app.settings import Settings
 from edgeloop.security import KafkaSecurity, SecurityError
 

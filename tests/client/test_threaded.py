@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from app.log import topics
-from app.log.producer import Producer
-from app.log.records import published
+from app.kafka import topics
+from app.kafka.producer import Producer
+from app.kafka.records import published
 from app.settings import Settings
 from edgeloop import ThreadedOverrideBook
 from edgeloop.overrides import TOPIC, Override

@@ -65,7 +65,7 @@ def test_a_record_that_is_longer_than_its_batch_is_corrupt() -> None:
 
 
 def test_every_client_of_this_process_reads_so() -> None:
-    import app.log.client
+    import app.kafka.client
 
-    assert app.log.client
+    assert app.kafka.client
     assert fetcher.MemoryRecords is TolerantRecords

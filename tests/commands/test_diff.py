@@ -15,9 +15,9 @@ from click.testing import CliRunner, Result
 
 from app.commands.base import cli
 from app.commands.diff import AGAINST, diff
-from app.log import topics
-from app.log.producer import Producer
-from app.log.records import Outgoing
+from app.kafka import topics
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing
 from app.settings import Settings
 from schemas import kinds
 from tests.audit.making import fact, market

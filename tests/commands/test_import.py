@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from app.closes import RefusedCloseError, explode
 from app.commands.import_ import import_
-from app.log import topics
+from app.kafka import topics
 from app.settings import Settings
 from tests.commands.test_produce import written
 from tests.sources.making import (

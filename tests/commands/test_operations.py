@@ -20,8 +20,8 @@ from app.commands.base import cli
 from app.commands.doctor import doctor
 from app.commands.status import status
 from app.commands.topics import topics as topics_command
-from app.log import topics
-from app.log.admin import admin
+from app.kafka import topics
+from app.kafka.admin import admin
 from app.settings import Settings
 from app.storage.migrate import migrate
 from schemas import kinds
@@ -145,8 +145,8 @@ def test_status_is_idle_when_there_is_nothing_and_times_out_when_nobody_works(
     assert (idle.exit_code, json.loads(idle.stdout)["idle"]) == (0, True)
 
     async def send() -> None:
-        from app.log.producer import Producer
-        from app.log.records import Outgoing
+        from app.kafka.producer import Producer
+        from app.kafka.records import Outgoing
 
         producer = Producer(stack_settings)
         await producer.send([Outgoing(stack_settings.topic(kinds.CLOSES), 0, b"k", b"{}")])

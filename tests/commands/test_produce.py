@@ -15,8 +15,8 @@ from aiokafka import TopicPartition
 from click.testing import CliRunner, Result
 
 from app.commands.produce import produce
-from app.log import topics
-from app.log.bulk_reader import read_to_end, reader
+from app.kafka import topics
+from app.kafka.bulk_reader import read_to_end, reader
 from app.settings import Settings
 from app.sources.jsonl import key_of
 from app.time_shift import shifted

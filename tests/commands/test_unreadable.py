@@ -18,10 +18,10 @@ from click.testing import CliRunner, Result
 import app.commands
 from app.commands.base import cli
 from app.devstack import StackInfo
-from app.log import topics
-from app.log.producer import Producer
-from app.log.records import Outgoing, derived_headers, published
-from app.log.skipped import SHOWN
+from app.kafka import topics
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing, derived_headers, published
+from app.kafka.skipped import SHOWN
 from app.settings import Settings
 from schemas import kinds
 from tests.audit.making import market

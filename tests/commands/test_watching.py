@@ -16,9 +16,9 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
-from app.log import topics
-from app.log.producer import Producer
-from app.log.records import published, tombstone
+from app.kafka import topics
+from app.kafka.producer import Producer
+from app.kafka.records import published, tombstone
 from app.settings import Settings
 from edgeloop.overrides import TOPIC
 from tests.client.test_resolve import make

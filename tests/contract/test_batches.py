@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer
 
 from app.devstack import StackInfo
-from app.log import topics
+from app.kafka import topics
 from app.settings import Settings
 from schemas.kinds import CLOSES, FACTS
 from tests.contract.test_faust import Toy

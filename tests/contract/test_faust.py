@@ -22,7 +22,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from app.devstack import StackInfo
-from app.log import topics
+from app.kafka import topics
 from app.settings import Settings
 from schemas.kinds import CLOSES, FACTS, LESSONS
 from tests.child import faust

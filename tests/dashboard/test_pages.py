@@ -28,8 +28,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from app.devstack import StackInfo, down, temporary_stack, up
 from app.devstack.kafka import Kafka
 from app.devstack.postgres import Postgres
-from app.log.producer import Producer
-from app.log.records import published
+from app.kafka.producer import Producer
+from app.kafka.records import published
 from edgeloop.identity import slice_id
 from edgeloop.overrides import Override
 from edgeloop.scope import canonical_text

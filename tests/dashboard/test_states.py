@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.commands.dashboard import dashboard
-from app.log import topics
+from app.kafka import topics
 from app.settings import Settings
 from app.storage.migrate import migrate
 from tests.dashboard.site import running, wait

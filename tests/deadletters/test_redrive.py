@@ -8,10 +8,10 @@ import pytest
 
 from app.deadletters.read import Place, Wanted
 from app.deadletters.redrive import REDRIVEN_FROM, plan, send
-from app.log import topics
-from app.log.bulk_reader import scan
-from app.log.producer import Producer
-from app.log.records import Outgoing
+from app.kafka import topics
+from app.kafka.bulk_reader import scan
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing
 from app.settings import Settings
 from schemas import kinds
 

@@ -19,8 +19,8 @@ import pytest
 from aiokafka import TopicPartition
 
 from app.closes import explode
-from app.log import topics
-from app.log.bulk_reader import read_to_end, reader
+from app.kafka import topics
+from app.kafka.bulk_reader import read_to_end, reader
 from app.settings import Settings
 from app.storage.migrate import migrate
 from edgeloop.scope import DEFAULT_DIMENSIONS

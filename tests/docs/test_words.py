@@ -21,7 +21,7 @@ import app.commands
 from app import errors
 from app.closes import REASONS
 from app.commands.base import cli
-from app.log import topics
+from app.kafka import topics
 from app.settings import OTHER_VARIABLES, PREFIX, Settings
 from app.storage.migrate import migrations
 from edgeloop.resolution import MAX_MULTIPLIER, MIN_MULTIPLIER, Resolution

@@ -19,10 +19,10 @@ import orjson
 import pytest
 from aiokafka import TopicPartition
 
-from app.log import topics
-from app.log.bulk_reader import read_to_end, reader
-from app.log.producer import Producer
-from app.log.records import Outgoing, partition_of, version_of
+from app.kafka import topics
+from app.kafka.bulk_reader import read_to_end, reader
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing, partition_of, version_of
 from app.settings import Settings
 from schemas.kinds import FACTS, LESSONS
 from tests.child import faust

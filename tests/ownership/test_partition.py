@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.log.records import Outgoing
+from app.kafka.records import Outgoing
 from app.ownership.partition import Partition, PartitionState
 from app.ownership.publication import Published
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from app.log.records import Outgoing, partition_of
+from app.kafka.records import Outgoing, partition_of
 from app.ownership import PartitionOwner
 from app.settings import Settings
 from app.worker.process import make_app, raw_topic

@@ -33,9 +33,9 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from app.log import topics
-from app.log.client import client_options
-from app.log.lag import LagReader
+from app.kafka import topics
+from app.kafka.client import client_options
+from app.kafka.lag import LagReader
 from app.settings import Settings
 from app.storage.migrate import migrate
 from app.worker.agreement import agree

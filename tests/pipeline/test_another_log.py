@@ -19,7 +19,7 @@ import app.commands
 from app.commands.base import cli
 from app.devstack import temporary_stack, up
 from app.devstack.kafka import Kafka
-from app.log import topics
+from app.kafka import topics
 from app.worker.log_guard import LOOK_EVERY_S
 from edgeloop import OverrideBook
 from schemas import kinds

@@ -15,7 +15,7 @@ import pytest
 
 from app.devstack import temporary_stack, up
 from app.devstack.postgres import Postgres
-from app.log.lag import Lag, LagReader
+from app.kafka.lag import Lag, LagReader
 from schemas import kinds
 from tests.pipeline.compare import check, check_until_right
 from tests.pipeline.installation import FIXED_DATES, POLL_S, Installation, wait

@@ -15,7 +15,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from app.devstack import StackInfo
-from app.log.records import partition_of
+from app.kafka.records import partition_of
 from schemas import kinds
 from tests.pipeline import bad
 from tests.pipeline.bad import Bad

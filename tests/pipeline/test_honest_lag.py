@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from app.log.consumer_groups import progress_group
+from app.kafka.consumer_groups import progress_group
 from app.ownership.owner import NOTE_AGAIN_S
 from schemas import kinds
 from tests.pipeline.installation import Installation, wait

@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 import app.commands
 from app.audit.trades import read_modules
 from app.commands.base import cli
-from app.log.records import partition_of
-from app.log.skipped import Skipped
+from app.kafka.records import partition_of
+from app.kafka.skipped import Skipped
 from edgeloop import OverrideBook
 from schemas import kinds
 from tests.hostile import BAD_HEADERS, Record, send

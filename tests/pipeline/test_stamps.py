@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from app.log.client import client_options
+from app.kafka.client import client_options
 from schemas import kinds
 from tests.pipeline.installation import Installation, wait
 from tests.pipeline.reference import learn

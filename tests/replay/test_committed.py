@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from app.log import topics
-from app.log.bulk_reader import reader
+from app.kafka import topics
+from app.kafka.bulk_reader import reader
 from app.settings import Settings
 from app.worker.process import make_app
 from schemas import kinds

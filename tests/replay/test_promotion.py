@@ -16,11 +16,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.log import producer, topics
-from app.log.producer import Producer
-from app.log.records import Outgoing, partition_of
-from app.log.skipped import Skipped
-from app.log.snapshot import current
+from app.kafka import producer, topics
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing, partition_of
+from app.kafka.skipped import Skipped
+from app.kafka.snapshot import current
 from app.replay import promote
 from app.settings import Settings
 from edgeloop import OverrideBook

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from app.errors import BadDataError, UsageError
+from app.kafka.skipped import Skipped
 from app.learning.common.trade import Trade
-from app.log.skipped import Skipped
 from app.replay import digest as digests
 from app.replay import spool
 from app.replay.promote import refusals

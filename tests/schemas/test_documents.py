@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from app.closes import RefusedCloseError
-from app.log import topics
+from app.kafka import topics
 from app.settings import Settings
 from edgeloop.overrides import Evidence, Override, OverrideDecay
 from schemas import generate, lessons

@@ -18,10 +18,10 @@ from click.testing import CliRunner, Result
 import app.commands
 from app.commands.base import cli
 from app.devstack import StackInfo
-from app.log.acls import promotion_id
-from app.log.client import client_options
-from app.log.producer import send_transaction
-from app.log.records import Outgoing
+from app.kafka.acls import promotion_id
+from app.kafka.client import client_options
+from app.kafka.producer import send_transaction
+from app.kafka.records import Outgoing
 from app.settings import Settings
 from app.storage.migrate import migrate
 from edgeloop import KafkaSecurity, OverrideBook

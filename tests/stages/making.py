@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.kafka.control import ControlState
+from app.kafka.records import Outgoing, encode
 from app.learning.common.event_time import DAY_US, text_from_micros
-from app.log.control import ControlState
-from app.log.records import Outgoing, encode
 from app.settings import Settings
 from app.stages.admission import Admission
 from app.stages.ingest import outgoing, read_closes

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from app.log.records import Outgoing
+from app.kafka.records import Outgoing
 from app.stages.edge_history import EdgeHistories
 from schemas.kinds import HISTORY
 from schemas.lessons import HistoryCell, Lesson, RegimeCell

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.log.control import ControlState
+from app.kafka.control import ControlState
 from app.metrics import UNREADABLE_RECORDS
 from app.stages.lesson_builder import LessonBuilder
 from app.stages.override_materializer import OverrideMaterializer

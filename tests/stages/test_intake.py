@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from app.log.control import ControlState
-from app.log.records import Outgoing, encode
-from app.log.retry import Stopping
+from app.kafka.control import ControlState
+from app.kafka.records import Outgoing, encode
+from app.kafka.retry import Stopping
 from app.stages import intake
 from app.stages.intake import Intake
 from schemas.kinds import DEAD_LETTERS, FACTS

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from app.kafka.records import Outgoing, version_of
 from app.learning.common import sieve
 from app.learning.common.refit import Refit
 from app.learning.integrated.group import IntegratedLearner
-from app.log.records import Outgoing, version_of
 from app.stages import lesson_builder, refit_schedule
 from app.stages.lesson_builder import GroupStore, LessonBuilder
 from schemas.kinds import FACTS, HISTORY, LESSONS

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.log.control import Approval, Claim, ControlState
-from app.log.records import encode
+from app.kafka.control import Approval, Claim, ControlState
+from app.kafka.records import encode
 from app.stages.ingest import read_closes
 from app.stages.lesson_builder import GroupStore
 from app.stages.refit_fairness import Turns

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.log.records import header
-from app.log.trace import context_of
+from app.kafka.records import header
+from app.kafka.trace import context_of
 from app.stages.lesson_builder import LessonBuilder
 from app.stages.override_materializer import OverrideMaterializer
 from schemas.kinds import DEAD_LETTERS, LESSONS, OVERRIDES

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.doctor import Finding, examine
-from app.log import topics
-from app.log.producer import Producer
+from app.kafka import topics
+from app.kafka.producer import Producer
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.lost_rows import missing_trades

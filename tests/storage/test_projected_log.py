@@ -8,7 +8,7 @@ import asyncpg
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from app.log.log_identity import Difference, Log, LogIdentity
+from app.kafka.log_identity import Difference, Log, LogIdentity
 from app.settings import Settings
 from app.storage import projected_log
 

@@ -20,10 +20,10 @@ from prometheus_client import REGISTRY
 from app.devstack import StackInfo, up
 from app.devstack.postgres import Postgres
 from app.errors import ConfigurationError
-from app.log import topics
-from app.log.lag import LagReader
-from app.log.producer import Producer
-from app.log.records import Outgoing, partition_of
+from app.kafka import topics
+from app.kafka.lag import LagReader
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing, partition_of
 from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate
@@ -391,7 +391,7 @@ async def test_a_projector_that_stops_leaves_its_group(
 ) -> None:
     """Also if its task is cancelled while it closes its consumer.  A member that did not leave
     would hold its partitions, and `rebuild` back, for twelve seconds."""
-    from app.log.consumer_groups import group_of, projector_group
+    from app.kafka.consumer_groups import group_of, projector_group
 
     made = projector(installation)
     pausing = asyncio.Event()

@@ -17,8 +17,8 @@ from app.commands.base import cli
 from app.commands.doctor import doctor
 from app.commands.settings import settings_group
 from app.errors import ConfigurationError
-from app.log import topics
-from app.log.control import ControlLog
+from app.kafka import topics
+from app.kafka.control import ControlLog
 from app.settings import Settings
 from app.worker.agreement import (
     MAY_DIFFER,

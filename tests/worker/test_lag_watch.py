@@ -5,7 +5,7 @@ from __future__ import annotations
 import faust
 from prometheus_client import REGISTRY
 
-from app.log.lag import Lag
+from app.kafka.lag import Lag
 from app.settings import Settings
 from app.worker.lag_watch import LagWatch, Waiting
 

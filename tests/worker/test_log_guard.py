@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from app.errors import EdgeloopError
-from app.log import topics
-from app.log.log_identity import Log, LogIdentity
+from app.kafka import topics
+from app.kafka.log_identity import Log, LogIdentity
 from app.settings import Settings
 from app.worker import log_guard, process
 from app.worker.log_guard import Guard

@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import RequestTimedOutError, TopicAuthorizationFailedError
 
 from app.errors import UnreachableError
-from app.log import topics
+from app.kafka import topics
 from app.settings import Settings
 from app.worker import preflight
 

@@ -10,9 +10,9 @@ from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError, KafkaErr
 
 from app.commands.base import handle_errors
 from app.errors import UnreachableError
-from app.log import unread_closes
-from app.log.control import ControlLog
-from app.log.retry import client_errors, was_cancelled
+from app.kafka import unread_closes
+from app.kafka.control import ControlLog
+from app.kafka.retry import client_errors, was_cancelled
 from app.settings import Settings
 from app.stages.projector import Projector
 from app.worker import process

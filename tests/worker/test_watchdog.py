@@ -16,7 +16,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from app.log.retry import Stopping
+from app.kafka.retry import Stopping
 from app.metrics import MEMORY_FULL
 from app.settings import Settings
 from app.worker import memory, watchdog

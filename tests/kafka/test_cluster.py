@@ -8,8 +8,8 @@ import time
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from app.log import topics
-from app.log.client import client_options
+from app.kafka import topics
+from app.kafka.client import client_options
 from app.settings import Settings
 from edgeloop.closing import close_client
 from edgeloop.cluster import ends_of_epochs, look

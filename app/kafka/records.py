@@ -12,7 +12,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 from aiokafka.partitioner import murmur2
 
-from app.log.trace import Context
+from app.kafka.trace import Context
 from app.settings import Settings
 from schemas.kinds import KINDS
 

@@ -16,8 +16,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from app.errors import ConfigurationError, UnreachableError
-from app.log.admin import admin
-from app.log.records import MAX_RECORD_BYTES
+from app.kafka.admin import admin
+from app.kafka.records import MAX_RECORD_BYTES
 from app.settings import Settings
 from schemas.kinds import CLOSES, CONTROL, DEAD_LETTERS, KINDS, Kind
 from schemas.times import DAY_MS

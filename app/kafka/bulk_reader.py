@@ -15,12 +15,12 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
-from app.log.client import client_id, client_options
-from app.log.connection_errors import explained, why_unreachable
-from app.log.consumer import Consumer
-from app.log.records import is_strangers
-from app.log.retry import Stopping, client_errors
-from app.log.topics import require_existence
+from app.kafka.client import client_id, client_options
+from app.kafka.connection_errors import explained, why_unreachable
+from app.kafka.consumer import Consumer
+from app.kafka.records import is_strangers
+from app.kafka.retry import Stopping, client_errors
+from app.kafka.topics import require_existence
 from app.settings import Settings
 from edgeloop.closing import close_client
 from edgeloop.cluster import look

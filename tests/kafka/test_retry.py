@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from app.log import retry
-from app.log.retry import Stopping, back_off, later
+from app.kafka import retry
+from app.kafka.retry import Stopping, back_off, later
 
 
 async def test_a_back_off_ends_when_told_to_stop() -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from app.log.bulk_reader import reader, unreachable
-from app.log.client import started
-from app.log.consumer import Consumer
+from app.kafka.bulk_reader import reader, unreachable
+from app.kafka.client import started
+from app.kafka.consumer import Consumer
 from app.settings import Settings
 from edgeloop.closing import close_client
 from edgeloop.cluster import look

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import msgspec
 from aiokafka import ConsumerRecord
 
-from app.log.bulk_reader import scan
-from app.log.records import UNREADABLE, is_strangers, version_of
-from app.log.skipped import Skipped
-from app.log.topics import require_existence
+from app.kafka.bulk_reader import scan
+from app.kafka.records import UNREADABLE, is_strangers, version_of
+from app.kafka.skipped import Skipped
+from app.kafka.topics import require_existence
 from app.settings import Settings
 from edgeloop.versions import Latest
 from schemas.kinds import KINDS

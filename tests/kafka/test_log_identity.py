@@ -7,11 +7,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from app.errors import ConfigurationError
-from app.log import topics
-from app.log.client import client_options
-from app.log.log_identity import Log, LogIdentity, on_another_cluster, require_same_log
-from app.log.producer import Producer
-from app.log.records import Outgoing
+from app.kafka import topics
+from app.kafka.client import client_options
+from app.kafka.log_identity import Log, LogIdentity, on_another_cluster, require_same_log
+from app.kafka.producer import Producer
+from app.kafka.records import Outgoing
 from app.settings import Settings
 from schemas import kinds
 

@@ -27,12 +27,12 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from app.log.bulk_reader import read_to_end, reader
-from app.log.client import started
-from app.log.consumer import Consumer
-from app.log.producer import Producer
-from app.log.records import UNREADABLE, Outgoing
-from app.log.retry import client_errors
+from app.kafka.bulk_reader import read_to_end, reader
+from app.kafka.client import started
+from app.kafka.consumer import Consumer
+from app.kafka.producer import Producer
+from app.kafka.records import UNREADABLE, Outgoing
+from app.kafka.retry import client_errors
 from app.settings import Settings
 from edgeloop.closing import close_client
 from schemas.kinds import CONTROL

@@ -14,7 +14,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
-from app.log.admin import admin
+from app.kafka.admin import admin
 from app.settings import Settings
 
 COORDINATOR_WITHIN_S = 10.0

@@ -9,8 +9,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from app.log.lag import LagReader, SharedLags
-from app.log.shared_offsets import SharedOffsets
+from app.kafka.lag import LagReader, SharedLags
+from app.kafka.shared_offsets import SharedOffsets
 from schemas import kinds
 from tests.pipeline.conftest import install
 from tests.pipeline.installation import Installation

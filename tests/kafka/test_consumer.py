@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from aiokafka import TopicPartition
 
-from app.log import topics
-from app.log.bulk_reader import reader, started_reader
+from app.kafka import topics
+from app.kafka.bulk_reader import reader, started_reader
 from app.settings import Settings
 from edgeloop.closing import close_client
 from schemas import kinds

@@ -23,7 +23,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.metadata import MetadataRequest
 
 from app.errors import ConfigurationError, EdgeloopError, UnreachableError
-from app.log.client import client_options
+from app.kafka.client import client_options
 from app.settings import Settings
 from edgeloop.security import SecurityError
 

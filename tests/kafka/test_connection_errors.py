@@ -14,7 +14,7 @@ import trustme
 from aiokafka.errors import InvalidTimestampError, KafkaConnectionError
 
 from app.errors import ConfigurationError, EdgeloopError, UnreachableError
-from app.log.connection_errors import explained, why_unreachable
+from app.kafka.connection_errors import explained, why_unreachable
 from app.settings import Settings
 
 NOW = datetime.now(UTC)

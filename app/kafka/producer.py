@@ -21,9 +21,9 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
-from app.log.client import client_options, started
-from app.log.records import MAX_RECORD_BYTES, Outgoing
-from app.log.retry import back_off, client_errors
+from app.kafka.client import client_options, started
+from app.kafka.records import MAX_RECORD_BYTES, Outgoing
+from app.kafka.retry import back_off, client_errors
 from app.settings import Settings
 from edgeloop.closing import close_client
 

@@ -18,8 +18,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import EdgeloopError
-from app.log.log_identity import LogIdentity, Lost
-from app.log.retry import Stopping, client_errors
+from app.kafka.log_identity import LogIdentity, Lost
+from app.kafka.retry import Stopping, client_errors
 from app.metrics import LOST, RESETS
 from app.settings import Settings
 from schemas.kinds import FACTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from app.log.client import client_options, faust_broker
+from app.kafka.client import client_options, faust_broker
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -38,4 +38,4 @@ def test_no_client_is_made_anywhere_else() -> None:
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
             }
             clients = {name for name in made if name.startswith("AIOKafka")}
-            assert not clients or file.parent == ROOT / "app" / "log", (file, clients)
+            assert not clients or file.parent == ROOT / "app" / "kafka", (file, clients)

@@ -18,10 +18,10 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import EdgeloopError
-from app.log.bulk_reader import reader, unreachable
-from app.log.consumer import Consumer
-from app.log.log_identity import Log, LogIdentity
-from app.log.retry import client_errors
+from app.kafka.bulk_reader import reader, unreachable
+from app.kafka.consumer import Consumer
+from app.kafka.log_identity import Log, LogIdentity
+from app.kafka.retry import client_errors
 from app.settings import Settings
 from edgeloop.closing import close_client
 

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 
-from app.log.client import client_options
-from app.log.connection_errors import why_unreachable
-from app.log.retry import client_errors
+from app.kafka.client import client_options
+from app.kafka.connection_errors import why_unreachable
+from app.kafka.retry import client_errors
 from app.settings import Settings
 from edgeloop.closing import close_client
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from app.log.bulk_reader import reader, unreachable
-from app.log.consumer import Consumer
-from app.log.consumer_groups import progress_group, projector_group
-from app.log.log_identity import LogIdentity, Lost
-from app.log.shared_offsets import SharedOffsets, record_between
-from app.log.topics import require_existence
+from app.kafka.bulk_reader import reader, unreachable
+from app.kafka.consumer import Consumer
+from app.kafka.consumer_groups import progress_group, projector_group
+from app.kafka.log_identity import LogIdentity, Lost
+from app.kafka.shared_offsets import SharedOffsets, record_between
+from app.kafka.topics import require_existence
 from app.settings import Settings
 from edgeloop.closing import close_client
 from schemas.kinds import CLOSES, DERIVED, FACTS, LESSONS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.log.acls import rights
-from app.log.topics import declaration
+from app.kafka.acls import rights
+from app.kafka.topics import declaration
 from app.settings import Settings
 
 SETTINGS = Settings(topic_prefix="x.")

@@ -14,9 +14,9 @@ from aiokafka.errors import for_code
 from aiokafka.protocol.admin import CreateAclsRequest
 
 from app.errors import ConfigurationError
-from app.log.admin import admin
-from app.log.consumer_groups import progress_group, projector_group
-from app.log.log_identity import log_group, lost_group
+from app.kafka.admin import admin
+from app.kafka.consumer_groups import progress_group, projector_group
+from app.kafka.log_identity import log_group, lost_group
 from app.settings import Settings
 from schemas import kinds
 

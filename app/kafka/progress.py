@@ -12,10 +12,10 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from app.errors import UnreachableError
-from app.log.bulk_reader import partitions_there
-from app.log.client import client_options, started
-from app.log.consumer import Consumer
-from app.log.consumer_groups import progress_group
+from app.kafka.bulk_reader import partitions_there
+from app.kafka.client import client_options, started
+from app.kafka.consumer import Consumer
+from app.kafka.consumer_groups import progress_group
 from app.settings import Settings
 from edgeloop.closing import close_client
 

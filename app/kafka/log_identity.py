@@ -33,13 +33,13 @@ from aiokafka.errors import GroupIdNotFound, KafkaError, UnknownTopicOrPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from app.errors import ConfigurationError
-from app.log.admin import admin
-from app.log.bulk_reader import unreachable
-from app.log.client import client_options
-from app.log.consumer import Consumer
-from app.log.consumer_groups import progress_group, projector_group
-from app.log.records import UNREADABLE
-from app.log.topics import ACCEPT
+from app.kafka.admin import admin
+from app.kafka.bulk_reader import unreachable
+from app.kafka.client import client_options
+from app.kafka.consumer import Consumer
+from app.kafka.consumer_groups import progress_group, projector_group
+from app.kafka.records import UNREADABLE
+from app.kafka.topics import ACCEPT
 from app.settings import Settings
 from edgeloop.closing import close_client
 from edgeloop.cluster import Cluster, ends_of_epochs, look
