@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -35,7 +35,7 @@ from schemas import kinds
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 600.0
-FAR_RECORDS, FAR_S = 5_000, 0.5
+FAR_RECORDS, FAR_S, NEAR_S = 5_000, 0.5, 0.05
 
 
 @contextmanager
@@ -124,12 +124,10 @@ class Installation:
             await consumer.stop()
 
     async def until(self, condition: Callable[[], Any], what: str) -> float:
-        deadline = time.monotonic() + DEADLINE_S
-        while not await condition():
-            if time.monotonic() > deadline:
-                raise SystemExit(f"not within {DEADLINE_S:.0f} s: {what}")
-            await asyncio.sleep(0.05)
-        return time.monotonic()
+        async def left() -> bool:
+            return not await condition()
+
+        return await self._until_none(left, what)
 
     async def idle(
         self,
@@ -137,13 +135,20 @@ class Installation:
     ) -> float:
         async with LagReader(self.settings) as status:
 
-            async def check() -> bool:
-                left = sum(lag.records for lag in await status.lags() if lag.role in roles)
-                if left > FAR_RECORDS:
-                    await asyncio.sleep(FAR_S)  # looking takes CPU from what is measured
-                return not left
+            async def left() -> int:
+                return sum(lag.records for lag in await status.lags() if lag.role in roles)
 
-            return await self.until(check, "idle")
+            return await self._until_none(left, "idle")
+
+    async def _until_none(self, left: Callable[[], Awaitable[int]], what: str) -> float:
+        """Wait until nothing is left.  Looking takes CPU from what is measured: rarely while much
+        is left."""
+        deadline = time.monotonic() + DEADLINE_S
+        while n := await left():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"not within {DEADLINE_S:.0f} s: {what}")
+            await asyncio.sleep(FAR_S if n > FAR_RECORDS else NEAR_S)
+        return time.monotonic()
 
     async def produce(self, name: str, messages: Iterable[tuple[str, bytes]]) -> float:
         """Send as fast as the broker accepts; returns the seconds."""

@@ -66,7 +66,7 @@ def learn_all(installation: Installation, sent: list[Close]) -> None:
     check_until_right(installation, learn([close.value for close in sent], RULES))
     for worker in installation.workers:
         worker.check()
-        assert "worker.fatal" not in worker.text()
+        assert "worker.exits" not in worker.text()
 
 
 def run(installation: Installation, *words: str) -> Result:

@@ -180,8 +180,9 @@ class Outbox(Generic[Kept]):
                 continue
             if record.version != version:  # type: ignore[attr-defined]  # every kind here has one
                 # This record was published earlier and has been replaced since.
-                record = msgspec.structs.replace(record, version=version)
-                kept = self._kept(record)
+                stamped = msgspec.structs.replace(record, version=version)
+                kept = stamped if kept is record else kept  # a digest has no version
+                record = stamped
             self._held[key] = kept
             difference.published.append(record)
         for key in gone:

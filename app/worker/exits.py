@@ -1,4 +1,4 @@
-"""Fatal errors: the worker exits at once, without committing unfinished work.
+"""Every way in which a worker ends at once, without committing unfinished work; others decide when.
 
 May touch: the process.  An exception in a Faust agent, `app.crash()` and a stop all acknowledge the
 batch in flight; `os._exit` does not.
@@ -30,7 +30,7 @@ def fatal_exit(where: str, error: BaseException) -> NoReturn:
     next start reads it again."""
     refusal = explained(error)
     more = {} if refusal is None else {"what": refusal.what, "do": refusal.remedy}
-    log.critical("worker.fatal", where=where, error=repr(error), exc_info=error, **more)
+    log.critical("worker.exits", where=where, error=repr(error), exc_info=error, **more)
     sys.stderr.flush()
     os._exit(EXIT_FATAL)
 
