@@ -13,6 +13,6 @@
 | `logs.py` | the lines that a worker logs |
 | `exits.py` | every way in which a worker ends at once |
 
-These decide that it ends: `preflight.py`, `agreement.py`, `broker_away.py` (the broker has been away
-for too long), `log_guard.py` (the log is another one) and `watchdog.py` (nothing moves).
+These decide that a worker ends: `preflight.py` and `agreement.py`, `broker_away.py` (the broker has
+been away for too long), `log_guard.py` (the log is another one) and `watchdog.py` (nothing moves).
 """
