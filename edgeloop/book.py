@@ -27,7 +27,7 @@ from typing import Any
 import msgspec
 
 from edgeloop import explore
-from edgeloop.closing import close_client, noted
+from edgeloop.close_client import close_client, noted
 from edgeloop.group_index import answer
 from edgeloop.identity import check_category
 from edgeloop.overrides import TOPIC, Override

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from edgeloop import explore
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 from edgeloop.group_index import GroupIndex, answer
 from edgeloop.identity import check_category
 from edgeloop.overrides import TOPIC, Override

@@ -25,7 +25,7 @@ from app.devstack.secure import Secure
 from app.errors import ConfigurationError
 from app.kafka.client import client_options
 from app.settings import Settings
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 
 # The limit of the dead-letter topic, plus the headers of a record and of a batch.
 MAX_MESSAGE_BYTES = 17 * 1024 * 1024

@@ -15,7 +15,7 @@ from app.kafka.client import client_options
 from app.kafka.connection_errors import why_unreachable
 from app.kafka.retry import client_errors
 from app.settings import Settings
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 
 
 @asynccontextmanager

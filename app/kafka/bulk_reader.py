@@ -22,7 +22,7 @@ from app.kafka.records import is_strangers
 from app.kafka.retry import Stopping, client_errors
 from app.kafka.topics import require_existence
 from app.settings import Settings
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 from edgeloop.cluster import look
 
 BATCH_RECORDS = 5_000

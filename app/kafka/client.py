@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from app.errors import ConfigurationError
 from app.settings import Settings
 from edgeloop import tolerant
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 from edgeloop.security import SecurityError
 
 tolerant.install()  # every client's options come from here, Faust's consumer's too

@@ -34,7 +34,7 @@ from app.kafka.producer import Producer
 from app.kafka.records import UNREADABLE, Outgoing
 from app.kafka.retry import client_errors
 from app.settings import Settings
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 from schemas.kinds import CONTROL
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from app.kafka.bulk_reader import reader, unreachable
 from app.kafka.client import started
 from app.kafka.consumer import Consumer
 from app.settings import Settings
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 from edgeloop.cluster import look
 
 READ_WITHIN_MS = 10_000

@@ -23,7 +23,7 @@ from app.kafka.log_identity import LogIdentity, Lost
 from app.kafka.shared_offsets import SharedOffsets, record_between
 from app.kafka.topics import require_existence
 from app.settings import Settings
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 from schemas.kinds import CLOSES, DERIVED, FACTS, LESSONS
 
 _LOOK_S = 2.0  # for finding a record in the lag; a fetch that finds one takes milliseconds

@@ -41,7 +41,7 @@ from app.kafka.consumer_groups import progress_group, projector_group
 from app.kafka.records import UNREADABLE
 from app.kafka.topics import ACCEPT
 from app.settings import Settings
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 from edgeloop.cluster import Cluster, ends_of_epochs, look
 from schemas.kinds import CLOSES, FACTS, KINDS, LESSONS
 

@@ -25,7 +25,7 @@ from app.kafka.client import client_options, started
 from app.kafka.records import MAX_RECORD_BYTES, Outgoing
 from app.kafka.retry import back_off, client_errors
 from app.settings import Settings
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from app.kafka.client import client_options, started
 from app.kafka.consumer import Consumer
 from app.kafka.consumer_groups import progress_group
 from app.settings import Settings
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 
 
 class Progress:

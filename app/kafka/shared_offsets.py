@@ -23,7 +23,7 @@ from app.kafka.consumer import Consumer
 from app.kafka.log_identity import Log, LogIdentity
 from app.kafka.retry import client_errors
 from app.settings import Settings
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 
 SHARED_S = 5.0
 """Maximum age of a shared result, in seconds."""

@@ -21,7 +21,7 @@ from app.ownership.publication import Publication, Published
 from app.settings import Settings
 from app.stages.owned import OwnedStage
 from app.worker.memory import room
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from app.ownership.hydration import Hydration
 from app.ownership.partition import Partition
 from app.ownership.publication import Publication
 from app.settings import Settings
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 
 log = structlog.get_logger(__name__)
 

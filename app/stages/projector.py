@@ -40,7 +40,7 @@ from app.storage.projected_log import differences, marks_of, refusal, write
 from app.storage.projection import BadRecord, Projection, Record
 from app.storage.tables import PROJECTIONS
 from app.worker.exits import fatal_exit, refuse
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 from edgeloop.cluster import Cluster, look
 from schemas.times import DAY_MS
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 from edgeloop.integrations.spool import Spool, Waiting
 from edgeloop.security import KafkaSecurity
 

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from app.kafka import topics
 from app.kafka.client import client_options
 from app.settings import Settings
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 from edgeloop.cluster import ends_of_epochs, look
 from schemas import kinds
 

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from app.kafka import topics
 from app.kafka.bulk_reader import reader, started_reader
 from app.settings import Settings
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 from schemas import kinds
 
 pytestmark = pytest.mark.stack

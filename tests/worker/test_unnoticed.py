@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.stages.projector import Projector
 from app.worker import process
 from app.worker.process import EdgeloopApp, make_app
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 from tests.pipeline.installation import POLL_S
 
 

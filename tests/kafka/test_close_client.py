@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from edgeloop.closing import close_client
+from edgeloop.close_client import close_client
 
 
 class Client:
