@@ -9,6 +9,19 @@ May touch: the broker (read only), through a book.
 `ThreadedOverrideBook` is the same for programs without asyncio, `resolve` the pure function on
 records of the topic.  `canonical_pattern_key`, `canonical_scope` and `canonical_value` give keys
 and scopes the form that records have.
+
+| file | what |
+|---|---|
+| `book.py`, `threaded.py` | the overrides in memory, kept current |
+| `shelf.py`, `promotions.py`, `versions.py` | which records of the topic are in force |
+| `group_index.py` | the look-up: the overrides that match a context |
+| `resolution.py` | the size: effects, gains and decay of those that have not expired |
+| `overrides.py`, `prepared.py` | the record, and the record ready for use |
+| `explore.py` | sizes drawn at random for a small share of decisions |
+| `history.py` | the overrides as of any time, for back-tests |
+| `pattern_key.py`, `scope.py`, `canonical.py`, `identity.py` | canonical keys and scopes, ids |
+| `cluster.py`, `security.py`, `tolerant.py`, `close_client.py` | Kafka |
+| `integrations/` | connections of bots |
 """
 
 from edgeloop.book import BookStatus, OverrideBook

@@ -1,1 +1,4 @@
-"""The audit's report: tables for a terminal, and one page for a browser."""
+"""The audit's report: tables for a terminal (`text.py`), and one page for a browser (`page.py`).
+
+May touch: nothing but its arguments.
+"""

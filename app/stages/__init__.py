@@ -7,11 +7,15 @@ the projector, which reads the derived topics and writes PostgreSQL.
 |---|---|---|
 | `intake.py` | closes | sends what `ingest.py` makes of them, and retries |
 | `ingest.py` | closes | facts, or a dead letter (`app/deadletters/write.py`) |
-| `lesson_builder.py` | facts | lessons; `refit_schedule.py` decides when |
+| `admission.py` | the groups of a close | whether they are within the quotas |
+| `lesson_builder.py` | facts | lessons |
+| `refit_schedule.py` | groups with new trades | which of them are refitted, and when |
+| `refit_fairness.py` | groups that wait for a refit | their order |
+| `rewrites.py` | corrections of known trades | an alert when there are many |
 | `edge_history.py` | lessons | the days of their histories |
 | `override_materializer.py` | lessons | overrides, verdicts, what was learned |
 | `projector.py` | every derived topic | tables |
 
 `app.ownership` feeds `lesson_builder.py` and `override_materializer.py` through the interface in
-`owned.py`.  All waiting times are in `pace.py`.
+`owned.py`.  All waiting times are in `pace.py`, the metrics of both in `gauges.py`.
 """
