@@ -10,7 +10,7 @@ import re
 from itertools import permutations, product
 
 from app.sources.column_names import NAMES, known_as
-from app.sources.drafting.adding_up import CENT, Reading
+from app.sources.drafting.adding_up import CENT, MOST, Reading
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import are_negative, fee_numbers
 from app.sources.drafting.spec import Spec
@@ -19,8 +19,6 @@ from app.sources.figures import written
 _SAID = re.compile(
     r"\b(?:(?P<net>net|netto|neto|nett|after)|gross|brutto|bruto|before)\b", re.IGNORECASE
 )
-_EXACT = 0.8
-"""The share of rows that add up to the cent from which on prices are believed."""
 _MOST_AMOUNTS, _MOST_ROWS, _FEWEST_ROWS = 12, 500, 2
 """Among how many columns two amounts are looked for that make the profit, and in which rows."""
 _OPTION = 100
@@ -38,13 +36,13 @@ def by_prices(decided: Decided, reading: Reading, n_sized: int) -> None:
     if reading.profit is not None:
         _write_kind(decided, reading, n_sized)
     elif fees is None:
-        if reading.exact >= _EXACT:
+        if reading.exact >= MOST:
             decided.keys["profit"] = ("net", "there are no fees")
             decided.guessed.append(
                 f"Profits agree with the prices in {reading.n_exact:,} of {n_sized:,} rows."
             )
     elif (
-        reading.exact < _EXACT
+        reading.exact < MOST
         and not reading.values
         and not by_amounts(decided, fees)
         and not _by_totals(decided, fees)
@@ -73,7 +71,7 @@ def _write_kind(decided: Decided, reading: Reading, n_sized: int) -> None:
     )
     share = (
         f"{reading.n_exact:,} of {n_sized:,} rows add up"
-        if reading.exact >= _EXACT
+        if reading.exact >= MOST
         else "by the prices, approximately"
     )
     decided.guessed.append(f"{profit} is {said} fees ({share}).")

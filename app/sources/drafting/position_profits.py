@@ -11,7 +11,7 @@ import statistics
 from itertools import combinations
 
 from app.sources.column_names import currency_in, known_as
-from app.sources.drafting.adding_up import CENT, Reading, Trade
+from app.sources.drafting.adding_up import CENT, MOST, Reading, Trade
 from app.sources.drafting.before_or_after import by_prices, by_two_profits, without_prices
 from app.sources.drafting.contracts import (
     ask_by_class,
@@ -34,15 +34,13 @@ _NO_COST = re.compile(r"price|quantity|size|balance|equity|(^|_)(id|ref|no)(_|$)
 _MOST_COSTS, _MOST_COLUMNS = 4, 10
 """How many columns costs may be in, and among how many columns they are looked for."""
 _FUNDING = re.compile(r"(^|_)(funding|financing|overnight|rollover)(_|$)")
-_EXACT = 0.8
-"""The share of rows that add up to the cent from which on prices are believed."""
 
 
 def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
     """Whether profits are before or after fees, contract values, and inverse contracts."""
     n_sized = sum(t.profit is not None for t in trades)
     has_fees = "fees_usd" in decided.fields
-    if (reading.inverse and reading.exact >= _EXACT) or _is_nearly_inverse(decided, trades):
+    if (reading.inverse and reading.exact >= MOST) or _is_nearly_inverse(decided, trades):
         decided.keys["inverse"] = (["*"], "profits are 1 / entry - 1 / exit: settled in the coin")
         decided.keys["currency"] = ("COIN", "the coin that the contracts are settled in")
         decided.guessed.append(
@@ -60,9 +58,9 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
     ):
         _write_values(decided, reading.values, {trade.name for trade in trades})
         doubt_dollars(decided, {**reading.values, **reading.alone})
-    elif reading.alone and reading.exact >= _EXACT:
+    elif reading.alone and reading.exact >= MOST:
         doubt_dollars(decided, reading.alone)
-    if reading.off and reading.exact >= _EXACT:
+    if reading.off and reading.exact >= MOST:
         decided.left.append(
             f"Why rows do not add up ({joined([f'line {n}' for n in reading.off], 6)}): their"
             " profit does not follow from quantity and prices."
@@ -191,7 +189,7 @@ def find_funding(decided: Decided, reading: Reading) -> None:
         and contents.is_numeric(column)
         and any(contents.read_numbers(column))
     ]
-    if not columns or "pnl_usd" not in fields or reading.exact < _EXACT:
+    if not columns or "pnl_usd" not in fields or reading.exact < MOST:
         return
     spec = fields.get("fees_usd")
     gross = spec is None or reading.profit == "gross"
