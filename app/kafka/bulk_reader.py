@@ -122,11 +122,13 @@ async def read_to_end(
     consumer: Consumer,
     starts: Mapping[TopicPartition, int | None],
     *,
+    begins: Mapping[TopicPartition, int] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord], int]]:
     """Yield `(partition, records, next offset)` from each start to the current end.
 
-    A start of None is the beginning.  The last yield of a partition has its end offset as the next
+    A start of None is the beginning; `begins` are the beginnings, if the caller has asked for them.
+    The last yield of a partition has its end offset as the next
     offset, even if its records are fewer (compaction, retention).  Raises `Stopping` when asked to
     stop and `KafkaError` when the broker goes away.
     """
@@ -135,7 +137,8 @@ async def read_to_end(
         return
     # Before the assignment, which starts fetching.
     ends = await consumer.end_offsets(partitions)
-    begins = await consumer.beginning_offsets(partitions)
+    if begins is None:
+        begins = await consumer.beginning_offsets(partitions)
     consumer.assign(partitions)
     open_: dict[TopicPartition, int] = {}
     for tp in partitions:

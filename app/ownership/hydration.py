@@ -98,23 +98,17 @@ class Hydration:
             for number, partition in by_number.items()
         }
         begins = await consumer.beginning_offsets(list(starts)) if starts else {}
-        reported: set[TopicPartition] = set()
-        async for tp, records, next_offset in read_to_end(consumer, starts, should_stop=aborted):
+        # Only records that were never folded are lost; the others are part of the state.
+        lost = {
+            tp: (start, begins[tp])
+            for tp, start in starts.items()
+            if start is not None and begins[tp] > start
+        }
+        reading = read_to_end(consumer, starts, begins=begins, should_stop=aborted)
+        async for tp, records, next_offset in reading:
             partition = by_number[tp.partition]
-            start = starts[tp]
-            first = begins[tp]
-            if start is not None and first > start and tp not in reported:
-                # Only records that were never folded are lost; the others are part of the state.
-                reported.add(tp)
-                LOST.labels(self._topic).inc(first - start)
-                log.error(
-                    "log.records_lost",
-                    topic=tp.topic,
-                    partition=tp.partition,
-                    offset=start,
-                    before=first,
-                    records=first - start,
-                )
+            if tp in lost:
+                _report_lost(tp, *lost.pop(tp))
             await room(self.role, aborted)
             await self._run(partition.store.fold, records, next_offset)
             FOLDED.labels(self.role).inc(len(records))
@@ -161,6 +155,19 @@ class Hydration:
             return covered
 
         await self._publication.send(await self._run(share_out))
+
+
+def _report_lost(tp: TopicPartition, start: int, before: int) -> None:
+    """Count and log the records from `start` to before `before`, which Kafka has deleted."""
+    LOST.labels(tp.topic).inc(before - start)
+    log.error(
+        "log.records_lost",
+        topic=tp.topic,
+        partition=tp.partition,
+        offset=start,
+        before=before,
+        records=before - start,
+    )
 
 
 def _needs_rebuild(partition: Partition) -> bool:
