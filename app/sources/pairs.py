@@ -187,6 +187,14 @@ POINT_VALUES = {
 contract: offered where a draft has to ask."""
 
 
+IN_US_DOLLARS = POINT_VALUES.keys() - {
+    "FDAX", "FDXM", "FDXS", "FESX", "FGBL", "FGBM", "FGBS", "WIN", "WDO", "DOL", "HSI", "MHI",
+    "BTC", "ETH",
+}  # fmt: skip
+"""Futures of American exchanges, whose points are worth US dollars; the names of coins may be those
+of anything."""
+
+
 def _is_quote_of(first: str, second: str) -> bool:
     """Whether a pair is written with its quote first, as `USDT_BTC` and `BTC-ETH` are by some."""
     if first in (*_STABLE, "USD"):

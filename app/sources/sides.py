@@ -76,6 +76,8 @@ _EXACT = {
             "mua",
             "beli",
             "cumpărare",
+            "cumparare",
+            "купля",
             "αγορά",
             "купівля",
             "kúpa",
@@ -144,6 +146,7 @@ _EXACT = {
             "bán",
             "jual",
             "vânzare",
+            "vanzare",
             "πώληση",
             "продаж",
             "predaj",
@@ -260,8 +263,13 @@ _EAST_BUY, _EAST_SELL = (
     re.compile("現物買|买入|買入|買付|買進|买进|現買|購入"),
     re.compile("現物売|卖出|賣出|売付|現賣|売却"),
 )
-_KOREAN = re.compile(r"(?!.*(취소|정정|예약))(?P<what>.*?)(?P<verb>매수|매도)\W*(체결|결제)?\W*")
+_KOREAN = re.compile(
+    r"(?!.*(취소|정정|예약))(?P<what>.*?)(?P<verb>매수|매도)\W*((?P<repaid>상환)|체결|결제)?\W*"
+)
 """A purchase or a sale at the end of what was done; not what was called off."""
+CLOSED_SIDE = re.compile(r"(?P<verb>매수|매도)\W*청산\W*")
+"""The end of a long or a short position, or a purchase or sale that ends one: both are written
+so."""
 _EXPIRY = re.compile(r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b")
 _SPLIT = re.compile(r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b")
 _REVERSE = re.compile(r"\b(reverse|rev)\b.*\bsplit\b|^spr$|\bconsolidation\b")
@@ -346,7 +354,9 @@ def read_side(text: str) -> Side | Event | None:
     if bool(bought := _EAST_BUY.search(word)) != bool(_EAST_SELL.search(word)):
         return Side(1, 1) if bought else Side(-1, -1)
     if korean := _KOREAN.fullmatch(word):
-        return _of_korean(korean["what"].strip(), 1 if korean["verb"] == "매수" else -1)
+        fill = 1 if korean["verb"] == "매수" else -1
+        what = korean["what"].strip()
+        return _of_repayment(what, fill) if korean["repaid"] else _of_korean(what, fill)
     if named := _VERB.match(word):
         return _EXACT[named[1]]
     if of_order := re.fullmatch(r"(market|limit|stop)[ _](bid|offer|ask)", word):
@@ -369,6 +379,18 @@ def _of_korean(what: str, fill: int) -> Side:
     return (
         Side(fill, fill, True) if fill < 0 and what.endswith(("공", "대주")) else Side(fill, fill)
     )
+
+
+def _of_repayment(what: str, fill: int) -> Side | None:
+    """`공매도상환` buys back what was sold short, `신용매도상환` sells what was bought on credit;
+    None where a purchase on credit is repaid, which may be by a sale or in cash.
+
+    >>> _of_repayment("공", -1), _of_repayment("신용", -1), _of_repayment("신용", 1)
+    (Side(fill=1, position=-1, opens=False), Side(fill=-1, position=1, opens=False), None)
+    """
+    if what.endswith(("공", "대주")):
+        return Side(1, -1, False)
+    return Side(-1, 1, False) if fill < 0 else None if what else Side(1, -1, False)
 
 
 def _of_two_words(word: str) -> Side | None:

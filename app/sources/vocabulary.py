@@ -231,7 +231,8 @@ WORDS = {
         " kontrakte"
         " contrats"
         " contratos contratti lotgröße volumen qté quantité taille cantidad tamaño volúmen"
-        " quantità aantal 合約 數量 数量 成交量 口數 объём ilość deal_size position_qty filledqty"
+        " quantità aantal 合約 數量 数量 成交量 口數 количество кол_во объём"
+        " ilość deal_size position_qty filledqty"
         " max_size closed_amount execqty size_units coin_amount base_amount volume_lots"
         " 倉位大小"
         " 仓位大小 部位大小 position_size_qty 頭寸 títulos titres trade_amount объем miktar"
@@ -246,7 +247,7 @@ WORDS = {
         " 成交数 成交数量 成交數量 股數 約定数量 約定lot 約定lot数 約定ロット last_quantity"
         " 数量_株 株数 成交股数 成交股數"
         " 委托数量 closing_qty matched_qty paired_qty"
-        " 수량 체결수량 거래수량 количество кол_во base_amount"
+        " 수량 체결수량 거래수량 base_amount"
         " open_volume opening_volume"
         " peak_qty"
         " closed_value"
@@ -290,7 +291,7 @@ WORDS = {
     "multiplier": (
         "multiplier contract_size point_value contract_multiplier contract_value"
         " lot_units mult"
-        " contractsize pointvalue big_point_value"
+        " contractsize pointvalue big_point_value value_per_point"
     ),
     "account": (
         "account account_id acct subaccount account_number account_reference"
@@ -392,7 +393,7 @@ WORDS = {
         " 거래금액 сумма montant_brut importe_bruto quote_amount_total bruttobetrag"
     ),
     "net": (
-        "booked_amount totaal net_amount net_cash netcash amount net_amt net_proceeds"
+        "booked_amount totaal cost_proceeds net_amount net_cash netcash amount net_amt net_proceeds"
         " total cash"
         " cash_amount net_value net total_amount net_total amount_usd"
         " net_cash_amount importo_euro booked_value 发生金额 發生金額 受渡金額"

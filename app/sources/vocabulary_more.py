@@ -31,7 +31,7 @@ MORE_WORDS = {
     ),
     "symbol": (
         "mercado mercato marknad"
-        " ký_hiệu シンボル 상품 交易品种 交易品種"
+        " ký_hiệu シンボル 상품 交易品种 交易品種 商品名稱 商品名称 商品代號 商品代号"
         " หลักทรัพย์ ชื่อหลักทรัพย์ ชื่อย่อ ชื่อย่อหลักทรัพย์ หุ้น"
         " สัญลักษณ์ เหรียญ คู่เหรียญ คู่เทรด mã_ck"
         " mã_chứng_khoán mã_cp mã cặp_giao_dịch kode_saham kode_efek saham efek simbol aset"
@@ -45,6 +45,7 @@ MORE_WORDS = {
         "ประเภท ประเภทรายการ ซื้อ_ขาย รายการ ฝั่ง คำสั่ง"
         " ด้าน mua_bán loại_lệnh loại_giao_dịch loại gd"
         " transaksi jenis_transaksi tipe jenis beli_jual tip_tranzacție tip_operațiune operațiune"
+        " operatiune operatie"
         " πράξη είδος κίνηση тип_операції операція النوع العملية نوع_العملية"
         " alış_satış al_sat işlem_tipi işlem_türü işlem_yönü yön"
         " tipas ügylet_típusa ügylet irány פעולה סוג_פעולה tehing darījums"
@@ -53,7 +54,7 @@ MORE_WORDS = {
     ),
     "quantity": (
         "n_di_azioni numero_di_azioni núm_acciones nombre_d_actions anzahl_aktien"
-        " objem"
+        " objem 계약수 약정수량 계약수량 lot数 取引lot数 建玉数量"
         " kapanış_miktarı miktarı サイズ 交易量 交易數量 체결량"
         " gekauft จำนวน จำนวนหุ้น จำนวนหน่วย ปริมาณ หน่วย"
         " kl_khớp khối_lượng khối_lượng_khớp số_lượng kl jumlah"
@@ -64,7 +65,7 @@ MORE_WORDS = {
         " količina количество_бр ilość_szt"
     ),
     "price": (
-        "取引価格 체결가"
+        "取引価格 체결가 약정가 약정가격 약정단가"
         " ราคา ราคาต่อหุ้น ราคาต่อหน่วย ราคาเฉลี่ย ราคาที่จับคู่"
         " giá giá_khớp giá_tb giá_trung_bình harga"
         " harga_rata_rata harga_eksekusi preț preț_unitar τιμή ціна السعر سعر"
@@ -73,7 +74,7 @@ MORE_WORDS = {
         " precio_unitario cena_wykonania"
     ),
     "entry_price": (
-        "durchschn_kauf kaufpreis ankaufskurs"
+        "durchschn_kauf kaufpreis ankaufskurs 新規約定値 新規約定価格 新規レート"
         " ราคาเปิด ราคาซื้อ giá_mở giá_mua harga_buka harga_beli ціна_відкриття"
         " alış_fiyatı açılış_fiyatı"
         " atidarymo_kaina"
@@ -82,7 +83,7 @@ MORE_WORDS = {
         " cena_zakupu nákupní_cena"
     ),
     "exit_price": (
-        "durchschn_verkauf verkaufspreis verkaufpreis"
+        "durchschn_verkauf verkaufspreis verkaufpreis 決済約定値 決済約定価格 決済レート"
         " ราคาปิด ราคาขาย giá_đóng giá_bán harga_tutup harga_jual ціна_закриття"
         " satış_fiyatı kapanış_fiyatı"
         " uždarymo_kaina"
@@ -91,7 +92,7 @@ MORE_WORDS = {
         " cena_sprzedaży prodejní_cena"
     ),
     "time": (
-        "日付_時刻 체결일시"
+        "日付_時刻 체결일시 약정일시 거래일"
         " วันที่ วันที่ทำรายการ วันที่ซื้อขาย วันเวลา วันที่_เวลา"
         " เวลา ngày_giao_dịch ngày_gd thời_gian ngày"
         " thời_gian_khớp tanggal tanggal_transaksi waktu tgl data_tranzacției data_tranzacție"
@@ -112,7 +113,7 @@ MORE_WORDS = {
         " комисиона tasu palkkiot komisjon prowizja_maklerska"
     ),
     "gross": (
-        "収入 交易額 交易额"
+        "収入 交易額 交易额 약정금액 체결금액"
         " มูลค่า จำนวนเงิน มูลค่ารวม มูลค่าซื้อขาย giá_trị giá_trị_khớp giá_trị_gd thành_tiền nilai"
         " nilai_transaksi valoare αξία сума القيمة المبلغ"
         " işlem_tutarı toplam_tutar tutar hacim işlem_hacmi"
@@ -125,7 +126,7 @@ MORE_WORDS = {
     "pnl_usd": (
         "beneficio_pérdida ganancia_pérdida profitto_perdita lucro_perda"
         " zisk hrubý_zisk čistý_zisk"
-        " 盈利 盈利額 실현손익 net_kâr"
+        " 盈利 盈利額 실현손익 net_kâr 매매손익 청산손익 平倉損益 平仓损益 已實現損益 已实现损益"
         " กำไร กำไรขาดทุน กำไร_ขาดทุน lãi_lỗ lợi_nhuận laba_rugi untung_rugi profit_brut profit_net"
         " κέρδος κέρδος_ζημία прибуток الربح kar_zarar kâr_zarar k_z net_kar"
         " pelnas nyereség eredmény רווח zisk dobit печалба kasum peļņa gevinst"

@@ -244,7 +244,13 @@ class Chooser:
         of a name among others."""
         c = self._contents
         if name == "quantity":
-            yield from (column for column in c.columns if _PER_POINT.search(column))
+            known_size = any(own in NAMES[name] for own in self._names.values())
+            yield from (
+                column
+                for column in c.columns
+                if _PER_POINT.search(column)
+                and not (known_size and self._names[column] in NAMES["multiplier"])
+            )
         known = [*NAMES[name], *(NAMES["pnl_usd"] if name == "roi" else ())]
         exact = [
             (word, column) for word in known for column, own in self._names.items() if own == word

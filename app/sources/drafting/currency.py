@@ -14,7 +14,7 @@ from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.currencies import FIAT
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Spec
-from app.sources.pairs import is_crypto, pair_of
+from app.sources.pairs import IN_US_DOLLARS, future_of, is_crypto, pair_of
 
 ASSUMED = (
     "The currency of the profits: the file does not say, so they are read as US dollars (currency)."
@@ -94,6 +94,13 @@ def _by_exchange(decided: Decided) -> str | None:
     return named.pop() if len(named) == 1 else None
 
 
+def _of_american_futures(decided: Decided) -> bool:
+    """Whether nothing but futures that are settled in US dollars was traded."""
+    spec = decided.fields.get("symbol")
+    words = decided.kept.contents.words(spec.column) if spec and len(spec.columns) == 1 else {}
+    return bool(words) and all(future_of(word) in IN_US_DOLLARS for word in words)
+
+
 def _bare_dollars(decided: Decided, money: list[str]) -> bool:
     """Whether amounts are in some dollars, and other signs speak against American ones."""
     contents = decided.kept.contents
@@ -110,6 +117,8 @@ def _bare_dollars(decided: Decided, money: list[str]) -> bool:
     others = {unit for column in money for unit in contents.signs(column)} & (FIAT - {"USD"})
     if others:
         return False  # Other signs tell currencies apart.
+    if _of_american_futures(decided):
+        return False
     english = contents.decimal != "," and all(column.isascii() for column in decided.used())
     return dollars and not told and english and _is_abroad(decided)
 
@@ -218,6 +227,10 @@ def settle_currency(decided: Decided) -> None:
             decided.keys["currency"] = (told[1], f"by the line: {text[:40]}")
             decided.guessed.append(f"The currency is {told[1]}, by the {text}.")
             return
+    if decided.rows == "fills" and _of_american_futures(decided):
+        decided.keys["currency"] = ("USD", "that of the futures")
+        decided.guessed.append("The currency is USD, that of the futures.")
+        return
     if contents.decimal == "," or _isin_abroad(decided):
         decided.ask("currency", _ABROAD_QUESTION, 'such as "EUR"; pnl_usd is for dollars only')
         return

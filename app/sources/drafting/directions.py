@@ -7,6 +7,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
@@ -14,10 +15,11 @@ from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import money_columns
 from app.sources.drafting.fill_rows import symbol_of
+from app.sources.drafting.side_columns import closes_first
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.time_readings import STILL_OPEN
 from app.sources.mapping import OPEN_QUESTION
-from app.sources.sides import Event, Side, opens_or_closes, read_side
+from app.sources.sides import CLOSED_SIDE, Event, Side, opens_or_closes, read_side
 
 _NOTHING = 1e-9
 """What may be left of a quantity by rounding."""
@@ -50,7 +52,7 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
             f"{', '.join(closing[:4])} in {spec.column} shows how the position was closed: the side"
             " is that of the position."
         )
-    if unknown:
+    if unknown and not _by_order(decided, spec.column, unknown):
         shown = ", ".join(repr(word) for word in unknown[:6])
         decided.sections.setdefault("sides", {})["buy"] = (
             [OPEN_QUESTION],
@@ -60,6 +62,40 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
             f"Which side {shown} in {spec.column} is: name the words in [sides], as buy, sell,"
             " expiry or split."
         )
+
+
+def _by_order(decided: Decided, column: str, unknown: list[str]) -> bool:
+    """Whether words that name the position which they end, or the fill that ends it, can be read in
+    one way alone: only in that one nothing is closed before it was opened."""
+    verbs = {word: found["verb"] for word in unknown if (found := CLOSED_SIDE.fullmatch(word))}
+    if len(verbs) < len(unknown) or decided.rows != "fills":
+        return False
+    rows: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+    for i, value in enumerate(decided.kept.contents.cells(column)):
+        word = "" if value is None else as_text(value)
+        side = read_side(verbs.get(word, word))
+        if isinstance(side, Side) and side.opens is None:
+            rows[symbol_of(decided, i)].append((side.position, word not in verbs))
+    by_fills, by_positions = (
+        min(sum(closes_first(own[::turn], of_fills) for own in rows.values()) for turn in (1, -1))
+        for of_fills in (True, False)
+    )
+    if by_fills == by_positions:
+        return False
+    of_fills = by_fills < by_positions
+    for word, verb in verbs.items():
+        buys = (read_side(verb) == Side(1, 1)) == of_fills
+        own = decided.sections.setdefault("sides", {}).setdefault(
+            "buy" if buys else "sell", ([], "")
+        )
+        own[0].append(word)
+    decided.keys["shorts"] = ("yes", "what ends a position has words of its own")
+    what = "the fill that ends a position" if of_fills else "the position that is ended"
+    decided.guessed.append(
+        f"{', '.join(verbs)} in {column} name {what}: only so is nothing closed before it was"
+        " opened."
+    )
+    return True
 
 
 def _no_side(decided: Decided) -> None:

@@ -19,6 +19,7 @@ _FEE = re.compile(
 )
 _NO_FEE = re.compile(
     r"^fee_(open|close)$|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
+    r"|(^|_)(after|before|excl|incl|vor|nach|ohne|avant|après|antes|después)_(\w+_)?(fee|gebühr|frais|comisi)"
 )
 PER_UNIT = re.compile(
     r"(\bcomm\w*|\bfees?)\b[^,]*(/|\bper\b|\bje\b)"

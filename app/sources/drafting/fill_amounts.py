@@ -150,7 +150,8 @@ def _unnamed(
     for column in contents.columns:
         if column in decided.used() or not contents.is_numeric(column):
             continue
-        if is_known(column) or _SHARE_OF_VALUE.search(known_as(column)):
+        name = known_as(column)
+        if (is_known(column) and name not in NAMES["quantity"]) or _SHARE_OF_VALUE.search(name):
             continue
         numbers = contents.numbers(column)
         rows = [

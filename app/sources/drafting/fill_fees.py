@@ -27,6 +27,10 @@ from app.sources.pairs import future_of, is_option, may_be_inverse, pair_in, set
 _COSTS = re.compile(
     r"((trade|trading|transaction|total|execution)_)?costs?|taxas?|tasas?|opłat[ay]|poplatek|masraf"
 )
+_OF_COIN = re.compile(r"(?i:fees?|commission|gebühr)[ _]*[(\[]?([A-Z]{2,6})[)\]]?$")
+"""Of fees that are named with their coin."""
+_LEVIES = ("GST", "VAT", "SEC", "NFA", "TAF", "ORF", "IVA", "TTF", "STT", "USD", "PCT", "BPS", "ID")
+"""Words in capitals behind fees, which are no coins."""
 _MOST_COLUMNS = 10
 """In how many columns of numbers fees are looked for, at most."""
 SMALL = 0.03
@@ -112,7 +116,7 @@ def fees_of_another_unit(decided: Decided, spec: Spec) -> None:
     contents, fields = decided.kept.contents, decided.fields
     if (
         not {"quantity", "price"} <= fields.keys()
-        or "fee_currency" in fields
+        or {"fee_currency", "gross", "net"} & fields.keys()
         or contents.signs(spec.column)
     ):
         return
@@ -219,6 +223,17 @@ def settle_fee_coins(decided: Decided) -> None:
             del fields["fee"]
             return
         decided.sections.setdefault("constants", {})["fee_currency"] = (own, "by the column's name")
+    elif (
+        pairs
+        and all(pairs)
+        and (named := _OF_COIN.search(fee.column))
+        and named[1] not in (*_LEVIES, *bases, *quotes)
+    ):
+        decided.left.append(
+            f"The fees: {fee.column} is in {named[1]}, by its name, so it is left out: its worth in"
+            " the quote currency is unknown."
+        )
+        del fields["fee"]
     elif pairs and all(pairs) and any(contents.read_numbers(fee.column)):
         if _fees_in_the_coin(decided, fee, True) and _fees_in_the_coin(decided, fee, False):
             decided.sections.setdefault("constants", {})["fee_currency"] = (

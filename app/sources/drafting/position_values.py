@@ -6,7 +6,7 @@ May touch: nothing.
 
 from __future__ import annotations
 
-from app.sources.column_names import is_in_points
+from app.sources.column_names import NAMES, is_in_points, known_as
 from app.sources.drafting.adding_up import Reading, read_positions
 from app.sources.drafting.before_or_after import by_amounts
 from app.sources.drafting.binary_options import settle_bets
@@ -161,9 +161,36 @@ def _against(decided: Decided, reading: Reading) -> None:
     )
 
 
+def _unread_profits(decided: Decided) -> str | None:
+    """The column that is called a profit and has texts with digits that are no numbers."""
+    contents = decided.kept.contents
+    return next(
+        (
+            column
+            for column in contents.columns
+            if column not in decided.used()
+            and known_as(column) in NAMES["pnl_usd"]
+            and not contents.is_numeric(column)
+            and contents.time(column) is None
+            and contents.values(column)
+            and all(any(c.isdigit() for c in word) for word in contents.words(column))
+        ),
+        None,
+    )
+
+
 def _outcome(decided: Decided) -> None:
     fields = decided.fields
     has_prices = {"entry_price", "exit_price"} <= fields.keys()
+    if "pnl_usd" not in fields and (unread := _unread_profits(decided)):
+        decided.ask(
+            "pnl_usd",
+            f"What the trades earned: {unread} has it, but its cells cannot all be read as numbers,"
+            " and prices alone do not show what a point is worth.",
+            f"mend the numbers in {unread} and draft again; or the column with the profit",
+            section="columns",
+        )
+        return
     outcomes = [name for name in ("rr", "roi", "pnl_usd") if name in fields]
     if not outcomes and not has_prices:
         decided.ask(

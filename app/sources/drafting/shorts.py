@@ -29,7 +29,7 @@ _OF_CONTRACT = re.compile(r"exp|strike|matur|right|call|put")
 def settle_shorts(decided: Decided) -> None:
     """Ask whether a sale of more than is held opens a short, if that occurs and nothing answers
     it."""
-    if decided.two_rows:
+    if decided.two_rows or "shorts" in decided.keys:
         return
     if "open_close" in decided.fields:
         decided.keys["shorts"] = ("said", "only where a sale is marked as opening")
