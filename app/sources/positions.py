@@ -17,6 +17,7 @@ from app.sources.notes import Notes
 from app.sources.row_reader import RowReader
 from app.sources.sides import Side
 from app.sources.tables import Row
+from app.sources.told_values import ToldValues
 
 _LABELS = ("position_id", "chain", "timeframe", "bucket")
 _ROUNDING = 0.011
@@ -65,6 +66,7 @@ class Positions(RowReader):
             if name in mapping.columns and mapping.columns[name].per_unit
         ]
         self._fee_per_unit = "fees_usd" in mapping.columns and mapping.columns["fees_usd"].per_unit
+        self.told_values = ToldValues(mapping, notes)
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
 
     def event(self, row: Row) -> tuple[dict[str, Any], ClosedTrade | None] | None:
@@ -285,6 +287,14 @@ class Positions(RowReader):
                 f"[multipliers] lacks {symbol}, which looks like an option or a future."
             )
             return
+        if _numbers(quantity, left):
+            self.told_values.add(
+                row,
+                self._cells.symbol(row),
+                self._value_by_name(self._cells.symbol(row)),
+                quantity * entered,
+                quantity * left,
+            )
         size = abs(quantity) * value if _numbers(quantity) and value is not None else None
         paid: float = fees if _numbers(fees) else 0.0
         gross = side * (left - entered)

@@ -31,14 +31,20 @@ class Event(NamedTuple):
 
 _OPEN = (
     r"(open(ing)?|increased?|add|entry|enter|entered|eröffn\w*|einstieg|entrada|entr[ée]e|abrir|apertura|ouverture"
-    r"|進場|进场|开仓|開倉|開|开)"
+    r"|открыт\w*|вход|giriş|otwarci\w*|進場|进场|开仓|開倉|開|开|新規|진입)"
 )
 _CLOSE = (
     r"(clos(e|ed|ing)|decreased?|reduced?|liq(uidat\w+)?|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura"
-    r"|fermeture|出場|出场|平仓|平倉|平)"
+    r"|fermeture|закрыт\w*|выход|çıkış|zamknięci\w*|出場|出场|平仓|平倉|平|決済|청산)"
 )
-_LONG = r"(longs?|larg[oa]s?|longues?|kauf\w*|buy|achat|compra\w*|多頭|多头|做多|多)"
-_SHORT = r"(shorts?|cort[oa]s?|courte?s?|verkauf\w*|sell|vente|venta|空頭|空头|做空|空)"
+_LONG = (
+    r"(longs?|larg[oa]s?|longues?|kauf\w*|buy|achat|compra\w*"
+    r"|лонг|uzun|dług[ai]|ロング|롱|多頭|多头|做多|多)"
+)
+_SHORT = (
+    r"(shorts?|cort[oa]s?|courte?s?|verkauf\w*|sell|vente|venta"
+    r"|шорт|kısa|krótk[ai]|ショート|숏|空頭|空头|做空|空)"
+)
 _EXACT = {
     **dict.fromkeys(
         [
@@ -179,6 +185,75 @@ _EXACT = {
         ],
         Side(-1, -1),
     ),
+    # Long and short, bought and sold, as positions are called.
+    **dict.fromkeys(
+        (
+            "uzun",
+            "лонг",
+            "длинная",
+            "длинный",
+            "довга",
+            "długa",
+            "długi",
+            "lang",
+            "lång",
+            "pitkä",
+            "comprado",
+            "comprada",
+            "comprou",
+            "compró",
+            "longo",
+            "lungo",
+            "hosszú",
+            "dlouhá",
+            "dlouhý",
+            "ロング",
+            "買建玉",
+            "롱",
+            "acheté",
+            "achetée",
+            "acquistato",
+            "gekocht",
+            "kupione",
+            "al",
+            "alım",
+        ),
+        Side(1, 1),
+    ),
+    **dict.fromkeys(
+        (
+            "kısa",
+            "шорт",
+            "короткая",
+            "короткий",
+            "коротка",
+            "krótka",
+            "krótki",
+            "kort",
+            "lyhyt",
+            "vendido",
+            "vendida",
+            "vendeu",
+            "vendió",
+            "curto",
+            "rövid",
+            "krátká",
+            "krátký",
+            "ショート",
+            "売建玉",
+            "숏",
+            "vendu",
+            "vendue",
+            "venduto",
+            "verkocht",
+            "sprzedane",
+            "sat",
+            "satım",
+        ),
+        Side(-1, -1),
+    ),
+    **dict.fromkeys(("leerverkauf", "açığa satış", "blankning"), Side(-1, -1, True)),
+    "eindeckung": Side(1, -1, False),
     # The first letters of purchase and sale in German, Italian, Spanish, Portuguese and Polish.
     **dict.fromkeys(
         (
@@ -257,8 +332,8 @@ _EXACT = {
         Side(1, -1, False),
     ),
 }
-LETTERS = frozenset("cakv")
-"""Letters that are sides only where both sides are written with letters."""
+LETTERS = frozenset((*"cakv", "al", "sat"))
+"""Letters, and words that may be others: they are sides only where both sides are written so."""
 _EAST_BUY, _EAST_SELL = (
     re.compile("現物買|买入|買入|買付|買進|买进|現買|購入"),
     re.compile("現物売|卖出|賣出|売付|現賣|売却"),
@@ -359,6 +434,8 @@ def read_side(text: str) -> Side | Event | None:
         return _of_repayment(what, fill) if korean["repaid"] else _of_korean(what, fill)
     if named := _VERB.match(word):
         return _EXACT[named[1]]
+    if signed := re.fullmatch(r"([+-])\s*\d[\d,.]*\s*@.+", word):
+        return _EXACT[signed[1]]
     if of_order := re.fullmatch(r"(market|limit|stop)[ _](bid|offer|ask)", word):
         return _EXACT["buy" if of_order[2] == "bid" else "sell"]
     glued = _GLUE.sub(" ", word)
@@ -396,7 +473,7 @@ def _of_repayment(what: str, fill: int) -> Side | None:
 def _of_two_words(word: str) -> Side | None:
     """`Close Long`, `entry_short`, `多頭進場`: the position's direction, and opened or closed."""
     glued = _GLUE.sub(" ", word)
-    east = bool(re.search(r"[\u3040-\u9fff]", word))
+    east = bool(re.search(r"[\u3040-\u9fff\uac00-\ud7a3]", word))
     edge = "" if east else r"\b"
     if re.search(r"\b(long|short) term\b", glued):
         return None

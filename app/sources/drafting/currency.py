@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.currencies import FIAT
+from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Spec
 from app.sources.pairs import IN_US_DOLLARS, future_of, is_crypto, pair_of
@@ -40,6 +41,8 @@ _EXCHANGES = {
 """Currencies of exchanges that trade in no other."""
 
 
+_INDIAN = re.compile(r"(BANK|FIN|MIDCP)?NIFTY(?! 500)|SENSEX|BANKEX")
+"""What options and futures on Indian indices begin with."""
 _ABROAD = re.compile(
     r"(BTC|ETH|SOL)-\d{1,2}[A-Z]{3}\d{2}-[\d.]+-[CP]|[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR"
     r"|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|KQ|SI|SA|WA|IR|VI|SS|SZ|SH|XSHE"
@@ -74,6 +77,14 @@ def _is_abroad(decided: Decided) -> bool:
     )
 
 
+def _is_indian(contents: Contents, column: str) -> bool:
+    """Whether what was traded are options or futures on Indian indices, or options that are called
+    as in India."""
+    words = {word.strip().upper() for word in contents.words(column)}
+    rights = bool(words & {"CE", "PE"}) and words <= {"CE", "PE", "FUT"}
+    return bool(words) and (rights or all(map(_INDIAN.match, words)))
+
+
 def _by_exchange(decided: Decided) -> str | None:
     """The currency of the exchanges in a column of them, if they all have the same."""
     contents = decided.kept.contents
@@ -86,6 +97,8 @@ def _by_exchange(decided: Decided) -> str | None:
         ):
             return found.pop()
     spec = decided.fields.get("symbol")
+    if spec is not None and any(_is_indian(contents, column) for column in spec.columns):
+        return "INR"
     symbols = contents.words(spec.column) if spec is not None and len(spec.columns) == 1 else {}
     named = {
         _EXCHANGES.get(word.partition(":")[0]) or _EXCHANGES.get(word.rpartition(" ")[2])
@@ -245,7 +258,11 @@ def settle_currency(decided: Decided) -> None:
             'such as "EUR"; pnl_usd is for dollars only',
         )
         return
-    if _is_abroad(decided) or any(_EASTERN.search(symbol) for symbol in symbols):
+    if (
+        _is_abroad(decided)
+        or any(_EASTERN.search(symbol) for symbol in symbols)
+        or (symbols and all(re.fullmatch(r"\d{4,6}", symbol.strip()) for symbol in symbols))
+    ):
         decided.ask("currency", _ABROAD_QUESTION, 'such as "EUR"; pnl_usd is for dollars only')
         return
     decided.keys["currency"] = ("USD", "the file does not say; pnl_usd is for dollars only")

@@ -21,6 +21,18 @@ from app.sources.drafting.time_readings import STILL_OPEN
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import CLOSED_SIDE, Event, Side, opens_or_closes, read_side
 
+_NO_SIDE = (
+    "order_type", "activity", "activity_type", "typ", "art", "tipo", "type_d_ordre", "tür", "тип",
+    "類型", "类型", "description", "sub_type", "subtype", "activity_sub_type", "operation", "tipe",
+    "jenis", "ประเภท", "loại", "loại_lệnh", "رقم", "النوع", "タイプ", "trade", "position_type",
+)  # fmt: skip
+"""Names that may be those of sides and of much else."""
+_SHORT_SALE = re.compile(
+    r"short[ _-]?(sell(ing)?|sales?|sold)|sold short|融券|空売り|空売|공매도|leerverkauf"
+    r"|margin short|short margin",
+    re.IGNORECASE,
+)
+"""How a position was sold that had been borrowed."""
 _NOTHING = 1e-9
 """What may be left of a quantity by rounding."""
 
@@ -154,6 +166,8 @@ def _no_side(decided: Decided) -> None:
     ):
         fields["side"] = Spec([symbol.column], comment="the side stands beside the symbol")
         return
+    if decided.rows == "positions" and not negative and _sold_short(decided):
+        return
     if decided.rows == "fills" and negative:
         decided.guessed.append("A negative quantity is a sale.")
         return
@@ -176,6 +190,26 @@ def _no_side(decided: Decided) -> None:
             "Which fills are purchases and which are sales: no column says, and no quantity is"
             " negative."
         )
+
+
+def _sold_short(decided: Decided) -> bool:
+    """Whether a column says of some positions alone that they were sold short: `ShortSelling`
+    beside `Cash`."""
+    contents = decided.kept.contents
+    for column in contents.columns:
+        words = list(contents.words(column))
+        if column in decided.used() or contents.is_numeric(column) or not 2 <= len(words) <= 6:
+            continue
+        short = [word for word in words if _SHORT_SALE.fullmatch(word.strip())]
+        if short and not any(isinstance(read_side(w), Side) for w in words if w not in short):
+            decided.fields["side"] = Spec([column])
+            decided.sections["sides"] = {
+                "buy": ([w.strip().lower() for w in words if w not in short], ""),
+                "sell": ([w.strip().lower() for w in short], ""),
+            }
+            decided.guessed.append(f"{', '.join(short)} in {column} are short positions.")
+            return True
+    return False
 
 
 def _cash_column(decided: Decided) -> str | None:
@@ -211,9 +245,12 @@ def _unknown_words(decided: Decided) -> bool:
     for column in decided.kept.contents.columns:
         words = list(decided.kept.contents.words(column))
         if (
-            known_as(column) in NAMES["side"][:20]
-            and (1 if known_as(column) == "side" else 2) <= len(words) <= 4
+            _is_side(known_as(column), len(words))
             and column not in decided.used()
+            and (
+                known_as(column) in NAMES["side"][:20]
+                or not decided.kept.contents.is_numeric(column)
+            )
         ):
             decided.fields["side"] = Spec([column])
             shown = ", ".join(words)
@@ -231,6 +268,13 @@ def _unknown_words(decided: Decided) -> bool:
             )
             return True
     return False
+
+
+def _is_side(name: str, n_words: int) -> bool:
+    """Whether a column with so many different words may be the side, by its name."""
+    if name in NAMES["side"][:20]:
+        return (1 if name == "side" else 2) <= n_words <= 4
+    return n_words == 2 and name in NAMES["side"] and name not in _NO_SIDE
 
 
 def settle_trade_ids(decided: Decided) -> None:

@@ -144,9 +144,19 @@ def turn_cash(contents: Contents, spec: Spec) -> None:
     0."""
     cash = [column for column in spec.columns if _is_cash(column)]
     numbers = [n for c in spec.columns if c not in cash for n in contents.read_numbers(c) if n]
+    if sum(n > 0 for n in numbers) * 2 <= len(numbers):
+        return
     moved = any(any(contents.read_numbers(column)) for column in cash)
-    if moved and sum(n > 0 for n in numbers) * 2 > len(numbers):
-        spec.keys["minus"] = cash
+    back = [column for column in spec.columns if column not in cash and _is_back(contents, column)]
+    if minus := [*(cash if moved else ()), *(back if len(back) < len(spec.columns) else ())]:
+        spec.keys["minus"] = minus
+
+
+def _is_back(contents: Contents, column: str) -> bool:
+    """Whether a column has rebates, that are above 0 where they were received."""
+    name = known_as(column)
+    numbers = contents.read_numbers(column)
+    return "rebate" in name and "fee" not in name and min(numbers, default=0) >= 0
 
 
 def _is_cash(column: str) -> bool:

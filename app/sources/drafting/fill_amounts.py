@@ -7,26 +7,20 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-import statistics
-from collections import defaultdict
 from collections.abc import Sequence
 
-from app.sources.column_names import NAMES, is_known, known_as
+from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.adding_amounts import Amount, read_amounts
-from app.sources.drafting.adding_up import half_unit, nice
+from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_rows import fee_amounts, purchases, symbol_of
 from app.sources.drafting.spec import Spec
+from app.sources.drafting.value_columns import ask_whether_value, contract_values
 from app.sources.pairs import may_be_inverse
+from app.sources.value_names import is_margin, may_be_value, says_value
 
 _TAX = re.compile(r"steuer|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
-_SHARE_OF_VALUE = re.compile(
-    "margin|marge|collateral|deposit|fee|comm|cost|tax|teminat|komisyon|vergi|garantía|garantia"
-    "|depozyt|prowizj|gebühr|steuer|frais|taxa|保證金|保证金|証拠金|手数料|手续费|手續費|税|稅"
-    "|증거금|수수료|세금"
-)
-"""Names of amounts that may be a fixed share of the value."""
 _CENTS = 0.004
 """Half of the last digit of amounts that are rounded to cents."""
 _MONEY = (
@@ -144,34 +138,23 @@ def read_amount(decided: Decided) -> Amount | None:
 def _unnamed(
     decided: Decided, symbols: list[str], sizes: list[float | None]
 ) -> list[tuple[str, list[float | None]]]:
-    """The column whose name is unknown and whose numbers are price × quantity × contract value to
-    the last digit, at several prices: it shows that there are contracts."""
+    """The column whose name is that of no amount, and whose numbers are price × quantity × contract
+    value to the last digit, at several prices: it shows that there are contracts."""
     contents = decided.kept.contents
     for column in contents.columns:
         if column in decided.used() or not contents.is_numeric(column):
             continue
-        name = known_as(column)
-        if (is_known(column) and name not in NAMES["quantity"]) or _SHARE_OF_VALUE.search(name):
+        margin = is_margin(column)
+        if not margin and not may_be_value(column, NAMES["quantity"]):
             continue
         numbers = contents.numbers(column)
-        rows = [
-            (abs(n), size, name)
-            for n, size, name in zip(numbers, sizes, symbols, strict=True)
-            if n and size
-        ]
-        ratios: dict[str, dict[float, float]] = defaultdict(dict)
-        for n, size, name in rows:
-            ratios[name][size] = n / size
-        values = {name: nice(statistics.median(own.values())) for name, own in ratios.items()}
-        rounding = 1.2 * half_unit(numbers)
-        if (
-            len(rows) == len(sizes) > 1
-            and all(len(own) > 1 for own in ratios.values())
-            and all((values[name] or 0) >= 1 for name in ratios)
-            and any(value != 1 for value in values.values())
-            and all(abs(n - (values[name] or 0) * size) <= rounding for n, size, name in rows)
-        ):
+        values = contract_values(numbers, symbols, sizes)
+        if values is None or all(value == 1 for value in values.values()):
+            continue
+        if not margin and says_value(column, ()):
             return [(column, numbers)]
+        ask_whether_value(decided, column, values)
+        return []
     return []
 
 

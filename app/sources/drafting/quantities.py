@@ -18,8 +18,11 @@ from app.sources.drafting.spec import Spec
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import future_of, is_coin, pair_of
 
-_SIZES = frozenset(("amount", "qty", "quantity", "size", "volume", "units", "menge", "cantidad"))
-"""Words of quantities, among others."""
+_WORDS = {
+    "quantity": {"amount", "qty", "quantity", "size", "volume", "units", "menge", "cantidad"},
+    "price": {"price", "rate", "preis", "prix", "precio", "prezzo", "cena", "kurs"},
+}
+"""Words of quantities and of prices, among others."""
 _FILLED = re.compile(r"filled|fill_|exec|done|traded|matched|last_?qty")
 _SO_FAR = ("cum_qty", "cumqty", "cumulative_qty", "cum_quantity", "total_filled")
 _UNFILLED = (
@@ -148,8 +151,7 @@ def not_the_amount(decided: Decided, name: str, other: str) -> None:
         if (
             column in decided.used()
             or not (
-                known_as(column) in NAMES[name]
-                or (name == "quantity" and _SIZES & {*known_as(column).split("_")})
+                known_as(column) in NAMES[name] or _WORDS[name] & {*known_as(column).split("_")}
             )
             or not contents.is_numeric(column)
         ):

@@ -41,6 +41,8 @@ _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "end_time",
     "end_date",
 }
+_ORDERED = re.compile("limit|market|stop", re.IGNORECASE)
+"""Words of kinds of orders."""
 _MANY = 0.25
 """Share of rows without a profit that suggests that they open positions."""
 TAKEN = "Which column is the time of the close: "
@@ -75,6 +77,8 @@ def fields_of(
         # The entry's columns have no word that says so, beside those of the exit.
         as_positions["entry_price"] = as_fills["price"]
         as_positions.setdefault("entry_timestamp", as_fills["time"])
+    if _are_orders(contents, as_positions, as_fills):
+        as_fills["time"] = as_positions["exit_timestamp"]
     pair_of_prices = {"entry_price", "exit_price"} <= there
     pair_of_times = {"entry_timestamp", "exit_timestamp"} <= there
     fills = {"time", "quantity", "price"} <= as_fills.keys() and bool(
@@ -111,7 +115,11 @@ def fields_of(
         return (
             closed,
             "positions",
-            ["Each row is a closed position: it has the time of the entry, and a profit."],
+            [
+                "Each row is a closed position: it has the time of the entry, and a profit."
+                if "entry_timestamp" in closed
+                else "Each row is a closed position: it has a profit, and no side of a fill."
+            ],
         )
     if fills:
         return as_fills, "fills", ["Each row is a fill: it has one time, one price and a quantity."]
@@ -209,6 +217,19 @@ def fields_of(
     return {"exit_timestamp": spec, **others}, "positions", [f"{TAKEN}{column} was taken."]
 
 
+def _are_orders(contents: Contents, as_positions: Fields, as_fills: Fields) -> bool:
+    """Whether rows that were opened and closed are orders: they have one price, no outcome, and
+    purchases and sales."""
+    return (
+        {"entry_timestamp", "exit_timestamp"} <= as_positions.keys()
+        and not as_positions.keys() & {"pnl_usd", "roi", "rr", "exit_price"}
+        and "time" not in as_fills
+        and {"quantity", "price", "side"} <= as_fills.keys()
+        and any(re.search(_ORDERED, word) for word in contents.words(as_fills["side"].column))
+        and len(_directions(contents, as_fills["side"])) == 2
+    )
+
+
 def _times(*found: Fields) -> list[str]:
     """The columns of days that were found."""
     return [
@@ -245,6 +266,10 @@ def _are_closed(contents: Contents, as_positions: Fields, as_fills: Fields) -> b
     """Whether what looks like fills are closed positions: all have a profit, and the time of an
     entry beside their own."""
     entered, profit = as_positions.get("entry_timestamp"), as_positions.get("pnl_usd")
+    if entered is None and profit is not None and "side" not in as_fills:
+        # What has no side, but a profit in each row, was closed there.
+        quantities = contents.read_numbers(as_fills["quantity"].column)
+        return min(quantities, default=-1.0) > 0 and all(contents.numbers(profit.column))
     return (
         entered is not None
         and profit is not None
