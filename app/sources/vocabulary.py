@@ -64,7 +64,7 @@ WORDS = {
         " время_выхода дата_выхода дата_закрытия время_закрытия"
     ),
     "symbol": (
-        "symbol symbol_id ticker symb sym aktie"
+        "symbol symbol_id ticker symb sym aktie description_of_property"
         " pair instrument market asset underlying contract security"
         " coin product"
         " symbol_name trading_pair contracts contract_name contractname underlying_symbol"
@@ -139,7 +139,7 @@ WORDS = {
         " 獲利_pct"
         " gewinn_pct pnl_ratio profit_rate net_p_l_pct p_l_pct closed_pnl_pct"
         " realized_p_l_pct"
-        " total_gain_pct returnpct plpc chng_pct pct_chg chg_pct 收益率"
+        " pr_ratio profit_ratio total_gain_pct returnpct plpc chng_pct pct_chg chg_pct 收益率"
     ),
     "pnl_usd": (
         "pnl net profit pnl_currency profit_currency net_profit profit_usd"
@@ -162,7 +162,7 @@ WORDS = {
         " 損益 损益 淨利 净利"
         " net_return res_operação resultado_líquido lucro_prejuízo resultat"
         " resultado_operação"
-        " gain_or_loss total_gain total_p_l total_pl pnl_abs"
+        " gain_or_loss gain_or total_gain total_p_l total_pl pnl_abs"
         " result_in_currency profit_in_currency net_result p_l_net"
         " closed_profit_loss"
         " winst guv_betrag netto 已实现收益 kapatılan_k_z gerçekleşen_k_z 已實現收益 已实现盈亏"
@@ -178,7 +178,8 @@ WORDS = {
     ),
     "max_gain": "max_gain mfe mfe_pct runup run_up best max_runup max_favorable_excursion",
     "entry_price": (
-        "entry_price cost_per_share cost_share open_price open_rate buy_price"
+        "entry_price open_premium opening_premium entry_premium"
+        " cost_per_share cost_share open_price open_rate buy_price"
         " avg_entry_price"
         " avg_px_open price_in entry avg_entry opening_price average_entry_price entry_px"
         " opening"
@@ -198,7 +199,8 @@ WORDS = {
         " in filled_at price_opened price_at_open opened_at"
     ),
     "exit_price": (
-        "exit_price proceeds_per_share proceeds_share close_price close_rate sell_price"
+        "exit_price close_premium closing_premium exit_premium"
+        " proceeds_per_share proceeds_share close_price close_rate sell_price"
         " avg_exit_price avg_px_close price_out exit avg_exit closing_price"
         " average_exit_price"
         " exit_px closing price_close avg_close_price average_close_price sell_avg"

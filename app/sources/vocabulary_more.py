@@ -30,7 +30,8 @@ MORE_WORDS = {
         " data_da_venda datum_prodeje"
     ),
     "symbol": (
-        "mercado mercato marknad"
+        "mercado mercato marknad titul název_titulu especie nemotécnico nemotecnico mã_hđ"
+        " mã_hợp_đồng"
         " ký_hiệu シンボル 상품 交易品种 交易品種 商品名稱 商品名称 商品代號 商品代号"
         " หลักทรัพย์ ชื่อหลักทรัพย์ ชื่อย่อ ชื่อย่อหลักทรัพย์ หุ้น"
         " สัญลักษณ์ เหรียญ คู่เหรียญ คู่เทรด mã_ck"
@@ -65,7 +66,7 @@ MORE_WORDS = {
         " količina количество_бр ilość_szt"
     ),
     "price": (
-        "取引価格 체결가 약정가 약정가격 약정단가"
+        "取引価格 約定値段 체결가 약정가 약정가격 약정단가"
         " ราคา ราคาต่อหุ้น ราคาต่อหน่วย ราคาเฉลี่ย ราคาที่จับคู่"
         " giá giá_khớp giá_tb giá_trung_bình harga"
         " harga_rata_rata harga_eksekusi preț preț_unitar τιμή ціна السعر سعر"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from app.errors import BadDataError
+from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.choose import FILLS, POSITIONS, Chooser
 from app.sources.drafting.contents import Contents
@@ -29,7 +30,7 @@ from app.sources.drafting.refusals import (
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.time_readings import TimeReading
 from app.sources.mapping import OPEN_QUESTION, REQUIRED
-from app.sources.sides import Side, read_side
+from app.sources.sides import Side, opens_or_closes, read_side
 
 _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "update_time",
@@ -255,11 +256,31 @@ def _are_fills(contents: Contents, as_positions: Fields, as_fills: Fields) -> bo
     profits = contents.numbers(profit.column)
     if sum(not n for n in profits) < _MANY * len(profits):
         return False
+    if (effect := as_fills.get("open_close")) is not None and {
+        opens_or_closes(word) for word in contents.words(effect.column)
+    } >= {True, False}:
+        return True
     if (side := as_positions.get("side")) is not None:
         said = [read_side(word) for word in contents.words(side.column)]
-        return {s.opens for s in said if isinstance(s, Side)} >= {True, False}
+        opens = {s.opens for s in said if isinstance(s, Side)}
+        return opens >= {True, False} or _balances(contents, as_fills, side, quantity)
     quantities = contents.read_numbers(quantity.column)
     return min(quantities) < 0 < max(quantities)
+
+
+def _balances(contents: Contents, as_fills: Fields, side: Spec, quantity: Spec) -> bool:
+    """Whether as much of each symbol was bought as was sold."""
+    symbol = as_fills.get("symbol")
+    rest: dict[str, float] = {}
+    for i, (cell, n) in enumerate(
+        zip(contents.cells(side.column), contents.numbers(quantity.column), strict=True)
+    ):
+        said = read_side(as_text(cell or ""))
+        name = as_text(contents.cells(symbol.column)[i] or "") if symbol else ""
+        if not isinstance(said, Side) or n is None:
+            return False
+        rest[name] = rest.get(name, 0.0) + said.fill * abs(n)
+    return len(_directions(contents, side)) == 2 and not any(abs(n) > 1e-9 for n in rest.values())
 
 
 def _are_closed(contents: Contents, as_positions: Fields, as_fills: Fields) -> bool:
