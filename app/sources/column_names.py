@@ -56,10 +56,13 @@ _KNOWN = frozenset(name for names in NAMES.values() for name in names)
 def _squashed(name: str) -> str:
     """The name without `_`, accents and particles.
 
+    >>> _squashed("schließmenge")
+    'schliessmenge'
     >>> _squashed("entered_at"), _squashed("résultat"), _squashed("precio_de_entrada")
     ('enteredat', 'resultat', 'precioentrada')
     """
-    letters = unicodedata.normalize("NFD", _PARTICLES.sub("", name).replace("_", ""))
+    name = _PARTICLES.sub("", name).replace("_", "").replace("ß", "ss")
+    letters = unicodedata.normalize("NFD", name)
     return unicodedata.normalize("NFC", _ACCENTS.sub("", letters))
 
 

@@ -35,6 +35,7 @@ SOLD = re.compile(
 """Of columns whose price is that of the purchase, and of the sale."""
 _EATEN = 0.01
 """Gain, as a fraction of the price, that fees may have turned into a loss."""
+REPEATED = "rows that are equal to one before in every cell, with its id, left out"
 DISAGREE = "rows whose profit contradicts their prices and side"
 
 
@@ -67,6 +68,7 @@ class Positions(RowReader):
         ]
         self._fee_per_unit = "fees_usd" in mapping.columns and mapping.columns["fees_usd"].per_unit
         self.told_values = ToldValues(mapping, notes)
+        self._seen: set[bytes] = set()
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
 
     def event(self, row: Row) -> tuple[dict[str, Any], ClosedTrade | None] | None:
@@ -88,7 +90,11 @@ class Positions(RowReader):
                 name=str(cells.symbol(row.cells) or row.line),
             )
             return None
-        trade_id = cells.text(row.cells, "trade_id") or self._twins.unique(row_id(row.cells))
+        trade_id = cells.text(row.cells, "trade_id")
+        if trade_id is not None and self._is_repeated(trade_id, row.cells):
+            self._notes.add(REPEATED, name=f"line {row.line}")
+            return None
+        trade_id = trade_id or self._twins.unique(row_id(row.cells))
         scope = cells.scope(row.cells, mapping.scope)
         summary, told = self._summary(row.cells)
         wrong = summary.pop(_WRONG, "")
@@ -126,6 +132,13 @@ class Positions(RowReader):
             }
         )
         return event, None if wrong else told
+
+    def _is_repeated(self, trade_id: str, cells: Mapping[str, Any]) -> bool:
+        """Whether a row with the same id was equal in every cell."""
+        digest = making.short_digest(trade_id, row_id(cells))
+        repeated = digest in self._seen
+        self._seen.add(digest)
+        return repeated
 
     def _is_open(self, row: Mapping[str, Any]) -> bool:
         """Neither an exit's time nor, where there are such columns, its price and a profit."""

@@ -292,6 +292,7 @@ def settle_fee_coins(decided: Decided) -> None:
         and all(pairs)
         and (named := _OF_COIN.search(fee.column))
         and named[1] not in (*_LEVIES, *bases, *quotes)
+        and fee.column != fee.column.upper()
     ):
         decided.left.append(
             f"The fees: {fee.column} is in {named[1]}, by its name, so it is left out: its worth in"

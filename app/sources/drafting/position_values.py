@@ -28,6 +28,7 @@ from app.sources.drafting.position_trades import (
     find_prices,
     in_points,
     is_return,
+    not_the_stake,
     of_another,
     other_quantity,
     prices_of_amounts,
@@ -52,6 +53,7 @@ def settle(decided: Decided) -> None:
     exchanged_times(decided)
     bought_and_sold(decided)
     settle_stake(decided)
+    not_the_stake(decided)
     fees_by_total(decided)
     if "fees_usd" in fields and "scale" not in fields["fees_usd"].keys:
         turn_cash(contents, fields["fees_usd"])
