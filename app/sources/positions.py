@@ -35,6 +35,9 @@ SOLD = re.compile(
 """Of columns whose price is that of the purchase, and of the sale."""
 _EATEN = 0.01
 """Gain, as a fraction of the price, that fees may have turned into a loss."""
+_OTHER_VALUE = 1.5
+"""What a profit is more or less than prices and quantity give, at least, if contracts are worth
+something else than 1."""
 REPEATED = "rows that are equal to one before in every cell, with its id, left out"
 DISAGREE = "rows whose profit contradicts their prices and side"
 
@@ -332,6 +335,8 @@ class Positions(RowReader):
             )
         if summary.get("roi") is None:
             stake = entered * size if size and not inverse else None
+            if stake and told is None and _numbers(pnl) and gross:
+                stake *= _implied(pnl / (gross * abs(quantity)))
             is_told = told is not None and not _numbers(fees)
             summary["roi"] = self._return(pnl, paid, gross, entered, stake, is_told)
 
@@ -377,6 +382,12 @@ class Positions(RowReader):
             return named
         own: Any = self._cells.number(row, "multiplier")
         return float(own) if _numbers(own) else None
+
+
+def _implied(value: float) -> float:
+    """The contract value that a profit shows where the mapping tells none: 1 for what differs by
+    fees alone."""
+    return value if value > 0 and not 1 / _OTHER_VALUE < value < _OTHER_VALUE else 1.0
 
 
 def _numbers(*values: Any) -> bool:

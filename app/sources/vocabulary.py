@@ -115,7 +115,7 @@ WORDS = {
         " 買卖方向 买卖方向 買賣方向 操作 subtype activity_sub_type compra_ou_venda"
         " tipo_de_operação"
         " operação"
-        " 구분 매매구분 거래구분 거래종류 交易類別 買賣別"
+        " 구분 매매구분 매도매수구분 매수매도구분 거래구분 거래종류 交易類別 買賣別"
         " операция вид_операции way sens_de_l_opération"
         " actie"
     ),

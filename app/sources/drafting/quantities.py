@@ -9,7 +9,7 @@ import re
 
 from app.errors import BadDataError
 from app.sources.cells import as_text
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import NAMES, is_known, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_fees import SMALL
@@ -151,7 +151,9 @@ def not_the_amount(decided: Decided, name: str, other: str) -> None:
         if (
             column in decided.used()
             or not (
-                known_as(column) in NAMES[name] or _WORDS[name] & {*known_as(column).split("_")}
+                known_as(column) in NAMES[name]
+                or _WORDS[name] & {*known_as(column).split("_")}
+                or (name == "quantity" and not is_known(column))
             )
             or not contents.is_numeric(column)
         ):
