@@ -283,7 +283,7 @@ WORDS = {
         " currencyprimary currency_primary quote_asset währung devise moneda valuta"
         " price_currency devise_du_prix"
         " handelsvaluta munt měna para_birimi spot_price_currency profit_currency pnl_currency"
-        " account_currency divisa"
+        " account_currency account_ccy acct_ccy kontowährung divisa"
         " transaktionsvaluta waluta divisa_prezzo moeda asset_currency whrg whg rate_currency"
         " value_currency price_ccy"
         " валюта buchungswährung 통화 minor counter counter_currency fiat_type fiat 幣種 币种"

@@ -23,12 +23,17 @@ ASSUMED = (
 _ABROAD_QUESTION = (
     "The currency of the profits: the file does not use American formats and does not say."
 )
+_OF_FEES = re.compile(
+    "fee|comm|brokerage|courtage|kurtage|gebühr|frais|tax|settle|underlying|base|counter|from|to(_|$)"
+)
+"""Of currencies that are not those of profits."""
 _OPTION = re.compile(r"-[CP]$")
 _ROUND = 0.002
 """By how much the logarithm of a contract value may differ from that of a power of ten."""
 _EXCHANGES = {
     **dict.fromkeys(("NSE", "BSE", "NFO", "MCX", "BFO", "CDS"), "INR"),
     **dict.fromkeys(("TSX", "TSXV"), "CAD"),
+    **dict.fromkeys(("NASDAQ", "NYSE", "NYSE ARCA", "ARCA", "AMEX", "BATS", "XNAS", "XNYS"), "USD"),
     **dict.fromkeys(("XETRA", "XETR", "FRA"), "EUR"),
     **dict.fromkeys(("HKEX", "SEHK"), "HKD"),
     "ASX": "AUD",
@@ -92,7 +97,7 @@ def _by_exchange(decided: Decided) -> str | None:
         words = [word.strip().upper() for word in contents.words(column)]
         if (
             words
-            and known_as(column) in (*NAMES["chain"], "market", "listing_exchange")
+            and known_as(column) in (*NAMES["chain"], "market", "market_code", "listing_exchange")
             and len(found := {_EXCHANGES.get(word) for word in words}) == 1
         ):
             return found.pop()
@@ -154,10 +159,35 @@ def _settled_in_coins(decided: Decided) -> bool:
     return True
 
 
+def _only_column(decided: Decided) -> str | None:
+    """The only column that has nothing but codes of currencies, of several where they differ."""
+    contents = decided.kept.contents
+    found = [
+        column
+        for column in contents.columns
+        if column not in decided.used()
+        and contents.words(column)
+        and all(word.strip() in FIAT for word in contents.words(column))
+        and len(contents.values(column)) == contents.n_rows
+    ]
+    if len(found) != 1 or _OF_FEES.search(known_as(found[0])):
+        return None
+    spec = decided.fields.get("symbol")
+    if (
+        decided.rows == "fills"
+        and spec is not None
+        and all(map(pair_of, contents.words(spec.column)))
+    ):
+        return None  # Pairs are priced in their own currencies.
+    return found[0]
+
+
 def settle_currency(decided: Decided) -> None:
     """The currency of profits: its own column, signs in the cells, the columns' names, the pairs,
     else a question."""
     contents, fields = decided.kept.contents, decided.fields
+    if "currency" not in fields and (only := _only_column(decided)) is not None:
+        fields["currency"] = Spec([only])
     if "currency" in fields:
         words = contents.words(fields["currency"].column)
         decided.guessed.append(

@@ -21,6 +21,8 @@ from app.sources.pairs import may_be_inverse
 from app.sources.value_names import is_margin, may_be_value, says_value
 
 _TAX = re.compile(r"steuer|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
+_SMALL_COST = 0.05
+"""What fees may be of the value of a fill, at most, if only the cash tells them."""
 _CENTS = 0.004
 """Half of the last digit of amounts that are rounded to cents."""
 _MONEY = (
@@ -119,6 +121,7 @@ def read_amount(decided: Decided) -> Amount | None:
             [found.column],
             comment="price × quantity × contract value: shows the contract value of each row",
         )
+        _fees_by_net(decided, found, columns, sizes, fees)
     else:
         fields["net"] = Spec(
             list(pair) if found.column in pair else [found.column],
@@ -133,6 +136,40 @@ def read_amount(decided: Decided) -> Amount | None:
         )
         decided.guessed.append(f"Contract values follow from {found.column}: {shown}.")
     return found
+
+
+def _fees_by_net(
+    decided: Decided,
+    found: Amount,
+    columns: list[tuple[str, list[float | None]]],
+    sizes: list[float | None],
+    fees: list[float],
+) -> None:
+    """Take what the cash differs by from the value for the fees, where that is more than the
+    columns of fees have, in no row less."""
+    fields = decided.fields
+    if "fee_currency" in fields or fields.get("fee", Spec([])).keys.get("scale"):
+        return
+    for column, numbers in columns:
+        if column == found.column or known_as(column) not in NAMES["net"]:
+            continue
+        costs = _costs(decided, found, numbers, sizes)
+        rounding = 1.2 * half_unit(numbers)
+        more = [cost - abs(fee) for cost, fee in zip(costs, fees, strict=True) if cost is not None]
+        small = all(
+            cost is None or size is None or cost <= _SMALL_COST * size * found.values.get(name, 1.0)
+            for cost, size, name in zip(
+                costs,
+                sizes,
+                (symbol_of(decided, i) for i in range(len(costs))),
+                strict=True,
+            )
+        )
+        if small and len(more) > 1 and min(more) >= -rounding and max(more) > rounding:
+            fields.pop("fee", None)
+            fields["net"] = Spec([column], comment="cash paid or received, after fees")
+            decided.guessed.append(f"Fees are what {column} and {found.column} differ by.")
+            return
 
 
 def _unnamed(

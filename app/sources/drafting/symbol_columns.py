@@ -85,7 +85,14 @@ _CODE = re.compile(
 """Of columns whose numbers are the codes of shares."""
 _CODES = ("code", "stock_code", "stock_id", "security_code")
 """Names of columns whose numbers of several digits are such codes, even if each is there once."""
-_OUTCOME = re.compile(r"side|outcome|token|contract|position")
+OUTCOMES = (
+    ("yes", "no"), ("oui", "non"), ("sí", "no"), ("si", "no"), ("sì", "no"), ("ja", "nein"),
+    ("ja", "nee"), ("ja", "nej"), ("sim", "não"), ("tak", "nie"), ("да", "нет"), ("evet", "hayır"),
+)  # fmt: skip
+"""What both outcomes of a prediction are called."""
+_OUTCOME = re.compile(
+    r"side|outcome|token|contract|position|r[ée]sultat|issue|resultado|ergebnis|esito|uitkomst|utfall"
+)
 _MARKETS = ("market", "marktname", "market_name")
 
 
@@ -292,7 +299,7 @@ class SymbolColumns:
                 if column != symbol
                 and _OUTCOME.search(own)
                 and (words := {word.strip().lower() for word in self._contents.words(column)})
-                and words <= {"yes", "no"}
+                and any(words <= {*pair} for pair in OUTCOMES)
             ),
             None,
         )
