@@ -30,6 +30,7 @@ class FillEvents:
         self._mapping = mapping
         self._module = module
         self._notes = notes
+        self._judged: tuple[Position | None, str] = (None, "")
 
     def event(self, position: Position) -> dict[str, Any]:
         """The `position_closed` event of a closed position."""
@@ -59,6 +60,11 @@ class FillEvents:
 
     def _two_currencies(self, position: Position) -> str:
         """What is wrong with fills that are priced in several currencies, else nothing."""
+        if self._judged[0] is not position:
+            self._judged = position, self._mixed(position)
+        return self._judged[1]
+
+    def _mixed(self, position: Position) -> str:
         own = list(
             dict.fromkeys(self._currency(step.fill) for step in position.steps if step.price)
         )
