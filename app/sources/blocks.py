@@ -28,6 +28,15 @@ _TOTAL = re.compile(
     r"(sub|grand )?totals?\b.*|.*\b(sub)?totals?:?|summe|gesamt\w*|sum", re.IGNORECASE
 )
 
+_SUM = re.compile(
+    r"((sub|grand )?total(s|e|en|es)?|totaal|totaux|summe|summa|gesamt(summe)?|suma|razem|итого"
+    r"|всего|разом|toplam|celkem|összesen|yhteensä|jumlah|tổng( cộng)?|σύνολο|סה\"כ"
+    r"|المجموع|الإجمالي"
+    r"|合計|合计|小計|小计|总计|總計|합계|소계|총계|รวม)\W*",
+    re.IGNORECASE,
+)
+"""What stands before sums and nothing else."""
+
 
 class Row(NamedTuple):
     """`cells` by column (text, or values from typed files; None where there is nothing), the `line`
@@ -62,6 +71,10 @@ def blocks_of(sheets: Iterator[Sheet], wanted: frozenset[str], notes: Notes) -> 
             yield from _sections(lines, notes)
         else:
             yield from _Finder(sheet.name, head, lines, wanted, notes).blocks()
+
+
+def _is_number(text: str) -> bool:
+    return written(text) is not None or written(text, ",") is not None
 
 
 def _texts(cells: Sequence[Any]) -> list[str]:
@@ -295,9 +308,11 @@ class _Finder:
             return True
         if len(names) > 2 and len(filled) == 1 and (len(names) > 3 or not _is_value(filled[0])):
             return True
-        return bool(
-            len(names) > 3 and len(filled) * 2 <= len(names) and _TOTAL.fullmatch(filled[0])
-        )
+        if len(names) <= 3 or len(filled) == len(names):
+            return False
+        if _SUM.fullmatch(filled[0]) and all(map(_is_number, filled[1:])):
+            return True  # A trade has a day, a side or a symbol.
+        return bool(len(filled) * 2 <= len(names) and _TOTAL.fullmatch(filled[0]))
 
     def _skip(self) -> None:
         """Lines with labels end a table: the lines up to the next header are not rows of it."""

@@ -33,6 +33,8 @@ NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none"})
 DASHES = frozenset("-–")
 """The same, but for columns of sides."""
 _NOTHING_BEGINS = frozenset(text[0] for one in NOTHING for text in (one, one.upper()))
+_OTHER_DOLLARS = frozenset(("AUD", "CAD", "NZD", "SGD", "HKD", "TWD", "MXN", "ARS", "CLP", "COP"))
+"""Currencies whose amounts have a plain `$` in their own country."""
 HUNDREDTHS = {"GBp": "GBX", "GBx": "GBX", "ZAc": "ZAC"}
 """Hundredths of a currency, whose codes differ from its own only by small letters."""
 OWN_SIDES: dict[str, Side | Event] = {
@@ -193,7 +195,10 @@ class Cells:
         """The currency or unit that stands in the field's cell: `ETH` of `0.0002ETH`."""
         value = self.field(row, name)
         told = written(value, self.mapping.decimal) if isinstance(value, str) else None
-        return told.unit if told else None
+        if told is None or told.unit != "USD" or name == "symbol":
+            return told.unit if told else None
+        plain = "$" in value and "US" not in value
+        return "USD" if not plain or self.currency(row) not in _OTHER_DOLLARS else None
 
     def time(self, row: Mapping[str, Any], name: str) -> Any:
         """The field as RFC 3339; its text if it is not a time."""

@@ -240,6 +240,7 @@ def _tables(
                     row.position,
                     told,
                 )
+    positions.told_values.note()
 
 
 def _reported(

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from app.sources.currencies import FIAT, SIGNS
+from app.sources.currencies import BESIDE_NUMBERS, FIAT, SIGNS
 from app.sources.vocabulary import WORDS
 from app.sources.vocabulary_more import MORE_WORDS
 
@@ -56,10 +56,13 @@ _KNOWN = frozenset(name for names in NAMES.values() for name in names)
 def _squashed(name: str) -> str:
     """The name without `_`, accents and particles.
 
+    >>> _squashed("schließmenge")
+    'schliessmenge'
     >>> _squashed("entered_at"), _squashed("résultat"), _squashed("precio_de_entrada")
     ('enteredat', 'resultat', 'precioentrada')
     """
-    letters = unicodedata.normalize("NFD", _PARTICLES.sub("", name).replace("_", ""))
+    name = _PARTICLES.sub("", name).replace("_", "").replace("ß", "ss")
+    letters = unicodedata.normalize("NFD", name)
     return unicodedata.normalize("NFC", _ACCENTS.sub("", letters))
 
 
@@ -161,6 +164,11 @@ def is_known(column: str) -> bool:
     return known_as(column) in _KNOWN
 
 
+_WORD_OF_MONEY = re.compile(
+    rf"[(\[]({'|'.join(word for word, code in BESIDE_NUMBERS.items() if code)})\.?[)\]]",
+    re.IGNORECASE,
+)
+"""Of a column whose currency is a word in brackets: `Price (RM)`."""
 _CURRENCY = re.compile(
     r"(?:[(\[ _]|^)(USC|USDT|USDC|BUSD|BTC|XBT|ETH|SATS|SATOSHIS?"
     rf"|{'|'.join(sorted(FIAT))})(?:[)\]]|$)",
@@ -173,15 +181,17 @@ def currency_in(column: str) -> str | None:
 
     >>> (
     ...     currency_in("PnL (USDT)"), currency_in("Net P&L USD"), currency_in("Profit"),
-    ...     currency_in("Price (€)"), currency_in("價格 USDT"),
+    ...     currency_in("Price (€)"), currency_in("價格 USDT"), currency_in("Net Amount (RM)"),
     ... )
-    ('USDT', 'USD', None, 'EUR', 'USDT')
+    ('USDT', 'USD', None, 'EUR', 'USDT', 'MYR')
     """
     for sign, code in (("USドル", "USD"), ("円", "JPY"), *SIGNS.items(), ("$", "USD")):
         if sign in column:
             return code
     if found := _CURRENCY.search(column):
         return found[1].upper()
+    if word := _WORD_OF_MONEY.search(column):
+        return BESIDE_NUMBERS[word[1].lower()]
     return None
 
 

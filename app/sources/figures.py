@@ -35,6 +35,8 @@ _CODES = "|".join(("USDT", "USDC", *sorted(FIAT), "BTC", "XBT", "ETH", "BNB"))
 _WORDS = "|".join(sorted(BESIDE_NUMBERS, key=len, reverse=True))
 _WORD_BEFORE = re.compile(rf"([+-]?)({_WORDS})\.?([+-]?[\d(].*)", re.IGNORECASE)
 _WORD_BEHIND = re.compile(rf"(.*\d\)?[.,]?)({_WORDS})\.?", re.IGNORECASE)
+_RANDS = re.compile(r"([+-]?)R([+-]?\d[\d,']*[.,]\d+|[+-]?\d{1,3}([,'.]\d{3})+)")
+"""Of South Africa; `R12` may be anything else."""
 _CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
 _CODE_BEHIND = re.compile(
     r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs|barrels?|bbl"
@@ -83,6 +85,8 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     (WrittenNumber(text='1234.50', percent=False, unit='PLN'), 'IDR', None)
     >>> written("1.5K").text, written("2.5M").text
     ('1500.0', '2500000.0')
+    >>> written("-R2,381.80"), written("R12")
+    (WrittenNumber(text='-2381.80', percent=False, unit='ZAR'), None)
     >>> written("-1.5R")
     WrittenNumber(text='-1.5', percent=False, unit='R')
     >>> [written(odd) for odd in ("1,5", "2S", "110'16", "soon", "-", "1.2.3", "")]
@@ -113,6 +117,8 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     elif millions := _MILLIONS.fullmatch(found):
         inner = written(millions[1], decimal)
         return None if inner is None else inner._replace(text=str(Decimal(inner.text) * 10**6))
+    elif rands := _RANDS.fullmatch(found):
+        unit, found = "ZAR", rands[1] + rands[2]
     elif before := _CODE_BEFORE.fullmatch(found):
         unit, found = before[2], before[1] + before[3]
     elif word := _WORD_BEFORE.fullmatch(found):

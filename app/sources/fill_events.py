@@ -30,6 +30,7 @@ class FillEvents:
         self._mapping = mapping
         self._module = module
         self._notes = notes
+        self._judged: tuple[Position | None, str] = (None, "")
 
     def event(self, position: Position) -> dict[str, Any]:
         """The `position_closed` event of a closed position."""
@@ -48,9 +49,31 @@ class FillEvents:
                 "symbol": symbol,
                 **{name: cells.text(first.row, name) for name in _LABELS},
                 "entry_context": cells.scope(first.row, self._mapping.scope),
-                "trade_summary": position.doubt or self._summary(position, entered, bought),
+                "trade_summary": (
+                    position.doubt
+                    or self._two_currencies(position)
+                    or self._summary(position, entered, bought)
+                ),
                 "actions": [self._action(step, bought) for step in position.steps],
             }
+        )
+
+    def _two_currencies(self, position: Position) -> str:
+        """What is wrong with fills that are priced in several currencies, else nothing."""
+        if self._judged[0] is not position:
+            self._judged = position, self._mixed(position)
+        return self._judged[1]
+
+    def _mixed(self, position: Position) -> str:
+        own = list(
+            dict.fromkeys(self._currency(step.fill) for step in position.steps if step.price)
+        )
+        same = making.US_DOLLARS.issuperset(own)
+        if len(own) < 2 or same:
+            return ""
+        return (
+            f"The fills are priced in {' and '.join(own)}, as on two exchanges: profits cannot be"
+            " computed without rates. Give each its own symbol, or convert the prices."
         )
 
     def _action(self, step: Step, bought: Decimal) -> dict[str, Any]:
@@ -85,6 +108,7 @@ class FillEvents:
             ZERO,
         )
         currency = self._currency(first)
+        inverse = self._mapping.is_inverse(str(first.book[1]))
         in_dollars = currency in making.US_DOLLARS
         if not in_dollars:
             self._notes.add(
@@ -94,8 +118,10 @@ class FillEvents:
             {
                 "entry_timestamp": first.ts,
                 "exit_timestamp": last.ts,
-                "entry_price": _price(sum((s.quantity * s.price for s in entered), ZERO) / bought),
-                "exit_price": _price(left / bought),
+                "entry_price": _price(
+                    sum((s.quantity * s.price for s in entered), ZERO) / bought, inverse
+                ),
+                "exit_price": _price(left / bought, inverse),
                 "roi": round(float(pnl / stake), 10) if stake else None,
                 "pnl_usd": round(float(pnl), 8) if in_dollars else None,
                 "fees_usd": round(float(fees), 8) if in_dollars else None,
@@ -135,7 +161,7 @@ class FillEvents:
 
     def told(self, position: Position) -> ClosedTrade | None:
         """The closed position as a summary shows it; None if its figures are in doubt."""
-        if position.doubt:
+        if position.doubt or self._two_currencies(position):
             return None
         first, last = position.steps[0].fill, position.steps[-1].fill
         entered = [step for step in position.steps if step.realized is None]
@@ -154,6 +180,7 @@ class FillEvents:
         )
 
 
-def _price(value: Decimal) -> float:
-    """A price; those of inverse contracts are kept as -1 / price."""
-    return round(float(value if value >= 0 else -1 / value), 10)
+def _price(value: Decimal, inverse: bool) -> float:
+    """A price; those of inverse contracts are kept as -1 / price.  That of a spread may be below
+    0."""
+    return round(float(-1 / value if inverse and value else value), 10)

@@ -22,6 +22,7 @@ from app.sources.positions import ClosedTrade, row_id
 from app.sources.row_reader import RowReader
 from app.sources.sides import Event, Side, opens_or_closes
 from app.sources.tables import Row
+from app.sources.told_values import ToldValues
 
 UNREADABLE = "rows that cannot be read as fills; positions of their symbols may be wrong"
 _BITCOIN = ("XBT", "BTC")
@@ -51,6 +52,7 @@ class FillReader(RowReader):
         self._fee_per_unit = "fee" in mapping.columns and mapping.columns["fee"].per_unit
         self._in_smallest = "fee" in mapping.columns and mapping.columns["fee"].smallest
         self._seen: set[bytes] = set()
+        self.told_values = ToldValues(mapping, notes)
 
     def read(self, path: str, row: Row) -> Fill | Closing | None:
         """The fill of the row, a close for input validation to refuse, or None for a fill that was
@@ -75,6 +77,8 @@ class FillReader(RowReader):
             share = fee_cell(cells.field(row.cells, "fee"), self._mapping.decimal)
             fee, no_fee = None, share is not None
         value, no_value = self._multiplier(row.cells, symbol)
+        if quantity and price is not None and not self._is_money:
+            self.told_values.add(row.cells, symbol, self._value_by_name(symbol), quantity * price)
         against = (
             side is not None and has_side and quantity is not None and quantity < 0 < side.fill
         )

@@ -100,6 +100,9 @@ _VENUE = re.compile(
     r"|[-.@_: ](FUT_)?"
     r"(X?CME|CBOT|XCBT|NYMEX|XNYM|COMEX|XCEC|EUREX|XEUR|GLOBEX|ECBOT|CFE|ICE|CMEMINI|FUT)$"
 )
+_EASTERN = re.compile(
+    r"(\S.*?)(?: F)?[ _](?:20[23]\d/?(?:0[1-9]|1[0-2])|[23]\d/?(?:0[1-9]|1[0-2]))(?:限|월물|月)?"
+)
 _DATED = re.compile(r"([A-Z]{2,5})-\d{1,2}[A-Z]{3}\d{2}(?:-[A-Z]{3})?")
 _CONTINUOUS = re.compile(r"(?:[A-Z_]+:)?[/@#]?([A-Z0-9]{1,4})(?:1!|2!|-F|=F|_F)?")
 _COIN_IN_DOLLARS = re.compile(
@@ -185,6 +188,14 @@ POINT_VALUES = {
 }
 """Money per point and contract of the futures that are traded most, in the currency of the
 contract: offered where a draft has to ask."""
+
+
+IN_US_DOLLARS = POINT_VALUES.keys() - {
+    "FDAX", "FDXM", "FDXS", "FESX", "FGBL", "FGBM", "FGBS", "WIN", "WDO", "DOL", "HSI", "MHI",
+    "BTC", "ETH",
+}  # fmt: skip
+"""Futures of American exchanges, whose points are worth US dollars; the names of coins may be those
+of anything."""
 
 
 def _is_quote_of(first: str, second: str) -> bool:
@@ -350,6 +361,8 @@ def future_of(symbol: str) -> str | None:
     ['ES', 'MNQ', 'NQ', 'ES', 'ES', 'ES', None, None, 'NQ', 'MES', 'rb', 'WIN', None]
     >>> future_of("CLK4-CLM4"), future_of("BIT-29MAR24-CDE"), future_of("JUN 24 MES")
     ('CL', 'BIT', 'MES')
+    >>> future_of("미국달러 F 202403"), future_of("日経225mini 24/06"), future_of("SPY 2403")
+    ('미국달러', '日経225MINI', None)
     >>> future_of("ESM4 5000 P"), future_of("XCME:ES.M24"), future_of("Micro E-mini S&P 500 Jun 24")
     ('ES', 'ES', 'MICRO E-MINI S&P 500 JUN 24')
     """
@@ -382,6 +395,8 @@ def future_of(symbol: str) -> str | None:
         return found[1]  # Of any exchange: the year of a stock's symbol is another.
     if found := re.fullmatch(r"([A-Z]{1,2})(\d\d|\d)(0[1-9]|1[0-2])", text):
         return symbol.strip()[: len(found[1])]  # As in China, where `rb` is no gasoline.
+    if (found := _EASTERN.fullmatch(text)) and not found[1].isascii():
+        return found[1]  # A name and a month, as in Korea, Japan, Taiwan and China.
     if (found := _CONTINUOUS.fullmatch(text)) and (
         text[0] in "/@#" or text.endswith(("1!", "2!", "=F", "_F", "-F"))
     ):

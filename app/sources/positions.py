@@ -17,6 +17,7 @@ from app.sources.notes import Notes
 from app.sources.row_reader import RowReader
 from app.sources.sides import Side
 from app.sources.tables import Row
+from app.sources.told_values import ToldValues
 
 _LABELS = ("position_id", "chain", "timeframe", "bucket")
 _ROUNDING = 0.011
@@ -34,6 +35,10 @@ SOLD = re.compile(
 """Of columns whose price is that of the purchase, and of the sale."""
 _EATEN = 0.01
 """Gain, as a fraction of the price, that fees may have turned into a loss."""
+_OTHER_VALUE = 1.5
+"""What a profit is more or less than prices and quantity give, at least, if contracts are worth
+something else than 1."""
+REPEATED = "rows that are equal to one before in every cell, with its id, left out"
 DISAGREE = "rows whose profit contradicts their prices and side"
 
 
@@ -65,6 +70,8 @@ class Positions(RowReader):
             if name in mapping.columns and mapping.columns[name].per_unit
         ]
         self._fee_per_unit = "fees_usd" in mapping.columns and mapping.columns["fees_usd"].per_unit
+        self.told_values = ToldValues(mapping, notes)
+        self._seen: set[bytes] = set()
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
 
     def event(self, row: Row) -> tuple[dict[str, Any], ClosedTrade | None] | None:
@@ -86,7 +93,11 @@ class Positions(RowReader):
                 name=str(cells.symbol(row.cells) or row.line),
             )
             return None
-        trade_id = cells.text(row.cells, "trade_id") or self._twins.unique(row_id(row.cells))
+        trade_id = cells.text(row.cells, "trade_id")
+        if trade_id is not None and self._is_repeated(trade_id, row.cells):
+            self._notes.add(REPEATED, name=f"line {row.line}")
+            return None
+        trade_id = trade_id or self._twins.unique(row_id(row.cells))
         scope = cells.scope(row.cells, mapping.scope)
         summary, told = self._summary(row.cells)
         wrong = summary.pop(_WRONG, "")
@@ -124,6 +135,13 @@ class Positions(RowReader):
             }
         )
         return event, None if wrong else told
+
+    def _is_repeated(self, trade_id: str, cells: Mapping[str, Any]) -> bool:
+        """Whether a row with the same id was equal in every cell."""
+        digest = making.short_digest(trade_id, row_id(cells))
+        repeated = digest in self._seen
+        self._seen.add(digest)
+        return repeated
 
     def _is_open(self, row: Mapping[str, Any]) -> bool:
         """Neither an exit's time nor, where there are such columns, its price and a profit."""
@@ -285,6 +303,14 @@ class Positions(RowReader):
                 f"[multipliers] lacks {symbol}, which looks like an option or a future."
             )
             return
+        if _numbers(quantity, left):
+            self.told_values.add(
+                row,
+                self._cells.symbol(row),
+                self._value_by_name(self._cells.symbol(row)),
+                quantity * entered,
+                quantity * left,
+            )
         size = abs(quantity) * value if _numbers(quantity) and value is not None else None
         paid: float = fees if _numbers(fees) else 0.0
         gross = side * (left - entered)
@@ -309,6 +335,8 @@ class Positions(RowReader):
             )
         if summary.get("roi") is None:
             stake = entered * size if size and not inverse else None
+            if stake and told is None and _numbers(pnl) and gross:
+                stake *= _implied(pnl / (gross * abs(quantity)))
             is_told = told is not None and not _numbers(fees)
             summary["roi"] = self._return(pnl, paid, gross, entered, stake, is_told)
 
@@ -354,6 +382,12 @@ class Positions(RowReader):
             return named
         own: Any = self._cells.number(row, "multiplier")
         return float(own) if _numbers(own) else None
+
+
+def _implied(value: float) -> float:
+    """The contract value that a profit shows where the mapping tells none: 1 for what differs by
+    fees alone."""
+    return value if value > 0 and not 1 / _OTHER_VALUE < value < _OTHER_VALUE else 1.0
 
 
 def _numbers(*values: Any) -> bool:

@@ -31,14 +31,20 @@ class Event(NamedTuple):
 
 _OPEN = (
     r"(open(ing)?|increased?|add|entry|enter|entered|eröffn\w*|einstieg|entrada|entr[ée]e|abrir|apertura|ouverture"
-    r"|進場|进场|开仓|開倉|開|开)"
+    r"|открыт\w*|вход|giriş|otwarci\w*|進場|进场|开仓|開倉|開|开|新規|진입)"
 )
 _CLOSE = (
     r"(clos(e|ed|ing)|decreased?|reduced?|liq(uidat\w+)?|exit|cover|schlie(ß|ss)\w*|ausstieg|salida|sortie|cerrar|cierre|chiusura"
-    r"|fermeture|出場|出场|平仓|平倉|平)"
+    r"|fermeture|закрыт\w*|выход|çıkış|zamknięci\w*|出場|出场|平仓|平倉|平|決済|청산)"
 )
-_LONG = r"(longs?|larg[oa]s?|longues?|kauf\w*|buy|achat|compra\w*|多頭|多头|做多|多)"
-_SHORT = r"(shorts?|cort[oa]s?|courte?s?|verkauf\w*|sell|vente|venta|空頭|空头|做空|空)"
+_LONG = (
+    r"(longs?|larg[oa]s?|longues?|kauf\w*|buy|achat|compra\w*"
+    r"|лонг|uzun|dług[ai]|ロング|롱|多頭|多头|做多|多)"
+)
+_SHORT = (
+    r"(shorts?|cort[oa]s?|courte?s?|verkauf\w*|sell|vente|venta"
+    r"|шорт|kısa|krótk[ai]|ショート|숏|空頭|空头|做空|空)"
+)
 _EXACT = {
     **dict.fromkeys(
         [
@@ -76,6 +82,11 @@ _EXACT = {
             "mua",
             "beli",
             "cumpărare",
+            "cumparare",
+            "купля",
+            "куповина",
+            "खरीद",
+            "خرید",
             "αγορά",
             "купівля",
             "kúpa",
@@ -144,6 +155,10 @@ _EXACT = {
             "bán",
             "jual",
             "vânzare",
+            "vanzare",
+            "продаја",
+            "बिक्री",
+            "فروش",
             "πώληση",
             "продаж",
             "predaj",
@@ -176,6 +191,75 @@ _EXACT = {
         ],
         Side(-1, -1),
     ),
+    # Long and short, bought and sold, as positions are called.
+    **dict.fromkeys(
+        (
+            "uzun",
+            "лонг",
+            "длинная",
+            "длинный",
+            "довга",
+            "długa",
+            "długi",
+            "lang",
+            "lång",
+            "pitkä",
+            "comprado",
+            "comprada",
+            "comprou",
+            "compró",
+            "longo",
+            "lungo",
+            "hosszú",
+            "dlouhá",
+            "dlouhý",
+            "ロング",
+            "買建玉",
+            "롱",
+            "acheté",
+            "achetée",
+            "acquistato",
+            "gekocht",
+            "kupione",
+            "al",
+            "alım",
+        ),
+        Side(1, 1),
+    ),
+    **dict.fromkeys(
+        (
+            "kısa",
+            "шорт",
+            "короткая",
+            "короткий",
+            "коротка",
+            "krótka",
+            "krótki",
+            "kort",
+            "lyhyt",
+            "vendido",
+            "vendida",
+            "vendeu",
+            "vendió",
+            "curto",
+            "rövid",
+            "krátká",
+            "krátký",
+            "ショート",
+            "売建玉",
+            "숏",
+            "vendu",
+            "vendue",
+            "venduto",
+            "verkocht",
+            "sprzedane",
+            "sat",
+            "satım",
+        ),
+        Side(-1, -1),
+    ),
+    **dict.fromkeys(("leerverkauf", "açığa satış", "blankning"), Side(-1, -1, True)),
+    "eindeckung": Side(1, -1, False),
     # The first letters of purchase and sale in German, Italian, Spanish, Portuguese and Polish.
     **dict.fromkeys(
         (
@@ -254,14 +338,19 @@ _EXACT = {
         Side(1, -1, False),
     ),
 }
-LETTERS = frozenset("cakv")
-"""Letters that are sides only where both sides are written with letters."""
+LETTERS = frozenset((*"cakv", "al", "sat"))
+"""Letters, and words that may be others: they are sides only where both sides are written so."""
 _EAST_BUY, _EAST_SELL = (
     re.compile("現物買|买入|買入|買付|買進|买进|現買|購入"),
     re.compile("現物売|卖出|賣出|売付|現賣|売却"),
 )
-_KOREAN = re.compile(r"(?!.*(취소|정정|예약))(?P<what>.*?)(?P<verb>매수|매도)\W*(체결|결제)?\W*")
+_KOREAN = re.compile(
+    r"(?!.*(취소|정정|예약))(?P<what>.*?)(?P<verb>매수|매도)\W*((?P<repaid>상환)|체결|결제)?\W*"
+)
 """A purchase or a sale at the end of what was done; not what was called off."""
+CLOSED_SIDE = re.compile(r"(?P<verb>매수|매도)\W*청산\W*")
+"""The end of a long or a short position, or a purchase or sale that ends one: both are written
+so."""
 _EXPIRY = re.compile(r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b")
 _SPLIT = re.compile(r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b")
 _REVERSE = re.compile(r"\b(reverse|rev)\b.*\bsplit\b|^spr$|\bconsolidation\b")
@@ -346,9 +435,13 @@ def read_side(text: str) -> Side | Event | None:
     if bool(bought := _EAST_BUY.search(word)) != bool(_EAST_SELL.search(word)):
         return Side(1, 1) if bought else Side(-1, -1)
     if korean := _KOREAN.fullmatch(word):
-        return _of_korean(korean["what"].strip(), 1 if korean["verb"] == "매수" else -1)
+        fill = 1 if korean["verb"] == "매수" else -1
+        what = korean["what"].strip()
+        return _of_repayment(what, fill) if korean["repaid"] else _of_korean(what, fill)
     if named := _VERB.match(word):
         return _EXACT[named[1]]
+    if signed := re.fullmatch(r"([+-])\s*\d[\d,.]*\s*@.+", word):
+        return _EXACT[signed[1]]
     if of_order := re.fullmatch(r"(market|limit|stop)[ _](bid|offer|ask)", word):
         return _EXACT["buy" if of_order[2] == "bid" else "sell"]
     glued = _GLUE.sub(" ", word)
@@ -371,10 +464,22 @@ def _of_korean(what: str, fill: int) -> Side:
     )
 
 
+def _of_repayment(what: str, fill: int) -> Side | None:
+    """`공매도상환` buys back what was sold short, `신용매도상환` sells what was bought on credit;
+    None where a purchase on credit is repaid, which may be by a sale or in cash.
+
+    >>> _of_repayment("공", -1), _of_repayment("신용", -1), _of_repayment("신용", 1)
+    (Side(fill=1, position=-1, opens=False), Side(fill=-1, position=1, opens=False), None)
+    """
+    if what.endswith(("공", "대주")):
+        return Side(1, -1, False)
+    return Side(-1, 1, False) if fill < 0 else None if what else Side(1, -1, False)
+
+
 def _of_two_words(word: str) -> Side | None:
     """`Close Long`, `entry_short`, `多頭進場`: the position's direction, and opened or closed."""
     glued = _GLUE.sub(" ", word)
-    east = bool(re.search(r"[\u3040-\u9fff]", word))
+    east = bool(re.search(r"[\u3040-\u9fff\uac00-\ud7a3]", word))
     edge = "" if east else r"\b"
     if re.search(r"\b(long|short) term\b", glued):
         return None

@@ -83,7 +83,7 @@ _CLOCK_FIRST = re.compile(
 _EAST = (("香港", "Asia/Hong_Kong"), ("美東", "US/Eastern"), ("美东", "US/Eastern"))
 """Places whose clock a cell may name in brackets."""
 _OFFSET_AND_NAME = re.compile(r"([+-]\d{2}:?\d{2}) [A-Z]{2,5}$")
-_IN_BRACKETS = re.compile(r"\s*\(([A-Z]{2,4})\)$")
+_IN_BRACKETS = re.compile(r"\s*\(([A-Z]{2,4}(?:[+-]\d{1,2}(?::?\d{2})?)?)\)$")
 _MARK = re.compile(r"(?<=\d) (BP|EP)$")
 """Of Sierra Chart's times of the first and the last fill of a position."""
 _AS_OF = re.compile(r".*\bas of\s+", re.IGNORECASE)

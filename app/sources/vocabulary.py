@@ -64,7 +64,7 @@ WORDS = {
         " время_выхода дата_выхода дата_закрытия время_закрытия"
     ),
     "symbol": (
-        "symbol symbol_id ticker symb sym aktie"
+        "symbol symbol_id ticker symb sym aktie description_of_property"
         " pair instrument market asset underlying contract security"
         " coin product"
         " symbol_name trading_pair contracts contract_name contractname underlying_symbol"
@@ -115,7 +115,7 @@ WORDS = {
         " 買卖方向 买卖方向 買賣方向 操作 subtype activity_sub_type compra_ou_venda"
         " tipo_de_operação"
         " operação"
-        " 구분 매매구분 거래구분 거래종류 交易類別 買賣別"
+        " 구분 매매구분 매도매수구분 매수매도구분 거래구분 거래종류 交易類別 買賣別"
         " операция вид_операции way sens_de_l_opération"
         " actie"
     ),
@@ -139,7 +139,7 @@ WORDS = {
         " 獲利_pct"
         " gewinn_pct pnl_ratio profit_rate net_p_l_pct p_l_pct closed_pnl_pct"
         " realized_p_l_pct"
-        " total_gain_pct returnpct plpc chng_pct pct_chg chg_pct 收益率"
+        " pr_ratio profit_ratio total_gain_pct returnpct plpc chng_pct pct_chg chg_pct 收益率"
     ),
     "pnl_usd": (
         "pnl net profit pnl_currency profit_currency net_profit profit_usd"
@@ -162,7 +162,7 @@ WORDS = {
         " 損益 损益 淨利 净利"
         " net_return res_operação resultado_líquido lucro_prejuízo resultat"
         " resultado_operação"
-        " gain_or_loss total_gain total_p_l total_pl pnl_abs"
+        " gain_or_loss gain_or total_gain total_p_l total_pl pnl_abs"
         " result_in_currency profit_in_currency net_result p_l_net"
         " closed_profit_loss"
         " winst guv_betrag netto 已实现收益 kapatılan_k_z gerçekleşen_k_z 已實現收益 已实现盈亏"
@@ -178,7 +178,8 @@ WORDS = {
     ),
     "max_gain": "max_gain mfe mfe_pct runup run_up best max_runup max_favorable_excursion",
     "entry_price": (
-        "entry_price cost_per_share cost_share open_price open_rate buy_price"
+        "entry_price open_premium opening_premium entry_premium"
+        " cost_per_share cost_share open_price open_rate buy_price"
         " avg_entry_price"
         " avg_px_open price_in entry avg_entry opening_price average_entry_price entry_px"
         " opening"
@@ -198,7 +199,8 @@ WORDS = {
         " in filled_at price_opened price_at_open opened_at"
     ),
     "exit_price": (
-        "exit_price proceeds_per_share proceeds_share close_price close_rate sell_price"
+        "exit_price close_premium closing_premium exit_premium"
+        " proceeds_per_share proceeds_share close_price close_rate sell_price"
         " avg_exit_price avg_px_close price_out exit avg_exit closing_price"
         " average_exit_price"
         " exit_px closing price_close avg_close_price average_close_price sell_avg"
@@ -231,7 +233,8 @@ WORDS = {
         " kontrakte"
         " contrats"
         " contratos contratti lotgröße volumen qté quantité taille cantidad tamaño volúmen"
-        " quantità aantal 合約 數量 数量 成交量 口數 объём ilość deal_size position_qty filledqty"
+        " quantità aantal 合約 數量 数量 成交量 口數 количество кол_во объём"
+        " ilość deal_size position_qty filledqty"
         " max_size closed_amount execqty size_units coin_amount base_amount volume_lots"
         " 倉位大小"
         " 仓位大小 部位大小 position_size_qty 頭寸 títulos titres trade_amount объем miktar"
@@ -246,7 +249,7 @@ WORDS = {
         " 成交数 成交数量 成交數量 股數 約定数量 約定lot 約定lot数 約定ロット last_quantity"
         " 数量_株 株数 成交股数 成交股數"
         " 委托数量 closing_qty matched_qty paired_qty"
-        " 수량 체결수량 거래수량 количество кол_во base_amount"
+        " 수량 체결수량 거래수량 base_amount"
         " open_volume opening_volume"
         " peak_qty"
         " closed_value"
@@ -280,7 +283,7 @@ WORDS = {
         " currencyprimary currency_primary quote_asset währung devise moneda valuta"
         " price_currency devise_du_prix"
         " handelsvaluta munt měna para_birimi spot_price_currency profit_currency pnl_currency"
-        " account_currency divisa"
+        " account_currency account_ccy acct_ccy kontowährung divisa"
         " transaktionsvaluta waluta divisa_prezzo moeda asset_currency whrg whg rate_currency"
         " value_currency price_ccy"
         " валюта buchungswährung 통화 minor counter counter_currency fiat_type fiat 幣種 币种"
@@ -290,7 +293,7 @@ WORDS = {
     "multiplier": (
         "multiplier contract_size point_value contract_multiplier contract_value"
         " lot_units mult"
-        " contractsize pointvalue big_point_value"
+        " contractsize pointvalue big_point_value value_per_point"
     ),
     "account": (
         "account account_id acct subaccount account_number account_reference"
@@ -392,7 +395,7 @@ WORDS = {
         " 거래금액 сумма montant_brut importe_bruto quote_amount_total bruttobetrag"
     ),
     "net": (
-        "booked_amount totaal net_amount net_cash netcash amount net_amt net_proceeds"
+        "booked_amount totaal cost_proceeds net_amount net_cash netcash amount net_amt net_proceeds"
         " total cash"
         " cash_amount net_value net total_amount net_total amount_usd"
         " net_cash_amount importo_euro booked_value 发生金额 發生金額 受渡金額"

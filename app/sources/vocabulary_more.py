@@ -9,6 +9,9 @@ from __future__ import annotations
 
 MORE_WORDS = {
     "entry_timestamp": (
+        "öppnad åbnet åpnet avausaika geopend geopend_op čas_otevření čas_otvorenia "
+        "nyitás_ideje ora_deschiderii време_на_отваряне vrijeme_otvaranja čas_odprtja "
+        "ώρα_ανοίγματος وقت_الفتح זמן_פתיחה زمان_باز masa_buka avamise_aeg खुलने_का_समय "
         "kauf_zeitpunkt kaufzeit kaufdatum"
         " เวลาเปิด วันที่เปิด วันที่ซื้อ วันที่เข้า"
         " thời_gian_mở ngày_mở ngày_mua waktu_buka tanggal_beli"
@@ -20,6 +23,10 @@ MORE_WORDS = {
         " data_da_compra datum_nákupu"
     ),
     "exit_timestamp": (
+        "stängd lukket sulkemisaika gesloten gesloten_op čas_uzavření čas_zatvorenia "
+        "zárás_ideje ora_închiderii време_на_затваряне vrijeme_zatvaranja čas_zaprtja "
+        "ώρα_κλεισίματος وقت_الإغلاق זמן_סגירה زمان_بسته masa_tutup sulgemise_aeg "
+        "बंद_होने_का_समय "
         "verkauf_zeitpunkt verkaufszeit verkaufzeit"
         " เวลาปิด วันที่ปิด วันที่ขาย วันที่ออก thời_gian_đóng ngày_đóng ngày_bán waktu_tutup"
         " tanggal_jual tanggal_tutup data_închiderii час_закриття дата_закриття"
@@ -30,8 +37,11 @@ MORE_WORDS = {
         " data_da_venda datum_prodeje"
     ),
     "symbol": (
-        "mercado mercato marknad"
-        " ký_hiệu シンボル 상품 交易品种 交易品種"
+        "ценна_книга vrednostni_papir хартија शेयर "
+        "instrumentti inštrument instrumentum instruments προϊόν 종목 प्रतीक نماد "
+        "mercado mercato marknad titul název_titulu especie nemotécnico nemotecnico mã_hđ"
+        " mã_hợp_đồng"
+        " ký_hiệu シンボル 상품 交易品种 交易品種 商品名稱 商品名称 商品代號 商品代号"
         " หลักทรัพย์ ชื่อหลักทรัพย์ ชื่อย่อ ชื่อย่อหลักทรัพย์ หุ้น"
         " สัญลักษณ์ เหรียญ คู่เหรียญ คู่เทรด mã_ck"
         " mã_chứng_khoán mã_cp mã cặp_giao_dịch kode_saham kode_efek saham efek simbol aset"
@@ -42,9 +52,13 @@ MORE_WORDS = {
         " vrijednosni_papir cenný_papier papier_wartościowy"
     ),
     "side": (
+        "vrsta_posla тип_трансакције urus_niaga نوع نوع_معامله प्रकार "
+        "riktning retning suunta richting direção direcție směr smer smjer посока "
+        "κατεύθυνση напрямок الاتجاه כיוון جهت kryptis virziens suund दिशा "
         "ประเภท ประเภทรายการ ซื้อ_ขาย รายการ ฝั่ง คำสั่ง"
         " ด้าน mua_bán loại_lệnh loại_giao_dịch loại gd"
         " transaksi jenis_transaksi tipe jenis beli_jual tip_tranzacție tip_operațiune operațiune"
+        " operatiune operatie"
         " πράξη είδος κίνηση тип_операції операція النوع العملية نوع_العملية"
         " alış_satış al_sat işlem_tipi işlem_türü işlem_yönü yön"
         " tipas ügylet_típusa ügylet irány פעולה סוג_פעולה tehing darījums"
@@ -52,8 +66,10 @@ MORE_WORDS = {
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
     ),
     "quantity": (
+        "kuantiti количина "
+        "volum الحجم حجم मात्रा تعداد "
         "n_di_azioni numero_di_azioni núm_acciones nombre_d_actions anzahl_aktien"
-        " objem"
+        " objem 계약수 약정수량 계약수량 lot数 取引lot数 建玉数量"
         " kapanış_miktarı miktarı サイズ 交易量 交易數量 체결량"
         " gekauft จำนวน จำนวนหุ้น จำนวนหน่วย ปริมาณ หน่วย"
         " kl_khớp khối_lượng khối_lượng_khớp số_lượng kl jumlah"
@@ -64,7 +80,8 @@ MORE_WORDS = {
         " količina количество_бр ilość_szt"
     ),
     "price": (
-        "取引価格 체결가"
+        "قیمت मूल्य "
+        "取引価格 約定値段 체결가 약정가 약정가격 약정단가"
         " ราคา ราคาต่อหุ้น ราคาต่อหน่วย ราคาเฉลี่ย ราคาที่จับคู่"
         " giá giá_khớp giá_tb giá_trung_bình harga"
         " harga_rata_rata harga_eksekusi preț preț_unitar τιμή ціна السعر سعر"
@@ -73,7 +90,10 @@ MORE_WORDS = {
         " precio_unitario cena_wykonania"
     ),
     "entry_price": (
-        "durchschn_kauf kaufpreis ankaufskurs"
+        "otevírací_cena otváracia_cena preț_deschidere preț_de_deschidere "
+        "цена_на_отваряне cijena_otvaranja cena_odprtja τιμή_ανοίγματος سعر_الفتح "
+        "שער_פתיחה قیمت_باز avamishind preço_de_abertura preço_abertura खुलने_का_मूल्य "
+        "durchschn_kauf kaufpreis ankaufskurs 新規約定値 新規約定価格 新規レート"
         " ราคาเปิด ราคาซื้อ giá_mở giá_mua harga_buka harga_beli ціна_відкриття"
         " alış_fiyatı açılış_fiyatı"
         " atidarymo_kaina"
@@ -82,7 +102,11 @@ MORE_WORDS = {
         " cena_zakupu nákupní_cena"
     ),
     "exit_price": (
-        "durchschn_verkauf verkaufspreis verkaufpreis"
+        "slotkoers sluttkurs slutkurs uzavírací_cena zatváracia_cena preț_închidere "
+        "preț_de_închidere цена_на_затваряне cijena_zatvaranja cena_zaprtja "
+        "τιμή_κλεισίματος سعر_الإغلاق שער_סגירה قیمت_بسته sulgemishind preço_de_fecho "
+        "preço_fecho preço_de_fechamento बंद_होने_का_मूल्य "
+        "durchschn_verkauf verkaufspreis verkaufpreis 決済約定値 決済約定価格 決済レート"
         " ราคาปิด ราคาขาย giá_đóng giá_bán harga_tutup harga_jual ціна_закриття"
         " satış_fiyatı kapanış_fiyatı"
         " uždarymo_kaina"
@@ -91,7 +115,8 @@ MORE_WORDS = {
         " cena_sprzedaży prodejní_cena"
     ),
     "time": (
-        "日付_時刻 체결일시"
+        "tarikh датум تاریخ दिनांक "
+        "日付_時刻 체결일시 체결일자 약정일시 거래일"
         " วันที่ วันที่ทำรายการ วันที่ซื้อขาย วันเวลา วันที่_เวลา"
         " เวลา ngày_giao_dịch ngày_gd thời_gian ngày"
         " thời_gian_khớp tanggal tanggal_transaksi waktu tgl data_tranzacției data_tranzacție"
@@ -102,6 +127,8 @@ MORE_WORDS = {
         " fecha_transacción fecha_de_transacción handelsdag data_zawarcia"
     ),
     "fee": (
+        "poplatek yuran провизија शुल्क "
+        "کارمزد کمیسیون कमीशन komisen "
         "provize"
         " hoa_hồng"
         " ค่าธรรมเนียม ค่าคอมมิชชั่น ค่านายหน้า phí phí_gd"
@@ -112,7 +139,8 @@ MORE_WORDS = {
         " комисиона tasu palkkiot komisjon prowizja_maklerska"
     ),
     "gross": (
-        "収入 交易額 交易额"
+        "износ مبلغ राशि "
+        "収入 交易額 交易额 약정금액 체결금액"
         " มูลค่า จำนวนเงิน มูลค่ารวม มูลค่าซื้อขาย giá_trị giá_trị_khớp giá_trị_gd thành_tiền nilai"
         " nilai_transaksi valoare αξία сума القيمة المبلغ"
         " işlem_tutarı toplam_tutar tutar hacim işlem_hacmi"
@@ -123,9 +151,11 @@ MORE_WORDS = {
         " καθαρή_αξία الصافي net_tutar"
     ),
     "pnl_usd": (
+        "gevinst_tab vinst_förlust tulos voitto zysk_strata zisk_ztráta zisk_strata "
+        "dobiček laba untung 손익 سود लाभ resultaat winst_verlies kazanç "
         "beneficio_pérdida ganancia_pérdida profitto_perdita lucro_perda"
-        " zisk hrubý_zisk čistý_zisk"
-        " 盈利 盈利額 실현손익 net_kâr"
+        " zisk hrubý_zisk čistý_zisk wynik wynik_netto wynik_brutto"
+        " 盈利 盈利額 실현손익 net_kâr 매매손익 청산손익 平倉損益 平仓损益 已實現損益 已实现损益"
         " กำไร กำไรขาดทุน กำไร_ขาดทุน lãi_lỗ lợi_nhuận laba_rugi untung_rugi profit_brut profit_net"
         " κέρδος κέρδος_ζημία прибуток الربح kar_zarar kâr_zarar k_z net_kar"
         " pelnas nyereség eredmény רווח zisk dobit печалба kasum peļņa gevinst"

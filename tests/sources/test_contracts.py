@@ -11,6 +11,8 @@ import pytest
 from app.errors import ConfigurationError
 from app.sources import closes
 from app.sources.mapping_file import load
+from app.sources.notes import Notes
+from app.sources.told_values import CONTRADICTED
 from tests.sources.making import read
 
 FILLS = """
@@ -150,3 +152,51 @@ def test_two_instruments_under_one_symbol_are_refused(tmp_path: Path) -> None:
     assert wrong["trade_summary"].startswith(
         "SPY has the contract values 1 and 100: different instruments share one symbol."
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        (100, ["VZQ is told to be 100, and Volume is 10 times price × quantity"]),
+        (10, []),
+    ],
+)
+def test_an_answer_that_amounts_contradict_is_noted(
+    told: int, says: list[str], tmp_path: Path
+) -> None:
+    rows = (
+        "time,symbol,side,qty,price,Volume,Margin\n2024-01-15,VZQ,buy,2,20.5,410.00,41.00\n"
+        "2024-01-16,VZQ,sell,2,21.5,430.00,43.00\n"
+    )
+    table, mapping = written(tmp_path, FILLS.format(more=f"[multipliers]\nVZQ = {told}"), rows)
+    notes = Notes()
+    list(closes([str(table)], mapping=mapping, notes=notes))
+    assert notes.names(CONTRADICTED) == says
+
+
+def test_an_answer_is_compared_with_the_amounts_of_positions_too(tmp_path: Path) -> None:
+    rows = (
+        "in,out,symbol,side,qty,bought at,sold at,value\n"
+        "2024-01-15,2024-01-16,VZQ,long,2,20.5,21.5,410.00\n"
+        "2024-01-17,2024-01-18,VZQ,long,1,22.5,21.5,225.00\n"
+    )
+    text = """
+[columns]
+entry_timestamp = "in"
+exit_timestamp = "out"
+symbol = "symbol"
+side = "side"
+quantity = "qty"
+entry_price = "bought at"
+exit_price = "sold at"
+[multipliers]
+VZQ = 1
+[pattern]
+entry = "x"
+"""
+    table, mapping = written(tmp_path, text, rows)
+    notes = Notes()
+    list(closes([str(table)], mapping=mapping, notes=notes))
+    assert notes.names(CONTRADICTED) == [
+        "VZQ is told to be 1, and value is 10 times price × quantity"
+    ]

@@ -91,7 +91,7 @@ def _amount_share(
         )
         # One row explains itself with any value, so only a usual one counts; and no contract has
         # nearly one unit: that is a rate of exchange.
-        if nice(middle) is None and (len(own) == 1 or 0.2 < middle < 5):
+        if nice(middle) is None and (len(set(own)) == 1 or 0.2 < middle < 5):
             close = 0
         good += close
         values[name] = value

@@ -224,11 +224,13 @@ def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> 
             good += sum(abs(before) <= 0.011 for _, before, _ in rows)
             continue
         middle = statistics.median(ratios)
-        value = nice(middle) or (float(f"{middle:.6g}") if len(ratios) >= 2 else None)
-        if len(ratios) == 1 and has_fees and value not in NICE:
+        # Equal rows say the same once.
+        n_told = len({(before, gain) for _, before, gain in rows if gain and before})
+        value = nice(middle) or (float(f"{middle:.6g}") if n_told >= 2 else None)
+        if n_told == 1 and has_fees and value not in NICE:
             value = None  # Any profit is a whole number of something.
         if value is None or value <= 0:
-            if len(ratios) == 1 and middle > 0:
+            if n_told == 1 and middle > 0:
                 # One row alone: its profit may be in another currency than its price.
                 alone += len(rows)
                 values_alone[name] = middle

@@ -13,6 +13,7 @@ from app.sources.column_names import NAMES, currency_in, is_in_points, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.currency_columns import CurrencyColumns, is_currency
 from app.sources.drafting.fee_columns import fee_columns
+from app.sources.drafting.repeated import identifies
 from app.sources.drafting.side_columns import side_column, with_effect
 from app.sources.drafting.spec import Fields, Names, Spec
 from app.sources.drafting.symbol_columns import CURRENCIES, SymbolColumns
@@ -244,7 +245,13 @@ class Chooser:
         of a name among others."""
         c = self._contents
         if name == "quantity":
-            yield from (column for column in c.columns if _PER_POINT.search(column))
+            known_size = any(own in NAMES[name] for own in self._names.values())
+            yield from (
+                column
+                for column in c.columns
+                if _PER_POINT.search(column)
+                and not (known_size and self._names[column] in NAMES["multiplier"])
+            )
         known = [*NAMES[name], *(NAMES["pnl_usd"] if name == "roi" else ())]
         exact = [
             (word, column) for word in known for column, own in self._names.items() if own == word
@@ -317,7 +324,7 @@ class Chooser:
         if name == "stake" and _PER_POINT.search(column):
             return False
         if name == "quantity" and not _PER_POINT.search(column):
-            if self._is_money(column):
+            if self._is_money(column) or self._is_value_of(column):
                 return False
             signs = sum(n for unit, n in c.signs(column).items() if unit in CURRENCIES)
             if signs * 2 > len(values) or not any(c.read_numbers(column)):
@@ -341,7 +348,7 @@ class Chooser:
                 name != "multiplier" or all(n > 0 for n in c.read_numbers(column))
             )
         if name in ("trade_id", "fill_id"):
-            unique = len(set(map(str, values))) == c.n_rows and c.time(column) is None
+            unique = identifies(c, column) and c.time(column) is None
             return unique and not all(isinstance(read_side(word), Side) for word in c.words(column))
         if name in ("currency", "fee_currency"):
             return is_currency(c, column)
@@ -361,6 +368,13 @@ class Chooser:
         return not any(
             c.words(other) and all(may_be_inverse(word) for word in c.words(other))
             for other in c.columns
+        )
+
+    def _is_value_of(self, column: str) -> bool:
+        """Whether the name differs from that of a quantity by the word value alone: `Position size
+        (value)` beside `Position size (qty)`."""
+        return bool(re.search(r"\(value\)", column, re.IGNORECASE)) and any(
+            other != column and own == self._names[column] for other, own in self._names.items()
         )
 
     def _has_prices(self, but: str) -> bool:

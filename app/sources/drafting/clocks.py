@@ -18,6 +18,20 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.time_readings import zone_of_name
 from app.sources.mapping import OPEN_QUESTION, Column
 
+_ZONES_BY_NAME = {
+    "eastern": "America/New_York",
+    "new york": "America/New_York",
+    "central": "America/Chicago",
+    "chicago": "America/Chicago",
+    "mountain": "America/Denver",
+    "pacific": "America/Los_Angeles",
+    "london": "Europe/London",
+}
+_NAMED_ZONE = re.compile(
+    rf"\b({'|'.join(_ZONES_BY_NAME)})( standard| daylight)? time\b",
+    re.IGNORECASE,
+)
+"""Zones as sentences name them."""
 _UTC = ZoneInfo("UTC")
 _DAYS_APART = 4
 """Maximum number of days between two times of one fill, such as its trade and its settlement."""
@@ -119,7 +133,9 @@ def _zone_of_texts(texts: list[str]) -> tuple[str | None, str]:
             re.IGNORECASE,
         )
         said = re.search(r"time ?zone|all times|times? (?:are|is|in)\b", text, re.IGNORECASE)
-        zone = zone_of_name(f"({told[1]})" if told else text) if told or said else None
+        zone = zone_of_name(f"({told[1]})" if told else text.rstrip(". ")) if told or said else None
+        if zone is None and said and (named := _NAMED_ZONE.search(text)):
+            zone = _ZONES_BY_NAME[named[1].lower()]
         if zone:
             return zone, text
     return None, ""

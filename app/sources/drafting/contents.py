@@ -27,6 +27,11 @@ _NO_THOUSANDS = re.compile(r"\d{2,3}['’]\d\d|\d{2,4}['’]\d")
 _CLOCK = re.compile(
     r"\d{1,2}:\d{2}(:\d{2}([.,]\d{1,7})?)?\s*([ap]\.?m\.?)?(\s*[A-Z]{2,4})?", re.IGNORECASE
 )
+_DIGITS = re.compile(r"([01]\d|2[0-3])[0-5]\d[0-5]\d(\.\d+)?")
+_OF_TIMES = re.compile(
+    r"(^|_)(time|uhrzeit|heure|hora|ora|tijd|saat)(_|$)|시간|시각|時間|时间|時刻"
+)
+"""Times of day without colons, which only the column's name tells from other numbers."""
 _EAST = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 """Letters of Thailand, Japan, China and Korea."""
 _UTC = ZoneInfo("UTC")
@@ -92,7 +97,7 @@ class Contents:
                 if self.is_in_32nds(column)
                 else [_filled(v) for v in self.cells(column)]
                 if column in self.parts
-                else [self._number(v) for v in self.cells(column)]
+                else self._numbers_of(self.cells(column))
             ),
         )
         return found  # type: ignore[no-any-return]
@@ -106,6 +111,11 @@ class Contents:
 
     def read_numbers(self, column: str) -> list[float]:
         return [n for n in self.numbers(column) if n is not None]
+
+    def _numbers_of(self, cells: list[Any]) -> list[float | None]:
+        """The number in each cell; equal texts are read once."""
+        read = {v: self._number(v) for v in {v for v in cells if isinstance(v, str)}}
+        return [read[v] if isinstance(v, str) else self._number(v) for v in cells]
 
     def _number(self, value: Any) -> float | None:
         if isinstance(value, (bool, datetime, date, time)):
@@ -132,8 +142,12 @@ class Contents:
 
         def units() -> Counter[str]:
             mark = self.decimal if self.decimal != OPEN_QUESTION else "."
-            told = (written(v, mark) for v in self.values(column) if isinstance(v, str))
-            return Counter(w.unit for w in told if w is not None and w.unit)
+            found: Counter[str] = Counter()
+            for text, n in Counter(v for v in self.values(column) if isinstance(v, str)).items():
+                told = written(text, mark)
+                if told is not None and told.unit:
+                    found[told.unit] += n
+            return found
 
         return self._cached("signs", column, units)  # type: ignore[no-any-return]
 
@@ -173,8 +187,12 @@ class Contents:
     def is_clock(self, column: str) -> bool:
         """Whether the column holds times of day without a day."""
         values = self.values(column)
-        return bool(values) and all(
+        if bool(values) and all(
             isinstance(v, time) or (isinstance(v, str) and _CLOCK.fullmatch(v)) for v in values
+        ):
+            return True
+        return bool(_OF_TIMES.search(known_as(column))) and all(
+            isinstance(v, str) and _DIGITS.fullmatch(v) for v in values
         )
 
     def joined(self, day: str, clock: str) -> TimeReading | None:

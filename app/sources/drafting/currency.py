@@ -12,9 +12,10 @@ from collections.abc import Mapping
 
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.currencies import FIAT
+from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Spec
-from app.sources.pairs import is_crypto, pair_of
+from app.sources.pairs import IN_US_DOLLARS, future_of, is_crypto, pair_of
 
 ASSUMED = (
     "The currency of the profits: the file does not say, so they are read as US dollars (currency)."
@@ -22,12 +23,17 @@ ASSUMED = (
 _ABROAD_QUESTION = (
     "The currency of the profits: the file does not use American formats and does not say."
 )
+_OF_FEES = re.compile(
+    "fee|comm|brokerage|courtage|kurtage|gebühr|frais|tax|settle|underlying|base|counter|from|to(_|$)"
+)
+"""Of currencies that are not those of profits."""
 _OPTION = re.compile(r"-[CP]$")
 _ROUND = 0.002
 """By how much the logarithm of a contract value may differ from that of a power of ten."""
 _EXCHANGES = {
     **dict.fromkeys(("NSE", "BSE", "NFO", "MCX", "BFO", "CDS"), "INR"),
     **dict.fromkeys(("TSX", "TSXV"), "CAD"),
+    **dict.fromkeys(("NASDAQ", "NYSE", "NYSE ARCA", "ARCA", "AMEX", "BATS", "XNAS", "XNYS"), "USD"),
     **dict.fromkeys(("XETRA", "XETR", "FRA"), "EUR"),
     **dict.fromkeys(("HKEX", "SEHK"), "HKD"),
     "ASX": "AUD",
@@ -40,6 +46,8 @@ _EXCHANGES = {
 """Currencies of exchanges that trade in no other."""
 
 
+_INDIAN = re.compile(r"(BANK|FIN|MIDCP)?NIFTY(?! 500)|SENSEX|BANKEX")
+"""What options and futures on Indian indices begin with."""
 _ABROAD = re.compile(
     r"(BTC|ETH|SOL)-\d{1,2}[A-Z]{3}\d{2}-[\d.]+-[CP]|[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR"
     r"|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|KQ|SI|SA|WA|IR|VI|SS|SZ|SH|XSHE"
@@ -74,6 +82,14 @@ def _is_abroad(decided: Decided) -> bool:
     )
 
 
+def _is_indian(contents: Contents, column: str) -> bool:
+    """Whether what was traded are options or futures on Indian indices, or options that are called
+    as in India."""
+    words = {word.strip().upper() for word in contents.words(column)}
+    rights = bool(words & {"CE", "PE"}) and words <= {"CE", "PE", "FUT"}
+    return bool(words) and (rights or all(map(_INDIAN.match, words)))
+
+
 def _by_exchange(decided: Decided) -> str | None:
     """The currency of the exchanges in a column of them, if they all have the same."""
     contents = decided.kept.contents
@@ -81,17 +97,26 @@ def _by_exchange(decided: Decided) -> str | None:
         words = [word.strip().upper() for word in contents.words(column)]
         if (
             words
-            and known_as(column) in (*NAMES["chain"], "market", "listing_exchange")
+            and known_as(column) in (*NAMES["chain"], "market", "market_code", "listing_exchange")
             and len(found := {_EXCHANGES.get(word) for word in words}) == 1
         ):
             return found.pop()
     spec = decided.fields.get("symbol")
+    if spec is not None and any(_is_indian(contents, column) for column in spec.columns):
+        return "INR"
     symbols = contents.words(spec.column) if spec is not None and len(spec.columns) == 1 else {}
     named = {
         _EXCHANGES.get(word.partition(":")[0]) or _EXCHANGES.get(word.rpartition(" ")[2])
         for word in map(str.strip, symbols)
     }
     return named.pop() if len(named) == 1 else None
+
+
+def _of_american_futures(decided: Decided) -> bool:
+    """Whether nothing but futures that are settled in US dollars was traded."""
+    spec = decided.fields.get("symbol")
+    words = decided.kept.contents.words(spec.column) if spec and len(spec.columns) == 1 else {}
+    return bool(words) and all(future_of(word) in IN_US_DOLLARS for word in words)
 
 
 def _bare_dollars(decided: Decided, money: list[str]) -> bool:
@@ -110,6 +135,8 @@ def _bare_dollars(decided: Decided, money: list[str]) -> bool:
     others = {unit for column in money for unit in contents.signs(column)} & (FIAT - {"USD"})
     if others:
         return False  # Other signs tell currencies apart.
+    if _of_american_futures(decided):
+        return False
     english = contents.decimal != "," and all(column.isascii() for column in decided.used())
     return dollars and not told and english and _is_abroad(decided)
 
@@ -132,10 +159,35 @@ def _settled_in_coins(decided: Decided) -> bool:
     return True
 
 
+def _only_column(decided: Decided) -> str | None:
+    """The only column that has nothing but codes of currencies, of several where they differ."""
+    contents = decided.kept.contents
+    found = [
+        column
+        for column in contents.columns
+        if column not in decided.used()
+        and contents.words(column)
+        and all(word.strip() in FIAT for word in contents.words(column))
+        and len(contents.values(column)) == contents.n_rows
+    ]
+    if len(found) != 1 or _OF_FEES.search(known_as(found[0])):
+        return None
+    spec = decided.fields.get("symbol")
+    if (
+        decided.rows == "fills"
+        and spec is not None
+        and all(map(pair_of, contents.words(spec.column)))
+    ):
+        return None  # Pairs are priced in their own currencies.
+    return found[0]
+
+
 def settle_currency(decided: Decided) -> None:
     """The currency of profits: its own column, signs in the cells, the columns' names, the pairs,
     else a question."""
     contents, fields = decided.kept.contents, decided.fields
+    if "currency" not in fields and (only := _only_column(decided)) is not None:
+        fields["currency"] = Spec([only])
     if "currency" in fields:
         words = contents.words(fields["currency"].column)
         decided.guessed.append(
@@ -218,6 +270,10 @@ def settle_currency(decided: Decided) -> None:
             decided.keys["currency"] = (told[1], f"by the line: {text[:40]}")
             decided.guessed.append(f"The currency is {told[1]}, by the {text}.")
             return
+    if decided.rows == "fills" and _of_american_futures(decided):
+        decided.keys["currency"] = ("USD", "that of the futures")
+        decided.guessed.append("The currency is USD, that of the futures.")
+        return
     if contents.decimal == "," or _isin_abroad(decided):
         decided.ask("currency", _ABROAD_QUESTION, 'such as "EUR"; pnl_usd is for dollars only')
         return
@@ -232,7 +288,11 @@ def settle_currency(decided: Decided) -> None:
             'such as "EUR"; pnl_usd is for dollars only',
         )
         return
-    if _is_abroad(decided) or any(_EASTERN.search(symbol) for symbol in symbols):
+    if (
+        _is_abroad(decided)
+        or any(_EASTERN.search(symbol) for symbol in symbols)
+        or (symbols and all(re.fullmatch(r"\d{4,6}", symbol.strip()) for symbol in symbols))
+    ):
         decided.ask("currency", _ABROAD_QUESTION, 'such as "EUR"; pnl_usd is for dollars only')
         return
     decided.keys["currency"] = ("USD", "the file does not say; pnl_usd is for dollars only")

@@ -20,6 +20,7 @@ from app.sources.drafting.kept import Kept
 from app.sources.drafting.position_times import find_entry
 from app.sources.drafting.premiums import find_premiums
 from app.sources.drafting.quantities import ask_quantity, refuse_filled_in_part, refuse_mixed_units
+from app.sources.drafting.repeated import settle_repeated
 from app.sources.drafting.row_kinds import TAKEN, fields_of
 from app.sources.drafting.rows import (
     by_side,
@@ -48,6 +49,8 @@ _RATES = frozenset(
     )
 )  # fmt: skip
 """Names of columns with how many trades a row has, and with what says how good they were."""
+_NUMBERS = ("price", "entry_price", "exit_price", "quantity", "gross", "net", "pnl_usd", "fee")
+"""Fields whose columns have numbers."""
 _COUNTS = (
     {"wins", "losses"},
     {"winners", "losers"},
@@ -132,6 +135,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
         settle_trade_ids(decided)
         settle_books(decided)
     settle_currency(decided)
+    settle_repeated(decided)
     _numbered(decided)
     if rows == "positions":
         find_premiums(decided)
@@ -139,6 +143,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     else:
         fill_values.settle(decided)
     _unknown_numbers(decided)
+    _unread_numbers(decided)
     return decided
 
 
@@ -167,6 +172,26 @@ def _unknown_numbers(decided: Decided) -> None:
             f"What {', '.join(found[:6])} means: no word of the name is known, so the numbers are"
             " not read. If they are fees or profits, name them in [columns]."
         )
+
+
+def _unread_numbers(decided: Decided) -> None:
+    """Name columns that are called prices, quantities or amounts, and whose cells are not read as
+    numbers: another column may have been taken for them."""
+    contents = decided.kept.contents
+    known = {name for field in _NUMBERS for name in NAMES[field]}
+    for column in contents.columns:
+        words = list(contents.words(column))
+        if (
+            column not in decided.used()
+            and known_as(column) in known
+            and words
+            and not contents.is_numeric(column)
+            and contents.time(column) is None
+            and all(2 * sum(c.isdigit() for c in w) >= len(w.strip()) for w in words)
+        ):
+            decided.left.append(
+                f"Why {column} is not read: not all of its cells are numbers, such as {words[0]!r}."
+            )
 
 
 def _fill_down(kept: Kept, fields: Fields, rows: str) -> list[str]:

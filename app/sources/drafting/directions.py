@@ -7,6 +7,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
@@ -14,11 +15,24 @@ from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import money_columns
 from app.sources.drafting.fill_rows import symbol_of
+from app.sources.drafting.side_columns import closes_first
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.time_readings import STILL_OPEN
 from app.sources.mapping import OPEN_QUESTION
-from app.sources.sides import Event, Side, opens_or_closes, read_side
+from app.sources.sides import CLOSED_SIDE, Event, Side, opens_or_closes, read_side
 
+_NO_SIDE = (
+    "order_type", "activity", "activity_type", "typ", "art", "tipo", "type_d_ordre", "tür", "тип",
+    "類型", "类型", "description", "sub_type", "subtype", "activity_sub_type", "operation", "tipe",
+    "jenis", "ประเภท", "loại", "loại_lệnh", "رقم", "النوع", "タイプ", "trade", "position_type",
+)  # fmt: skip
+"""Names that may be those of sides and of much else."""
+_SHORT_SALE = re.compile(
+    r"short[ _-]?(sell(ing)?|sales?|sold)|sold short|融券|空売り|空売|공매도|leerverkauf"
+    r"|margin short|short margin",
+    re.IGNORECASE,
+)
+"""How a position was sold that had been borrowed."""
 _NOTHING = 1e-9
 """What may be left of a quantity by rounding."""
 
@@ -50,7 +64,7 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
             f"{', '.join(closing[:4])} in {spec.column} shows how the position was closed: the side"
             " is that of the position."
         )
-    if unknown:
+    if unknown and not _by_order(decided, spec.column, unknown):
         shown = ", ".join(repr(word) for word in unknown[:6])
         decided.sections.setdefault("sides", {})["buy"] = (
             [OPEN_QUESTION],
@@ -60,6 +74,40 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
             f"Which side {shown} in {spec.column} is: name the words in [sides], as buy, sell,"
             " expiry or split."
         )
+
+
+def _by_order(decided: Decided, column: str, unknown: list[str]) -> bool:
+    """Whether words that name the position which they end, or the fill that ends it, can be read in
+    one way alone: only in that one nothing is closed before it was opened."""
+    verbs = {word: found["verb"] for word in unknown if (found := CLOSED_SIDE.fullmatch(word))}
+    if len(verbs) < len(unknown) or decided.rows != "fills":
+        return False
+    rows: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+    for i, value in enumerate(decided.kept.contents.cells(column)):
+        word = "" if value is None else as_text(value)
+        side = read_side(verbs.get(word, word))
+        if isinstance(side, Side) and side.opens is None:
+            rows[symbol_of(decided, i)].append((side.position, word not in verbs))
+    by_fills, by_positions = (
+        min(sum(closes_first(own[::turn], of_fills) for own in rows.values()) for turn in (1, -1))
+        for of_fills in (True, False)
+    )
+    if by_fills == by_positions:
+        return False
+    of_fills = by_fills < by_positions
+    for word, verb in verbs.items():
+        buys = (read_side(verb) == Side(1, 1)) == of_fills
+        own = decided.sections.setdefault("sides", {}).setdefault(
+            "buy" if buys else "sell", ([], "")
+        )
+        own[0].append(word)
+    decided.keys["shorts"] = ("yes", "what ends a position has words of its own")
+    what = "the fill that ends a position" if of_fills else "the position that is ended"
+    decided.guessed.append(
+        f"{', '.join(verbs)} in {column} name {what}: only so is nothing closed before it was"
+        " opened."
+    )
+    return True
 
 
 def _no_side(decided: Decided) -> None:
@@ -118,6 +166,8 @@ def _no_side(decided: Decided) -> None:
     ):
         fields["side"] = Spec([symbol.column], comment="the side stands beside the symbol")
         return
+    if decided.rows == "positions" and not negative and _sold_short(decided):
+        return
     if decided.rows == "fills" and negative:
         decided.guessed.append("A negative quantity is a sale.")
         return
@@ -140,6 +190,26 @@ def _no_side(decided: Decided) -> None:
             "Which fills are purchases and which are sales: no column says, and no quantity is"
             " negative."
         )
+
+
+def _sold_short(decided: Decided) -> bool:
+    """Whether a column says of some positions alone that they were sold short: `ShortSelling`
+    beside `Cash`."""
+    contents = decided.kept.contents
+    for column in contents.columns:
+        words = list(contents.words(column))
+        if column in decided.used() or contents.is_numeric(column) or not 2 <= len(words) <= 6:
+            continue
+        short = [word for word in words if _SHORT_SALE.fullmatch(word.strip())]
+        if short and not any(isinstance(read_side(w), Side) for w in words if w not in short):
+            decided.fields["side"] = Spec([column])
+            decided.sections["sides"] = {
+                "buy": ([w.strip().lower() for w in words if w not in short], ""),
+                "sell": ([w.strip().lower() for w in short], ""),
+            }
+            decided.guessed.append(f"{', '.join(short)} in {column} are short positions.")
+            return True
+    return False
 
 
 def _cash_column(decided: Decided) -> str | None:
@@ -175,9 +245,12 @@ def _unknown_words(decided: Decided) -> bool:
     for column in decided.kept.contents.columns:
         words = list(decided.kept.contents.words(column))
         if (
-            known_as(column) in NAMES["side"][:20]
-            and (1 if known_as(column) == "side" else 2) <= len(words) <= 4
+            _is_side(known_as(column), len(words))
             and column not in decided.used()
+            and (
+                known_as(column) in NAMES["side"][:20]
+                or not decided.kept.contents.is_numeric(column)
+            )
         ):
             decided.fields["side"] = Spec([column])
             shown = ", ".join(words)
@@ -195,6 +268,13 @@ def _unknown_words(decided: Decided) -> bool:
             )
             return True
     return False
+
+
+def _is_side(name: str, n_words: int) -> bool:
+    """Whether a column with so many different words may be the side, by its name."""
+    if name in NAMES["side"][:20]:
+        return (1 if name == "side" else 2) <= n_words <= 4
+    return n_words == 2 and name in NAMES["side"] and name not in _NO_SIDE
 
 
 def settle_trade_ids(decided: Decided) -> None:

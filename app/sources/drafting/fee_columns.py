@@ -14,11 +14,14 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Names, Spec
 
 _FEE = re.compile(
-    r"fee|kosten|spesen|entgelt|^costs$|(^|_)cost_(opening|closing)$|^(custos?|costes?|costos?|costi|coûts?)_|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^stamp|stamp_duty|gebühr|provision"
+    r"fee|kosten|spesen|entgelt|^costs$|(^|_)cost_(opening|closing)$|^(custos?|costes?|costos?|costi|coûts?)_|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^clearing$|^stamp|^stempel|stamp_duty|gebühr|provision"
     r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|tarifa|^taxa_de_(abertura|fechamento|negocia)|своп|スワップ|komisyon|provize|费用|費用|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|hoa_hồng|takas|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|комисиона|komisin|komisij|jutalék|עמלה|poplatok|naknada|provizij|kurtasj|kurtage|apsikeitimas|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)(iva|ttf)(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
+    r"|суап|суоп|สวอป|스왑|qua_đêm|隔夜|^ränta$|^renten?$|^korko$|^kamat$|السواب|سواپ|סוואפ|स्वैप|palkkio"
+    r"|کارمزد|کمیسیون|कमीशन|komisen|komisjon|teenustasu|^tasu$|^yuran|poplatek|провизија|शुल्क|provízi|apsikeitimas"
 )
 _NO_FEE = re.compile(
     r"^fee_(open|close)$|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
+    r"|(^|_)(after|before|excl|incl|vor|nach|ohne|avant|après|antes|después)_(\w+_)?(fee|gebühr|frais|comisi)"
 )
 PER_UNIT = re.compile(
     r"(\bcomm\w*|\bfees?)\b[^,]*(/|\bper\b|\bje\b)"
@@ -31,6 +34,7 @@ _END = re.compile(r"open|entry|enter|clos|exit|buy|sell|purchase|sale", re.IGNOR
 _HALF_CENT = 0.0051
 _CASH = re.compile(
     r"\bswaps?\b|rollover|financing|funding|overnight|своп|スワップ|스왑"
+    r"|^ränta$|^renten?$|^korko$|^kamat$|суап|суоп|سواپ|סוואפ|स्वैप"
     r"|สวอป|السواب|takas|^[eé]change$|库存费|隔夜|qua đêm|apsikeitimas",
     re.IGNORECASE,
 )
@@ -143,9 +147,19 @@ def turn_cash(contents: Contents, spec: Spec) -> None:
     0."""
     cash = [column for column in spec.columns if _is_cash(column)]
     numbers = [n for c in spec.columns if c not in cash for n in contents.read_numbers(c) if n]
+    if sum(n > 0 for n in numbers) * 2 <= len(numbers):
+        return
     moved = any(any(contents.read_numbers(column)) for column in cash)
-    if moved and sum(n > 0 for n in numbers) * 2 > len(numbers):
-        spec.keys["minus"] = cash
+    back = [column for column in spec.columns if column not in cash and _is_back(contents, column)]
+    if minus := [*(cash if moved else ()), *(back if len(back) < len(spec.columns) else ())]:
+        spec.keys["minus"] = minus
+
+
+def _is_back(contents: Contents, column: str) -> bool:
+    """Whether a column has rebates, that are above 0 where they were received."""
+    name = known_as(column)
+    numbers = contents.read_numbers(column)
+    return "rebate" in name and "fee" not in name and min(numbers, default=0) >= 0
 
 
 def _is_cash(column: str) -> bool:

@@ -7,26 +7,22 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-import statistics
-from collections import defaultdict
 from collections.abc import Sequence
 
-from app.sources.column_names import NAMES, is_known, known_as
+from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.adding_amounts import Amount, read_amounts
-from app.sources.drafting.adding_up import half_unit, nice
+from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_rows import fee_amounts, purchases, symbol_of
 from app.sources.drafting.spec import Spec
+from app.sources.drafting.value_columns import ask_whether_value, contract_values
 from app.sources.pairs import may_be_inverse
+from app.sources.value_names import is_margin, may_be_value, says_value
 
 _TAX = re.compile(r"steuer|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
-_SHARE_OF_VALUE = re.compile(
-    "margin|marge|collateral|deposit|fee|comm|cost|tax|teminat|komisyon|vergi|garantía|garantia"
-    "|depozyt|prowizj|gebühr|steuer|frais|taxa|保證金|保证金|証拠金|手数料|手续费|手續費|税|稅"
-    "|증거금|수수료|세금"
-)
-"""Names of amounts that may be a fixed share of the value."""
+_SMALL_COST = 0.05
+"""What fees may be of the value of a fill, at most, if only the cash tells them."""
 _CENTS = 0.004
 """Half of the last digit of amounts that are rounded to cents."""
 _MONEY = (
@@ -125,6 +121,7 @@ def read_amount(decided: Decided) -> Amount | None:
             [found.column],
             comment="price × quantity × contract value: shows the contract value of each row",
         )
+        _fees_by_net(decided, found, columns, sizes, fees)
     else:
         fields["net"] = Spec(
             list(pair) if found.column in pair else [found.column],
@@ -141,36 +138,60 @@ def read_amount(decided: Decided) -> Amount | None:
     return found
 
 
+def _fees_by_net(
+    decided: Decided,
+    found: Amount,
+    columns: list[tuple[str, list[float | None]]],
+    sizes: list[float | None],
+    fees: list[float],
+) -> None:
+    """Take what the cash differs by from the value for the fees, where that is more than the
+    columns of fees have, in no row less."""
+    fields = decided.fields
+    if "fee_currency" in fields or fields.get("fee", Spec([])).keys.get("scale"):
+        return
+    for column, numbers in columns:
+        if column == found.column or known_as(column) not in NAMES["net"]:
+            continue
+        costs = _costs(decided, found, numbers, sizes)
+        rounding = 1.2 * half_unit(numbers)
+        more = [cost - abs(fee) for cost, fee in zip(costs, fees, strict=True) if cost is not None]
+        small = all(
+            cost is None or size is None or cost <= _SMALL_COST * size * found.values.get(name, 1.0)
+            for cost, size, name in zip(
+                costs,
+                sizes,
+                (symbol_of(decided, i) for i in range(len(costs))),
+                strict=True,
+            )
+        )
+        if small and len(more) > 1 and min(more) >= -rounding and max(more) > rounding:
+            fields.pop("fee", None)
+            fields["net"] = Spec([column], comment="cash paid or received, after fees")
+            decided.guessed.append(f"Fees are what {column} and {found.column} differ by.")
+            return
+
+
 def _unnamed(
     decided: Decided, symbols: list[str], sizes: list[float | None]
 ) -> list[tuple[str, list[float | None]]]:
-    """The column whose name is unknown and whose numbers are price × quantity × contract value to
-    the last digit, at several prices: it shows that there are contracts."""
+    """The column whose name is that of no amount, and whose numbers are price × quantity × contract
+    value to the last digit, at several prices: it shows that there are contracts."""
     contents = decided.kept.contents
     for column in contents.columns:
         if column in decided.used() or not contents.is_numeric(column):
             continue
-        if is_known(column) or _SHARE_OF_VALUE.search(known_as(column)):
+        margin = is_margin(column)
+        if not margin and not may_be_value(column, NAMES["quantity"]):
             continue
         numbers = contents.numbers(column)
-        rows = [
-            (abs(n), size, name)
-            for n, size, name in zip(numbers, sizes, symbols, strict=True)
-            if n and size
-        ]
-        ratios: dict[str, dict[float, float]] = defaultdict(dict)
-        for n, size, name in rows:
-            ratios[name][size] = n / size
-        values = {name: nice(statistics.median(own.values())) for name, own in ratios.items()}
-        rounding = 1.2 * half_unit(numbers)
-        if (
-            len(rows) == len(sizes) > 1
-            and all(len(own) > 1 for own in ratios.values())
-            and all((values[name] or 0) >= 1 for name in ratios)
-            and any(value != 1 for value in values.values())
-            and all(abs(n - (values[name] or 0) * size) <= rounding for n, size, name in rows)
-        ):
+        values = contract_values(numbers, symbols, sizes)
+        if values is None or all(value == 1 for value in values.values()):
+            continue
+        if not margin and says_value(column, ()):
             return [(column, numbers)]
+        ask_whether_value(decided, column, values)
+        return []
     return []
 
 

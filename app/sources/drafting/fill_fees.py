@@ -8,14 +8,20 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from itertools import combinations
+from itertools import combinations, permutations
 
 from app.sources.cells import as_text
 from app.sources.column_names import currency_in, known_as
 from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fee_columns import are_negative, in_both_coins, say_fees, turn_cash
+from app.sources.drafting.fee_columns import (
+    are_negative,
+    fee_numbers,
+    in_both_coins,
+    say_fees,
+    turn_cash,
+)
 from app.sources.drafting.fill_rows import profits_of, purchases
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.symbol_columns import CURRENCIES
@@ -27,6 +33,14 @@ from app.sources.pairs import future_of, is_option, may_be_inverse, pair_in, set
 _COSTS = re.compile(
     r"((trade|trading|transaction|total|execution)_)?costs?|taxas?|tasas?|opłat[ay]|poplatek|masraf"
 )
+_OF_COIN = re.compile(r"(?i:fees?|commission|gebühr)[ _]*[(\[]?([A-Z]{2,6})[)\]]?$")
+"""Of fees that are named with their coin."""
+_LEVIES = ("GST", "VAT", "SEC", "NFA", "TAF", "ORF", "IVA", "TTF", "STT", "USD", "PCT", "BPS", "ID")
+"""Words in capitals behind fees, which are no coins."""
+_LEVY = re.compile("tax|steuer|duty|levy|impuest|impost|imposta|iva|vat|thuế|vergi|税|稅|세")
+"""Of what is paid to the state, which is no price of a fill, whatever it amounts to."""
+_ONE, _RATE = 0.02, 0.00006
+"""By how much a rate of exchange differs from 1 at least, and what its last digit may be off."""
 _MOST_COLUMNS = 10
 """In how many columns of numbers fees are looked for, at most."""
 SMALL = 0.03
@@ -41,6 +55,7 @@ def settle_fees(decided: Decided) -> None:
         return
     _without_the_amount(decided, spec)
     _own_currency(decided, spec)
+    _settled_abroad(decided, spec)
     turn_cash(decided.kept.contents, spec)
     say_fees(decided, spec, are_negative(decided, spec))
 
@@ -52,6 +67,8 @@ def _without_the_amount(decided: Decided, spec: Spec) -> None:
         return
     quantity, price = (contents.numbers(fields[name].column) for name in ("quantity", "price"))
     for column in list(spec.columns):
+        if _LEVY.search(known_as(column)):
+            continue
         rows = [
             abs(abs(cost) / abs(q * p) - 1) <= SMALL
             for cost, q, p in zip(contents.numbers(column), quantity, price, strict=True)
@@ -73,6 +90,57 @@ def _own_currency(decided: Decided, spec: Spec) -> None:
     own = {word.strip() for word in contents.words(fields["currency"].column)}
     if words and words <= CURRENCIES and behind[0] not in decided.used() and words != own:
         fields["fee_currency"] = Spec(behind, comment="behind the fees")
+
+
+def _settled_abroad(decided: Decided, spec: Spec) -> None:
+    """Fees in the currency in which a trade was settled, where that is another one than its price
+    is in: they are not multiplied by the rate of exchange to make the amount."""
+    contents, fields = decided.kept.contents, decided.fields
+    if "fee_currency" in fields or not {"currency", "quantity", "price"} <= fields.keys():
+        return
+    own = contents.cells(fields["currency"].column)
+    fees = [
+        sum(abs(n or 0.0) for n in row) for row in zip(*fee_numbers(contents, spec), strict=True)
+    ]
+    factors = zip(
+        *(contents.numbers(fields[name].column) for name in ("quantity", "price")),
+        purchases(decided),
+        strict=True,
+    )
+    sizes = [(abs(q * p), 1 if buy else -1) if q and p else (0.0, 0) for q, p, buy in factors]
+    free = [c for c in contents.columns if c not in decided.used()]
+    numeric = [c for c in free if contents.is_numeric(c)][:_MOST_COLUMNS]
+    for column in free:
+        words = {word.strip() for word in contents.words(column)}
+        settled = contents.cells(column)
+        abroad = [
+            i
+            for i, (a, b) in enumerate(zip(own, settled, strict=True))
+            if a and b and as_text(a).strip() != as_text(b).strip() and fees[i] and sizes[i][0]
+        ]
+        if not abroad or not words <= CURRENCIES:
+            continue
+        for rate, paid in permutations(numeric, 2):
+            rates, amounts = contents.numbers(rate), contents.numbers(paid)
+            if all(_is_paid(amounts[i], rates[i], sizes[i], fees[i]) for i in abroad):
+                fields["fee_currency"] = Spec([column], comment=f"that of {paid}")
+                decided.left.append(
+                    f"The fees: they are in the currency in {column}, as {paid} shows, so those of"
+                    " trades that are priced in another one are left out."
+                )
+                return
+
+
+def _is_paid(
+    amount: float | None, rate: float | None, signed_size: tuple[float, int], fee: float
+) -> bool:
+    """Whether the amount is the value at the rate and the fee, and the fee is not at that rate."""
+    if not amount or not rate or abs(rate - 1) < _ONE:
+        return False
+    size, sign = signed_size
+    rounding = _RATE * size + 0.011
+    rest = abs(amount) - size * rate
+    return abs(rest - sign * fee) <= rounding < abs(rest - sign * fee * rate)
 
 
 def _small_costs(decided: Decided) -> Spec | None:
@@ -112,7 +180,7 @@ def fees_of_another_unit(decided: Decided, spec: Spec) -> None:
     contents, fields = decided.kept.contents, decided.fields
     if (
         not {"quantity", "price"} <= fields.keys()
-        or "fee_currency" in fields
+        or {"fee_currency", "gross", "net"} & fields.keys()
         or contents.signs(spec.column)
     ):
         return
@@ -219,6 +287,18 @@ def settle_fee_coins(decided: Decided) -> None:
             del fields["fee"]
             return
         decided.sections.setdefault("constants", {})["fee_currency"] = (own, "by the column's name")
+    elif (
+        pairs
+        and all(pairs)
+        and (named := _OF_COIN.search(fee.column))
+        and named[1] not in (*_LEVIES, *bases, *quotes)
+        and fee.column != fee.column.upper()
+    ):
+        decided.left.append(
+            f"The fees: {fee.column} is in {named[1]}, by its name, so it is left out: its worth in"
+            " the quote currency is unknown."
+        )
+        del fields["fee"]
     elif pairs and all(pairs) and any(contents.read_numbers(fee.column)):
         if _fees_in_the_coin(decided, fee, True) and _fees_in_the_coin(decided, fee, False):
             decided.sections.setdefault("constants", {})["fee_currency"] = (

@@ -38,6 +38,7 @@ from app.sources.drafting.shorts import settle_shorts
 from app.sources.drafting.smallest_units import in_base_units, in_smallest_units
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.split_rows import settle_splits
+from app.sources.drafting.symbol_columns import OUTCOMES
 from app.sources.making import US_DOLLARS
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import is_crypto, may_be_inverse, pair_of, settled_in
@@ -235,7 +236,7 @@ def _ask_the_rest(decided: Decided, told: set[str]) -> None:
                 name for name in names if not any(one in name or name in one for one in told if one)
             ]
     last = {word.strip().lower() for word in contents.words(fields["symbol"].columns[-1])}
-    parts = len(fields["symbol"].columns) > 1 and not last <= {"yes", "no"}
+    parts = len(fields["symbol"].columns) > 1 and not any(last <= {*pair} for pair in OUTCOMES)
     ask_contract_values(decided, names)
     ask_by_code(decided, names)
     ask_by_class(decided, names)

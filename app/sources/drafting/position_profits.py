@@ -10,11 +10,12 @@ import re
 import statistics
 from itertools import combinations
 
-from app.sources.column_names import currency_in, known_as
+from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting.adding_up import CENT, MOST, Reading, Trade
 from app.sources.drafting.before_or_after import by_prices, by_two_profits, without_prices
 from app.sources.drafting.contracts import (
     ask_by_class,
+    ask_by_code,
     ask_contract_values,
     ask_for_lots,
     ask_inverse,
@@ -25,9 +26,12 @@ from app.sources.drafting.contracts import (
 from app.sources.drafting.currency import doubt_dollars
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import are_negative, say_fees
+from app.sources.drafting.fill_rows import symbol_of
 from app.sources.drafting.spec import Spec
+from app.sources.drafting.value_columns import ask_whether_value, contract_values
 from app.sources.making import joined
 from app.sources.pairs import may_be_inverse, settled_in
+from app.sources.value_names import is_margin, may_be_value, says_value
 
 _TOTAL = re.compile(r"(^|_)(total|net)(_|$)")
 _NO_COST = re.compile(r"price|quantity|size|balance|equity|(^|_)(id|ref|no)(_|$)")
@@ -95,11 +99,11 @@ def _write_values(decided: Decided, values: dict[str, float], names: set[str]) -
                 "money per point and unit, from the profits",
             )
         return
-    symbols = (
-        decided.kept.contents.words(decided.fields["symbol"].column)
-        if "symbol" in decided.fields
-        else {}
-    )
+    symbols = decided.kept.contents.words(decided.fields["symbol"].column)
+    if len(decided.fields["symbol"].columns) > 1:
+        for name, value in values.items():
+            section[f"{escaped(name)} *"] = (value, "")
+        return
     for name, value in values.items():
         for key in [escaped(name)] if name in symbols else stems(name, symbols):
             section[key] = (value, "")
@@ -115,14 +119,53 @@ def settle_contracts(decided: Decided) -> None:
     ):
         return
     names = symbols_of(decided)
-    ask_contract_values(decided, names)
-    ask_by_class(decided, names)
-    ask_for_lots(decided, names, set())
+    told = _values_by_amounts(decided)
+    rest = [name for name in names if name not in told]
+    ask_contract_values(decided, rest)
+    ask_by_code(decided, rest)
+    ask_by_class(decided, rest)
+    ask_for_lots(decided, rest, told)
     inverse = [name for name in names if may_be_inverse(name)]
     sizes = decided.kept.contents.read_numbers(decided.fields["quantity"].column)
     counted = all(map(settled_in, inverse)) or all(n.is_integer() for n in sizes)
     if inverse and counted and "inverse" not in decided.keys:
         ask_inverse(decided, inverse)
+
+
+def _values_by_amounts(decided: Decided) -> set[str]:
+    """The names whose contract values an amount tells: it is that times the quantity and one of the
+    two prices."""
+    contents, fields = decided.kept.contents, decided.fields
+    quantities = contents.numbers(fields["quantity"].column)
+    names = [symbol_of(decided, i) for i in range(contents.n_rows)]
+    known = (*NAMES["gross"], *NAMES["net"], *NAMES["stake"])
+    for column in contents.columns:
+        if (
+            column in {c for name, spec in fields.items() if name != "stake" for c in spec.columns}
+            or not contents.is_numeric(column)
+            or not (is_margin(column) or may_be_value(column, known))
+        ):
+            continue
+        for price in ("entry_price", "exit_price"):
+            prices = contents.numbers(fields[price].column)
+            scale = float(fields[price].keys.get("scale", 1))
+            sizes = [
+                abs(q * p * scale) if q and p else None
+                for q, p in zip(quantities, prices, strict=True)
+            ]
+            values = contract_values(contents.numbers(column), names, sizes)
+            if values is None:
+                continue
+            if is_margin(column) or not says_value(column, known):
+                if any(value != 1 for value in values.values()):
+                    ask_whether_value(decided, column, values)
+                continue
+            if any(value != 1 for value in values.values()):
+                _write_values(decided, values, {*names})
+            shown = ", ".join(f"{name} {value:g}" for name, value in list(values.items())[:6])
+            decided.guessed.append(f"Contract values follow from {column}: {shown}.")
+            return {*values}
+    return set()
 
 
 def settle_cents(decided: Decided) -> None:

@@ -12,7 +12,7 @@ from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.spec import Spec
+from app.sources.drafting.spec import Fields, Spec
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.positions import BOUGHT, SOLD
 from app.sources.sides import Side, read_side
@@ -90,6 +90,11 @@ def exchanged_times(decided: Decided) -> None:
             fields["exit_timestamp"],
             fields["entry_timestamp"],
         )
+        if _are_twins(fields, "_timestamp") and _are_twins(fields, "_price"):
+            fields["entry_price"], fields["exit_price"] = (
+                fields["exit_price"],
+                fields["entry_price"],
+            )
         decided.guessed.append(
             "The two times were swapped: by their columns' names, nearly all exits would precede"
             " their entries."
@@ -111,6 +116,13 @@ def exchanged_times(decided: Decided) -> None:
         decided.left.append(
             f"Why {late:,} rows have their exit before their entry: they will be refused."
         )
+
+
+def _are_twins(fields: Fields, end: str) -> bool:
+    """Whether the columns of the entry and of the exit have one name, and only their order says
+    which is which."""
+    names = [fields[name].column for name in (f"entry{end}", f"exit{end}") if name in fields]
+    return len(names) == 2 and names[1] == f"{names[0]} (2)"
 
 
 def not_the_term(decided: Decided) -> None:

@@ -5,6 +5,7 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import re
 import statistics
 from dataclasses import replace
 from itertools import permutations, product
@@ -23,6 +24,8 @@ from app.sources.positions import BOUGHT
 _SIZES = frozenset(
     ["units", "contracts", "shares", "qty", "quantity", "lots", "size", "volume", "amount"]
 )
+_COUNTED = re.compile("qty|quant|shares|units|contracts|lots|pieces|stück|menge|cantidad|anzahl")
+"""Words of what is counted."""
 _MOST_SIGNS = 4
 _RECEIVED = (
     "proceeds", "gross_proceeds", "net_proceeds", "sales_price", "sale_price", "sales_proceeds",
@@ -107,6 +110,35 @@ def other_quantity(
                 return again, found
     decided.fields["quantity"] = first
     return trades, reading
+
+
+def not_the_stake(decided: Decided) -> None:
+    """Use another column as the quantity, if the first is that times the price of the entry."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"quantity", "entry_price"} <= fields.keys() or fields["entry_price"].keys.get(
+        "per_unit"
+    ):
+        return
+    amounts, prices = (contents.numbers(fields[n].column) for n in ("quantity", "entry_price"))
+    for column in contents.columns:
+        if (
+            column in decided.used()
+            or not _COUNTED.search(known_as(column))
+            or not contents.is_numeric(column)
+        ):
+            continue
+        rows = [
+            (abs(a), abs(n * p))
+            for a, n, p in zip(amounts, contents.numbers(column), prices, strict=True)
+            if a and n and p
+        ]
+        if len({a for a, _ in rows}) > 1 and all(abs(a - b) <= 0.001 * a for a, b in rows):
+            decided.guessed.append(
+                f"The quantity is {column}: {fields['quantity'].column} is that times"
+                f" {fields['entry_price'].column}."
+            )
+            fields["quantity"] = Spec([column])
+            return
 
 
 def counts_both_sides(decided: Decided, reading: Reading) -> bool:

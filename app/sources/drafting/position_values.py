@@ -6,7 +6,9 @@ May touch: nothing.
 
 from __future__ import annotations
 
-from app.sources.column_names import is_in_points
+from collections.abc import Sequence
+
+from app.sources.column_names import NAMES, is_in_points, known_as
 from app.sources.drafting.adding_up import Reading, read_positions
 from app.sources.drafting.before_or_after import by_amounts
 from app.sources.drafting.binary_options import settle_bets
@@ -28,6 +30,7 @@ from app.sources.drafting.position_trades import (
     find_prices,
     in_points,
     is_return,
+    not_the_stake,
     of_another,
     other_quantity,
     prices_of_amounts,
@@ -39,6 +42,9 @@ from app.sources.drafting.spec import Spec
 from app.sources.drafting.unit_fees import settle_unit_fees
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Side, read_side
+
+_CONFIRMED = 0.02
+"""By which share an amount may differ from what prices and quantity give, to confirm them."""
 
 
 def settle(decided: Decided) -> None:
@@ -52,6 +58,7 @@ def settle(decided: Decided) -> None:
     exchanged_times(decided)
     bought_and_sold(decided)
     settle_stake(decided)
+    not_the_stake(decided)
     fees_by_total(decided)
     if "fees_usd" in fields and "scale" not in fields["fees_usd"].keys:
         turn_cash(contents, fields["fees_usd"])
@@ -161,9 +168,84 @@ def _against(decided: Decided, reading: Reading) -> None:
     )
 
 
+def _likely_profits(decided: Decided) -> list[str]:
+    """The columns whose numbers have the sign of the change of the prices in all rows, and are no
+    multiple of it: profits whose name is not known."""
+    contents = decided.kept.contents
+    trades = trades_of(decided)
+    if len(trades) < contents.n_rows or "quantity" not in decided.fields:
+        return []
+    moves = [trade.side * (trade.exit - trade.entry) for trade in trades]
+    shares = [move / trade.entry for move, trade in zip(moves, trades, strict=True)]
+    gains = [move * abs(trade.quantity or 0) for move, trade in zip(moves, trades, strict=True)]
+    found = []
+    for column in contents.columns:
+        if column in decided.used() or not contents.is_numeric(column):
+            continue
+        numbers = contents.numbers(column)
+        if (
+            contents.has_percent(column)
+            or is_in_points(column)
+            or not all(n and m and (n > 0) == (m > 0) for n, m in zip(numbers, moves, strict=True))
+            or len({n > 0 for n in numbers if n}) < 2
+        ):
+            continue
+        if all(
+            abs(n - gain) <= _CONFIRMED * abs(gain) + abs(trade.fees) + 0.011
+            for n, gain, trade in zip(numbers, gains, trades, strict=True)
+            if n is not None
+        ):
+            return []  # The prices give it too.
+        if not any(_is_multiple(numbers, own) for own in (moves, shares)):
+            found.append(column)
+    return found
+
+
+def _is_multiple(numbers: Sequence[float | None], of: Sequence[float]) -> bool:
+    """Whether all numbers are the same multiple, but for rounding."""
+    ratios = [n / m for n, m in zip(numbers, of, strict=True) if n and m]
+    return bool(ratios) and max(ratios) - min(ratios) <= 0.05 * abs(max(ratios))
+
+
+def _unread_profits(decided: Decided) -> str | None:
+    """The column that is called a profit and has texts with digits that are no numbers."""
+    contents = decided.kept.contents
+    return next(
+        (
+            column
+            for column in contents.columns
+            if column not in decided.used()
+            and known_as(column) in NAMES["pnl_usd"]
+            and not contents.is_numeric(column)
+            and contents.time(column) is None
+            and contents.values(column)
+            and all(any(c.isdigit() for c in word) for word in contents.words(column))
+        ),
+        None,
+    )
+
+
 def _outcome(decided: Decided) -> None:
     fields = decided.fields
     has_prices = {"entry_price", "exit_price"} <= fields.keys()
+    if "pnl_usd" not in fields and (unread := _unread_profits(decided)):
+        decided.ask(
+            "pnl_usd",
+            f"What the trades earned: {unread} has it, but its cells cannot all be read as numbers,"
+            " and prices alone do not show what a point is worth.",
+            f"mend the numbers in {unread} and draft again; or the column with the profit",
+            section="columns",
+        )
+        return
+    if not {"pnl_usd", "roi", "rr"} & fields.keys() and (likely := _likely_profits(decided)):
+        decided.ask(
+            "pnl_usd",
+            f"What the trades earned: {' or '.join(likely)} is above 0 where the prices rose for"
+            " the position and below 0 where they fell, and its name is not known.",
+            f"the column with the profit, such as {likely[-1]!r}; or remove this line if none is",
+            section="columns",
+        )
+        return
     outcomes = [name for name in ("rr", "roi", "pnl_usd") if name in fields]
     if not outcomes and not has_prices:
         decided.ask(

@@ -9,7 +9,7 @@ import re
 
 from app.errors import BadDataError
 from app.sources.cells import as_text
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import NAMES, is_known, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_fees import SMALL
@@ -18,6 +18,11 @@ from app.sources.drafting.spec import Spec
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import future_of, is_coin, pair_of
 
+_WORDS = {
+    "quantity": {"amount", "qty", "quantity", "size", "volume", "units", "menge", "cantidad"},
+    "price": {"price", "rate", "preis", "prix", "precio", "prezzo", "cena", "kurs"},
+}
+"""Words of quantities and of prices, among others."""
 _FILLED = re.compile(r"filled|fill_|exec|done|traded|matched|last_?qty")
 _SO_FAR = ("cum_qty", "cumqty", "cumulative_qty", "cum_quantity", "total_filled")
 _UNFILLED = (
@@ -145,7 +150,11 @@ def not_the_amount(decided: Decided, name: str, other: str) -> None:
     for column in contents.columns:
         if (
             column in decided.used()
-            or known_as(column) not in NAMES[name]
+            or not (
+                known_as(column) in NAMES[name]
+                or _WORDS[name] & {*known_as(column).split("_")}
+                or (name == "quantity" and not is_known(column))
+            )
             or not contents.is_numeric(column)
         ):
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from app.errors import BadDataError
+from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.choose import FILLS, POSITIONS, Chooser
 from app.sources.drafting.contents import Contents
@@ -29,7 +30,7 @@ from app.sources.drafting.refusals import (
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.time_readings import TimeReading
 from app.sources.mapping import OPEN_QUESTION, REQUIRED
-from app.sources.sides import Side, read_side
+from app.sources.sides import Side, opens_or_closes, read_side
 
 _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "update_time",
@@ -41,6 +42,8 @@ _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "end_time",
     "end_date",
 }
+_ORDERED = re.compile("limit|market|stop", re.IGNORECASE)
+"""Words of kinds of orders."""
 _MANY = 0.25
 """Share of rows without a profit that suggests that they open positions."""
 TAKEN = "Which column is the time of the close: "
@@ -75,6 +78,8 @@ def fields_of(
         # The entry's columns have no word that says so, beside those of the exit.
         as_positions["entry_price"] = as_fills["price"]
         as_positions.setdefault("entry_timestamp", as_fills["time"])
+    if _are_orders(contents, as_positions, as_fills):
+        as_fills["time"] = as_positions["exit_timestamp"]
     pair_of_prices = {"entry_price", "exit_price"} <= there
     pair_of_times = {"entry_timestamp", "exit_timestamp"} <= there
     fills = {"time", "quantity", "price"} <= as_fills.keys() and bool(
@@ -111,7 +116,11 @@ def fields_of(
         return (
             closed,
             "positions",
-            ["Each row is a closed position: it has the time of the entry, and a profit."],
+            [
+                "Each row is a closed position: it has the time of the entry, and a profit."
+                if "entry_timestamp" in closed
+                else "Each row is a closed position: it has a profit, and no side of a fill."
+            ],
         )
     if fills:
         return as_fills, "fills", ["Each row is a fill: it has one time, one price and a quantity."]
@@ -209,6 +218,19 @@ def fields_of(
     return {"exit_timestamp": spec, **others}, "positions", [f"{TAKEN}{column} was taken."]
 
 
+def _are_orders(contents: Contents, as_positions: Fields, as_fills: Fields) -> bool:
+    """Whether rows that were opened and closed are orders: they have one price, no outcome, and
+    purchases and sales."""
+    return (
+        {"entry_timestamp", "exit_timestamp"} <= as_positions.keys()
+        and not as_positions.keys() & {"pnl_usd", "roi", "rr", "exit_price"}
+        and "time" not in as_fills
+        and {"quantity", "price", "side"} <= as_fills.keys()
+        and any(re.search(_ORDERED, word) for word in contents.words(as_fills["side"].column))
+        and len(_directions(contents, as_fills["side"])) == 2
+    )
+
+
 def _times(*found: Fields) -> list[str]:
     """The columns of days that were found."""
     return [
@@ -234,17 +256,41 @@ def _are_fills(contents: Contents, as_positions: Fields, as_fills: Fields) -> bo
     profits = contents.numbers(profit.column)
     if sum(not n for n in profits) < _MANY * len(profits):
         return False
+    if (effect := as_fills.get("open_close")) is not None and {
+        opens_or_closes(word) for word in contents.words(effect.column)
+    } >= {True, False}:
+        return True
     if (side := as_positions.get("side")) is not None:
         said = [read_side(word) for word in contents.words(side.column)]
-        return {s.opens for s in said if isinstance(s, Side)} >= {True, False}
+        opens = {s.opens for s in said if isinstance(s, Side)}
+        return opens >= {True, False} or _balances(contents, as_fills, side, quantity)
     quantities = contents.read_numbers(quantity.column)
     return min(quantities) < 0 < max(quantities)
+
+
+def _balances(contents: Contents, as_fills: Fields, side: Spec, quantity: Spec) -> bool:
+    """Whether as much of each symbol was bought as was sold."""
+    symbol = as_fills.get("symbol")
+    rest: dict[str, float] = {}
+    for i, (cell, n) in enumerate(
+        zip(contents.cells(side.column), contents.numbers(quantity.column), strict=True)
+    ):
+        said = read_side(as_text(cell or ""))
+        name = as_text(contents.cells(symbol.column)[i] or "") if symbol else ""
+        if not isinstance(said, Side) or n is None:
+            return False
+        rest[name] = rest.get(name, 0.0) + said.fill * abs(n)
+    return len(_directions(contents, side)) == 2 and not any(abs(n) > 1e-9 for n in rest.values())
 
 
 def _are_closed(contents: Contents, as_positions: Fields, as_fills: Fields) -> bool:
     """Whether what looks like fills are closed positions: all have a profit, and the time of an
     entry beside their own."""
     entered, profit = as_positions.get("entry_timestamp"), as_positions.get("pnl_usd")
+    if entered is None and profit is not None and "side" not in as_fills:
+        # What has no side, but a profit in each row, was closed there.
+        quantities = contents.read_numbers(as_fills["quantity"].column)
+        return min(quantities, default=-1.0) > 0 and all(contents.numbers(profit.column))
     return (
         entered is not None
         and profit is not None

@@ -14,6 +14,7 @@ from app.sources.drafting.contents import Contents
 from app.sources.drafting.kept import Kept
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.time_readings import STILL_OPEN
+from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import pair_of
 from app.sources.sides import Event, Side, is_no_trade, read_side
 
@@ -231,7 +232,9 @@ def _complete(contents: Contents, fields: Fields, column: str, word: str, rows: 
     """Whether a row with the word has the cells of a trade."""
     names = ("quantity", "price") if rows == "fills" else ("exit_price", "pnl_usd", "roi")
     there: list[list[Any]] = [
-        contents.numbers(fields[name].column) for name in names if name in fields
+        contents.numbers(fields[name].column)
+        for name in names
+        if name in fields and fields[name].column != OPEN_QUESTION
     ]
     symbols = contents.cells(fields["symbol"].column) if "symbol" in fields else None
     enough = len(there) if rows == "fills" else 1

@@ -6,12 +6,13 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fill_rows import purchases
+from app.sources.drafting.fill_rows import purchases, symbol_of
 from app.sources.drafting.simulate import Tried
 from app.sources.pairs import future_of, is_option, may_be_inverse, pair_of
 from app.sources.sides import Event, Side, read_side
@@ -22,6 +23,11 @@ _NO_SHORTS_NEEDED = re.compile(
 )
 
 
+_INTRADAY = re.compile(
+    r"mis|intraday|intra|day ?trade|margin intraday.*|現股當沖|当沖|當沖|일중", re.IGNORECASE
+)
+"""Products that are sold first and bought back on the same day."""
+_MOST_PRODUCTS = 6
 _OF_CONTRACT = re.compile(r"exp|strike|matur|right|call|put")
 """Of columns that name a contract together with its underlying."""
 
@@ -29,7 +35,7 @@ _OF_CONTRACT = re.compile(r"exp|strike|matur|right|call|put")
 def settle_shorts(decided: Decided) -> None:
     """Ask whether a sale of more than is held opens a short, if that occurs and nothing answers
     it."""
-    if decided.two_rows:
+    if decided.two_rows or "shorts" in decided.keys:
         return
     if "open_close" in decided.fields:
         decided.keys["shorts"] = ("said", "only where a sale is marked as opening")
@@ -96,6 +102,12 @@ def settle_shorts(decided: Decided) -> None:
         return
     if short_word or _derivatives(decided) or _bought_with_profit(decided):
         return
+    if (told := _of_one_day(decided, tried)) is not None:
+        decided.keys["shorts"] = ("yes", f"{told} says that what was sold first was not held")
+        decided.guessed.append(
+            f"What was sold first is a short: {told} says that it was bought and sold within a day."
+        )
+        return
     _ask_shorts(decided, tried, names)
 
 
@@ -148,6 +160,32 @@ def _derivatives(decided: Decided) -> bool:
         if len(contents.words(c)) <= 4
         for word in contents.words(c)
     )
+
+
+def _of_one_day(decided: Decided, tried: Tried) -> str | None:
+    """The column by which all that was sold first is no part of what is held, but bought back on
+    the same day: each day's purchases and sales are alike."""
+    contents, fields = decided.kept.contents, decided.fields
+    times = simulate.moments(decided, "time")
+    quantities = contents.numbers(fields["quantity"].column)
+    for column in contents.columns:
+        words = {word for word in contents.words(column) if _INTRADAY.fullmatch(word.strip())}
+        if not words or len(contents.words(column)) > _MOST_PRODUCTS:
+            continue
+        rest: dict[tuple[str, str], float] = defaultdict(float)
+        others = False
+        for i, (cell, time, quantity, buy) in enumerate(
+            zip(contents.cells(column), times, quantities, purchases(decided), strict=True)
+        ):
+            if (name := symbol_of(decided, i)) not in tried.oversold:
+                continue
+            others = others or cell is None or as_text(cell) not in words
+            if time is None or quantity is None or buy is None:
+                return None
+            rest[name, time[:10]] += abs(quantity) if buy else -abs(quantity)
+        if not others and rest and not any(rest.values()):
+            return column
+    return None
 
 
 def _ask_shorts(decided: Decided, tried: Tried, names: str) -> None:

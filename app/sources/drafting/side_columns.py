@@ -125,12 +125,12 @@ def _is_of_fills(contents: Contents, column: str, effect: str) -> bool:
     ]
 
     def without_open(of_fills: bool) -> int:
-        return min(_closes_first(rows, of_fills), _closes_first(rows[::-1], of_fills))
+        return min(closes_first(rows, of_fills), closes_first(rows[::-1], of_fills))
 
     return without_open(True) < without_open(False)
 
 
-def _closes_first(rows: Sequence[tuple[int, bool]], of_fills: bool) -> int:
+def closes_first(rows: Sequence[tuple[int, bool]], of_fills: bool) -> int:
     """How many of the (direction, whether it opens) close what was not opened before."""
     n_open = {1: 0, -1: 0}
     wrong = 0

@@ -63,6 +63,8 @@ _OPTION_PARTS = (
     re.compile(r"^strike|(^|_)strike(_price)?$"),
     re.compile(r"(^|_)(call_put|put_call|right|c_p|p_c|option_type|callput|putcall|cp)$"),
 )
+_RIGHTS = frozenset(("call", "put", "calls", "puts", "c", "p", "ce", "pe"))
+"""What says whether an option is a call or a put."""
 _SENTENCE = re.compile(r"\d\s*@|@\s*\d|\bat \d")
 """Of a description that names quantity and price."""
 _MONEY = CURRENCIES | {"USDT", "USDC", "BUSD", "FDUSD", "BTC", "ETH", "BNB"}
@@ -79,10 +81,19 @@ _WORDS = frozenset(
 """Words for what is traded."""
 _NO_SYMBOL = re.compile("type|class|currency|exchange|market|category|sector|status|account|side")
 _CODE = re.compile(
-    r"((stock|security|scrip|share|instrument)_?(code|symbol|no)|ticker|symbol)$|代[码碼號号]|コード|종목"
+    r"^code$|((stock|security|scrip|share|instrument)_?(code|symbol|no)|ticker|symbol)$|代[码碼號号]|コード|종목"
 )
 """Of columns whose numbers are the codes of shares."""
-_OUTCOME = re.compile(r"side|outcome|token|contract|position")
+_CODES = ("code", "stock_code", "stock_id", "security_code")
+"""Names of columns whose numbers of several digits are such codes, even if each is there once."""
+OUTCOMES = (
+    ("yes", "no"), ("oui", "non"), ("sí", "no"), ("si", "no"), ("sì", "no"), ("ja", "nein"),
+    ("ja", "nee"), ("ja", "nej"), ("sim", "não"), ("tak", "nie"), ("да", "нет"), ("evet", "hayır"),
+)  # fmt: skip
+"""What both outcomes of a prediction are called."""
+_OUTCOME = re.compile(
+    r"side|outcome|token|contract|position|r[ée]sultat|issue|resultado|ergebnis|esito|uitkomst|utfall"
+)
 _MARKETS = ("market", "marktname", "market_name")
 
 
@@ -139,6 +150,11 @@ class SymbolColumns:
         if (outcome := self._outcome(symbol)) is not None:
             return Spec([symbol, outcome], comment="yes and no are instruments of their own")
         parts = [self._part(pattern, symbol) for pattern in _OPTION_PARTS]
+        if parts[1] and {word.strip().lower() for word in c.words(symbol)} <= _RIGHTS:
+            return Spec(
+                [part for part in (parts[0], parts[1], symbol) if part],
+                comment="the options of one underlying, which the file does not name",
+            )
         parts[2] = parts[2] or self._right(symbol)
         if parts[1] and (parts[0] or parts[2]) and self._is_underlying(symbol):
             return Spec(
@@ -238,6 +254,10 @@ class SymbolColumns:
     def _is_code(self, column: str) -> bool:
         """Whether whole numbers stand there that recur, as the codes of shares in Asia do."""
         words = self._contents.words(column)
+        if self._names[column] in _CODES and all(
+            re.fullmatch(r"\d{4,6}", word.strip()) for word in words
+        ):
+            return True
         return (
             max(words.values(), default=0) > 1
             and self._contents.time(column) is None
@@ -280,14 +300,17 @@ class SymbolColumns:
                 if column != symbol
                 and _OUTCOME.search(own)
                 and (words := {word.strip().lower() for word in self._contents.words(column)})
-                and words <= {"yes", "no"}
+                and any(words <= {*pair} for pair in OUTCOMES)
             ),
             None,
         )
 
     def _is_underlying(self, symbol: str) -> bool:
         """Whether the symbols are short ones, that do not name the contract themselves."""
-        return all(len(word) <= 6 for word in self._contents.words(symbol))
+        return all(
+            len(word) <= 6 or re.fullmatch("[A-Z&-]{1,12}", word)
+            for word in self._contents.words(symbol)
+        )
 
     def _part(self, pattern: re.Pattern[str], symbol: str) -> str | None:
         return next(
@@ -305,13 +328,11 @@ class SymbolColumns:
             words = {word.strip().lower() for word in self._contents.words(column)}
             if (
                 column != symbol
-                and words & {"call", "put"}
+                and words & {"call", "put", "ce", "pe"}
                 and words
                 <= {
-                    "call",
-                    "put",
-                    "c",
-                    "p",
+                    *_RIGHTS,
+                    "fut",
                     "stock",
                     "equity",
                     "etf",

@@ -15,6 +15,9 @@ from app.sources.drafting.spec import Fields, Names, Spec
 
 _NO_FILL_TIME = re.compile(r"exp|^s_d$|settle|process|matur|entry|exit|open|clos|birth|valid|until")
 
+_NO_TRADE_DAY = re.compile("exp|^s_d$|settle|matur|valid")
+"""Of days on which nothing was traded."""
+
 
 class TimeColumns:
     """Chooses the columns of a table whose columns are called `names`."""
@@ -61,7 +64,9 @@ class TimeColumns:
         days = [
             column
             for column in self._contents.time_columns
-            if (t := self._contents.time(column)) is not None and not t.has_clock
+            if (t := self._contents.time(column)) is not None
+            and not t.has_clock
+            and not _NO_TRADE_DAY.search(self._names[column])
         ]
         return self._time_spec([days[0], clocks[0]]) if clocks and len(days) == 1 else None
 

@@ -6,6 +6,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -50,6 +51,8 @@ _ID_WORDS = frozenset(
         "deal",
     ]
 )
+_LOOKED_AT = 5_000
+"""Cells of a long table that show whether a column may have times."""
 _TIME_WORDS = frozenset(
     [
         "time",
@@ -97,7 +100,7 @@ STILL_OPEN = frozenset(
     ]
 )
 """Words for a trade that has no exit yet."""
-_EAST_TIMES = re.compile("日期|時間|时间|日時|約定日")
+_EAST_TIMES = re.compile("日期|時間|时间|日時|約定日|일자|일시|시간|시각|거래일|날짜")
 _UTC = ZoneInfo("UTC")
 _ZONES = {
     **dict.fromkeys(("ET", "EST", "EDT", "NY"), "America/New_York"),
@@ -172,20 +175,27 @@ def _serial(texts: list[str]) -> TimeReading | None:
 def read_texts(column: str, texts: Sequence[str]) -> TimeReading | None:
     if not texts:
         return None
+    begin = texts[:_LOOKED_AT]
+    if len(begin) < len(texts) and 2 * sum(times.parsed(t) is not None for t in begin) < len(begin):
+        return None
     zone = zone_of_name(column)
+    each = Counter(texts)
     iso = sum(
-        is_time(parse_time(t, Column(column), _UTC)) for t in texts if not re.fullmatch(r"\d+", t)
+        n
+        for t, n in each.items()
+        if not t.isdecimal() and is_time(parse_time(t, Column(column), _UTC))
     )
-    read = [times.parsed(t) for t in texts]
-    n_read = sum(r is not None for r in read)
+    parsed = {t: times.parsed(t) for t in each}
+    read = list(parsed.values())
+    n_read = sum(n for t, n in each.items() if parsed[t] is not None)
     clock = any(r is not None and r.clock is not None for r in read)
     if iso == len(texts) or (iso >= MOST * len(texts) and iso >= n_read):
-        offset = all(re.search(r"(Z|[+-]\d\d:?\d\d)$", t) for t in texts if ":" in t) and clock
+        offset = all(re.search(r"(Z|[+-]\d\d:?\d\d)$", t) for t in each if ":" in t) and clock
         return TimeReading({}, clock, bool(offset), zone)
     if n_read < MOST * len(texts):
         return None
-    good = [t for t, r in zip(texts, read, strict=True) if r is not None]
-    possible, _ = times.orders(good)
+    good = [t for t in texts if parsed[t] is not None]
+    possible, _ = times.orders(dict.fromkeys(good))
     if not possible:
         return None
     cells_zone = (
@@ -205,7 +215,7 @@ def read_texts(column: str, texts: Sequence[str]) -> TimeReading | None:
         return TimeReading({"format": OPEN_QUESTION}, clock, offset, zone or cells_zone, ambiguous)
     sample = sorted(set(good), key=lambda t: (len(t), t))
     form = times.strptime_format([*sample[:200], *sample[-200:]], order)
-    if form and not all(times.reads(form, t, order) for t in good):
+    if form and not all(times.reads(form, t, order) for t in set(good)):
         form = None
     return TimeReading(
         {"format": form or (order or "any")}, clock, offset, zone or cells_zone, "", told
