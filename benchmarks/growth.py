@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from app.learning.common.config import LearningConfig
 from app.learning.integrated.group import IntegratedLearner
-from app.learning.integrated.judge import IntegratedMaterializer
+from app.learning.integrated.judge import IntegratedJudge
 from benchmarks.speed.core import learner
 from benchmarks.speed.worlds import CATEGORY, group, trades
 
@@ -79,7 +79,7 @@ def by_lessons(groups: list[int], runs: int) -> Curves:
     curves: Curves = {URGENT: [], FULL: []}
     config = LearningConfig(max_dims=DEPTH)
     seeds = itertools.count(20_000)
-    judge = IntegratedMaterializer("pm", config)
+    judge = IntegratedJudge("pm", config)
     changing: list[IntegratedLearner] = []
     for number in range(max(groups)):
         one = learner(config, number, trades(GROUP_TRADES, DIMS, (4,), seed=number))

@@ -14,7 +14,7 @@ import msgspec
 
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
-from app.learning.integrated.judge import IntegratedMaterializer
+from app.learning.integrated.judge import IntegratedJudge
 from app.learning.integrated.track_record import STEPS
 from app.learning.integrated.weights import Counts
 from schemas.lessons import GroupSummary, Lesson
@@ -59,7 +59,7 @@ def _module(
     cuts = sorted({cell.cut_us for s in summaries for cell in s.record})
     newest_us = max((micros_from_text(s.as_of) for s in summaries), default=0)
     step_us = config.window_us // STEPS
-    judge = IntegratedMaterializer(module, config)
+    judge = IntegratedJudge(module, config)
     judge.fold(held)
     points: dict[str, list[Point]] = {}
     opened: dict[str, float] = {}

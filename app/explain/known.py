@@ -15,7 +15,7 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.size_unit import unit_of_size
 from app.learning.common.trade import Scope, SegmentKey, Trade, trade_from_fact
 from app.learning.common.window import GroupWindow
-from app.learning.integrated.judge import IntegratedMaterializer, Standings
+from app.learning.integrated.judge import IntegratedJudge, Standings
 from app.override_changes import OverrideChange
 from edgeloop.identity import slice_id
 from schemas.facts import FactAction, PatternTradeEvent
@@ -146,7 +146,7 @@ class Known:
         """How clearly the module's effects pass; None with `classic`."""
         if self.config.learning != "integrated":
             return None
-        judge = IntegratedMaterializer(self.module, self.config)
+        judge = IntegratedJudge(self.module, self.config)
         judge.fold([*self.lessons.values(), *self.summaries.values()])
         return judge.standings()
 

@@ -16,7 +16,7 @@ from app.learning.common.refit import Refit, Work
 from app.learning.common.trade import Trade
 from app.learning.common.window import GroupWindow
 from app.learning.integrated.group import IntegratedLearner
-from app.learning.integrated.judge import IntegratedMaterializer
+from app.learning.integrated.judge import IntegratedJudge
 from schemas.lessons import GroupSummary, Lesson
 
 
@@ -116,7 +116,7 @@ def group_learner(
     )
 
 
-Judge = ClassicJudge | IntegratedMaterializer
+Judge = ClassicJudge | IntegratedJudge
 """The judge of one module, with either learning method."""
 
 
@@ -135,7 +135,7 @@ def module_judge(config: LearningConfig, module: str) -> Judge:
     The judge.
     """
     if config.learning == "integrated":
-        return IntegratedMaterializer(module, config)
+        return IntegratedJudge(module, config)
     return ClassicJudge(
         module,
         n_min=config.n_min,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from app.learning.common.config import LearningConfig
 from app.learning.common.trade import Trade
 from app.learning.integrated.group import IntegratedLearner
-from app.learning.integrated.judge import IntegratedMaterializer
+from app.learning.integrated.judge import IntegratedJudge
 from benchmarks.speed.measure import Row, Took, row, timed
 from benchmarks.speed.worlds import CATEGORY, group, trades
 from schemas.lessons import GroupSummary, Lesson
@@ -186,11 +186,11 @@ def module(sizes: Sizes) -> list[Row]:
         found = one.refit(version=1)
         records += [*found.lessons, *([found.summary] if found.summary else [])]
     counts: list[int] = []
-    judge = IntegratedMaterializer("pm", config)
+    judge = IntegratedJudge("pm", config)
 
     def from_nothing(_: object) -> None:
         nonlocal judge
-        judge = IntegratedMaterializer("pm", config)
+        judge = IntegratedJudge("pm", config)
         judge.fold(records)
         counts[:] = [len(judge.judge(version=1).overrides.published)]
 

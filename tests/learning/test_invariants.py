@@ -22,7 +22,7 @@ from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from app.learning.integrated import prior_share, sharing, weights, whole_groups
 from app.learning.integrated.candidates import SHARED_DIMS
-from app.learning.integrated.judge import IntegratedMaterializer
+from app.learning.integrated.judge import IntegratedJudge
 from app.learning.integrated.shared import least_shared
 from app.learning.integrated.sketches import encode, trade_hash
 from edgeloop.group_index import GroupIndex
@@ -561,7 +561,7 @@ def records() -> list[Lesson | GroupSummary]:
 
 
 def judged(records: Sequence[Lesson | GroupSummary], **config: Any) -> dict[str, Override]:
-    judge = IntegratedMaterializer("pm", LearningConfig(n_min=10, **config))
+    judge = IntegratedJudge("pm", LearningConfig(n_min=10, **config))
     judge.fold(records)
     return {o.override_id: o for o in judge.judge(1).overrides.published}
 

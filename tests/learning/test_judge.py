@@ -21,7 +21,7 @@ from app.learning.common.outbox import same
 from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
-from app.learning.integrated.judge import IntegratedMaterializer
+from app.learning.integrated.judge import IntegratedJudge
 from edgeloop.identity import group_id
 from edgeloop.overrides import Override
 from schemas.kinds import JUDGED, KINDS, OVERRIDES
@@ -35,8 +35,8 @@ def records(engine: Engine) -> Records:
     return [*engine.lessons(), *engine.summaries()]
 
 
-def judge(published: Records, **settings: Any) -> IntegratedMaterializer:
-    module = IntegratedMaterializer("pm", LearningConfig(n_min=10, **settings))
+def judge(published: Records, **settings: Any) -> IntegratedJudge:
+    module = IntegratedJudge("pm", LearningConfig(n_min=10, **settings))
     module.fold(published)
     return module
 

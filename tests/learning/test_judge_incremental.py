@@ -11,7 +11,7 @@ import pytest
 from app.learning.common.config import LearningConfig
 from app.learning.common.trade import Trade
 from app.learning.engine import Engine
-from app.learning.integrated.judge import IntegratedMaterializer
+from app.learning.integrated.judge import IntegratedJudge
 from schemas.lessons import GroupSummary, Lesson
 from tests.learning.making import market, trade
 from tests.learning.test_judge import Reader
@@ -63,7 +63,7 @@ def test_incremental_learning_equals_learning_at_once(
         monkeypatch.setattr("app.learning.integrated.judge.URGENT_CELLS", 0)
     rng = random.Random(seed)
     config = LearningConfig(n_min=10, outcome=outcome)
-    judge, reader, held = IntegratedMaterializer("pm", config), Reader(), {}
+    judge, reader, held = IntegratedJudge("pm", config), Reader(), {}
     for version in range(1, 30):
         for _ in range(rng.choice((1, 1, 1, 3))):
             number = rng.randrange(N_GROUPS)
@@ -85,7 +85,7 @@ def test_incremental_learning_equals_learning_at_once(
         if version % 9 == 0 or version == 29:
             reader.read(judge.judge(version), version)
             assert len(judge.judge(version)) == 0
-            fresh, once = Reader(), IntegratedMaterializer("pm", config)
+            fresh, once = Reader(), IntegratedJudge("pm", config)
             for number in rng.sample(sorted(held), len(held)):
                 once.fold(held[number])
             fresh.read(once.judge(1), 1)

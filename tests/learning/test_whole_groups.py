@@ -3,6 +3,7 @@ their variation that is chance."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -14,16 +15,20 @@ from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from app.learning.integrated.history import COURSE_CELLS, HISTORY_DAYS, course, course_days
 from app.learning.integrated.paths import GroupPath
-from app.learning.integrated.persistence import total
+from app.learning.integrated.persistence import symmetric
 from app.learning.integrated.weights import Counts
 from app.learning.integrated.whole_groups import (
     PRIOR_GROUPS,
     PRIOR_LEVEL_SD2,
+    Level,
+    Spread,
+    beyond_chance,
     coarse_level,
     levels,
+    net_noise2,
+    noise_of,
     pooled_level,
     record_of_level,
-    spread_of,
     whole_effect,
     whole_id,
 )
@@ -93,34 +98,50 @@ def test_a_course_has_a_bounded_number_of_cells(window_days: int) -> None:
     assert moved[1:] == cells[-len(moved) :][1:], "the grid does not move with the window"
 
 
+def noises(held: Sequence[GroupPath], found: Mapping[str, Level]) -> dict[str, float]:
+    """The variance of each group's level, by the id of its whole lesson."""
+    ids = [(whole_id(g.summary), g.summary) for g in held]
+    return {i: noise_of(summary, found[i], CONFIG)[0] for i, summary in ids}
+
+
+def spread_of(held: Sequence[GroupPath], found: Mapping[str, Level]) -> Spread:
+    """How much the levels of these groups vary, in units of size of 1."""
+    noise2 = noises(held, found)
+    return Spread(
+        beyond_chance(np.array([(found[i].mean, x) for i, x in noise2.items()]), 1.0),
+        beyond_chance(
+            np.array([(found[i].net, net_noise2(found[i], x)) for i, x in noise2.items()]), 1.0
+        ),
+        1.0,
+    )
+
+
 def test_levels_differ_as_far_as_they_do_beyond_chance() -> None:
     held = groups(engine())
     baselines = segment_baselines("pm", [g.summary for g in held], 0.0, 1)
     passed = {g.summary.lesson_id: g.path.fits[0] for g in held}
     found = levels(held, passed, baselines)
-    spread = spread_of(held, found, CONFIG, 1.0)
+    spread, noise2 = spread_of(held, found), noises(held, found)
     assert spread.tau2 > 0
-    blocks = [g.summary.persistence.blocks for g in held if g.summary.persistence is not None]
-    assert len(spread.products) >= max(blocks)
-    assert spread.products == pytest.approx(spread.products.T)
     for group in held:
         i = whole_id(group.summary)
-        assert spread.noise2[i] >= found[i].mean_sd ** 2
-        pooled = pooled_level(found[i], spread.noise2[i], spread)
+        products = symmetric(noise_of(group.summary, found[i], CONFIG)[1].upper)
+        assert group.summary.persistence is not None
+        assert len(products) >= group.summary.persistence.blocks
+        assert np.linalg.eigvalsh(products).min() >= -1e-9 * products.max()
+        assert noise2[i] >= found[i].mean_sd ** 2
+        pooled = pooled_level(found[i], noise2[i], spread)
         assert abs(pooled.mean) < abs(found[i].mean)
         assert pooled.mean * found[i].mean >= 0
         assert abs(pooled.net) < abs(found[i].net)
         assert pooled.net * found[i].net >= 0
         assert pooled.added == found[i].mean - found[i].net
-    backwards = spread_of(held[::-1], found, CONFIG, 1.0)
-    assert backwards.tau2 == pytest.approx(spread.tau2)
-    assert backwards.products == pytest.approx(spread.products)
-    alone, only = spread_of(held[:1], found, CONFIG, 1.0), found[whole_id(held[0].summary)]
-    beyond = max(only.mean**2 - alone.noise2[whole_id(held[0].summary)], 0.0)
-    assert alone.tau2 == pytest.approx(
+    assert spread_of(held[::-1], found).tau2 == pytest.approx(spread.tau2)
+    only = found[whole_id(held[0].summary)]
+    beyond = max(only.mean**2 - noise2[whole_id(held[0].summary)], 0.0)
+    assert spread_of(held[:1], found).tau2 == pytest.approx(
         (beyond + PRIOR_GROUPS * PRIOR_LEVEL_SD2) / (1.0 + PRIOR_GROUPS)
     )
-    assert total([]).size == 0
 
 
 def test_a_level_that_holds_is_its_mean_and_one_that_is_gone_is_not() -> None:
@@ -174,10 +195,10 @@ def test_the_record_of_a_level_is_told_in_trades() -> None:
         {g.summary.lesson_id: g.path.fits[0] for g in held},
         segment_baselines("pm", [g.summary for g in held], 0.0, 1),
     )
-    spread = spread_of(held, found, CONFIG, 1.0)
+    noise2 = noises(held, found)
     for group in held:
         i = whole_id(group.summary)
-        evidence = record_of_level(group.summary, *coarse_level(found[i], spread.noise2[i]), CONFIG)
+        evidence = record_of_level(group.summary, *coarse_level(found[i], noise2[i]), CONFIG)
         assert evidence.squares >= 0
         assert 0 < evidence.trades <= group.summary.n
     young = groups(learned({("pm.y", "add"): market(3, 25)}))

@@ -74,9 +74,9 @@ class IntegratedLearner:
     """Lessons of one group: `{}`, its chosen effects, and the strongest of the slices that were not
     chosen.
 
-    The interface is that of `app.learning.engine.Learner`: `fold` takes trades in, and `refit`
-    returns what differs from the last refit, or from the published records that were passed to
-    `adopt`.
+    The interface is that of `app.learning.methods.GroupLearner`: `fold` takes trades in, and
+    `refit` returns what differs from the last refit, or from the published records that were passed
+    to `adopt`.
 
     Parameters
     ----------

@@ -90,8 +90,8 @@ class Standings(NamedTuple):
     shares: Mapping[str, float] = {}
 
 
-class IntegratedMaterializer:
-    """The judge of one module; the interface is that of `app.learning.engine.Judge`.
+class IntegratedJudge:
+    """The judge of one module; the interface is that of `app.learning.methods.Judge`.
 
     Parameters
     ----------

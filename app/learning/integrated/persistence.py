@@ -14,7 +14,7 @@ III approximation to the permutation distribution; Mielke & Berry 2007).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -145,33 +145,6 @@ def symmetric(upper: Sequence[float]) -> Floats:
     rows, columns = upper_places(n)
     products[rows, columns] = products[columns, rows] = upper
     return products
-
-
-def total(parts: Iterable[BlockProducts]) -> Floats:
-    """The sum of the products of several groups over one grid of blocks.
-
-    Parameters
-    ----------
-    parts
-        The groups' products, each of consecutive blocks.
-
-    Returns
-    -------
-    Sums (B, B) over all blocks from the first to the last; (0, 0) without any part.
-
-    >>> total([BlockProducts(3, 2, (1.0, 2.0, 3.0)), BlockProducts(4, 1, (10.0,))]).tolist()
-    [[1.0, 2.0], [2.0, 13.0]]
-    """
-    held = list(parts)
-    if not held:
-        return np.zeros((0, 0))
-    first = min(part.first for part in held)
-    size = max(part.first + part.blocks for part in held) - first
-    added = np.zeros((size, size))
-    for part in held:
-        place = slice(part.first - first, part.first - first + part.blocks)
-        added[place, place] += symmetric(part.upper)
-    return added
 
 
 def sign_flip_log_p(products: Floats) -> float:

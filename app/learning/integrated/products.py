@@ -51,7 +51,13 @@ class Products:
 
         Returns
         -------
-        Sums (B, B) over one grid of blocks; (0, 0) without any.
+        Sums (B, B) over one grid of blocks, from the first to the last; (0, 0) without any.
+
+        >>> held = Products()
+        >>> held.put(("a", "add"), BlockProducts(3, 2, (1.0, 2.0, 3.0)))
+        >>> held.put(("b", "add"), BlockProducts(4, 1, (10.0,)))
+        >>> held.total().tolist()
+        [[1.0, 2.0], [2.0, 13.0]]
         """
         if not self._columns:
             return np.zeros((0, 0))

@@ -45,8 +45,6 @@ from app.learning.integrated.whole_groups import (
 )
 from schemas.lessons import GroupSummary
 
-NOTHING = np.zeros((0, 0))
-
 
 class Weighing:
     """The evidence of the groups of one category of a module, and the weights that follow from it.
@@ -69,7 +67,7 @@ class Weighing:
     def __init__(self, config: LearningConfig) -> None:
         self.shares: dict[Group, float] = {}
         self.half_lives = HalfLives(0.0, 0.0, 0.0)
-        self.spread = Spread(0.0, 0.0, 1.0, {}, NOTHING)
+        self.spread = Spread(0.0, 0.0, 1.0)
         self._config = config
         self._summaries: dict[Group, GroupSummary] = {}
         self._noise2: dict[Group, float] = {}
@@ -223,7 +221,7 @@ class Weighing:
         )
         half_lives_before, before = self.half_lives, self.spread
         self.half_lives, self.spread = half_lives, spread
-        return half_lives_before != half_lives, before[:3] != spread[:3]
+        return half_lives_before != half_lives, before != spread
 
     def settle_shares(self) -> set[Group]:
         """Estimate how much persists.

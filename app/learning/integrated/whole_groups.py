@@ -21,7 +21,7 @@ from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.history import course_days, decay_of
 from app.learning.integrated.netting import Effect, kept, moved, ramp_of, weight_of_movement
 from app.learning.integrated.paths import GroupPath, explained
-from app.learning.integrated.persistence import block_of, total, upper_places
+from app.learning.integrated.persistence import block_of, upper_places
 from app.learning.integrated.track_record import LEAST_TRADES, STEPS
 from app.learning.integrated.weights import DISCOUNT, Counts, WeightEvidence
 from edgeloop.identity import slice_id
@@ -177,50 +177,11 @@ class Spread(NamedTuple):
     clustering
         How many times the variance of a mean is that of independent outcomes, for the average trade
         of groups with enough blocks of time to tell.
-    noise2
-        By id of the whole group's lesson, the variance of a level, by blocks of time.
-    products
-        Products (B, B) of what levels earned in each two blocks.
     """
 
     tau2: float
     net_tau2: float
     clustering: float
-    noise2: dict[str, float]
-    products: Floats
-
-
-def spread_of(
-    groups: Sequence[GroupPath], found: Mapping[str, Level], config: LearningConfig, scale: float
-) -> Spread:
-    """How far the levels of a module's groups differ beyond chance, from blocks of time.
-
-    Parameters
-    ----------
-    groups
-        The groups and their paths.
-    found
-        Their levels, by the id of the whole lesson.
-    config
-        Settings: the window.
-    scale
-        So many units of the outcome are one unit of size.
-
-    Returns
-    -------
-    Variances in squared units of the outcome.
-    """
-    parts: list[BlockProducts] = []
-    noise2: dict[str, float] = {}
-    for group in groups:
-        i = whole_id(group.summary)
-        noise2[i], products = noise_of(group.summary, found[i], config)
-        parts.append(products)
-    means = np.array([(found[i].mean, noise2[i]) for i in noise2])
-    nets = np.array([(found[i].net, net_noise2(found[i], noise2[i])) for i in noise2])
-    return Spread(
-        beyond_chance(means, scale), beyond_chance(nets, scale), 1.0, noise2, total(parts)
-    )
 
 
 def noise_of(
