@@ -181,10 +181,9 @@ class CourseCell(msgspec.Struct, frozen=True, array_like=True):
 class RecordCell(msgspec.Struct, frozen=True, array_like=True):
     """What a group's accounts predicted at `cut_us` for the `n` trades after it, and the outcomes:
     `products` are the upper half, row by row, of the symmetric matrix of sums of products around
-    the means of these columns: the chosen effects, taken as constant; the same as they move, but
-    never beyond their means; the same as they move; the shared effects for each of the shares of
-    the variance that may persist; and the outcomes.  Cells of earlier versions lack the second of
-    these columns, and are not used."""
+    the means of these columns: the chosen effects, taken as constant; the same as their
+    half-lives leave them; the shared effects for each of the shares of the variance that may
+    persist; and the outcomes."""
 
     cut_us: int
     n: int

@@ -136,10 +136,10 @@ def test_a_learner_that_lived_through_it_says_the_same(found: tuple[RecordCell, 
 
 
 def test_products_are_those_of_columns(found: tuple[RecordCell, ...]) -> None:
-    """The sums of products of predictions (of three kinds, for each share) and outcomes come from
+    """The sums of products of predictions (of two kinds, for each share) and outcomes come from
     real columns, so they have no negative eigenvalue."""
     for cell in found:
-        columns = 4 + len(SHARES)
+        columns = 3 + len(SHARES)
         products = np.zeros((columns, columns))
         products[np.triu_indices(columns)] = cell.products
         products += np.triu(products, 1).T

@@ -16,7 +16,6 @@ from app.learning.integrated.weights import (
     SHARED,
     Prior,
     WeightEvidence,
-    growth_evidence,
     half_life_evidence,
     opened,
     shared_evidence,
@@ -58,64 +57,47 @@ SHARES = np.array([0.0, 0.25, 0.75, 0.0, 0.0, 0.0])
 
 
 def cell(
-    constant: np.ndarray,
-    within: np.ndarray,
-    moving: np.ndarray,
-    shared: np.ndarray,
-    came: np.ndarray,
+    constant: np.ndarray, moving: np.ndarray, shared: np.ndarray, came: np.ndarray
 ) -> RecordCell:
     """A record in which effects are the same for all shares."""
-    columns = np.stack(
-        [x - x.mean() for x in (constant, within, moving, *[shared] * len(SHARES), came)]
-    )
+    columns = np.stack([x - x.mean() for x in (constant, moving, *[shared] * len(SHARES), came)])
     return RecordCell(
         0, len(came), tuple((columns @ columns.T)[np.triu_indices(len(columns))].tolist())
     )
 
 
 def test_evidence_is_that_of_a_regression() -> None:
-    """The regression of shared effects, if half-lives count by half and growth by a fifth: their
-    predictions beyond the chosen effects, and the outcomes beyond these."""
+    """The regression of shared effects, if half-lives count by half: their predictions beyond the
+    chosen effects, and the outcomes beyond these."""
     rng = np.random.default_rng(1)
-    constant, within, moving, shared, outcome = rng.normal(size=(5, 200))
-    held = cell(constant, within, moving, shared, outcome)
-    found = shared_evidence([held], SHARES, 0.5, 0.2)
-    predicted, came, beyond, faded, grown = (
+    constant, moving, shared, outcome = rng.normal(size=(4, 200))
+    held = cell(constant, moving, shared, outcome)
+    found = shared_evidence([held], SHARES, 0.5)
+    predicted, came, beyond, moved = (
         x - x.mean()
         for x in (
             shared - constant,
-            outcome - constant - 0.5 * (within - constant) - 0.2 * (moving - within),
+            outcome - constant - 0.5 * (moving - constant),
             outcome - constant,
-            within - constant,
-            moving - within,
+            moving - constant,
         )
     )
     unit = 200 / (beyond**2).sum()
     assert found.squares == pytest.approx(unit * predicted @ predicted)
     assert found.products == pytest.approx(unit * predicted @ came)
-    assert half_life_evidence([held]).squares == pytest.approx(unit * faded @ faded)
-    assert half_life_evidence([held]).products == pytest.approx(unit * faded @ beyond)
-    assert growth_evidence([held]).squares == pytest.approx(unit * grown @ grown)
-    assert growth_evidence([held]).products == pytest.approx(unit * grown @ beyond)
-
-
-def test_a_cell_of_an_earlier_version_is_no_evidence() -> None:
-    """It lacks a column: its places would be taken for others."""
-    columns = np.random.default_rng(3).normal(size=(3 + len(SHARES), 50))
-    old = RecordCell(0, 50, tuple((columns @ columns.T)[np.triu_indices(len(columns))].tolist()))
-    assert half_life_evidence([old]) == growth_evidence([old]) == WeightEvidence()
-    assert shared_evidence([old], SHARES, 0.5, 0.2) == WeightEvidence()
+    assert half_life_evidence([held]).squares == pytest.approx(unit * moved @ moved)
+    assert half_life_evidence([held]).products == pytest.approx(unit * moved @ beyond)
 
 
 def test_the_unit_and_the_order_of_cells_are_irrelevant() -> None:
     rng = np.random.default_rng(2)
-    parts = [rng.normal(size=(5, 50)) for _ in range(4)]
-    one = shared_evidence([cell(*p) for p in parts], SHARES, 0.7, 0.2)
-    other = shared_evidence([cell(*(30.0 * p)) for p in parts[::-1]], SHARES, 0.7, 0.2)
+    parts = [rng.normal(size=(4, 50)) for _ in range(4)]
+    one = shared_evidence([cell(*p) for p in parts], SHARES, 0.7)
+    other = shared_evidence([cell(*(30.0 * p)) for p in parts[::-1]], SHARES, 0.7)
     assert other.squares == pytest.approx(one.squares)
     assert other.products == pytest.approx(one.products)
     assert other.trades == one.trades == 200
-    assert shared_evidence([cell(*np.zeros((5, 5)))], SHARES, 0.7, 0.2) == WeightEvidence()
+    assert shared_evidence([cell(*np.zeros((4, 5)))], SHARES, 0.7) == WeightEvidence()
 
 
 @given(st.lists(st.floats(-100, 0), min_size=2, max_size=6), st.floats(0.001, 0.2), st.floats(0, 1))

@@ -4,11 +4,11 @@ May touch: nothing but its arguments.
 
 At four times on a fixed grid (an eighth of the window apart), everything is learned from the half
 window before, and the trades that closed in the eighth after it are predicted (prequential
-evaluation; Dawid 1984).  Four accounts are compared: `constant` (the few chosen effects, constant),
-`within` (the same, each as it moves, but never beyond its mean), `moving` (the same without that
-limit) and `shared` (the posterior mean of all slices).  A past time's account depends on trades
-before it alone, so it is kept from refit to refit while these are the same; a time so near the
-window's start that not all of these are in the window is left out.
+evaluation; Dawid 1984).  Three accounts are compared: `chosen` (the few chosen effects, constant),
+`moving` (the same, each as its half-life leaves it) and `shared` (the posterior mean of all
+slices).  A past time's account depends on trades before it alone, so it is kept from refit to refit
+while these are the same; a time so near the window's start that not all of these are in the window
+is left out.
 """
 
 from __future__ import annotations
@@ -252,12 +252,11 @@ def _cell(account: PastGroup, after: Snapshot) -> RecordCell:
     chosen = matches(account.items, after)
     age = (after.exit_us - account.cut_us) / HOUR_US
     constant = account.effects @ chosen
-    now = account.now[:, None] * np.exp2(-age / account.half_life[:, None])
-    most = np.abs(account.effects)[:, None]
-    within = (np.clip(now, -most, most) * chosen).sum(axis=0)
-    moving = (now * chosen).sum(axis=0)
+    moving = ((account.now[:, None] * np.exp2(-age / account.half_life[:, None])) * chosen).sum(
+        axis=0
+    )
     shared = account.shared.T @ matches(account.shared_items, after)
-    columns = np.vstack((constant, within, moving, shared, outcome))
+    columns = np.vstack((constant, moving, shared, outcome))
     columns -= columns.mean(axis=1, keepdims=True)
     return RecordCell(account.cut_us, len(outcome), upper_half(columns @ columns.T))
 

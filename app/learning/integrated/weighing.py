@@ -23,7 +23,6 @@ from app.learning.integrated.weights import (
     HalfLives,
     Prior,
     WeightEvidence,
-    growth_evidence,
     half_life_evidence,
     in_steps,
     opened,
@@ -77,11 +76,10 @@ class Weighing:
         self._earned, self._slopes = Products(), Products()
         self._share_estimates: Columns[Group] = Columns(3)
         self._half_lives: Columns[Group] = Columns(3)
-        self._growth: Columns[Group] = Columns(3)
         self._level_half_lives: Columns[Group] = Columns(3)
         self._shared: Columns[Group] = Columns(3)
         self._unshared: set[Group] = set()  # groups whose evidence of shared effects is due
-        self._shared_with = (-1.0, -1.0)
+        self._shared_with = -1.0
         self._ramps: Columns[Group] = Columns(1)  # of each group's most certain effect
         self._reshare = False
         self._slope_log_p: float | None = None
@@ -104,7 +102,7 @@ class Weighing:
         self._noise2.pop(group, None)
         for columns in (
             self._levels, self._clustering, self._share_estimates, self._half_lives,
-            self._growth, self._level_half_lives, self._shared, self._ramps,
+            self._level_half_lives, self._shared, self._ramps,
         ):  # fmt: skip
             columns.drop(group)
         self._earned.put(group, None)
@@ -134,7 +132,6 @@ class Weighing:
         self._reshare = True
         if self._config.half_life is None:
             self._half_lives.put(group, half_life_evidence(summary.record))
-            self._growth.put(group, growth_evidence(summary.record))
 
     def take_level(self, group: Group, level: Level) -> None:
         """Add the level of a group whose summary was added before.
@@ -216,7 +213,7 @@ class Weighing:
         )
         half_lives = HalfLives(
             self._weight(self._half_lives, HALF_LIFE, self._config.half_life),
-            self._weight(self._growth, GROWTH, self._config.half_life),
+            self._weight(self._half_lives, GROWTH, self._config.half_life),
             self._weight(self._level_half_lives, LEVEL_HALF_LIFE, self._config.half_life),
         )
         half_lives_before, before = self.half_lives, self.spread
@@ -256,14 +253,14 @@ class Weighing:
         -------
         The weights, 0 to 1.
         """
-        config, moves = self._config, self.half_lives[:2]
+        config, half_life = self._config, self.half_lives.half_life
         if config.shared_effects is None:
-            if moves != self._shared_with:
-                self._shared_with, self._unshared = moves, set(self._summaries)
+            if half_life != self._shared_with:
+                self._shared_with, self._unshared = half_life, set(self._summaries)
             for group in self._unshared:
                 shares = between(self.shares.get(group, 0.0))
                 record = self._summaries[group].record
-                self._shared.put(group, shared_evidence(record, shares, *moves))
+                self._shared.put(group, shared_evidence(record, shares, half_life))
             self._unshared = set()
         shared = self._weight(self._shared, SHARED, config.shared_effects)
         if self._slope_log_p is None:

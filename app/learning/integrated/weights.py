@@ -10,14 +10,13 @@ a prior for modules without a record, and kept between 0 and 1 (stacking; Wolper
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.integrated.persistence import symmetric
-from app.learning.integrated.prior_share import SHARES
 from schemas.lessons import RecordCell
 
 Floats = NDArray[np.float64]
@@ -180,14 +179,8 @@ def in_steps(weight: float) -> float:
     return round(weight * STEPS) / STEPS
 
 
-CONSTANT, WITHIN, MOVING, FIRST_SHARED = range(4)
-"""Columns of a record; the outcomes are the last."""
-COLUMNS = FIRST_SHARED + len(SHARES) + 1
-
-
 def half_life_evidence(cells: Iterable[RecordCell]) -> WeightEvidence:
-    """The evidence for half-lives: how well effects that move within their means predict beyond
-    constant ones.
+    """The evidence for half-lives: how well moving effects predict beyond constant ones.
 
     Parameters
     ----------
@@ -198,27 +191,17 @@ def half_life_evidence(cells: Iterable[RecordCell]) -> WeightEvidence:
     -------
     Sums over all trades of the records.
     """
-    return _of_movement(cells, _column(WITHIN) - _column(CONSTANT))
-
-
-def growth_evidence(cells: Iterable[RecordCell]) -> WeightEvidence:
-    """The evidence for growth: how well what is beyond the effects' means predicts what constant
-    effects do not.
-
-    Parameters
-    ----------
-    cells
-        The records of the module's groups.
-
-    Returns
-    -------
-    Sums over all trades of the records.
-    """
-    return _of_movement(cells, _column(MOVING) - _column(WITHIN))
+    total = WeightEvidence()
+    for cell in cells:
+        products = symmetric(cell.products)
+        total = total.plus(
+            _evidence(cell.n, products, _moved(len(products)), _beyond_constant(len(products)))
+        )
+    return total
 
 
 def shared_evidence(
-    cells: Iterable[RecordCell], shares: Floats, half_life: float, growth: float
+    cells: Iterable[RecordCell], shares: Floats, half_life: float
 ) -> WeightEvidence:
     """The evidence for shared effects: how well they predict beyond the chosen ones.
 
@@ -232,50 +215,38 @@ def shared_evidence(
     shares
         Weights (len(SHARES),) of the shares for which effects were estimated, see
         `prior_share.between`.
-    half_life, growth
-        Weights by which the chosen effects move within their means, and beyond these.
+    half_life
+        Weight of half-lives, by which the chosen effects move.
 
     Returns
     -------
     Sums over all trades of the records.
     """
     total = WeightEvidence()
-    shared = -_column(CONSTANT)
-    shared[FIRST_SHARED : FIRST_SHARED + len(shares)] = shares
-    moved = half_life * (_column(WITHIN) - _column(CONSTANT))
-    moved += growth * (_column(MOVING) - _column(WITHIN))
-    for n, products in _readable(cells):
-        if products[CONSTANT, CONSTANT] > 0:
-            total = total.plus(_evidence(n, products, shared, _BEYOND_CONSTANT - moved))
-    return total
-
-
-def _of_movement(cells: Iterable[RecordCell], movement: Floats) -> WeightEvidence:
-    total = WeightEvidence()
-    for n, products in _readable(cells):
-        total = total.plus(_evidence(n, products, movement, _BEYOND_CONSTANT))
-    return total
-
-
-def _readable(cells: Iterable[RecordCell]) -> Iterator[tuple[int, Floats]]:
-    """Trades and products (COLUMNS, COLUMNS) of the cells, without those that an earlier version
-    wrote: they have one column less, and the group's next refit replaces them."""
     for cell in cells:
         products = symmetric(cell.products)
-        if len(products) == COLUMNS:
-            yield cell.n, products
+        if not products[0, 0] > 0:
+            continue
+        shared = np.concatenate(([-1.0, 0.0], shares, [0.0]))
+        beyond = _beyond_constant(len(products)) - half_life * _moved(len(products))
+        total = total.plus(_evidence(cell.n, products, shared, beyond))
+    return total
 
 
-def _column(place: int) -> Floats:
-    return np.asarray(np.eye(COLUMNS)[place])
+def _moved(columns: int) -> Floats:
+    """Moving less constant effects, by the columns of a record."""
+    return np.asarray(np.eye(columns)[1] - np.eye(columns)[0])
 
 
-_BEYOND_CONSTANT = _column(-1) - _column(CONSTANT)
-"""Outcomes minus constant effects."""
+def _beyond_constant(columns: int) -> Floats:
+    """Outcomes minus constant effects."""
+    return np.asarray(np.eye(columns)[-1] - np.eye(columns)[0])
 
 
 def _evidence(n: int, products: Floats, predicted: Floats, outcome: Floats) -> WeightEvidence:
-    variance = float(_BEYOND_CONSTANT @ products @ _BEYOND_CONSTANT) / n
+    variance = (
+        float(_beyond_constant(len(products)) @ products @ _beyond_constant(len(products))) / n
+    )
     if not variance > 0:
         return WeightEvidence()
     return WeightEvidence(
