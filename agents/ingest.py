@@ -11,7 +11,7 @@ from app.kafka.retry import Stopping
 from app.settings import Settings
 from app.stages.intake import Intake
 from app.worker.batches import batches
-from app.worker.exits import fatal_exit
+from app.worker.end_process import fatal_exit
 from app.worker.process import assigned_to, raw_topic
 from schemas.kinds import CLOSES
 
