@@ -14,9 +14,9 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.trade import Trade
 from app.learning.engine import Engine
 from app.learning.integrated.history import COURSE_CELLS, HISTORY_DAYS, course, course_days
+from app.learning.integrated.learner_weight import Counts
 from app.learning.integrated.paths import GroupPath
 from app.learning.integrated.persistence import symmetric
-from app.learning.integrated.weights import Counts
 from app.learning.integrated.whole_groups import (
     PRIOR_GROUPS,
     PRIOR_LEVEL_SD2,
