@@ -36,10 +36,10 @@ from app.learning.common.event_time import micros_from_text
 from app.learning.common.outbox import Difference
 from app.learning.common.size_unit import spread_of_outcomes, unit_of
 from app.learning.integrated.accounts import Accounts
+from app.learning.integrated.expiry import alive_at
 from app.learning.integrated.factors import Clusterer, Member
 from app.learning.integrated.held_lessons import HeldLessons
 from app.learning.integrated.judge_records import (
-    ALIVE_US,
     baseline_record,
     coarse,
     factor_record,
@@ -320,7 +320,7 @@ class IntegratedJudge:
         common = Common(
             self._scale,
             coarse(mean, self._scale),
-            newest_us // ALIVE_US * ALIVE_US,
+            alive_at(newest_us),
             weights if any(w.active for w in weights) else (),
         )
         out, overrides, verdicts = (
