@@ -37,7 +37,7 @@ from app.learning.common.size_unit import unit_of_size
 from app.learning.common.trade import SegmentKey
 from app.learning.engine import Engine
 from app.learning.integrated.expiry import LIFETIME_US
-from edgeloop.group_index import GroupIndex
+from edgeloop.lookup import GroupIndex
 from edgeloop.overrides import Override
 from edgeloop.prepared import Prepared, prepare
 from edgeloop.resolution import NO_MATCH, Resolution, combine

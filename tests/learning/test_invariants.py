@@ -25,8 +25,8 @@ from app.learning.integrated.candidates import SHARED_DIMS
 from app.learning.integrated.judge import IntegratedJudge
 from app.learning.integrated.shared import least_shared
 from app.learning.integrated.sketches import encode, trade_hash
-from edgeloop.group_index import GroupIndex
 from edgeloop.identity import slice_id
+from edgeloop.lookup import GroupIndex
 from edgeloop.overrides import Override
 from edgeloop.prepared import prepare, unix_seconds
 from edgeloop.resolution import Resolution, combine, resolve
