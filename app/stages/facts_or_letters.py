@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 import structlog
 
 from app.closes import RefusedCloseError, explode
-from app.deadletters.write import PATH_CHARACTERS, dead_letter, timestamp_ms
+from app.deadletters.record import PATH_CHARACTERS, dead_letter
 from app.kafka.control import ControlLog
 from app.kafka.records import (
     Outgoing,
     derived_headers,
     encode,
     partition_of,
+    timestamp_ms,
 )
 from app.kafka.trace import context_of
 from app.metrics import ADMITTED, DEAD_LETTERS_TOTAL, DOOR_REFUSALS
