@@ -10,6 +10,9 @@ import msgspec
 
 from edgeloop.overrides import SCHEMA_VERSION, Evidence
 
+HISTORY_DAYS = 400
+"""Days of a history before its newest, however long the window: it travels with every lesson."""
+
 
 class LessonDecay(msgspec.Struct, frozen=True):
     """How the outcome changes over time.  `slope_per_hour` is the least-squares slope of the

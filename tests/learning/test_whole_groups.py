@@ -13,7 +13,7 @@ from app.learning.common.baselines import segment_baselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.trade import Trade
 from app.learning.engine import Engine
-from app.learning.integrated.history import COURSE_CELLS, HISTORY_DAYS, course, course_days
+from app.learning.integrated.history import COURSE_CELLS, course, course_days
 from app.learning.integrated.learner_weight import Counts
 from app.learning.integrated.paths import GroupPath
 from app.learning.integrated.persistence import symmetric
@@ -32,6 +32,7 @@ from app.learning.integrated.whole_groups import (
     whole_effect,
     whole_id,
 )
+from schemas.lessons import HISTORY_DAYS
 from tests.learning.making import DAY_US, learned, market, trade
 
 YEARS = 1_000 * DAY_US
