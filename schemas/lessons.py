@@ -227,6 +227,10 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     schema_version: int = SCHEMA_VERSION
 
 
+decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
+"""The lesson or summary that a value of `learning_lessons` holds."""
+
+
 class LessonVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is, or is not, an override for a lesson.  `decision`: override, covered, neutral or
     insufficient.
