@@ -47,7 +47,7 @@ PLURAL = {"half-life": "half-lives"}
 @json_option
 @handle_errors
 def diff(against: str, category: str | None, limit: int, as_json: bool) -> None:
-    """Compare `integrated` with another learner, on the closed trades in the log.
+    """Compare `integrated` with another variant, on the closed trades in the log.
 
     Both sides learn from the current facts in the log, in this process; nothing is published.  To
     see whether the difference would have helped, run `faust -A app audit`.

@@ -384,7 +384,10 @@ def approve_command(
             echo(f"{'would approve' if dry_run else 'approving'}: {trades}{more}")
     if made.send and not dry_run:
         if not yes:
-            click.confirm(f"Let {len(made.send):,} closes replace those before them?", abort=True)
+            click.confirm(
+                f"Approve {len(made.send):,} closes? They replace earlier ones of their trades.",
+                abort=True,
+            )
         with _progress("approving", total=len(made.send)) as advance:
             sent = asyncio.run(approve(settings, made.send, progress=advance))
     if as_json:

@@ -59,7 +59,7 @@ fit."""
     "--dry-run",
     is_flag=True,
     help=(
-        "Send nothing and need no broker: show the first events and what would become a dead"
+        "Send nothing (no broker needed): show the first events and what would become a dead"
         " letter."
     ),
 )
@@ -368,8 +368,8 @@ def _print(seen: Survey, notes: Notes) -> None:
             f" {max(seen.exits)[:10]}."
         )
         echo(
-            f"EDGELOOP_WINDOW_DAYS={seen.settings.window_days:g} before the newest exit holds"
-            f" {seen.in_window():,} of them."
+            f"{seen.in_window():,} of them are within"
+            f" EDGELOOP_WINDOW_DAYS={seen.settings.window_days:g} of the newest exit."
         )
     if seen.repeated:
         echo(f"Closes with a repeated trade_id, of which one counts: {seen.repeated:,}.")
@@ -385,7 +385,7 @@ def _print(seen: Survey, notes: Notes) -> None:
         f" {seen.outcome_field}."
     )
     if remedy := seen.outcome_remedy():
-        echo(f"  No close has it, so all would become dead letters. {remedy}")
+        echo(f"  No close has {seen.outcome_field}, so all would become dead letters. {remedy}")
     for line in _dimension_lines(seen):
         echo(line)
 

@@ -448,8 +448,8 @@ def _shown(side: Override | None) -> str:
 @click.argument("name")
 @click.option(
     "--accept", multiple=True, type=click.Choice(promotion.REFUSALS),
-    help="Promote even though: settings differ, the range is not the whole log, it is older than"
-    " the log, workers are running.",
+    help="Promote although the settings differ, the range is not the whole log, the replay is"
+    " older than the log, or workers are running. May be repeated.",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(

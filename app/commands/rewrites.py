@@ -76,7 +76,7 @@ def list_alerts(as_json: bool) -> None:
         return
     _tell(found)
     if not found:
-        echo("No alert.")
+        echo("No alerts.")
 
 
 @rewrites.command("acknowledge")
@@ -107,6 +107,6 @@ def acknowledge(modules: tuple[str, ...], dry_run: bool, yes: bool, as_json: boo
     if as_json:
         echo_json({"dry_run": dry_run, "acknowledged": _plain(found)})
     elif not found:
-        echo("No alert.")
+        echo("No alerts.")
     else:
         echo(f"{'would acknowledge' if dry_run else 'acknowledged'} {len(found)}")

@@ -48,7 +48,7 @@ def show(as_json: bool) -> None:
             }
         )
     elif agreed is None:
-        echo("Nothing is agreed on yet: the first worker's settings will be.")
+        echo("No settings are agreed yet; the first worker to start sets them.")
     else:
         for name, value in sorted(agreed.settings.items()):
             echo(f"  {PREFIX}{name.upper()}={shown(value)}")

@@ -139,7 +139,7 @@ async def _problems(status: LagReader, lags: Sequence[Lag]) -> list[str]:
 @click.option(
     "--watch",
     is_flag=True,
-    help="Refresh until Ctrl-C: in place on a terminal, else one below the other.",
+    help="Refresh until Ctrl-C: in place on a terminal, otherwise each update below the last.",
 )
 @click.option(
     "--every",

@@ -178,7 +178,7 @@ def _principals(given: tuple[str, ...]) -> dict[str, str]:
     for role, name in found.items():
         if role not in access.ROLES or not name.startswith("User:") or name == "User:*":
             raise UsageError(
-                f"--principal {role}={name} names no user of a role.",
+                f"--principal {role}={name} is not a role and a user.",
                 f"Write ROLE=User:NAME; roles are {', '.join(access.ROLES)}.",
             )
     return found

@@ -80,7 +80,7 @@ def test_from_a_table_to_a_draft_to_a_dry_run_without_a_broker(trades: Path, map
     for expected in (
         "40 closes: 38 would be accepted, 2 would become dead letters.",
         "4 groups; exits from 2024-03-01 to 2024-03-28.",
-        "EDGELOOP_WINDOW_DAYS=90 before the newest exit holds 38 of them.",
+        "38 of them are within EDGELOOP_WINDOW_DAYS=90 of the newest exit.",
         "wrong_type",
         "$.trade_summary.roi",
         f"{trades}:9",
@@ -132,7 +132,7 @@ def test_an_outcome_that_no_close_has_is_said_before_anything_is_sent(
     shown = run(NO_BROKER, *words, "--dry-run")
     assert "EDGELOOP_OUTCOME=rr learns from rr." in shown.stdout
     assert (
-        "No close has it, so all would become dead letters. They have roi (38): export"
+        "No close has rr, so all would become dead letters. They have roi (38): export"
         " EDGELOOP_OUTCOME=roi" in shown.stdout
     )
     sent = run(NO_BROKER, *words)

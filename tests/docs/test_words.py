@@ -75,7 +75,7 @@ def test_the_settings_are_all_in_the_readme_with_their_defaults() -> None:
 def test_the_last_settings_are_those_of_one_worker() -> None:
     """The README says that all settings above EDGELOOP_AGENTS must be the same everywhere."""
     words = " ".join(prose(README).split())
-    assert "everything but `EDGELOOP_AGENTS` and the settings below it" in words
+    assert "except `EDGELOOP_AGENTS`, the settings after it in the table" in words
     last = [names(row[0])[0] for row in table(README, "name", "default", "meaning")]
     last = last[last.index("EDGELOOP_AGENTS") :]
     assert sorted(last) == [

@@ -77,7 +77,7 @@ def test_a_planned_change_is_shown_then_made_and_the_old_values_are_refused(
     stack_settings: Settings,
 ) -> None:
     asyncio.run(topics.create(stack_settings))
-    assert "Nothing is agreed on yet" in run(stack_settings, "show").stdout
+    assert "No settings are agreed yet" in run(stack_settings, "show").stdout
     asyncio.run(require_agreement(stack_settings))
     longer = replace(stack_settings, window_days=120.0, dimensions=("chain", "btc_macro"))
     shown = run(longer, "show")

@@ -109,7 +109,7 @@ class SegmentBaselines(NamedTuple):
         Parameters
         ----------
         unit
-            Units of the outcome that are one unit of size.
+            Units of the outcome per unit of size.
 
         Returns
         -------
@@ -141,7 +141,7 @@ def on_error_grid(mean: float, variance: float, unit: float) -> tuple[float, flo
     variance
         Its variance.
     unit
-        Units of the outcome that are one unit of size.
+        Units of the outcome per unit of size.
 
     Returns
     -------

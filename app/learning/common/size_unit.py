@@ -93,7 +93,7 @@ def unit_of(outcome: str, squares: float, trades: float) -> float:
 
     Returns
     -------
-    Units of the outcome that are one unit of size.
+    Units of the outcome per unit of size.
     """
     if outcome == "rr" or not trades:
         return 1.0

@@ -175,7 +175,7 @@ class Accounts:
         baselines
             The baselines, on their grid.
         scale
-            Units of the outcome that are one unit of size.
+            Units of the outcome per unit of size.
 
         Returns
         -------
@@ -271,8 +271,8 @@ class Accounts:
         return changed
 
     def _net(self, groups: Iterable[Group], baselines: SegmentBaselines) -> set[Group]:
-        """The chosen effects of groups, net of baselines; returns those of which any is another
-        now."""
+        """The chosen effects of groups, net of baselines; returns the groups of which any
+        has changed."""
         changed: set[Group] = set()
         for key in groups:
             account = self._accounts[key]

@@ -201,7 +201,7 @@ class Weighing:
         Parameters
         ----------
         scale
-            Units of the outcome that are one unit of size.
+            Units of the outcome per unit of size.
 
         Returns
         -------

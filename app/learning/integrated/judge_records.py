@@ -82,7 +82,7 @@ def override_record(
     gains
         Gains by regime; only those that differ from 1.
     scale
-        Units of the outcome that are one unit of size.
+        Units of the outcome per unit of size.
     newest_us
         Newest exit of the module, in microseconds since the epoch.
     version

@@ -84,8 +84,8 @@ LEVEL_HALF_LIFE = Prior(0.25, 0.3)
 movement did not persist."""
 SHARED = Prior(0.5, 1.0)
 STEPS = 100
-"""Steps of a weight between 0 and 1: the next trade of one group does not change the effects of
-all."""
+"""Steps of a weight between 0 and 1, so that a trade in one group does not change every group's
+effects."""
 DISCOUNT = 2.0
 """Trades of a record that are worth one: outcomes that lie near in time are correlated."""
 

@@ -155,7 +155,7 @@ def sign_flip_log_p(products: Floats) -> float:
     Parameters
     ----------
     products
-        Products (B, B) of what slices earned in each two blocks, in any unit.
+        Products (B, B) of what slices earned in each pair of blocks, in any unit.
 
     Returns
     -------

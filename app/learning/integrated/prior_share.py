@@ -32,8 +32,8 @@ PRIOR_SHARE = 0.01
 LEAST_SHARE = 1e-6
 MOST_SHARE = 0.5
 SHARE_STEPS = 32
-"""Steps of the share to each factor of two: the next trade of one group does not change the effects
-of all."""
+"""Steps of the share to each factor of two, so that a trade in one group does not change every
+group's effects."""
 FAR_OUT = -30.0
 """Standard deviations below 0 beyond which the tail of a normal distribution is computed by its
 asymptotic series."""

@@ -55,8 +55,8 @@ SEGMENT_TRADES = 30.0
 fewer in a group whose segments differ clearly: otherwise the rest of their differences would count
 as persistent."""
 DIRECT = 1024
-"""Up to this many slices are solved directly, from the number of trades that each two of them
-share; if there are more, those with the strongest evidence are first found by conjugate
+"""Up to this many slices are solved directly, from the number of trades that each pair of them
+shares; if there are more, those with the strongest evidence are first found by conjugate
 gradients."""
 TOLERANCE = 1e-10
 """Relative error at which conjugate gradients stop: they only rank, to six decimals."""
@@ -83,7 +83,7 @@ class SharedFit(NamedTuple):
         Sum of squared likenesses of trades that are far apart in time: the denominator of the
         share.
     products
-        Products (B, B) of what slices earned in each two blocks of time beyond the group's
+        Products (B, B) of what slices earned in each pair of blocks of time beyond the group's
         segments, in units of the variance of an outcome.
     """
 
@@ -222,7 +222,7 @@ def least_shared(n_min: int) -> int:
 def _by_block(
     held: csr_array, y: Floats, blocks: Ints, b: int, frequency: Floats, weight: Floats
 ) -> tuple[Floats, Floats]:
-    """Products (B, B) of what slices earned in each two blocks, and the trades of each slice in
+    """Products (B, B) of what slices earned in each pair of blocks, and the trades of each slice in
     each block (K, B)."""
     place = np.repeat(np.arange(held.shape[0]), np.diff(held.indptr)) * b + blocks[held.indices]
     earned: Floats = (
@@ -328,7 +328,7 @@ def beyond_segments(outcome: Floats, segments: Floats) -> Floats:
 
 
 def _together(held: csr_array) -> Floats:
-    """Sums (K, K) of products of the centred indicators of each two slices (K, T).
+    """Sums (K, K) of products of the centred indicators of each pair of slices (K, T).
 
     How many trades two slices share is counted in bits, 64 trades a word: exact, whatever the
     order.

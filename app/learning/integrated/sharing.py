@@ -4,10 +4,10 @@ effects.
 May touch: nothing but its arguments.
 
 Two accounts of a group estimate what a context earns beyond the group's level: the few chosen
-effects, and the shared effects of all slices.  What is published is their mean by the weight that
-the module's record gives the second one.  A slice that is in both gets one effect.  Shared effects
-are around the group's mean, while an override's are added where it matches: the difference goes to
-the whole group.
+effects, and the shared effects of all slices.  The published effect is their mean, with the second
+account weighted by the module's record.  A slice that is in both gets one effect.  Shared effects
+are deviations from the group's mean, but an override adds its effect only where it matches: the
+whole group's effect absorbs the difference.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def shared_part(
     share
         Posterior mean of the persistent share of the group's variance.
     scale
-        So many units of the outcome are one unit of size.
+        Units of the outcome per unit of size.
     shared
         The shared effects of its lessons, as `shared_effects` reads them; None: read them now.
 
@@ -198,7 +198,7 @@ def with_shared(
     opened
         How far the module has opened, above 0.
     scale
-        So many units of the outcome are one unit of size.
+        Units of the outcome per unit of size.
 
     Returns
     -------

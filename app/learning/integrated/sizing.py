@@ -39,7 +39,7 @@ class Common(NamedTuple):
     Attributes
     ----------
     scale
-        Units of the outcome that are one unit of size.
+        Units of the outcome per unit of size.
     centre
         The baseline that verdicts show.
     newest_us

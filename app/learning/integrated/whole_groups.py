@@ -172,7 +172,7 @@ def noise_of(
     Returns
     -------
     The variance of the level, in squared units of the outcome; and the products of what it earned
-    in each two blocks, in units of that of one trade.
+    in each pair of blocks, in units of that of one trade.
     """
     n = np.array([cell.n for cell in summary.course], np.float64)
     mean = np.array([cell.mean for cell in summary.course])
@@ -247,7 +247,7 @@ def beyond_chance(levels: Floats, scale: float) -> float:
     levels
         Level and variance of its noise (G, 2), in units of the outcome and squared ones.
     scale
-        So many units of the outcome are one unit of size.
+        Units of the outcome per unit of size.
 
     Returns
     -------
@@ -265,14 +265,14 @@ def beyond_chance(levels: Floats, scale: float) -> float:
 
 
 def in_tau_steps(tau2: float, scale: float) -> float:
-    """A variance of levels in steps: the next trade of one group does not change the levels of all.
+    """A variance of levels in steps, so that a trade in one group does not change every level.
 
     Parameters
     ----------
     tau2
         The variance, in squared units of the outcome.
     scale
-        So many units of the outcome are one unit of size.
+        Units of the outcome per unit of size.
 
     Returns
     -------
