@@ -1,4 +1,7 @@
-"""ingest: `position_closed` → `pattern_trade_events`, `position_closed.dlq`."""
+"""ingest: `position_closed` → `pattern_trade_events`, `position_closed.dlq`.
+
+May touch: the broker, through `app/stages/ingest.py`; the process, which it ends when that fails.
+"""
 
 from __future__ import annotations
 
