@@ -1,4 +1,7 @@
-"""lesson_builder: `pattern_trade_events` → `learning_lessons`, `learning_edge_history`."""
+"""lesson_builder: `pattern_trade_events` → `learning_lessons`, `learning_edge_history`.
+
+May touch: the broker, through `app.ownership`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""override_materializer: `learning_lessons` → `pm_overrides` and all other judged records."""
+"""override_materializer: `learning_lessons` → `pm_overrides` and all other judged records.
+
+May touch: the broker, through `app.ownership`.
+"""
 
 from __future__ import annotations
 

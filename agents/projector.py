@@ -1,4 +1,7 @@
-"""projector: every derived topic → PostgreSQL."""
+"""projector: every derived topic → PostgreSQL.
+
+May touch: the broker (reads; commits offsets) and PostgreSQL, through `app/stages/projector.py`.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 `faust -A app …` finds the Faust app here.  It is created on first use, so that `edgeloop` can be
 imported by a position manager without Faust.
+
+May touch: the environment, where it sets the number of threads; on first use of `app` also what
+`app/faust_app.py` reads, and the process, which it ends if a setting is wrong.
 """
 
 from __future__ import annotations

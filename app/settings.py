@@ -16,8 +16,8 @@ from app.errors import ConfigurationError
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US
 from app.urls import HIDDEN, read_broker, read_database_url, redact_url
+from edgeloop.kafka_security import MECHANISMS, PROTOCOLS, KafkaSecurity, SecurityError, secret
 from edgeloop.scope import DEFAULT_DIMENSIONS
-from edgeloop.security import MECHANISMS, PROTOCOLS, KafkaSecurity, SecurityError, secret
 
 PREFIX = "EDGELOOP_"
 AGENTS = ("ingest", "lesson_builder", "override_materializer", "projector")

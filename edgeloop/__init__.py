@@ -14,23 +14,23 @@ and scopes the form that records have.
 |---|---|
 | `book.py`, `threaded.py` | the overrides in memory, kept current |
 | `shelf.py`, `promotions.py`, `versions.py` | which records of the topic are in force |
-| `group_index.py` | the look-up: the overrides that match a context |
+| `lookup.py` | the look-up: the overrides that match a context |
 | `resolution.py` | the size: effects, gains and decay of those that have not expired |
 | `overrides.py`, `prepared.py` | the record, and the record ready for use |
 | `explore.py` | sizes drawn at random for a small share of decisions |
 | `history.py` | the overrides as of any time, for back-tests |
 | `pattern_key.py`, `scope.py`, `canonical.py`, `identity.py` | canonical keys and scopes, ids |
-| `cluster.py`, `security.py`, `tolerant.py`, `close_client.py` | Kafka |
+| `cluster.py`, `kafka_security.py`, `tolerant.py`, `close_client.py` | Kafka |
 | `integrations/` | connections of bots |
 """
 
 from edgeloop.book import BookStatus, OverrideBook
 from edgeloop.canonical import CanonicalError
+from edgeloop.kafka_security import KafkaSecurity, SecurityError
 from edgeloop.overrides import Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.resolution import Match, Resolution, resolve
 from edgeloop.scope import canonical_scope, canonical_value
-from edgeloop.security import KafkaSecurity, SecurityError
 from edgeloop.threaded import ThreadedOverrideBook
 
 __version__ = "0.1.0"

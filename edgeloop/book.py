@@ -28,14 +28,14 @@ import msgspec
 
 from edgeloop import explore
 from edgeloop.close_client import close_client, noted
-from edgeloop.group_index import answer
 from edgeloop.identity import check_category
+from edgeloop.kafka_security import KafkaSecurity
+from edgeloop.lookup import answer
 from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.prepared import unix_seconds
 from edgeloop.promotions import Promotions
 from edgeloop.resolution import EMERGENCY, Resolution, failed
-from edgeloop.security import KafkaSecurity
 from edgeloop.shelf import Shelf
 
 log = logging.getLogger(__name__)

@@ -27,13 +27,13 @@ import msgspec
 
 from edgeloop import explore
 from edgeloop.close_client import close_client
-from edgeloop.group_index import GroupIndex, answer
 from edgeloop.identity import check_category
+from edgeloop.kafka_security import KafkaSecurity
+from edgeloop.lookup import GroupIndex, answer
 from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.prepared import Prepared, prepare, unix_seconds
 from edgeloop.resolution import EMERGENCY, Resolution, failed
-from edgeloop.security import KafkaSecurity
 
 ORDERS = ("published_at", "as_of")
 Group = tuple[str, str]

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from edgeloop.group_index import GroupIndex
+from edgeloop.lookup import GroupIndex
 from edgeloop.overrides import Override
 from edgeloop.prepared import Prepared, prepare
 from edgeloop.versions import Latest

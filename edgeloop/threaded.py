@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any
 
 from edgeloop.book import BookStatus, OverrideBook
+from edgeloop.kafka_security import KafkaSecurity
 from edgeloop.overrides import Override
 from edgeloop.resolution import Resolution
-from edgeloop.security import KafkaSecurity
 
 
 class ThreadedOverrideBook:

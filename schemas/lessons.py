@@ -10,6 +10,9 @@ import msgspec
 
 from edgeloop.overrides import SCHEMA_VERSION, Evidence
 
+HISTORY_DAYS = 400
+"""Days of a history before its newest, however long the window: it travels with every lesson."""
+
 
 class LessonDecay(msgspec.Struct, frozen=True):
     """How the outcome changes over time.  `slope_per_hour` is the least-squares slope of the
@@ -221,6 +224,10 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     record: tuple[RecordCell, ...] = ()
     shared: tuple[int, float] | None = None
     schema_version: int = SCHEMA_VERSION
+
+
+decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
+"""The lesson or summary that a value of `learning_lessons` holds."""
 
 
 class LessonVerdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,8 +36,8 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.size_unit import unit_of_size
 from app.learning.common.trade import SegmentKey
 from app.learning.engine import Engine
-from app.learning.integrated.judge_records import LIFETIME_US
-from edgeloop.group_index import GroupIndex
+from app.learning.integrated.expiry import LIFETIME_US
+from edgeloop.lookup import GroupIndex
 from edgeloop.overrides import Override
 from edgeloop.prepared import Prepared, prepare
 from edgeloop.resolution import NO_MATCH, Resolution, combine

@@ -19,7 +19,7 @@ from app.audit.variants import published, variants
 from app.audit.walk_forward import PROBES, Cut, cut_times, judge_cut
 from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
-from app.learning.integrated.weights import Counts
+from app.learning.integrated.learner_weight import Counts
 from edgeloop.overrides import Override
 from schemas.lessons import (
     Baseline,

@@ -33,13 +33,13 @@ from app.errors import BadDataError, UsageError
 from app.settings import Settings
 from app.sources import Closed, Notes, closes
 from app.sources.cells import QUOTE
-from app.sources.closes import kind_of
 from app.sources.draft import draft
 from app.sources.figures import written as figure
 from app.sources.files import file_size
 from app.sources.making import joined
 from app.sources.mapping import FIELDS, TableMapping
 from app.sources.mapping_file import load
+from app.sources.read import kind_of
 from app.sources.survey import Survey, survey, unconfigured_sentence
 from app.time_shift import shifted
 from schemas.kinds import CLOSES

@@ -15,8 +15,8 @@ import msgspec
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
 from app.learning.integrated.judge import IntegratedJudge
+from app.learning.integrated.learner_weight import Counts
 from app.learning.integrated.track_record import STEPS
-from app.learning.integrated.weights import Counts
 from schemas.lessons import GroupSummary, Lesson
 
 

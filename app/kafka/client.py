@@ -16,7 +16,7 @@ from app.errors import ConfigurationError
 from app.settings import Settings
 from edgeloop import tolerant
 from edgeloop.close_client import close_client
-from edgeloop.security import SecurityError
+from edgeloop.kafka_security import SecurityError
 
 tolerant.install()  # every client's options come from here, Faust's consumer's too
 

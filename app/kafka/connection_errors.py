@@ -25,7 +25,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from app.errors import ConfigurationError, EdgeloopError, UnreachableError
 from app.kafka.client import client_options
 from app.settings import Settings
-from edgeloop.security import SecurityError
+from edgeloop.kafka_security import SecurityError
 
 _NOT_ALLOWED = {
     TopicAuthorizationFailedError: "use a topic",

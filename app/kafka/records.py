@@ -99,6 +99,12 @@ def version_of(record: ConsumerRecord) -> int:
     return version if 0 <= version <= MAX_VERSION else -1
 
 
+def timestamp_ms(message: Any) -> int:
+    """The Kafka timestamp of a record, in ms since 1970."""
+    milliseconds: int = message.timestamp
+    return milliseconds
+
+
 UNREADABLE = (ValueError, TypeError, RecursionError)
 """What decoding may raise if another program wrote the value: it may be malformed or of another
 form (`msgspec.DecodeError`, a `ValueError`), not UTF-8, missing, or nested too deeply.

@@ -12,7 +12,7 @@ from typing import Any
 from app.learning.common.changes import Changes
 from app.learning.common.config import LearningConfig
 from app.learning.common.trade import Trade
-from app.learning.integrated.weights import Counts
+from app.learning.integrated.learner_weight import Counts
 from app.learning.methods import GroupLearner, group_learner, module_judge
 from edgeloop.overrides import Override
 from schemas.facts import group_key

@@ -11,12 +11,14 @@ from typing import Any, Protocol
 
 from app.learning.classic.group import ClassicLearner
 from app.learning.classic.judge import ClassicJudge
+from app.learning.common.changes import Changes
 from app.learning.common.config import LearningConfig
 from app.learning.common.refit import Refit, Work
 from app.learning.common.trade import Trade
 from app.learning.common.window import GroupWindow
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedJudge
+from app.learning.integrated.learner_weight import Counts
 from schemas.lessons import GroupSummary, Lesson
 
 
@@ -79,6 +81,35 @@ class GroupLearner(Protocol):
         """The result of a refit that has run, updated by trades folded since."""
 
 
+class Judge(Protocol):
+    """The judge of one module, with either learning method.
+    `app.learning.integrated.judge.IntegratedJudge` documents the methods.
+
+    Attributes
+    ----------
+    module
+        The module.
+    """
+
+    module: str
+
+    @property
+    def n_lessons(self) -> int:
+        """Lessons held."""
+
+    def fold(self, records: Iterable[Lesson | GroupSummary], retired: Iterable[str] = ()) -> None:
+        """Add lessons and summaries, then drop those that were retired."""
+
+    def adopt(self, published: Iterable[Any]) -> None:
+        """Start from the published records."""
+
+    def judge(self, version: int, *, urgent_only: bool = False) -> Changes:
+        """What differs from the previous output; with `urgent_only`, what changes no size waits."""
+
+    def counts(self) -> dict[str, Counts]:
+        """The weight of each learner, by category; empty with `classic`."""
+
+
 def group_learner(
     config: LearningConfig,
     module: str,
@@ -114,10 +145,6 @@ def group_learner(
         max_dims=config.max_dims,
         outcome=config.outcome,
     )
-
-
-Judge = ClassicJudge | IntegratedJudge
-"""The judge of one module, with either learning method."""
 
 
 def module_judge(config: LearningConfig, module: str) -> Judge:

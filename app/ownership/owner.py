@@ -49,7 +49,7 @@ from app.stages.pace import (
     rest_s,
 )
 from app.worker.batches import batches
-from app.worker.exits import fatal_exit, refuse
+from app.worker.end_process import fatal_exit, refuse
 from app.worker.memory import give_back, room
 from app.worker.watchdog import beat
 

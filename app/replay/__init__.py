@@ -15,4 +15,7 @@ compare, then promote or drop it.
 7. `promote.py` publishes what differs, as one Kafka transaction.
 
 Nothing but the last writes to Kafka, and nothing joins a consumer group or commits an offset.
+
+May touch: the broker, files (read only), a work folder, PostgreSQL (the shadow), processes of its
+own.
 """

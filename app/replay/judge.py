@@ -8,17 +8,13 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-import msgspec
-
 from app.kafka.records import encode
 from app.learning.common.changes import Changes
 from app.learning.methods import module_judge
 from app.replay.shadow import ShadowRecord, opened
 from app.settings import Settings
 from schemas.kinds import KINDS
-from schemas.lessons import GroupSummary, Lesson
-
-_decode = msgspec.json.Decoder(Lesson | GroupSummary).decode
+from schemas.lessons import decode_lesson
 
 
 class JudgeTask(NamedTuple):
@@ -38,7 +34,7 @@ async def _judge_module(task: JudgeTask) -> int:
     async with opened(task.settings, task.name) as shadow:
         lessons = await shadow.lessons(task.module)
         judge = module_judge(task.settings.learning_config, task.module)
-        judge.fold([_decode(value) for _, value in lessons])
+        judge.fold([decode_lesson(value) for _, value in lessons])
         changes = judge.judge(max((version for version, _ in lessons), default=0))
         overrides = len(changes.overrides.published)
         await shadow.commit(_records(changes), "judged", task.module, overrides)

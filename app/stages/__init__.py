@@ -1,12 +1,12 @@
 """The work of the agents, stage by stage, without Faust: settings and records in, records out.
 
-May touch: nothing but their arguments, except `intake`, which sends and reads the control log, and
+May touch: nothing but their arguments, except `ingest`, which sends and reads the control log, and
 the projector, which reads the derived topics and writes PostgreSQL.
 
 | file | from | to |
 |---|---|---|
-| `intake.py` | closes | sends what `ingest.py` makes of them, and retries |
-| `ingest.py` | closes | facts, or a dead letter (`app/deadletters/write.py`) |
+| `ingest.py` | closes | sends what `facts_or_letters.py` makes of them, and retries |
+| `facts_or_letters.py` | closes | facts, or a dead letter (`app/deadletters/record.py`) |
 | `admission.py` | the groups of a close | whether they are within the quotas |
 | `lesson_builder.py` | facts | lessons |
 | `refit_schedule.py` | groups with new trades | which of them are refitted, and when |

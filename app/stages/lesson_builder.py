@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import msgspec
 import structlog
 
 from app.kafka.records import UNREADABLE, Outgoing, partition_of, published, tombstone
@@ -34,7 +33,7 @@ from app.stages.refit_schedule import RefitSchedule
 from app.stages.rewrites import RewriteWatch, written_ms
 from schemas.facts import group_key
 from schemas.kinds import FACTS, LESSONS
-from schemas.lessons import GroupSummary, Lesson
+from schemas.lessons import GroupSummary, Lesson, decode_lesson
 
 log = structlog.get_logger(__name__)
 
@@ -43,8 +42,6 @@ SIFTED_TRADES = 50_000
 50 MB."""
 PRUNE_EVERY = 200_000
 """Facts.  Until then the ranks of trades outside every window take some 50 MB."""
-
-_decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
 
 class LessonBuilder(OwnedStage):
@@ -64,7 +61,7 @@ class LessonBuilder(OwnedStage):
     def route(self, record: Any) -> int | None:
         """The partition of facts whose owner publishes this lesson; None if it cannot be read."""
         try:
-            lesson = _decode_lesson(record.value)
+            lesson = decode_lesson(record.value)
         except UNREADABLE:
             return None
         group = group_key(lesson.pattern_key, lesson.action_category)
@@ -182,7 +179,7 @@ class GroupStore(StateStore):
         self._end_sifting()
         by_group: dict[str, list[Lesson | GroupSummary]] = {}
         for record in published:
-            lesson = _decode_lesson(record.value)
+            lesson = decode_lesson(record.value)
             key = group_key(lesson.pattern_key, lesson.action_category)
             by_group.setdefault(key, []).append(lesson)
             if key not in self._groups:

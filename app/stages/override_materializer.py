@@ -24,11 +24,9 @@ from app.stages.owned import OwnedStage, StateStore
 from edgeloop.overrides import Override
 from edgeloop.versions import Latest
 from schemas.kinds import JUDGED, KINDS, LESSONS, OVERRIDES
-from schemas.lessons import GroupSummary, Lesson
+from schemas.lessons import GroupSummary, Lesson, decode_lesson
 
 log = structlog.get_logger(__name__)
-
-_decode_lesson = msgspec.json.Decoder(Lesson | GroupSummary).decode
 
 
 class OverrideMaterializer(OwnedStage):
@@ -89,7 +87,7 @@ class ModuleStore(StateStore):
             if not self._latest.accepts(key, version):
                 continue
             try:
-                lesson = None if record.value is None else _decode_lesson(record.value)
+                lesson = None if record.value is None else decode_lesson(record.value)
             except UNREADABLE as error:
                 UNREADABLE_RECORDS.labels(OverrideMaterializer.role).inc()
                 log.error(

@@ -39,7 +39,7 @@ from app.storage.connect import close, connect
 from app.storage.projected_log import differences, marks_of, refusal, write
 from app.storage.projection import BadRecord, Projection, Record
 from app.storage.tables import PROJECTIONS
-from app.worker.exits import fatal_exit, refuse
+from app.worker.end_process import fatal_exit, refuse
 from edgeloop.close_client import close_client
 from edgeloop.cluster import Cluster, look
 from schemas.times import DAY_MS

@@ -24,8 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import structlog
 
-from app.learning.common.refit import Refit, Work
-from app.learning.integrated.between import DUE_PART
+from app.learning.common.refit import DUE_PART, Refit, Work
 from app.learning.methods import GroupLearner
 from app.stages.pace import (
     GROUPS_PART,

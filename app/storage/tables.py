@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.learning.integrated.history import HISTORY_DAYS
 from app.storage.facts_table import Facts
 from app.storage.keyed_table import Column, Keyed
 from app.storage.projection import Projection, json_text, optional_time, time_of
 from schemas import kinds
-from schemas.lessons import GroupSummary, Lesson
+from schemas.lessons import HISTORY_DAYS, GroupSummary, Lesson
 
 
 def _field(name: str, kind: str) -> Column:

@@ -11,8 +11,19 @@
 | `health.py` | `/healthz`, `/readyz` and `/metrics` |
 | `lag_watch.py` | the lag of each role, as metrics |
 | `logs.py` | the lines that a worker logs |
-| `exits.py` | every way in which a worker ends at once |
+| `end_process.py` | every way in which a worker ends at once |
 
-These decide that a worker ends: `preflight.py` and `agreement.py`, `broker_away.py` (the broker has
-been away for too long), `log_guard.py` (the log is another one) and `watchdog.py` (nothing moves).
+These decide that a worker ends:
+
+* before it takes input: `preflight.py`, `agreement.py`, `connecting.py` (no broker answers) and
+  `health.py` (it cannot listen);
+* later: `agreement.py` (other settings hold), `broker_away.py` (the broker has been away for too
+  long), `log_guard.py` (the log is another one), `watchdog.py` (nothing moves) and `lag_watch.py`
+  (reading the lag failed);
+* `process.py`: a task ended unnoticed, or a stop hangs;
+* outside this package, when their own work failed or may not go on: `app/stages/projector.py`,
+  `app/ownership/owner.py` and `agents/ingest.py`.
+
+May touch: the process, the broker, PostgreSQL (read only), one listening socket; `memory` also
+/proc and /sys (read only).
 """

@@ -31,7 +31,7 @@ from app.kafka.retry import client_errors
 from app.kafka.topics import require_existence
 from app.learning.common.config import LearningConfig
 from app.settings import PREFIX, Settings
-from app.worker.exits import fatal_exit, refuse
+from app.worker.end_process import fatal_exit, refuse
 from app.worker.process import LOOK_WITHIN_S, EdgeloopApp
 from schemas.kinds import CONTROL
 

@@ -21,7 +21,7 @@ from app.errors import ConfigurationError, EdgeloopError, UnreachableError
 from app.kafka.admin import admin
 from app.kafka.retry import client_errors
 from app.settings import Settings
-from app.worker.exits import fatal_exit, refuse
+from app.worker.end_process import fatal_exit, refuse
 
 log = structlog.get_logger(__name__)
 

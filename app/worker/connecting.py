@@ -20,7 +20,7 @@ from app.kafka.client import started
 from app.kafka.connection_errors import why_unreachable
 from app.kafka.retry import Stopping, back_off, client_errors
 from app.settings import Settings
-from app.worker.exits import refuse, stop_early
+from app.worker.end_process import refuse, stop_early
 
 log = structlog.get_logger(__name__)
 

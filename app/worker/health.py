@@ -18,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from app import metrics
 from app.errors import ConfigurationError
 from app.settings import Settings
-from app.worker.exits import refuse
+from app.worker.end_process import refuse
 from app.worker.log_guard import Guard
 from app.worker.watchdog import Watchdog
 

@@ -26,7 +26,7 @@ from app.kafka.retry import client_errors
 from app.kafka.shared_offsets import SharedOffsets
 from app.metrics import LAG, LAG_SECONDS
 from app.settings import Settings
-from app.worker.exits import fatal_exit
+from app.worker.end_process import fatal_exit
 
 log = structlog.get_logger(__name__)
 

@@ -29,7 +29,7 @@ from app.kafka.shared_offsets import SharedOffsets
 from app.kafka.topics import ACCEPT, partitions_wrong
 from app.metrics import IN_TRANSACTION
 from app.settings import Settings
-from app.worker.exits import refuse
+from app.worker.end_process import refuse
 from app.worker.process import EdgeloopApp
 from schemas.kinds import CLOSES, FACTS, LESSONS
 

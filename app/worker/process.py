@@ -25,7 +25,7 @@ from app.kafka.retry import was_cancelled
 from app.settings import Settings
 from app.worker.batches import MAX_BATCHES, BatchingConsumer
 from app.worker.connecting import connected
-from app.worker.exits import fatal_exit, guard_stop
+from app.worker.end_process import fatal_exit, guard_stop
 from app.worker.logs import logging_config
 
 # Otherwise lines that a library prints would be split in the log; Faust ignores the setting

@@ -33,7 +33,7 @@ from app.kafka.shared_offsets import SharedOffsets
 from app.metrics import STALLED
 from app.settings import Settings
 from app.worker import memory
-from app.worker.exits import EXIT_FATAL, fatal_exit
+from app.worker.end_process import EXIT_FATAL, fatal_exit
 from schemas.kinds import CLOSES
 
 log = structlog.get_logger(__name__)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.quality import oracle
 from benchmarks.quality.truth import DAY_US, REGIME, T0_US, Group, Planted, World
-from edgeloop.group_index import GroupIndex
+from edgeloop.lookup import GroupIndex
 from edgeloop.overrides import Override
 from edgeloop.prepared import prepare
 from edgeloop.resolution import Resolution

@@ -24,7 +24,7 @@ from edgeloop.integrations.decision import Book
 from edgeloop.integrations.sender import CloseSender, SenderStatus
 from edgeloop.integrations.spool import Spool
 from edgeloop.integrations.trade import Trade
-from edgeloop.security import KafkaSecurity
+from edgeloop.kafka_security import KafkaSecurity
 from edgeloop.threaded import ThreadedOverrideBook
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -33,8 +33,8 @@ from edgeloop.integrations.freqtrade_parts import (
     section,
     sold,
 )
+from edgeloop.kafka_security import KafkaSecurity
 from edgeloop.resolution import Resolution, failed
-from edgeloop.security import KafkaSecurity
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from edgeloop.history import OverrideHistory
 from edgeloop.integrations import making
 from edgeloop.integrations.decision import Decision
 from edgeloop.integrations.freqtrade_close import Order
-from edgeloop.security import KafkaSecurity
+from edgeloop.kafka_security import KafkaSecurity
 
 log = logging.getLogger(__name__)
 

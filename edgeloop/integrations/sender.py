@@ -20,7 +20,7 @@ import msgspec
 
 from edgeloop.close_client import close_client
 from edgeloop.integrations.spool import Spool, Waiting
-from edgeloop.security import KafkaSecurity
+from edgeloop.kafka_security import KafkaSecurity
 
 log = logging.getLogger(__name__)
 

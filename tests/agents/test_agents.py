@@ -17,7 +17,7 @@ from app.kafka.control import ControlState
 from app.kafka.records import Outgoing, encode
 from app.kafka.retry import Stopping
 from app.settings import AGENTS
-from app.stages import intake
+from app.stages import ingest
 from app.worker.process import EdgeloopApp, make_app
 from schemas import kinds
 from tests.stages.making import SETTINGS, Message, close
@@ -119,8 +119,8 @@ async def test_ingest_acknowledges_a_batch_after_it_is_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     producer = FakeProducer()
-    monkeypatch.setattr(intake, "Producer", lambda *_: producer)
-    monkeypatch.setattr(intake, "ControlLog", FakeControl)
+    monkeypatch.setattr(ingest, "Producer", lambda *_: producer)
+    monkeypatch.setattr(ingest, "ControlLog", FakeControl)
     (agent,) = app_of("ingest").agents.values()
     bad = Message(b"not JSON", offset=2)
     sent_by_then = [
@@ -137,8 +137,8 @@ async def test_ingest_acknowledges_nothing_that_was_not_sent(
     def end(where: str, reason: BaseException) -> None:
         raise SystemExit(where) from reason
 
-    monkeypatch.setattr(intake, "Producer", lambda *_: FakeProducer(error))
-    monkeypatch.setattr(intake, "ControlLog", FakeControl)
+    monkeypatch.setattr(ingest, "Producer", lambda *_: FakeProducer(error))
+    monkeypatch.setattr(ingest, "ControlLog", FakeControl)
     monkeypatch.setattr(agents.ingest, "fatal_exit", end)
     (agent,) = app_of("ingest").agents.values()
     with pytest.raises(SystemExit, match=r"^ingest"):

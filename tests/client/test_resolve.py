@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeloop.canonical import CanonicalError
-from edgeloop.group_index import GroupIndex
+from edgeloop.lookup import GroupIndex
 from edgeloop.overrides import Override
 from edgeloop.prepared import contained, prepare, unix_seconds
 from edgeloop.resolution import combine, resolve

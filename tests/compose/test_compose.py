@@ -19,7 +19,7 @@ from app.commands.base import cli
 from app.dashboard.access import OPEN
 from app.dashboard.server import token_for
 from app.settings import PREFIX, Settings
-from app.worker.exits import STOP_LIMIT_S
+from app.worker.end_process import STOP_LIMIT_S
 
 app.commands.load()
 

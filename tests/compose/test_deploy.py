@@ -15,7 +15,7 @@ import yaml
 
 from app.errors import ConfigurationError, UsageError
 from app.settings import PREFIX, Settings
-from app.worker.exits import STOP_LIMIT_S
+from app.worker.end_process import STOP_LIMIT_S
 from tests.compose.test_compose import faust_commands
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from faust.types import TP
 
 from app.settings import Settings
 from app.worker.batches import batches
-from app.worker.exits import fatal_exit
+from app.worker.end_process import fatal_exit
 from app.worker.process import make_app, raw_topic
 from schemas.kinds import CLOSES, FACTS, LESSONS
 

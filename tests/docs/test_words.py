@@ -157,7 +157,7 @@ def test_the_metrics_are_those_that_are_served() -> None:
 
 
 def test_the_exit_codes_are_the_errors() -> None:
-    from app.worker import exits
+    from app.worker import end_process
 
     raised = {
         kind.exit_code
@@ -165,7 +165,7 @@ def test_the_exit_codes_are_the_errors() -> None:
         if isinstance(kind, type) and issubclass(kind, errors.EdgeloopError)
     }
     documented = {int(row[0]) for row in table(OPERATIONS, "code", "of", "meaning")}
-    assert documented == raised | {0, exits.EXIT_FATAL, exits.EXIT_STOP_HUNG}
+    assert documented == raised | {0, end_process.EXIT_FATAL, end_process.EXIT_STOP_HUNG}
 
 
 def test_every_guarantee_names_a_test_that_exists() -> None:

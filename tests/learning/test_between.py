@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.learning.common.config import LearningConfig
-from app.learning.common.refit import RebuildNeeded
+from app.learning.common.refit import DUE_PART, RebuildNeeded
 from app.learning.common.trade import Trade
 from app.learning.common.window import GroupWindow
-from app.learning.integrated.between import DUE_PART, MOST_PART
+from app.learning.integrated.between import MOST_PART
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.paths import of_one_refit, shared_sum
 from schemas.lessons import Lesson, Path

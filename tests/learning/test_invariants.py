@@ -20,13 +20,13 @@ from app.learning.common import baselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.trade import Trade
 from app.learning.engine import Engine
-from app.learning.integrated import prior_share, sharing, weights, whole_groups
+from app.learning.integrated import learner_weight, prior_share, sharing, whole_groups
 from app.learning.integrated.candidates import SHARED_DIMS
 from app.learning.integrated.judge import IntegratedJudge
 from app.learning.integrated.shared import least_shared
 from app.learning.integrated.sketches import encode, trade_hash
-from edgeloop.group_index import GroupIndex
 from edgeloop.identity import slice_id
+from edgeloop.lookup import GroupIndex
 from edgeloop.overrides import Override
 from edgeloop.prepared import prepare, unix_seconds
 from edgeloop.resolution import Resolution, combine, resolve
@@ -269,7 +269,7 @@ def without_grids() -> Iterator[None]:
     rounding; here the steps are too small to matter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prior_share, "SHARE_STEPS", 2**24)
-        patch.setattr(weights, "STEPS", 10**8)
+        patch.setattr(learner_weight, "STEPS", 10**8)
         patch.setattr(whole_groups, "TAU_STEPS", 2**24)
         patch.setattr(sharing, "GRID", 10**6)
         patch.setattr(baselines, "on_error_grid", lambda mean, variance, _: (mean, variance))

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from app.learning.common.baselines import SegmentBaselines, segment_baselines
+from app.learning.integrated.learner_weight import Counts
 from app.learning.integrated.merging import group_of
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.paths import GroupPath, of_one_refit, shared_sum
 from app.learning.integrated.prior_share import between
 from app.learning.integrated.sharing import shared_part, shared_weight, with_shared
-from app.learning.integrated.weights import Counts
 from app.learning.integrated.whole_groups import PooledLevel
 from schemas.lessons import Lesson, LessonDecay
 from tests.learning.making import GROUPS, learned, market

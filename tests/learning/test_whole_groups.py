@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from math import fsum
 
 import numpy as np
 import pytest
@@ -13,25 +14,29 @@ from app.learning.common.baselines import segment_baselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.trade import Trade
 from app.learning.engine import Engine
-from app.learning.integrated.history import COURSE_CELLS, HISTORY_DAYS, course, course_days
+from app.learning.integrated.held_lessons import HeldGroup
+from app.learning.integrated.history import COURSE_CELLS, course, course_days
+from app.learning.integrated.learner_weight import Counts
+from app.learning.integrated.merging import group_of
 from app.learning.integrated.paths import GroupPath
 from app.learning.integrated.persistence import symmetric
-from app.learning.integrated.weights import Counts
 from app.learning.integrated.whole_groups import (
     PRIOR_GROUPS,
     PRIOR_LEVEL_SD2,
     Level,
     Spread,
+    added_of,
     beyond_chance,
     coarse_level,
-    levels,
+    level_of,
     net_noise2,
     noise_of,
     pooled_level,
     record_of_level,
+    share_of,
     whole_effect,
-    whole_id,
 )
+from schemas.lessons import HISTORY_DAYS, GroupSummary
 from tests.learning.making import DAY_US, learned, market, trade
 
 YEARS = 1_000 * DAY_US
@@ -68,6 +73,19 @@ def groups(of: Engine) -> list[GroupPath]:
         for s in sorted(of.summaries(), key=lambda s: s.lesson_id)
         if s.path is not None
     ]
+
+
+def whole_id(summary: GroupSummary) -> str:
+    """The id of the lesson of a whole group."""
+    return HeldGroup(summary.module, group_of(summary)).whole_id
+
+
+def levels(held: Sequence[GroupPath]) -> dict[str, Level]:
+    """The level of each of these groups without any effect, by the id of its whole lesson."""
+    baselines = segment_baselines("pm", [g.summary for g in held], 0.0, 1)
+    shares = [share_of(g, g.path.fits[0]) for g in held]
+    added = added_of(fsum(n * shift for n, shift in shares), fsum(n for n, _ in shares))
+    return {whole_id(g.summary): level_of(g, g.path.fits[0], baselines, added) for g in held}
 
 
 def test_a_course_covers_the_whole_window() -> None:
@@ -118,9 +136,7 @@ def spread_of(held: Sequence[GroupPath], found: Mapping[str, Level]) -> Spread:
 
 def test_levels_differ_as_far_as_they_do_beyond_chance() -> None:
     held = groups(engine())
-    baselines = segment_baselines("pm", [g.summary for g in held], 0.0, 1)
-    passed = {g.summary.lesson_id: g.path.fits[0] for g in held}
-    found = levels(held, passed, baselines)
+    found = levels(held)
     spread, noise2 = spread_of(held, found), noises(held, found)
     assert spread.tau2 > 0
     for group in held:
@@ -171,8 +187,7 @@ def test_a_level_that_holds_is_its_mean_and_one_that_is_gone_is_not() -> None:
     of = learned({("pm.f", "add"): falling, ("pm.h", "add"): holding}, window_us=YEARS)
     held = groups(of)
     lessons = {x.lesson_id: x for x in of.lessons()}
-    baselines = segment_baselines("pm", [g.summary for g in held], 0.0, 1)
-    found = levels(held, {g.summary.lesson_id: g.path.fits[0] for g in held}, baselines)
+    found = levels(held)
     now = {}
     for group in held:
         i = whole_id(group.summary)
@@ -190,11 +205,7 @@ def test_a_level_that_holds_is_its_mean_and_one_that_is_gone_is_not() -> None:
 
 def test_the_record_of_a_level_is_told_in_trades() -> None:
     held = groups(engine())
-    found = levels(
-        held,
-        {g.summary.lesson_id: g.path.fits[0] for g in held},
-        segment_baselines("pm", [g.summary for g in held], 0.0, 1),
-    )
+    found = levels(held)
     noise2 = noises(held, found)
     for group in held:
         i = whole_id(group.summary)
@@ -202,11 +213,7 @@ def test_the_record_of_a_level_is_told_in_trades() -> None:
         assert evidence.squares >= 0
         assert 0 < evidence.trades <= group.summary.n
     young = groups(learned({("pm.y", "add"): market(3, 25)}))
-    lone = levels(
-        young,
-        {g.summary.lesson_id: g.path.fits[0] for g in young},
-        segment_baselines("pm", [young[0].summary], 0.0, 1),
-    )
+    lone = levels(young)
     i = whole_id(young[0].summary)
     assert (
         record_of_level(young[0].summary, lone[i].mean, 0.1, LearningConfig(n_min=10)).trades == 0

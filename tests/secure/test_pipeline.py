@@ -27,7 +27,7 @@ from app.storage.migrate import migrate
 from edgeloop import KafkaSecurity, OverrideBook
 from edgeloop.history import OverrideHistory
 from edgeloop.integrations import Connection
-from edgeloop.security import SecurityError
+from edgeloop.kafka_security import SecurityError
 from schemas import kinds
 from tests.dashboard import site
 from tests.pipeline.in_process import check_integrated, engines

@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import BadDataError, UsageError
 from app.sources import closes
-from app.sources.closes import kind_of
+from app.sources.read import kind_of
 from tests.sources.making import backtest_trade, facts, read, result, steps, zipped
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.sources import Notes, closes
-from app.sources.closes import kind_of
+from app.sources.read import kind_of
 from tests.sources.making import (
     facts,
     position_changed,

@@ -12,7 +12,7 @@ from app.kafka.records import Outgoing, encode
 from app.learning.common.event_time import DAY_US, text_from_micros
 from app.settings import Settings
 from app.stages.admission import Admission
-from app.stages.ingest import outgoing, read_closes
+from app.stages.facts_or_letters import outgoing, read_closes
 
 SETTINGS = Settings(n_min=10, max_dims=1, dimensions=("chain",), regime_signature=())
 START_US = 19_700 * DAY_US

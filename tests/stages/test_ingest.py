@@ -1,72 +1,112 @@
-"""ingest without Kafka: closes in, facts and dead letters out."""
+"""Ingest with clients that fail on request: what is sent, what is retried, what is noted."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
-import msgspec
+import pytest
+from aiokafka.errors import KafkaConnectionError
 
-from app.deadletters.write import CUT_BYTES
-from app.kafka.records import MAX_RECORD_BYTES, partition_of
-from schemas.facts import PatternTradeEvent
+from app.kafka.control import ControlState
+from app.kafka.records import Outgoing, encode
+from app.kafka.retry import Stopping
+from app.stages import ingest
+from app.stages.ingest import Ingest
 from schemas.kinds import DEAD_LETTERS, FACTS
-from tests.stages.making import SETTINGS, Message, close, facts_of
+from tests.stages.making import SETTINGS, Message, close
 
 
-def test_a_close_becomes_a_fact_with_its_offset_as_version() -> None:
-    (sent,) = facts_of(SETTINGS, [close(7, 1.5, "sol")])
-    fact = msgspec.json.decode(sent.value or b"", type=PatternTradeEvent)
-    assert (sent.topic, sent.key) == (FACTS, b"pm.a.b|entry")
-    assert sent.partition == partition_of("pm.a.b|entry", SETTINGS.partitions)
-    assert dict(sent.headers) == {
-        "version": b"7",
-        "content-type": b"application/json",
-        "schema-version": b"1",
-        "event-id": b"e7-0",
-    }
-    assert (fact.trade_id, fact.rr, fact.actions[0].scope) == ("t7", 1.5, {"chain": "sol"})
+class Clients:
+    """Replaces the clients of one ingest: records the calls, and fails a number of times when the
+    control log is read."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.stopping = False
+        self.sent: list[Outgoing] = []
+        self.passed: list[Any] = []
+        self.partitions: Collection[int] = ()
+        self.state = ControlState()
+        self.stops = 0
+
+    def client(self, *_: Any) -> Clients:
+        return self
+
+    async def send(self, records: Sequence[Outgoing]) -> None:
+        self.sent += records
+
+    async def passed_(self, messages: Sequence[Any]) -> None:
+        self.passed += messages
+
+    async def assigned(self, partitions: Collection[int]) -> None:
+        self.partitions = partitions
+
+    async def read(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise KafkaConnectionError("away")
+
+    async def write(self, records: Sequence[tuple[str, Any]]) -> None:
+        for key, record in records:
+            assert self.state.take(key.encode(), encode(record))
+
+    async def stop(self) -> None:
+        self.stops += 1
 
 
-def test_the_settings_are_arguments() -> None:
-    other = replace(SETTINGS, topic_prefix="x.", dimensions=("bucket",), partitions=1)
-    (sent,) = facts_of(other, [close(7, 1.5, "sol")])
-    assert (sent.topic, sent.partition) == (f"x.{FACTS}", 0)
-    scope = msgspec.json.decode(sent.value or b"", type=PatternTradeEvent).actions[0].scope
-    assert "chain" not in scope
+class Gaps:
+    """Replaces `Unread`."""
+
+    def __init__(self, clients: Clients) -> None:
+        self.passed = clients.passed_
+        self.assigned = clients.assigned
+        self.stop = clients.stop
 
 
-def test_a_bad_record_is_a_dead_letter_and_the_good_one_beside_it_a_fact() -> None:
-    bad = Message(b'{"event_id": 1}', b"key", partition=5, offset=9, timestamp=1250)
-    letter, fact = facts_of(SETTINGS, [bad, close(1, 1.0, "sol")])
-    headers = dict(letter.headers)
-    assert (letter.topic, letter.key, letter.value) == (DEAD_LETTERS, b"key", bad.value)
-    assert letter.partition == 5 % SETTINGS.partitions
-    assert headers["source.partition"] == b"5"
-    assert (headers["source.offset"], headers["source.timestamp"]) == (b"9", b"1250")
-    assert headers["reason"]
-    assert fact.topic == FACTS
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Callable[[Clients], Ingest]:
+    def make(clients: Clients) -> Ingest:
+        monkeypatch.setattr(ingest, "Producer", clients.client)
+        monkeypatch.setattr(ingest, "ControlLog", clients.client)
+        monkeypatch.setattr(ingest, "Unread", lambda *_: Gaps(clients))
+        return Ingest(SETTINGS, lambda: clients.stopping)
+
+    return make
 
 
-def test_a_value_that_fits_no_record_is_cut_and_its_hash_kept() -> None:
-    value = b"x" * MAX_RECORD_BYTES
-    (letter,) = facts_of(SETTINGS, [Message(value)])
-    headers = dict(letter.headers)
-    assert letter.value == value[:CUT_BYTES]
-    assert headers["value.length"] == str(len(value)).encode()
-    assert headers["value.sha256"] == hashlib.sha256(value).hexdigest().encode()
+async def test_closes_are_sent_as_facts_and_dead_letters(
+    made: Callable[[Clients], Ingest],
+) -> None:
+    clients = Clients()
+    messages = [close(1, 1.0, "sol"), Message(b"not JSON", offset=2)]
+    await made(clients).take(messages)
+    assert [record.topic for record in clients.sent] == [FACTS, DEAD_LETTERS]
+    assert clients.passed == messages
 
 
-def test_a_key_that_fits_no_record_is_cut_and_so_is_the_value() -> None:
-    key = b"k" * MAX_RECORD_BYTES
-    (letter,) = facts_of(SETTINGS, [Message(None, key)])
-    headers = dict(letter.headers)
-    assert (letter.key, letter.value) == (key[:CUT_BYTES], None)
-    assert headers["key.length"] == str(len(key)).encode()
-    assert headers["key.sha256"] == hashlib.sha256(key).hexdigest().encode()
-    assert "value.length" not in headers
-    (letter,) = facts_of(SETTINGS, [Message(b"x" * 2 * CUT_BYTES, key)])
-    headers = dict(letter.headers)
-    assert (letter.key, letter.value) == (key[:CUT_BYTES], b"x" * CUT_BYTES)
-    assert headers["key.length"] == str(len(key)).encode()
-    assert headers["value.length"] == str(2 * CUT_BYTES).encode()
+async def test_a_broker_that_is_away_is_asked_again_and_nothing_is_sent_twice(
+    made: Callable[[Clients], Ingest],
+) -> None:
+    clients = Clients(failures=2)
+    await made(clients).take([close(1, 1.0, "sol")])
+    assert clients.failures == 0
+    assert [record.topic for record in clients.sent] == [FACTS]
+
+
+async def test_a_stop_ends_the_retries_and_sends_nothing(made: Callable[[Clients], Ingest]) -> None:
+    clients = Clients(failures=1_000)
+    clients.stopping = True
+    with pytest.raises(Stopping):
+        await made(clients).take([close(1, 1.0, "sol")])
+    assert not clients.sent
+
+
+async def test_partitions_are_handed_on_and_all_clients_are_closed(
+    made: Callable[[Clients], Ingest],
+) -> None:
+    clients = Clients()
+    stage = made(clients)
+    await stage.assigned({0, 2})
+    await stage.stop()
+    assert (clients.partitions, clients.stops) == ({0, 2}, 3)

@@ -20,11 +20,10 @@ from app.learning.integrated.group import IntegratedLearner
 from app.stages import lesson_builder, refit_schedule
 from app.stages.lesson_builder import GroupStore, LessonBuilder
 from schemas.kinds import FACTS, HISTORY, LESSONS
-from schemas.lessons import GroupSummary, Lesson
+from schemas.lessons import GroupSummary, Lesson, decode_lesson
 from tests.learning.making import told
 from tests.stages.making import SETTINGS, Message, by_topic, close, facts, facts_of, read_back
 
-_decode = msgspec.json.Decoder(Lesson | GroupSummary).decode
 CLASSIC = replace(SETTINGS, learning="classic")
 
 
@@ -43,7 +42,7 @@ def contents(sent: dict[str, list[Outgoing]]) -> dict[bytes | None, dict[str, An
 @pytest.mark.parametrize("learning", ["integrated", "classic"])
 def test_facts_become_lessons_of_the_folded_offset(learning: str) -> None:
     sent = by_topic(store(facts(60), learning=learning).changes(full=True))
-    lessons = [_decode(record.value or b"") for record in sent[LESSONS]]
+    lessons = [decode_lesson(record.value or b"") for record in sent[LESSONS]]
     assert {type(lesson) for lesson in lessons} == {Lesson, GroupSummary}
     scopes = [lesson.scope for lesson in lessons if isinstance(lesson, Lesson)]
     assert {"chain": "sol"} in scopes
@@ -62,7 +61,7 @@ def test_what_comes_is_told_at_once_and_exactly_later() -> None:
         made.fold([record], n)
         sent = by_topic(made.changes(full=False))
         assert set(sent) == {LESSONS}
-        kinds = [type(_decode(r.value or b"")) for r in sent[LESSONS]]
+        kinds = [type(decode_lesson(r.value or b"")) for r in sent[LESSONS]]
         assert kinds.count(GroupSummary) == 1
         assert {version_of(m) for m in read_back(sent[LESSONS])} == {n}
         assert not made.settled, "a refit is owed"
@@ -236,13 +235,13 @@ def test_of_first_refits_the_one_that_runs_out_of_memory_waits(
     monkeypatch.setattr(IntegratedLearner, "_learn", full)
     made = store(several(3, 60))
     sent = by_topic(made.changes(full=True))
-    said = {_decode(r.value or b"").pattern_key for r in sent[LESSONS]}
+    said = {decode_lesson(r.value or b"").pattern_key for r in sent[LESSONS]}
     assert said == {"pm.a.b0", "pm.a.b2"}
     assert not made.settled
     made._schedule._held.clear()
     monkeypatch.setattr(IntegratedLearner, "_learn", learn)
     sent = by_topic(made.changes(full=True))
-    assert {_decode(r.value or b"").pattern_key for r in sent[LESSONS]} == {"pm.a.b1"}
+    assert {decode_lesson(r.value or b"").pattern_key for r in sent[LESSONS]} == {"pm.a.b1"}
     assert made.settled
 
 

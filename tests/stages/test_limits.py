@@ -13,7 +13,7 @@ import pytest
 
 from app.kafka.control import Approval, Claim, ControlState
 from app.kafka.records import encode
-from app.stages.ingest import read_closes
+from app.stages.facts_or_letters import read_closes
 from app.stages.lesson_builder import GroupStore
 from app.stages.refit_fairness import Turns
 from schemas.kinds import CONTROL, DEAD_LETTERS, FACTS, LESSONS

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from app.kafka.records import Outgoing
-from app.learning.integrated.weights import Counts
+from app.learning.integrated.learner_weight import Counts
 from app.metrics import WEIGHT
 from app.stages.lesson_builder import LessonBuilder
 from app.stages.override_materializer import ModuleStore, OverrideMaterializer

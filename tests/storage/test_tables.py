@@ -18,9 +18,9 @@ from app.settings import Settings
 from app.storage.connect import close, connect
 from app.storage.migrate import migrate
 from app.storage.projection import BadRecord
-from app.storage.tables import HISTORY_DAYS, PROJECTIONS
+from app.storage.tables import PROJECTIONS
 from schemas import kinds
-from schemas.lessons import HistoryCell, LessonDecay, Marginal, RegimeCell
+from schemas.lessons import HISTORY_DAYS, HistoryCell, LessonDecay, Marginal, RegimeCell
 from tests.storage.records import (
     METRICS,
     TOPIC_OF,

@@ -11,6 +11,9 @@ from typing import NamedTuple, Protocol
 from app.learning.common.window import GroupWindow
 from schemas.lessons import GroupSummary, Lesson
 
+DUE_PART = 0.02
+"""A refit is due when this part of the trades has come or gone since the last one."""
+
 
 class Refit(NamedTuple):
     """What a refit has changed.

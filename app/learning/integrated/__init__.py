@@ -11,7 +11,7 @@ among all slices searched in the module.
    `netting.py` subtracts what segments explain, `whole_groups.py` judges the level of a group,
    `merging.py` merges effects with the same evidence, `regime_gains.py` adds the gains by regime
    (learned in `regimes.py`), `sizing.py` decides the size of each override, `judge_records.py`
-   makes the records.
+   makes the records, `expiry.py` says until when each override holds.
 3. `factors.py` finds the slices that are one piece of evidence, with `sketches.py`, `points.py`,
    `components.py`, `jaccards.py` and `linkage.py`.
 

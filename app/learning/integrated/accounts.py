@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping
 from app.learning.common.baselines import SegmentBaselines, on_error_grid
 from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
+from app.learning.integrated.category_weights import Weighing
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.factors import Factor
 from app.learning.integrated.held_lessons import HeldLessons
+from app.learning.integrated.learner_weight import Counts
 from app.learning.integrated.merging import Group, Leads, represented_by
 from app.learning.integrated.netting import RAMP_SDS, Effect, netted, path_ramps
 from app.learning.integrated.paths import GroupPath, blended
@@ -27,8 +29,6 @@ from app.learning.integrated.sharing import (
     shared_weight,
     with_shared,
 )
-from app.learning.integrated.weighing import Weighing
-from app.learning.integrated.weights import Counts
 from app.learning.integrated.whole_groups import (
     Level,
     added_of,

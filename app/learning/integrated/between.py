@@ -30,6 +30,7 @@ from app.learning.common.event_time import (
     micros_from_text,
     text_from_micros,
 )
+from app.learning.common.refit import DUE_PART
 from app.learning.common.segments import segment_order
 from app.learning.common.trade import SegmentKey
 from app.learning.common.window import Moves
@@ -50,8 +51,6 @@ from schemas.lessons import (
 Floats = NDArray[np.float64]
 
 
-DUE_PART = 0.02
-"""A refit is due when this part of the trades has come or gone since the last one."""
 MOST_PART = 0.25
 """Beyond this part the sums of the last refit no longer describe the group."""
 DUE_Z = 0.25

@@ -29,6 +29,7 @@ from app.learning.common.event_time import DAY_US, micros_from_text, text_from_m
 from app.learning.integrated.half_life import EdgeState
 from app.learning.integrated.quality_metrics import edge_sign, field_coherence, recurrence
 from schemas.lessons import (
+    HISTORY_DAYS,
     CourseCell,
     EdgeHistory,
     HistoryCell,
@@ -45,9 +46,6 @@ PRIOR_TRADES = 4.0
 """Number of trades that a mean of 0 counts as in the uplift that is predicted before a day."""
 SUPPORT_TRADES = 50.0
 """Trades over which the metric `support` rises to 1 − 1/e."""
-HISTORY_DAYS = 400
-"""Days of a history before its newest, however long the window: it travels with every
-lesson."""
 DAY_DIGEST_BYTES = 8
 """Bytes of the digest of a day; two of its versions have the same one in one case of 10¹⁹."""
 MOST_ODDS = 1e9

@@ -14,7 +14,7 @@ An effect becomes an override in six steps:
    half a standard error beyond that bar; so are the levels of whole groups (`whole_groups.py`);
 3. merged: effects of several groups that rest on the same trades are one piece of evidence, the
    representative's (`merging.py`);
-4. weighed: half-lives and shared effects count by the module's record (`weighing.py`,
+4. weighed: half-lives and shared effects count by the module's record (`category_weights.py`,
    `sharing.py`);
 5. scaled: `roi` and `pnl` in units of the module's robust standard deviation;
 6. sized: given its regime gains (`regime_gains.py`), which a slice within one regime does not
@@ -36,10 +36,10 @@ from app.learning.common.event_time import micros_from_text
 from app.learning.common.outbox import Difference
 from app.learning.common.size_unit import spread_of_outcomes, unit_of
 from app.learning.integrated.accounts import Accounts
+from app.learning.integrated.expiry import alive_at
 from app.learning.integrated.factors import Clusterer, Member
 from app.learning.integrated.held_lessons import HeldLessons
 from app.learning.integrated.judge_records import (
-    ALIVE_US,
     baseline_record,
     coarse,
     factor_record,
@@ -47,11 +47,11 @@ from app.learning.integrated.judge_records import (
     verdict_part,
     weight_record,
 )
+from app.learning.integrated.learner_weight import Counts
 from app.learning.integrated.merging import Group
 from app.learning.integrated.regime_gains import RegimeHistories
 from app.learning.integrated.sizing import Common, SizeChanges, Sizing
 from app.learning.integrated.sketches import decoded
-from app.learning.integrated.weights import Counts
 from edgeloop.overrides import Override
 from schemas.lessons import GroupSummary, LatentFactor, Lesson, LessonVerdict
 
@@ -320,7 +320,7 @@ class IntegratedJudge:
         common = Common(
             self._scale,
             coarse(mean, self._scale),
-            newest_us // ALIVE_US * ALIVE_US,
+            alive_at(newest_us),
             weights if any(w.active for w in weights) else (),
         )
         out, overrides, verdicts = (

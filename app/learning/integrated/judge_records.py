@@ -14,8 +14,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from app.learning.common.digits import shortened
-from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
 from app.learning.integrated import regimes
+from app.learning.integrated.expiry import expires_at
 from app.learning.integrated.factors import Factor
 from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.netting import Effect
@@ -24,12 +24,6 @@ from edgeloop.overrides import Override, OverrideDecay
 from edgeloop.scope import canonical_text
 from schemas.lessons import Baseline, LatentFactor, LessonVerdict, RegimeWeight
 
-LIFETIME_US = 30 * DAY_US
-"""An override expires this long after its group's newest trade, or after the last multiple of
-`ALIVE_US` that the module's newest trade has passed, whichever is later."""
-ALIVE_US = 7 * DAY_US
-"""A group that trades once a month is as alive as its module: its overrides are renewed on this
-grid while others trade."""
 FADED = 0.01
 """Part of an effect's mean over the window below which its verdict calls it faded."""
 BASELINE_STEP = 0.01
@@ -99,7 +93,6 @@ def override_record(
     The record, with the digits that are published.
     """
     lesson = e.lesson
-    alive_us = max(micros_from_text(e.as_of), newest_us // ALIVE_US * ALIVE_US)
     return Override(
         override_id=lesson.lesson_id,
         learning="integrated",
@@ -121,7 +114,7 @@ def override_record(
         regime_gains=gains,
         evidence=lesson.evidence,
         as_of=e.as_of,
-        expires_at=text_from_micros(alive_us + LIFETIME_US),
+        expires_at=expires_at(e.as_of, newest_us),
         version=version,
         part=e.part,
     )

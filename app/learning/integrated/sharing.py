@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from app.learning.common.multiplier import GRID
 from app.learning.integrated.held_lesson import AnyLesson, posterior_of
+from app.learning.integrated.learner_weight import Counts, in_steps
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.paths import GroupPath
 from app.learning.integrated.prior_share import SHARES, between
-from app.learning.integrated.weights import Counts, in_steps
 from app.learning.integrated.whole_groups import PooledLevel
 from schemas.lessons import LessonDecay
 

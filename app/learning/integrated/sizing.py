@@ -43,7 +43,7 @@ class Common(NamedTuple):
     centre
         The baseline that verdicts show.
     newest_us
-        Newest exit of the module, on the grid of `ALIVE_US`.
+        Newest exit of the module, as `expiry.alive_at` rounds it.
     weights
         Regime weights; empty where none is active.
     """

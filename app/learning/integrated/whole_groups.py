@@ -5,7 +5,7 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import fsum, sqrt
 from typing import NamedTuple
 
@@ -19,12 +19,11 @@ from app.learning.common.size_unit import spread_of_outcomes
 from app.learning.integrated.half_life import EdgeState, edge_states
 from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.history import course_days, decay_of
+from app.learning.integrated.learner_weight import DISCOUNT, Counts, WeightEvidence
 from app.learning.integrated.netting import Effect, kept, moved, ramp_of, weight_of_movement
 from app.learning.integrated.paths import GroupPath, explained
 from app.learning.integrated.persistence import block_of, upper_places
 from app.learning.integrated.track_record import LEAST_TRADES, STEPS
-from app.learning.integrated.weights import DISCOUNT, Counts, WeightEvidence
-from edgeloop.identity import slice_id
 from schemas.lessons import BlockProducts, Fit, GroupSummary, LessonDecay
 
 Floats = NDArray[np.float64]
@@ -66,39 +65,6 @@ class Level(NamedTuple):
     mean_sd: float
 
 
-def levels(
-    groups: Sequence[GroupPath], passed: Mapping[str, Fit], baselines: SegmentBaselines
-) -> dict[str, Level]:
-    """The level of each group of a category.
-
-    |z| is the smaller of that of all trades together and that beyond the chosen effects, 0 where
-    their signs differ.  What the chosen effects add to the average trade of the module is not held
-    against a group without any: beyond the effects, levels are compared with a baseline beyond
-    them.
-
-    Parameters
-    ----------
-    groups
-        The groups and their paths.
-    passed
-        The fit of the effects that passed, by the id of the group's summary.
-    baselines
-        Mean outcome of the module's segments.
-
-    Returns
-    -------
-    Levels by the id of the group's whole lesson, in units of the outcome.
-    """
-    shares = {g.summary.lesson_id: share_of(g, passed[g.summary.lesson_id]) for g in groups}
-    added = added_of(
-        fsum(n * shift for n, shift in shares.values()), fsum(n for n, _ in shares.values())
-    )
-    return {
-        whole_id(g.summary): level_of(g, passed[g.summary.lesson_id], baselines, added)
-        for g in groups
-    }
-
-
 def share_of(group: GroupPath, passed: Fit) -> tuple[int, float]:
     """What one group contributes to `added_of`.
 
@@ -135,7 +101,12 @@ def added_of(total: float, trades: float) -> float:
 
 
 def level_of(group: GroupPath, passed: Fit, baselines: SegmentBaselines, added: float) -> Level:
-    """The level of one group, see `levels`.
+    """The level of one group.
+
+    |z| is the smaller of that of all trades together and that beyond the chosen effects, 0 where
+    their signs differ.  What the chosen effects add to the average trade of the module is not held
+    against a group without any: beyond the effects, levels are compared with a baseline beyond
+    them.
 
     Parameters
     ----------
@@ -498,21 +469,6 @@ def record_of_level(
             )
         )
     return found
-
-
-def whole_id(summary: GroupSummary) -> str:
-    """The id of the lesson of a whole group.
-
-    Parameters
-    ----------
-    summary
-        The group's summary.
-
-    Returns
-    -------
-    A lesson id.
-    """
-    return slice_id(summary.module, summary.pattern_key, summary.action_category, {})
 
 
 def _state(summary: GroupSummary, level: Level, now_us: int, config: LearningConfig) -> EdgeState:

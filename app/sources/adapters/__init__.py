@@ -2,6 +2,6 @@
 
 May touch: the files it is given (read only).
 
-A new adapter goes here, and is chosen in `app/sources/closes.py`.  Tables of brokers, platforms and
+A new adapter goes here, and is chosen in `app/sources/read.py`.  Tables of brokers, platforms and
 exchanges need none: a mapping describes their columns.
 """

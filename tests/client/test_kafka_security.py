@@ -11,7 +11,7 @@ import trustme
 from app.errors import ConfigurationError
 from app.kafka.client import client_options, faust_credentials
 from app.settings import Settings
-from edgeloop.security import KafkaSecurity, SecurityError
+from edgeloop.kafka_security import KafkaSecurity, SecurityError
 
 
 def read(**variables: str) -> KafkaSecurity:

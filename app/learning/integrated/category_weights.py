@@ -10,11 +10,7 @@ import numpy as np
 
 from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
-from app.learning.integrated.merging import Group
-from app.learning.integrated.persistence import sign_flip_log_p
-from app.learning.integrated.prior_share import between, share_estimate, shares_of
-from app.learning.integrated.products import Products
-from app.learning.integrated.weights import (
+from app.learning.integrated.learner_weight import (
     GROWTH,
     HALF_LIFE,
     LEVEL_HALF_LIFE,
@@ -29,6 +25,10 @@ from app.learning.integrated.weights import (
     shared_evidence,
     weight,
 )
+from app.learning.integrated.merging import Group
+from app.learning.integrated.persistence import sign_flip_log_p
+from app.learning.integrated.prior_share import between, share_estimate, shares_of
+from app.learning.integrated.products import Products
 from app.learning.integrated.whole_groups import (
     Level,
     PooledLevel,

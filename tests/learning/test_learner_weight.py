@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning.integrated.weights import (
+from app.learning.integrated.learner_weight import (
     GROWTH,
     HALF_LIFE,
     SHARED,

@@ -9,7 +9,7 @@ import hashlib
 from typing import Any
 
 from app.closes import RefusedCloseError
-from app.kafka.records import MAX_RECORD_BYTES, Outgoing, letter_partition
+from app.kafka.records import MAX_RECORD_BYTES, Outgoing, letter_partition, timestamp_ms
 from app.kafka.trace import context_of
 from app.settings import Settings
 from schemas.kinds import DEAD_LETTERS
@@ -57,9 +57,3 @@ def _cut(name: str, content: bytes | None) -> tuple[bytes | None, tuple[tuple[st
         (f"{name}.length", str(len(content)).encode()),
         (f"{name}.sha256", digest.encode()),
     )
-
-
-def timestamp_ms(message: Any) -> int:
-    """The Kafka timestamp of a record, in ms since 1970."""
-    milliseconds: int = message.timestamp
-    return milliseconds
