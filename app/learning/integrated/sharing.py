@@ -245,13 +245,9 @@ def _with_moved(effect: Effect, share: float, size: float) -> Effect:
     """The same for a slice whose effect may have moved from its mean since.
 
     Shared effects are constant over time: the amount that one adds to the effect's mean decays as
-    the effect does.  Growth beyond the mean counts in proportion to what is now expected of the
-    mean: most of what grows by chance was chosen for it.  If the effect is not phased in, all of
-    the shared effect counts, as for slices that are not chosen.
+    the effect does, and the effect's movement stays.  If the effect is not phased in, all of it
+    counts, as for slices that are not chosen.
     """
     mean, now = effect.raw * effect.ramp, effect.effect
-    expected = mean + size - share * mean
-    if now * mean > mean * mean:
-        return effect._replace(effect=expected + (now - mean) * min(max(expected / mean, 0.0), 1.0))
     gone = 1.0 - min(abs(now / mean), 1.0) if mean else 0.0
     return effect._replace(effect=now + (1.0 - effect.ramp * gone) * (size - share * mean))
