@@ -128,9 +128,9 @@ async def read_to_end(
     """Yield `(partition, records, next offset)` from each start to the current end.
 
     A start of None is the beginning; `begins` are the beginnings, if the caller has asked for them.
-    The last yield of a partition has its end offset as the next
-    offset, even if its records are fewer (compaction, retention).  Raises `Stopping` when asked to
-    stop and `KafkaError` when the broker goes away.
+    The last yield of a partition has its end offset as the next offset, even if its records are
+    fewer (compaction, retention).  Raises `Stopping` when asked to stop and `KafkaError` when the
+    broker goes away.
     """
     partitions = list(starts)
     if not partitions:

@@ -29,13 +29,13 @@ from app.metrics import (
 from edgeloop.identity import CATEGORIES
 from edgeloop.overrides import Override
 from schemas.lessons import GroupSummary, Lesson
+from schemas.times import DAY_S
 
 SHOW_EVERY_S = 5.0
 """How often the sizes of a partition's windows are added up."""
 SHOWN_MODULES = 100
 """Maximum number of modules of a partition whose weights are published as metrics: names of modules
 come from events, which must not create an unlimited number of metrics."""
-_DAY_S = 86_400.0
 
 
 class GroupGauges:
@@ -71,7 +71,7 @@ class ModuleGauges:
         self._changed = True
         for action in CATEGORIES:
             for age, (start, end) in OVERRIDE_AGES.items():
-                count = self._count(action, start * _DAY_S, end * _DAY_S)
+                count = self._count(action, start * DAY_S, end * DAY_S)
                 OVERRIDES.labels(self._partition, action, age).set_function(count)
 
     def lesson(self, key: str, record: Lesson | GroupSummary | None, *, known: bool) -> None:
