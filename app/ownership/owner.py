@@ -50,7 +50,7 @@ from app.stages.pace import (
 )
 from app.worker.batches import batches
 from app.worker.end_process import fatal_exit, refuse
-from app.worker.memory import give_back, room
+from app.worker.memory import Spare, give_back, room
 from app.worker.watchdog import beat
 
 log = structlog.get_logger(__name__)
@@ -62,7 +62,6 @@ PROGRESS_EVERY_S = 0.25
 # Progress is committed again after this time, in case someone deleted or moved its offsets.
 NOTE_AGAIN_S = 30.0
 AGAIN_S = 0.01  # between two turns while refits are pending
-GIVE_BACK_S = 1.0  # idle time after which memory is returned to the system
 
 _partition_of = attrgetter("partition")
 
@@ -90,7 +89,7 @@ class PartitionOwner:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=stage.role)
         self._came: deque[tuple[float, int]] = deque()  # when, and how many records
         self._rest_until_s = self._noted_s = self._noted_again_s = self._watched_s = 0.0
-        self._worked_s, self._kept_free = 0.0, False
+        self._spare = Spare()
         self._running = False  # a worker stopped before it has joined never runs the loop
         self._publication = Publication(settings, stage, self._stop_asked.is_set)
         self._hydration = Hydration(settings, stage, self._publication, self._run)
@@ -260,10 +259,10 @@ class PartitionOwner:
         if records:
             await self._publication.send(records)
         if taken or records:
-            self._worked_s, self._kept_free = time.monotonic(), True
-            BATCH_SECONDS.labels(self._stage.role).observe(self._worked_s - began_s)
-        elif self._kept_free and began_s - self._worked_s > GIVE_BACK_S:
-            self._kept_free = False
+            ended_s = time.monotonic()
+            BATCH_SECONDS.labels(self._stage.role).observe(ended_s - began_s)
+            self._spare.worked(ended_s)
+        if self._spare.due(began_s):
             await self._run(give_back)
         for partition in self._partitions.values():
             partition.note_done()
