@@ -201,7 +201,8 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     outcome `rr`, and in `integrated`, whose path has it.  In `integrated` also its path; its
     `course` over the whole window, on a grid of days; `persistence` of what its slices earn, in
     units of the variance of an outcome, and the `likeness` of their trades, which is what it would
-    be if all of that variance persisted; the `record` of predictions for it at past times; and
+    be if all of that variance persisted; the `unexplained` part of `persistence`, between distant
+    blocks, that its chosen effects leave; the `record` of predictions for it at past times; and
     `shared`, the number of its lessons with a shared effect and the sum of these effects, which
     tell a reader whether it has all of them.
     """
@@ -221,6 +222,7 @@ class GroupSummary(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     course: tuple[CourseCell, ...] = ()
     persistence: BlockProducts | None = None
     likeness: float = 0.0
+    unexplained: float | None = None
     record: tuple[RecordCell, ...] = ()
     shared: tuple[int, float] | None = None
     schema_version: int = SCHEMA_VERSION

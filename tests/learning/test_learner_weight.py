@@ -19,6 +19,7 @@ from app.learning.integrated.learner_weight import (
     half_life_evidence,
     opened,
     shared_evidence,
+    shared_prior,
     weight,
 )
 from schemas.lessons import RecordCell
@@ -51,6 +52,24 @@ def test_a_long_record_is_believed(share: float) -> None:
     assert weight(WeightEvidence(1e8, share * 1e8, 10**8), SHARED, None) == pytest.approx(
         share, abs=0.01
     )
+
+
+sums = st.floats(-1e6, 1e6)
+
+
+@given(sums, sums, sums, st.floats(0, 1e6))
+def test_the_more_is_left_the_more_shared_effects_count(
+    total: float, one: float, other: float, variance: float
+) -> None:
+    low, high = (shared_prior(total, x, variance).mean for x in sorted((one, other)))
+    assert 0.0 <= low <= high <= 1.0
+
+
+def test_what_persists_by_chance_says_nothing_of_shared_effects() -> None:
+    assert shared_prior(0.0, 0.0, 0.0) == SHARED
+    assert shared_prior(-30.0, -30.0, 4.0) == SHARED
+    few, many = shared_prior(1e6, 0.0, 4.0), shared_prior(1e6, 1e6, 4.0)
+    assert (few.mean, many.mean) == pytest.approx((0.0, 1.0), abs=1e-5)
 
 
 SHARES = np.array([0.0, 0.25, 0.75, 0.0, 0.0, 0.0])

@@ -124,6 +124,26 @@ def test_an_edge_that_turns_does_not_persist() -> None:
     assert estimate(turning.fit()) < 0.2 * estimate(World(9, 1.0).fit())
 
 
+def unexplained(world: World, left: Floats) -> float:
+    """The part of what persists that is still in `left`."""
+    found = slices(world.dense, world.n_dims)
+    fit = shared_fit(world.outcome, world.blocks, found, world.segments, 1000, left)
+    assert fit.products == pytest.approx(world.fit().products), "residuals do not change the rest"
+    return fit.unexplained / float(fit.products[far_pairs(len(fit.products))].sum())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_effects_leave_persists_no_longer(seed: int) -> None:
+    """Of one effect nothing is left beside it; of two, the other."""
+    world = World(seed + 20, 1.5)
+    first, second = world.dense[0], world.dense[3]
+    assert unexplained(world, world.outcome) == pytest.approx(1.0)
+    assert abs(unexplained(world, world.outcome - 1.5 * first)) < 0.3
+    world.outcome = world.outcome + 1.5 * second
+    assert 0.25 < unexplained(world, world.outcome - 1.5 * first) < 0.75
+    assert abs(unexplained(world, world.outcome - 1.5 * first - 1.5 * second)) < 0.3
+
+
 def test_the_unit_of_outcomes_is_irrelevant() -> None:
     world = World(10)
     found = world.fit()

@@ -7,13 +7,16 @@ from functools import cache
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from app.learning.common.baselines import SegmentBaselines, segment_baselines
-from app.learning.integrated.learner_weight import Counts
+from app.learning.integrated.judge import IntegratedJudge
+from app.learning.integrated.learner_weight import SHARED, Counts
 from app.learning.integrated.merging import group_of
 from app.learning.integrated.netting import Effect
 from app.learning.integrated.paths import GroupPath, of_one_refit, shared_sum
+from app.learning.integrated.persistence import far_pairs, symmetric, upper_half
 from app.learning.integrated.prior_share import between
 from app.learning.integrated.sharing import shared_part, shared_weight, with_shared
 from app.learning.integrated.whole_groups import PooledLevel
@@ -184,3 +187,33 @@ def test_a_group_is_whole_when_all_that_is_shared_has_come() -> None:
     assert of_one_refit(unsaid, path.path, path.lessons, ()), (
         "a summary from before there were shared effects"
     )
+
+
+def test_where_chosen_effects_leave_nothing_shared_ones_count_less() -> None:
+    """Until the record says otherwise; a summary of a version that did not report it changes
+    nothing."""
+    engine = learned({GROUPS[0]: market(1, 400, per_day=5.0)})
+    [summary] = engine.summaries()
+    assert summary.persistence is not None
+    assert summary.unexplained is not None
+
+    def shared(left: float | None) -> float:
+        products = symmetric(summary.persistence.upper)
+        products = (
+            products * 10.0 * summary.likeness / abs(products[far_pairs(len(products))].sum())
+        )
+        changed = msgspec.structs.replace(
+            summary,
+            record=(),
+            unexplained=left,
+            persistence=msgspec.structs.replace(
+                summary.persistence, upper=upper_half(np.abs(products))
+            ),
+        )
+        judge = IntegratedJudge("pm", engine.config)
+        judge.fold([*engine.lessons(), changed])
+        judge.judge(1)
+        [counts] = judge.counts().values()
+        return counts.shared
+
+    assert shared(0.0) < shared(None) == SHARED.mean < shared(1e9) == 1.0

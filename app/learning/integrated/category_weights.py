@@ -14,7 +14,6 @@ from app.learning.integrated.learner_weight import (
     GROWTH,
     HALF_LIFE,
     LEVEL_HALF_LIFE,
-    SHARED,
     Counts,
     HalfLives,
     Prior,
@@ -23,11 +22,17 @@ from app.learning.integrated.learner_weight import (
     in_steps,
     opened,
     shared_evidence,
+    shared_prior,
     weight,
 )
 from app.learning.integrated.merging import Group
 from app.learning.integrated.persistence import sign_flip_log_p
-from app.learning.integrated.prior_share import between, share_estimate, shares_of
+from app.learning.integrated.prior_share import (
+    between,
+    explained_by_chosen,
+    share_estimate,
+    shares_of,
+)
 from app.learning.integrated.products import Products
 from app.learning.integrated.whole_groups import (
     Level,
@@ -77,6 +82,7 @@ class Weighing:
         self._share_estimates: Columns[Group] = Columns(3)
         self._half_lives: Columns[Group] = Columns(3)
         self._level_half_lives: Columns[Group] = Columns(3)
+        self._explained: Columns[Group] = Columns(3)
         self._shared: Columns[Group] = Columns(3)
         self._unshared: set[Group] = set()  # groups whose evidence of shared effects is due
         self._shared_with = -1.0
@@ -102,7 +108,7 @@ class Weighing:
         self._noise2.pop(group, None)
         for columns in (
             self._levels, self._clustering, self._share_estimates, self._half_lives,
-            self._level_half_lives, self._shared, self._ramps,
+            self._level_half_lives, self._explained, self._shared, self._ramps,
         ):  # fmt: skip
             columns.drop(group)
         self._earned.put(group, None)
@@ -129,6 +135,11 @@ class Weighing:
             self._share_estimates.drop(group)
         else:
             self._share_estimates.put(group, found)
+        explained = explained_by_chosen(summary)
+        if explained is None:
+            self._explained.drop(group)
+        else:
+            self._explained.put(group, explained)
         self._reshare = True
         if self._config.half_life is None:
             self._half_lives.put(group, half_life_evidence(summary.record))
@@ -262,7 +273,8 @@ class Weighing:
                 record = self._summaries[group].record
                 self._shared.put(group, shared_evidence(record, shares, half_life))
             self._unshared = set()
-        shared = self._weight(self._shared, SHARED, config.shared_effects)
+        prior = shared_prior(*(self._explained.total(i) for i in range(3)))
+        shared = self._weight(self._shared, prior, config.shared_effects)
         if self._slope_log_p is None:
             self._slope_log_p = sign_flip_log_p(self._slopes.total())
         if self._level_log_p is None:

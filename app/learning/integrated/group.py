@@ -365,6 +365,7 @@ class IntegratedLearner:
             course=course(snapshot.exit_us, search.snapshot.outcome, config.window_us),
             persistence=packed(search.shared.products, search.first_block),
             likeness=shortened(search.shared.likeness),
+            unexplained=shortened(search.shared.unexplained),
             shared=shared_sum(lessons),
             record=self._record.cells(self.window, snapshot, config, config.regime_signature),
         )

@@ -132,6 +132,7 @@ def search_group(window: GroupWindow, snapshot: Snapshot, config: LearningConfig
         found,
         indicator,
         most_shared(config.lessons_per_group),
+        chosen.residuals,
     )
     return Search(
         snapshot,

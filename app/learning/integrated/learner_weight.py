@@ -81,7 +81,8 @@ on real prices growth did not persist, unlike the fading of effects."""
 LEVEL_HALF_LIFE = Prior(0.25, 0.3)
 """Levels of whole groups move with the market as much as with the edge: on real prices their
 movement did not persist."""
-SHARED = Prior(0.5, 1.0)
+SHARED = Prior(0.5, 0.7)
+"""Where nothing is known of what persists; else see `shared_prior`."""
 STEPS = 100
 """Steps of a weight between 0 and 1, so that a trade in one group does not change every group's
 effects."""
@@ -150,7 +151,7 @@ def weight(evidence: WeightEvidence, prior: Prior, switch: bool | None) -> float
     ...     round(weight(WeightEvidence(300.0, 0.0, 900), SHARED, None), 2),
     ...     round(weight(WeightEvidence(300.0, 300.0, 900), SHARED, None), 2),
     ... )
-    (0.0, 1.0)
+    (0.01, 0.99)
     """
     if switch is not None:
         return float(switch)
@@ -159,6 +160,35 @@ def weight(evidence: WeightEvidence, prior: Prior, switch: bool | None) -> float
         sure + evidence.squares / DISCOUNT
     )
     return in_steps(min(max(found, 0.0), 1.0))
+
+
+def shared_prior(total: float, left: float, variance: float) -> Prior:
+    """The prior of the weight of shared effects beside the chosen ones: the part of what persists
+    that the chosen effects leave.
+
+    If they leave nothing, shared effects only repeat them with less of their size; if they leave
+    most of it, they are the largest of many.
+
+    Parameters
+    ----------
+    total, left, variance
+        Sums over the groups of a module, as in `prior_share.Explained`.
+
+    Returns
+    -------
+    The prior; its mean is that of `SHARED` where `total` is no more than chance.
+
+    >>> [
+    ...     round(shared_prior(total, left, 4.0).mean, 2)
+    ...     for total, left in ((0.0, 0.0), (20.0, 0.0), (20.0, 18.0), (20.0, 30.0))
+    ... ]
+    [0.5, 0.05, 0.86, 1.0]
+    """
+    sd = float(np.sqrt(variance))
+    if not sd > 0:
+        return SHARED
+    part = (max(left, 0.0) + SHARED.mean * sd) / (max(total, 0.0) + sd)
+    return SHARED._replace(mean=min(part, 1.0))
 
 
 def in_steps(weight: float) -> float:

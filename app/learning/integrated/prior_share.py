@@ -77,6 +77,47 @@ def share_estimate(summary: GroupSummary) -> ShareEstimate | None:
     return ShareEstimate(*estimated(products, summary.likeness), summary.n)
 
 
+class Explained(NamedTuple):
+    """How much of what persists in a group its chosen effects explain: sums over the far pairs of
+    blocks, in units of the variance of an outcome.
+
+    Attributes
+    ----------
+    total
+        What persists.
+    left
+        What is left of it without the chosen effects.
+    variance
+        Variance of `total` if nothing persists.
+    """
+
+    total: float
+    left: float
+    variance: float
+
+
+def explained_by_chosen(summary: GroupSummary) -> Explained | None:
+    """How much of what persists in a group its chosen effects explain.
+
+    Parameters
+    ----------
+    summary
+        The group's summary.
+
+    Returns
+    -------
+    The sums; None while the group is too young, and from versions that did not report them.
+    """
+    found = share_estimate(summary)
+    if found is None or summary.unexplained is None:
+        return None
+    return Explained(
+        found.estimate * summary.likeness,
+        summary.unexplained,
+        (found.sd * summary.likeness) ** 2,
+    )
+
+
 def estimated(products: Floats, likeness: float) -> tuple[float, float]:
     """The persistent share by the far pairs of blocks.
 

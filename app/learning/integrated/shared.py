@@ -85,6 +85,8 @@ class SharedFit(NamedTuple):
     products
         Products (B, B) of what slices earned in each pair of blocks of time beyond the group's
         segments, in units of the variance of an outcome.
+    unexplained
+        Sum of the same products over the far pairs of blocks, of what the chosen effects leave.
     """
 
     slices: Ints
@@ -93,10 +95,16 @@ class SharedFit(NamedTuple):
     prior: Floats
     likeness: float
     products: Floats
+    unexplained: float
 
 
 def shared_fit(
-    outcome: Floats, blocks: Ints, found: Candidates, segments: Floats, most: int
+    outcome: Floats,
+    blocks: Ints,
+    found: Candidates,
+    segments: Floats,
+    most: int,
+    residuals: Floats | None = None,
 ) -> SharedFit:
     """The posterior means of the effects of the slices of one or two dimensions.
 
@@ -115,6 +123,8 @@ def shared_fit(
         Indicators (T, S) of the segments.
     most
         How many slices to keep: those with the strongest evidence.
+    residuals
+        What the chosen effects leave of the outcomes (T,); None if nobody asks for `unexplained`.
 
     Returns
     -------
@@ -132,8 +142,9 @@ def shared_fit(
     b = int(blocks.max(initial=0)) + 1
     y = beyond_segments(outcome, segments)
     variance = float(y @ y) / max(t, 1)
+    none = np.zeros(0)
     nothing = SharedFit(
-        slices[:0], np.zeros((0, len(SHARES))), np.zeros(0), np.zeros(0), 0.0, np.zeros((b, b))
+        slices[:0], np.zeros((0, len(SHARES))), none, none, 0.0, np.zeros((b, b)), 0.0
     )
     if not len(slices) or not variance > 0:
         return nothing
@@ -141,10 +152,17 @@ def shared_fit(
     n = np.diff(held.indptr).astype(np.float64)
     frequency = n / t
     weight = _weights(n_dims, frequency)
-    products, counts = _by_block(held, y, blocks, b, frequency, weight)
+    place = np.repeat(np.arange(len(slices)), np.diff(held.indptr)) * b + blocks[held.indices]
+    counts = np.bincount(place, minlength=len(slices) * b).reshape(-1, b).astype(np.float64)
+    products = _by_block(held, y, place, blocks, frequency, weight)
+    unexplained = 0.0
+    if residuals is not None:
+        left = residuals - residuals.mean()
+        left_products = _by_block(held, left, place, blocks, frequency, weight)
+        unexplained = float(left_products[far_pairs(b)].sum()) / variance
     like_far, like_near, own = _likeness(held, weight, frequency, blocks, t)
     if not like_far > 0 or np.count_nonzero(np.bincount(blocks, minlength=b)) < LEAST_BLOCKS:
-        return nothing._replace(products=products / variance)
+        return nothing._replace(products=products / variance, unexplained=unexplained)
     estimate, sd = estimated(products / variance, like_far)
     near = float(products[~far_pairs(b)].sum()) - float(own @ (y * y))
     transient = max(near / max(like_near, 1e-9) / variance - max(estimate, 0.0), 0.0)
@@ -179,6 +197,7 @@ def shared_fit(
         weight * variance,
         like_far,
         products / variance,
+        unexplained,
     )
 
 
@@ -220,17 +239,17 @@ def least_shared(n_min: int) -> int:
 
 
 def _by_block(
-    held: csr_array, y: Floats, blocks: Ints, b: int, frequency: Floats, weight: Floats
-) -> tuple[Floats, Floats]:
-    """Products (B, B) of what slices earned in each pair of blocks, and the trades of each slice in
-    each block (K, B)."""
-    place = np.repeat(np.arange(held.shape[0]), np.diff(held.indptr)) * b + blocks[held.indices]
+    held: csr_array, y: Floats, place: Ints, blocks: Ints, frequency: Floats, weight: Floats
+) -> Floats:
+    """Products (B, B) of what slices earned in each pair of blocks; `place` is that of each of
+    `held`'s indices in a table of slices and blocks."""
+    of_block = np.bincount(blocks, y)
+    b = len(of_block)
     earned: Floats = (
         np.bincount(place, y[held.indices], held.shape[0] * b).reshape(-1, b).astype(np.float64)
     )
-    counts = np.bincount(place, minlength=held.shape[0] * b).reshape(-1, b).astype(np.float64)
-    earned -= frequency[:, None] * np.bincount(blocks, y, b)
-    return np.asarray((earned * weight[:, None]).T @ earned), counts
+    earned -= frequency[:, None] * of_block
+    return np.asarray((earned * weight[:, None]).T @ earned)
 
 
 def _weights(n_dims: Ints, frequency: Floats) -> Floats:
