@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from heapq import nsmallest
 
 import numpy as np
@@ -90,9 +91,7 @@ class ModuleGauges:
         if record is None:
             self._overrides.pop(key, None)
         else:
-            place = CATEGORIES.index(record.action_category)
-            newest_us = micros_from_text(record.evidence.to_ts)
-            self._overrides[key] = newest_us * len(CATEGORIES) + place
+            self._overrides[key] = _stamp(record.evidence.to_ts, record.action_category)
         self._changed = True
 
     def no_overrides(self) -> None:
@@ -137,3 +136,9 @@ class ModuleGauges:
             return float(last - first)
 
         return count
+
+
+@lru_cache(maxsize=4096)
+def _stamp(to_ts: str, category: str) -> int:
+    """A newest exit and a category as one number; one object for equal ones, which are many."""
+    return micros_from_text(to_ts) * len(CATEGORIES) + CATEGORIES.index(category)

@@ -85,7 +85,7 @@ class Outbox(Generic[Kept]):
         self._urgent = urgent
         self._held: dict[str, Any] = {}
         # what urgent calls left for the next full one
-        self._waiting: dict[str, Kept] = {}
+        self._waiting: dict[str, Any] = {}
 
     @property
     def held(self) -> Mapping[str, Kept]:
@@ -163,7 +163,8 @@ class Outbox(Generic[Kept]):
             for key in by_key:
                 self._waiting.pop(key, None)
             if not urgent_only and not more:
-                by_key, self._waiting = self._waiting | by_key, {}
+                waiting, self._waiting = self._waiting, {}
+                by_key = {key: self._unparked(record) for key, record in waiting.items()} | by_key
         held = [key for key in gone if key in self._held]
         return self._publish(by_key, held, version, urgent_only)
 
@@ -172,11 +173,15 @@ class Outbox(Generic[Kept]):
     ) -> Difference[Kept]:
         difference: Difference[Kept] = Difference(retired=gone)
         for key, record in current.items():
-            old, kept = self._held.get(key), self._kept(record)
+            old = self._held.get(key)
+            if urgent_only and old is not None and self._surely_waits(record, old):
+                self._waiting[key] = self._parked(record)
+                continue
+            kept = self._kept(record)
             if old is not None and self._same(kept, old):
                 continue
             if urgent_only and old is not None and self._can_wait(kept, old):
-                self._waiting[key] = record
+                self._waiting[key] = self._parked(record)
                 continue
             if record.version != version:  # type: ignore[attr-defined]  # every kind here has one
                 # This record was published earlier and has been replaced since.
@@ -192,6 +197,19 @@ class Outbox(Generic[Kept]):
     def _kept(self, record: Kept) -> Any:
         """The part of a published record that is held."""
         return record
+
+    def _parked(self, record: Kept) -> Any:
+        """A record as it waits."""
+        return record
+
+    def _unparked(self, parked: Any) -> Any:
+        """The record that `_parked` was given."""
+        return parked
+
+    def _surely_waits(self, record: Kept, old: Any) -> bool:
+        """Whether it is known, before its content is compared, that a record need not be published
+        at once."""
+        return False
 
     def _same(self, kept: Any, old: Any) -> bool:
         return kept is old or same(kept, old)

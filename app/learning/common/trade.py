@@ -23,6 +23,8 @@ RR_LIMIT = 33.0
 """`rr` is clipped here: it grows without bound as the drawdown goes to 0."""
 AMOUNT_LIMIT = 1e15
 """`roi` and `pnl` are clipped here, far beyond any real value: no sum of squares overflows."""
+_SHA_BYTES = 16
+"""Bytes of a SHA-256 by which closes with the same event id are ordered: no two begin alike."""
 _HEAD = struct.Struct(">QIQ")
 """The layout of a packed rank: revision, number of actions and exit, each as bytes that sort like
 numbers."""
@@ -156,7 +158,10 @@ def packed(rank: Rank) -> bytes:
     """
     revision, n_actions, exit_us, event_id, sha256 = rank
     return (
-        _HEAD.pack(revision, n_actions, exit_us) + event_id.encode() + b"\0" + bytes.fromhex(sha256)
+        _HEAD.pack(revision, n_actions, exit_us)
+        + event_id.encode()
+        + b"\0"
+        + bytes.fromhex(sha256)[:_SHA_BYTES]
     )
 
 

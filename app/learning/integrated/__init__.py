@@ -12,8 +12,8 @@ among all slices searched in the module.
    `merging.py` merges effects with the same evidence, `regime_gains.py` adds the gains by regime
    (learned in `regimes.py`), `sizing.py` decides the size of each override, `judge_records.py`
    makes the records, `expiry.py` says until when each override holds.
-3. `factors.py` finds the slices that are one piece of evidence, with `sketches.py`, `points.py`,
-   `components.py`, `jaccards.py` and `linkage.py`.
+3. `factors.py` finds the slices that are one piece of evidence, with `sketches.py`,
+   `sketch_store.py`, `points.py`, `components.py`, `jaccards.py` and `linkage.py`.
 
 May touch: nothing but its arguments.
 """

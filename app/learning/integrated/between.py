@@ -15,6 +15,8 @@ It also watches whether that refit could choose otherwise: see `Between.due`.
 
 from __future__ import annotations
 
+import pickle
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -35,12 +37,11 @@ from app.learning.common.segments import segment_order
 from app.learning.common.trade import SegmentKey
 from app.learning.common.window import Moves
 from app.learning.integrated.bank import Bank, edge_of, later
-from app.learning.integrated.history import course_days, packed_history, unpacked_history
+from app.learning.integrated.history import course_days
 from schemas.lessons import (
     CourseCell,
     Fit,
     GroupSummary,
-    HistoryCell,
     Lesson,
     LessonDecay,
     Marginal,
@@ -56,6 +57,8 @@ MOST_PART = 0.25
 DUE_Z = 0.25
 """It is also due when a slice has crossed the bar, in or out, and moved this far since the last
 one."""
+_FAST = 1
+"""Level of compression: higher ones save little, and take longer."""
 BIN_PART = 1 / 128
 """Trades that are nearer in time than this part of an effect's span are one step of its models."""
 
@@ -117,6 +120,9 @@ class Start(NamedTuple):
 class Between:
     """The provisional estimates of a group from one refit to the next.
 
+    Most groups publish nothing before their next refit.  Until a group does, what the refit left is
+    packed, in a tenth of the memory.
+
     Parameters
     ----------
     start
@@ -128,11 +134,45 @@ class Between:
     """
 
     def __init__(self, start: Start, item_dims: NDArray[np.int32], window_us: int) -> None:
-        # Most groups publish nothing before their next refit: histories are packed until they do.
-        lessons = [msgspec.structs.replace(lesson, history=()) for lesson in start.lessons]
-        self._packed = [packed_history(lesson.history) for lesson in start.lessons]
-        self._histories: list[tuple[HistoryCell, ...]] = []
-        self._start = start._replace(lessons=lessons)
+        self._packed = zlib.compress(pickle.dumps((start, item_dims, window_us)), _FAST)
+        self._estimates: Estimates | None = None
+        self._fails = _inverses(start.gram) is None
+
+    @property
+    def stale(self) -> float:
+        """Part of the trades that came or went since the refit."""
+        return 0.0 if self._estimates is None else self._estimates.stale
+
+    @property
+    def due(self) -> bool:
+        """Whether a refit could choose otherwise: see `Estimates.due`."""
+        return self._fails if self._estimates is None else self._estimates.due
+
+    def take(
+        self, came: Moves, gone: Moves, segments: Sequence[SegmentKey], version: int
+    ) -> tuple[list[Lesson], GroupSummary] | None:
+        """Apply the trades that have moved: see `Estimates.take`."""
+        if self._estimates is None:
+            self._estimates = Estimates(*pickle.loads(zlib.decompress(self._packed)))
+            self._packed = b""
+        return self._estimates.take(came, gone, segments, version)
+
+
+class Estimates:
+    """The estimates of a group that has published since its refit.
+
+    Parameters
+    ----------
+    start
+        What the refit left.
+    item_dims
+        The dimension (column) of each item (items,).
+    window_us
+        Length of the window, in microseconds.
+    """
+
+    def __init__(self, start: Start, item_dims: NDArray[np.int32], window_us: int) -> None:
+        self._start = start
         self._gram, self._cross = start.gram.copy(), start.cross.copy()
         self._loads = start.loads.copy()
         self._before = [np.diag(inverse) for inverse in _inverses(start.gram) or ()]
@@ -358,15 +398,12 @@ class Between:
         self, lesson: Lesson, place: int, marginal: Marginal, decay: LessonDecay, version: int
     ) -> Lesson:
         as_of = self._newest[place]
-        if not self._histories:
-            self._histories = [unpacked_history(packed) for packed in self._packed]
         return msgspec.structs.replace(
             lesson,
             as_of=as_of,
             evidence=msgspec.structs.replace(lesson.evidence, to_ts=as_of, lesson_version=version),
             marginal=marginal,
             decay=decay,
-            history=self._histories[place],
             version=version,
         )
 

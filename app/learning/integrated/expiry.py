@@ -5,6 +5,8 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
 
 LIFETIME_US = 30 * DAY_US
@@ -30,6 +32,7 @@ def alive_at(newest_us: int) -> int:
     return newest_us // ALIVE_US * ALIVE_US
 
 
+@lru_cache(maxsize=256)
 def expires_at(as_of: str, newest_us: int) -> str:
     """When an override expires.
 

@@ -163,6 +163,8 @@ class Clusterer:
         """For each member, by lesson id, its point and the number of dimensions of its scope, in
         one number."""
         self._point_of: dict[bytes, int] = {}
+        self._key_at: list[bytes] = []
+        """The key of each point, by which `_point_of` has it."""
         self._at: list[str | tuple[str, ...]] = []
         """The lesson ids at each point: of one member without a tuple, none if the point is free.
         """
@@ -234,14 +236,16 @@ class Clusterer:
             if point not in gone_points
         ]
         for point in emptied:
-            del self._point_of[self._points.key(point)]
+            del self._point_of[self._key_at[point]]
+            self._key_at[point] = b""
         self._labels.free(np.array(emptied, np.int64))
         if emptied:
             self._points.remove(emptied)
         added = self._points.add([(members[0].n, sketch) for sketch, members in fresh.values()])
         self._at += [()] * (self._points.size - len(self._at))
+        self._key_at += [b""] * (self._points.size - len(self._key_at))
         for (key, (_, members)), point in zip(fresh.items(), added.tolist(), strict=True):
-            self._point_of[key] = point
+            self._point_of[key], self._key_at[point] = point, key
             for member in members:
                 self._put(member, point)
         active = np.concatenate([np.array(loose, np.int64), added])

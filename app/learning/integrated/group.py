@@ -259,11 +259,9 @@ class IntegratedLearner:
                 lessons[: len(taken[0])], summary = taken
                 self._sent_provisional = True
         if not self.window.changed and self.window.recode() is not None:
-            self._records.forget_items()
             self._record, self._between = Record(), None
         changed = self._lessons.replace(lessons, version)
         about_group = self._summary.replace([] if summary is None else [summary], version)
-        self._records.prune(lessons)
         return Refit(
             changed.published,
             changed.retired + about_group.retired,

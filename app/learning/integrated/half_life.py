@@ -217,10 +217,6 @@ def edges(
     p_other = 1.0 - constant - p_reverting
     odds = p_reverting / constant
     moves = (1.0 - constant) / constant > CLAIM_ODDS
-    quantiles = (
-        half_life_quantiles(weight[:, reverting], half_life[reverting], width[reverting])
-        * span[:, None]
-    )
 
     sign = np.sign(now)
     clear = np.abs(now) > CLEAR_Z * now_sd
@@ -235,6 +231,13 @@ def edges(
     claimed = (odds > CLAIM_ODDS) & (p_reverting > p_other)
     falling = claimed & (weight[:, falls].sum(axis=1) > 0.5 * p_reverting)
     fading_away = claimed | ((odds > CLAIM_ODDS) & fall)
+    quantiles = np.zeros((len(n), 3))
+    quantiles[fading_away] = (  # others show none
+        half_life_quantiles(
+            weight[fading_away][:, reverting], half_life[reverting], width[reverting]
+        )
+        * span[fading_away, None]
+    )
     states = []
     for k in range(len(n)):
         if not enough[k]:

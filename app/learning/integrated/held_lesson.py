@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import struct
+from array import array
 from functools import cache, lru_cache
 from hashlib import blake2b
 from sys import intern
@@ -19,7 +20,7 @@ import msgspec
 
 from app.learning.integrated.history import packed_history, unpacked_history
 from edgeloop.overrides import Evidence
-from schemas.lessons import HistoryCell, Lesson, LessonDecay, Marginal, Metrics
+from schemas.lessons import GroupSummary, HistoryCell, Lesson, LessonDecay, Marginal, Metrics
 
 _NUMBER = re.compile(r"[+-]\d+\.\d+")
 _PLACE = "\0"
@@ -259,7 +260,7 @@ def held(lesson: Lesson, old: HeldLesson | None, like: Common | None) -> HeldLes
             + number
         )
     return HeldLesson(
-        lesson.lesson_id if old is None else old.lesson_id,
+        intern(lesson.lesson_id) if old is None else old.lesson_id,
         _scope(tuple(lesson.scope.items())),
         lesson.n,
         intern(evidence.from_ts),
@@ -269,6 +270,26 @@ def held(lesson: Lesson, old: HeldLesson | None, like: Common | None) -> HeldLes
         numbers,
         like if like is not None and like == common else common,
     )
+
+
+def held_summary(summary: GroupSummary) -> GroupSummary:
+    """A group's summary as it is held.
+
+    Parameters
+    ----------
+    summary
+        The summary.
+
+    Returns
+    -------
+    The same, with its products of blocks in an array.
+    """
+    products = summary.persistence
+    if products is None:
+        return summary
+    upper = array("d", products.upper)  # eight bytes each instead of forty
+    lean = msgspec.structs.replace(products, upper=upper)
+    return msgspec.structs.replace(summary, persistence=lean)
 
 
 def _common(

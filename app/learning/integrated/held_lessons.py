@@ -6,9 +6,10 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from sys import intern
 
 from app.learning.common.refit import require_module
-from app.learning.integrated.held_lesson import Common, HeldLesson, held
+from app.learning.integrated.held_lesson import Common, HeldLesson, held, held_summary
 from app.learning.integrated.merging import Group, group_of
 from app.learning.integrated.paths import GroupPath, of_one_refit
 from edgeloop.identity import slice_id
@@ -97,9 +98,9 @@ class HeldLessons:
             if group is None:
                 group = self.groups[key] = HeldGroup(self._module, key)
             self._touched.add(group.key)
-            self._home[record.lesson_id] = group
+            self._home[intern(record.lesson_id)] = group
             if isinstance(record, GroupSummary):
-                group.summary = record
+                group.summary = held_summary(record)
             else:
                 self._take(group, record)
         for lesson_id in retired:
@@ -114,8 +115,8 @@ class HeldLessons:
 
     def _take(self, group: HeldGroup, lesson: Lesson) -> None:
         old = group.lessons.get(lesson.lesson_id)
-        new = group.lessons[lesson.lesson_id] = held(lesson, old, group.common)
-        group.common = new.common
+        new = held(lesson, old, group.common)
+        group.lessons[new.lesson_id], group.common = new, new.common
         if old is None or old.sketch != new.sketch or old.n != new.n:
             self._sketches[new.lesson_id] = lesson.sketch
 

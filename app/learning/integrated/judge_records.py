@@ -51,75 +51,6 @@ class Rejection(NamedTuple):
     on_path: bool
 
 
-def override_record(
-    e: Effect,
-    size: float,
-    times: float,
-    confidence: float,
-    covers: tuple[str, ...],
-    factor: Factor | None,
-    gains: dict[str, float],
-    scale: float,
-    newest_us: int,
-    version: int,
-) -> Override:
-    """The override of an effect.
-
-    Parameters
-    ----------
-    e
-        The effect.
-    size
-        Its effect now, in units of size.
-    times
-        Its multiplier, on the grid.
-    confidence
-        Probability that its edge now has its estimated sign.
-    covers
-        Ids of the lessons whose trades it accounts for.
-    factor
-        Its latent factor, if any.
-    gains
-        Gains by regime; only those that differ from 1.
-    scale
-        Units of the outcome per unit of size.
-    newest_us
-        Newest exit of the module, in microseconds since the epoch.
-    version
-        The version that the record is marked with.
-
-    Returns
-    -------
-    The record, with the digits that are published.
-    """
-    lesson = e.lesson
-    return Override(
-        override_id=lesson.lesson_id,
-        learning="integrated",
-        module=lesson.module,
-        pattern_key=lesson.pattern_key,
-        action_category=lesson.action_category,
-        scope=lesson.scope,
-        effect=shortened(size),
-        effect_sd=shortened(e.effect_sd / scale),
-        multiplier=times,
-        confidence=confidence,
-        n_trades=lesson.n,
-        baseline=shortened(e.baseline),
-        decay=OverrideDecay(
-            state=e.decay.state, half_life_hours=e.decay.half_life_hours, interval=e.decay.interval
-        ),
-        latent_factor_id=factor.factor_id if factor else None,
-        covers=covers,
-        regime_gains=gains,
-        evidence=lesson.evidence,
-        as_of=e.as_of,
-        expires_at=expires_at(e.as_of, newest_us),
-        version=version,
-        part=e.part,
-    )
-
-
 def verdict_record(
     e: Effect,
     size: float,
@@ -133,12 +64,25 @@ def verdict_record(
 
     Parameters
     ----------
-    e, size, times, confidence, factor, scale, version
-        As in `override_record`.
+    e
+        The effect.
+    size
+        Its effect now, in units of size.
+    times
+        Its multiplier, on the grid.
+    confidence
+        Probability that its edge now has its estimated sign.
+    factor
+        Its latent factor, if any.
+    scale
+        Units of the outcome per unit of size.
+    version
+        The version that the record is marked with.
 
     Returns
     -------
-    The record; `override` if its multiplier differs from 1, else `neutral`.
+    The record, with the digits that are published; `override` if its multiplier differs from 1,
+    else `neutral`.
     """
     lesson = e.lesson
     if e.part == "shared":
@@ -179,6 +123,60 @@ def verdict_record(
         version=version,
         edge_raw=shortened(e.raw / scale),
         effect_sd=shortened(e.effect_sd / scale),
+    )
+
+
+def override_record(
+    e: Effect,
+    verdict: LessonVerdict,
+    covers: tuple[str, ...],
+    gains: dict[str, float],
+    newest_us: int,
+) -> Override:
+    """The override of an effect.
+
+    Parameters
+    ----------
+    e
+        The effect.
+    verdict
+        The verdict on its lesson, as `verdict_record` makes it.
+    covers
+        Ids of the lessons whose trades it accounts for.
+    gains
+        Gains by regime; only those that differ from 1.
+    newest_us
+        Newest exit of the module, in microseconds since the epoch.
+
+    Returns
+    -------
+    The record, with the digits and the version of the verdict.
+    """
+    lesson = e.lesson
+    return Override(
+        override_id=lesson.lesson_id,
+        learning="integrated",
+        module=lesson.module,
+        pattern_key=lesson.pattern_key,
+        action_category=lesson.action_category,
+        scope=lesson.scope,
+        effect=verdict.edge,
+        effect_sd=verdict.effect_sd or 0.0,
+        multiplier=verdict.multiplier,
+        confidence=verdict.confidence,
+        n_trades=lesson.n,
+        baseline=verdict.baseline,
+        decay=OverrideDecay(
+            state=e.decay.state, half_life_hours=e.decay.half_life_hours, interval=e.decay.interval
+        ),
+        latent_factor_id=verdict.latent_factor_id,
+        covers=covers,
+        regime_gains=gains,
+        evidence=lesson.evidence,
+        as_of=e.as_of,
+        expires_at=expires_at(e.as_of, newest_us),
+        version=verdict.version,
+        part=e.part,
     )
 
 

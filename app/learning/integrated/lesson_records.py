@@ -5,6 +5,7 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,6 @@ from schemas.lessons import Fit, HistoryCell, Lesson, LessonDecay, Marginal, Met
 
 MAX_ALIASES = 16
 """Aliases of a slice that its lesson lists."""
-SPARE_NAMES = 64
-"""Names of earlier slices that are remembered, besides as many as there are lessons."""
 SIZE_DIGITS = 6
 """Decimals by which slices that were not chosen are ranked: rounding errors do not reorder them."""
 MIN_SD = 1e-150
@@ -62,24 +61,6 @@ class LessonRecords:
         self._module, self._pattern_key = module, pattern_key
         self._action_category = action_category
         self._window, self._config = window, config
-        self._ids: dict[bytes, str] = {}
-        """Lesson ids by item numbers, of the slices of the last refits."""
-
-    def forget_items(self) -> None:
-        """Forget the ids: the window has renumbered its items."""
-        self._ids = {}
-
-    def prune(self, lessons: list[Lesson]) -> None:
-        """Keep the names of current lessons alone, where many others have gathered.
-
-        Parameters
-        ----------
-        lessons
-            The current lessons.
-        """
-        if len(self._ids) > 2 * len(lessons) + SPARE_NAMES:
-            current = {lesson.lesson_id for lesson in lessons}
-            self._ids = {key: name for key, name in self._ids.items() if name in current}
 
     def path(self, search: Search) -> Path:
         """The chosen slices in order, and the fit of the first 0, 1, 2, … of them.
@@ -442,15 +423,10 @@ class LessonRecords:
         return dict(sorted(self._window.pair(item) for item in items.tolist() if item))
 
     def _name(self, items: NDArray[np.uint32]) -> tuple[dict[str, str], str]:
-        """Scope and lesson id.  Ids are remembered: a refit mostly finds the slices of the one
-        before, and hashing takes time."""
-        scope, key = self._scope(items), items.tobytes()
-        name = self._ids.get(key)
-        if name is None:
-            name = self._ids[key] = slice_id(
-                self._module, self._pattern_key, self._action_category, scope
-            )
-        return scope, name
+        """Scope and lesson id.  Ids are interned: the judge of the same process holds them too."""
+        scope = self._scope(items)
+        name = slice_id(self._module, self._pattern_key, self._action_category, scope)
+        return scope, intern(name)
 
     def _aliases(self, search: Search, j: int) -> tuple[dict[str, str], ...]:
         return tuple(self._scope(row) for row in search.found.aliases.get(j, ())[:MAX_ALIASES])

@@ -34,7 +34,7 @@ def parts_of(points: Points, block: list[int]) -> list[list[int]]:
     """
     if len(block) <= MAX_BLOCK:
         return [block]
-    ordered = sorted(block, key=lambda p: (points.sketch[p], int(points.n[p])))
+    ordered = sorted(block, key=lambda p: (points.sketches.packed(p), int(points.n[p])))
     return [ordered[i : i + MAX_BLOCK] for i in range(0, len(ordered), MAX_BLOCK)]
 
 

@@ -6,19 +6,19 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.learning.integrated.sketch_store import SketchStore
 from app.learning.integrated.sketches import (
     HASH_BYTES,
     SKETCH_SIZE,
     Hashes,
     Ints,
-    unpacked_hashes,
 )
 
 MINIMA = 128
@@ -69,7 +69,7 @@ def point_key(n: int, sketch: bytes) -> bytes:
     -------
     A digest of both.
     """
-    return blake2b(sketch, digest_size=16, salt=n.to_bytes(16, "big")).digest()
+    return blake2b(sketch, digest_size=15, salt=n.to_bytes(16, "big")).digest()
 
 
 class Run:
@@ -137,9 +137,11 @@ class Run:
         -------
         The first place among all words for each, and how many there are.
         """
-        first = (key >> np.uint64(KEY_BITS - self._bits)).astype(np.int64)
-        start = self._starts[band, first].astype(np.int64)
-        return band * len(self) + start, self._starts[band, first + 1].astype(np.int64) - start
+        at = band * self._starts.shape[1]
+        at += (key >> np.uint64(KEY_BITS - self._bits)).astype(np.int64)
+        starts = self._starts.ravel()
+        start = starts.take(at).astype(np.int64)
+        return band * len(self) + start, starts.take(at + 1).astype(np.int64) - start
 
 
 class Points:
@@ -171,8 +173,7 @@ class Points:
         )
         self._steps = STEPS[:rows]
         self.size = 0
-        self.sketch: list[bytes] = []
-        """Six bytes of each hash, as `packed_hashes` says."""
+        self.sketches = SketchStore()
         self._free: list[int] = []
         # Each of these has room for more points than there are.
         self.n = np.zeros(0, np.int64)
@@ -186,21 +187,7 @@ class Points:
         merged; until then their places are in `_retired`."""
         self._retired: list[int] = []
 
-    def key(self, point: int) -> bytes:
-        """The identity of a point.
-
-        Parameters
-        ----------
-        point
-            Its place.
-
-        Returns
-        -------
-        See `point_key`.
-        """
-        return point_key(int(self.n[point]), self.sketch[point])
-
-    def hashes(self, points: Iterable[int]) -> Hashes:
+    def hashes(self, points: Sequence[int]) -> Hashes:
         """The sketches of points, one after the other.
 
         Parameters
@@ -212,7 +199,7 @@ class Points:
         -------
         The hashes of all of them.
         """
-        return unpacked_hashes(b"".join([self.sketch[p] for p in points]))
+        return self.sketches.hashes(points)
 
     def entries(self, points: Ints) -> Ints:
         """The table's entries of points: one for each, or two if it is in the table at a lower
@@ -266,16 +253,20 @@ class Points:
         """
         entries = self.entries(active)
         keys = self._keys_of(entries, BAND_RANGE)
-        wanted = np.unique(keys | BAND_RANGE.astype(np.uint64)[:, None] << np.uint64(KEY_BITS))
+        wanted = _distinct(keys | BAND_RANGE.astype(np.uint64)[:, None] << np.uint64(KEY_BITS))
         band, key = (wanted >> np.uint64(KEY_BITS)).astype(np.int64), wanted & KEY
         found, places = [], []
         for run in self._runs:
             first, n = run.near(band, key)
             place = np.repeat(np.arange(len(wanted)), n)
-            word = run.words.ravel()[np.arange(n.sum()) + np.repeat(first - (np.cumsum(n) - n), n)]
-            like = (word >> np.uint32(ENTRY_BITS)) == run.rest(key).astype(np.uint32)[place]
+            at = np.repeat(first - (np.cumsum(n) - n), n)
+            at += np.arange(len(at))
+            word, rest = run.words.ravel().take(at), run.rest(key).astype(np.uint32)
+            like = np.flatnonzero((word >> np.uint32(ENTRY_BITS)) == rest.take(place))
             place, entry = place[like], (word[like] & np.uint32(OWNER)).astype(np.int64)
-            same = self._alive[entry] & (self._keys(entry, band[place]) == key[place])
+            alive = self._alive[entry]
+            place, entry = place[alive], entry[alive]
+            same = self._keys(entry, band[place]) == key[place]
             found.append(entry[same])
             places.append(place[same])
         place = np.concatenate(places)
@@ -294,7 +285,7 @@ class Points:
         """
         self._alive[self.entries(np.array(points, np.int64))] = False
         for point in points:
-            self.sketch[point] = b""
+            self.sketches.remove(point)
         self._retired += points
 
     def add(self, new: list[tuple[int, bytes]]) -> Ints:
@@ -317,15 +308,15 @@ class Points:
         self.size += grown
         if self.size > len(self.n):
             self._make_room(max(self.size, len(self.n) * 5 // 4) - len(self.n))
-        self.sketch += [b""] * grown
         points = np.array(places, np.int64)
         self.n[points] = [n for n, _ in new]
         self.length[points] = [len(sketch) // HASH_BYTES for _, sketch in new]
         for point, (_, sketch) in zip(places, new, strict=True):
-            self.sketch[point] = sketch
+            self.sketches.put(point, sketch)
         self._runs.append(self._run(self._entered(points)))
         while len(self._runs) > 1 and len(self._runs[-2]) < RUN_RATIO * len(self._runs[-1]):
             self._merge(2)
+        self.sketches.pack()
         return points
 
     def _merge(self, last: int) -> None:
@@ -402,6 +393,12 @@ class Points:
             )
             np.minimum.at(minima, row + (turn << level) + bins, hashes if level == TOP else mixed)
         return minima.reshape(-1, MINIMA)
+
+
+def _distinct(words: Hashes) -> Hashes:
+    """The distinct ones of many words, ascending: faster than `np.unique`, which hashes them."""
+    ordered = np.sort(words, axis=None)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
 def _longer(array: NDArray[Any], grown: int) -> NDArray[Any]:

@@ -5,6 +5,8 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
+from array import array
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,7 +46,7 @@ class Products:
             self._grid[group] = grid
             if grid not in self._columns:
                 self._columns[grid] = Columns(len(part.upper))
-            self._columns[grid].put(group, part.upper)
+            self._columns[grid].put(group, array("d", part.upper))
 
     def total(self) -> Floats:
         """The sum of the products of all groups.

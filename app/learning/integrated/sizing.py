@@ -316,16 +316,12 @@ class Sizing:
             else:
                 last.overrides.add(i)
             if again:
-                changes.verdicts.append(
-                    verdict_record(effect, size, times, confidence, factor, scale, version)
-                )
+                verdict = verdict_record(effect, size, times, confidence, factor, scale, version)
+                changes.verdicts.append(verdict)
                 if times != 1.0:
                     changes.overrides.append(
-                        override_record(
-                            effect, size, times, confidence, why.members, factor,
-                            dict(why.gains), scale, newest_us, version,
-                        )
-                    )  # fmt: skip
+                        override_record(effect, verdict, why.members, dict(why.gains), newest_us)
+                    )
         return covered
 
     def _reject(

@@ -72,11 +72,11 @@ class PastGroup(NamedTuple):
     cut_us: int
     bounds: tuple[float, float]
     segments: Floats
-    items: NDArray[np.uint32]
+    items: NDArray[np.unsignedinteger]
     effects: Floats
     now: Floats
     half_life: Floats
-    shared_items: NDArray[np.uint32]
+    shared_items: NDArray[np.unsignedinteger]
     shared: Floats
 
 
@@ -236,11 +236,11 @@ def _account(
         cut_us,
         bounds,
         earned,
-        found.items[places],
+        _narrow(found.items[places]),
         effects,
         now,
         half_life,
-        found.items[shared.slices],
+        _narrow(found.items[shared.slices]),
         shared.effects,
     )
 
@@ -261,7 +261,12 @@ def _cell(account: PastGroup, after: Snapshot) -> RecordCell:
     return RecordCell(account.cut_us, len(outcome), upper_half(columns @ columns.T))
 
 
-def matches(items: NDArray[np.uint32], snapshot: Snapshot) -> Floats:
+def _narrow(items: NDArray[np.uint32]) -> NDArray[np.unsignedinteger]:
+    """The same items in the smallest type, since accounts are held for long."""
+    return items.astype(np.min_scalar_type(int(items.max(initial=0))))
+
+
+def matches(items: NDArray[np.unsignedinteger], snapshot: Snapshot) -> Floats:
     """Which trades have an action that a slice holds.
 
     Parameters
