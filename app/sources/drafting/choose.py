@@ -259,7 +259,14 @@ class Chooser:
         if name == "pnl_usd":
             exact.sort(key=lambda one: is_in_points(one[1]))
             first = exact[0][0] if exact else ""
-            exact.sort(key=lambda one: (one[0] != first, not _NET.search(one[1])))
+            told = any(currency_in(column) for word, column in exact if word == first)
+            exact.sort(
+                key=lambda one: (
+                    one[0] != first,
+                    told and currency_in(one[1]) is None,
+                    not _NET.search(one[1]),
+                )
+            )
         for word, column in exact:
             if (
                 name in ("roi", "pnl_usd")

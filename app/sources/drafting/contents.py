@@ -20,14 +20,15 @@ from app.sources.cells import DASHES, NOTHING, as_text, parse_number
 from app.sources.column_names import known_as
 from app.sources.drafting.time_readings import MOST, TimeReading, read_texts, read_times, time_text
 from app.sources.figures import filled_part, marks, thirty_seconds, written
+from app.sources.lines import Money
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.tables import Row
 
-_NO_THOUSANDS = re.compile(r"\d{2,3}['’]\d\d|\d{2,4}['’]\d")
+_NO_THOUSANDS = re.compile(r"\d{2,3}['’]\d\d\+?|\d{2,4}['’]\d|\d{2,3}-\d\d[0257+]?")
 _CLOCK = re.compile(
     r"\d{1,2}:\d{2}(:\d{2}([.,]\d{1,7})?)?\s*([ap]\.?m\.?)?(\s*[A-Z]{2,4})?", re.IGNORECASE
 )
-_DIGITS = re.compile(r"([01]\d|2[0-3])[0-5]\d[0-5]\d(\.\d+)?")
+_DIGITS = re.compile(r"([01]?\d|2[0-3])[0-5]\d[0-5]\d(\.\d+)?")
 _OF_TIMES = re.compile(
     r"(^|_)(time|uhrzeit|heure|hora|ora|tijd|saat)(_|$)|시간|시각|時間|时间|時刻"
 )
@@ -143,6 +144,9 @@ class Contents:
         def units() -> Counter[str]:
             mark = self.decimal if self.decimal != OPEN_QUESTION else "."
             found: Counter[str] = Counter()
+            for value in self.values(column):
+                if isinstance(value, Money):
+                    found[value.unit] += 1
             for text, n in Counter(v for v in self.values(column) if isinstance(v, str)).items():
                 told = written(text, mark)
                 if told is not None and told.unit:
@@ -192,7 +196,7 @@ class Contents:
         ):
             return True
         return bool(_OF_TIMES.search(known_as(column))) and all(
-            isinstance(v, str) and _DIGITS.fullmatch(v) for v in values
+            isinstance(v, (str, int)) and _DIGITS.fullmatch(str(v)) for v in values
         )
 
     def joined(self, day: str, clock: str) -> TimeReading | None:

@@ -56,6 +56,7 @@ _ABROAD = re.compile(
 )
 
 
+_LAKHS = re.compile(r"(?<![\d,])\d{1,2},\d{2},\d{3}(?!\d)")
 _EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 """Letters of names of securities in China, Japan and Korea."""
 
@@ -79,6 +80,17 @@ def _is_abroad(decided: Decided) -> bool:
         re.match(r"%d[-/. ]%m|dm", str(spec.keys.get("format", "")))
         or not all(column.isascii() for column in spec.columns)
         for spec in decided.fields.values()
+    )
+
+
+def _has_lakhs(decided: Decided) -> bool:
+    """Whether amounts are written as in India and its neighbours: `1,43,500.50`."""
+    contents = decided.kept.contents
+    return any(
+        isinstance(value, str) and _LAKHS.search(value)
+        for column in contents.columns
+        if contents.is_numeric(column)
+        for value in contents.values(column)
     )
 
 
@@ -290,6 +302,7 @@ def settle_currency(decided: Decided) -> None:
         return
     if (
         _is_abroad(decided)
+        or _has_lakhs(decided)
         or any(_EASTERN.search(symbol) for symbol in symbols)
         or (symbols and all(re.fullmatch(r"\d{4,6}", symbol.strip()) for symbol in symbols))
     ):

@@ -17,6 +17,7 @@ from app.sources.drafting.fee_columns import turn_cash
 from app.sources.drafting.position_profits import (
     fees_by_total,
     find_funding,
+    gains_and_losses,
     settle_cents,
     settle_contracts,
     settle_fees,
@@ -35,6 +36,7 @@ from app.sources.drafting.position_trades import (
     other_quantity,
     prices_of_amounts,
     trades_of,
+    what_was_closed,
     with_funding,
 )
 from app.sources.drafting.smallest_units import profits_in_satoshis
@@ -50,6 +52,7 @@ _CONFIRMED = 0.02
 def settle(decided: Decided) -> None:
     """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
+    gains_and_losses(decided)
     settle_cents(decided)
     profits_in_satoshis(decided)
     settle_bets(decided)
@@ -59,6 +62,7 @@ def settle(decided: Decided) -> None:
     bought_and_sold(decided)
     settle_stake(decided)
     not_the_stake(decided)
+    what_was_closed(decided)
     fees_by_total(decided)
     if "fees_usd" in fields and "scale" not in fields["fees_usd"].keys:
         turn_cash(contents, fields["fees_usd"])

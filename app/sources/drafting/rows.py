@@ -19,7 +19,9 @@ from app.sources.pairs import pair_of
 from app.sources.sides import Event, Side, is_no_trade, read_side
 
 _REVERSED = re.compile(
-    r"\bstorn(o|iert)\b|\breversal\b|\bbusted\b|\bannullat|\bannulé", re.IGNORECASE
+    r"\bstorn(o|iert)\b|\breversal\b|\bbusted\b|\bannullat|\bannulé"
+    r"|\(ca\.?\)|\btrade ?cancel(led|lation)?\b",
+    re.IGNORECASE,
 )
 _FEES = re.compile(r"\bfees?\b|commission|gebühr|provision", re.IGNORECASE)
 _PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
