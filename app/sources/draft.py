@@ -92,7 +92,7 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
             f"Of the {len(with_rows)} tables in the file, {chosen.name} is used; choose another"
             f" with --table: {others}.",
         )
-    alike = [t for t in with_rows if t is not chosen and t.columns == chosen.columns]
+    alike = [t for t in with_rows if t is not chosen and {*t.columns} == {*chosen.columns}]
     if alike and which is None and not any(map(_is_other, alike)):
         names = [t.name for t in (chosen, *alike)]
         decided.ask(
@@ -144,7 +144,12 @@ def _merged(found: list[_Found], every: bool) -> list[_Found]:
     merged: list[_Found] = []
     for table in found:
         same = next(
-            (t for t in merged if t.columns == table.columns and (every or t.title == table.title)),
+            (
+                t
+                for t in merged
+                if (t.columns == table.columns and t.title == table.title)
+                or (every and {*t.columns} == {*table.columns})
+            ),
             None,
         )
         if same is None:

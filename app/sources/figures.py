@@ -16,9 +16,9 @@ from app.sources.currencies import BESIDE_NUMBERS, FIAT, SIGNS
 
 _SPACES = re.compile(r"[\s_\u200b\u200e\u200f\u2066-\u2069]+")
 _MINUS = str.maketrans(
-    {"−": "-", "–": "-", "－": "-", "﹣": "-", "‐": "-", "’": "'", "＋": "+", "▲": "-", "△": "-"}
+    {"−": "-", "–": "-", "－": "-", "﹣": "-", "‐": "-", "’": "'", "＋": "+", "▼": "-"}
 )
-"""Signs of numbers, also those of Japanese accountants."""
+"""`▲` is above 0 in Korea and below 0 in Japan, so it is not read."""
 _ASCII = str.maketrans("，．％／：（）٪", ",.%/:()%")
 _CHANGE = re.compile(r"(.*\d.*?)\s*\([+-]?[\d.,]+\s*%\)")
 """An amount, and behind it in brackets what share of something it is."""
@@ -56,6 +56,9 @@ _MILLIONS = re.compile(r"([+-]?\d[\d.,]*)(M|MM|[Mm]io|mn)")
 _THOUSANDS = re.compile(r"[+-]?\d[\d.,]*[kK]")
 _PENCE = re.compile(r"[+-]?\d[\d.,]*p")
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
+_PER_POINT = re.compile(r"(/|per)(pt|point|pip)s?$", re.IGNORECASE)
+"""Of spread bets: `£2/pt`."""
+_EXPONENT_COMMA = re.compile(r"[+-]?\d+,\d*[eE][+-]?\d{1,3}")
 _POINT = re.compile(r"[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d{1,3}('\d{3})+|\d+)?(,\d*)?")
 
@@ -102,13 +105,15 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     WrittenNumber(text='10.4725', percent=False, unit='GBP')
     >>> written("1 234,50 zł", ","), written("Rp1.250.000", ",").unit, written("50 kr").unit
     (WrittenNumber(text='1234.50', percent=False, unit='PLN'), 'IDR', None)
+    >>> written("£2/pt")
+    WrittenNumber(text='2', percent=False, unit=None)
     >>> written("1.5K").text, written("2.5M").text
     ('1500.0', '2500000.0')
     >>> written("-R2,381.80"), written("R12")
     (WrittenNumber(text='-2381.80', percent=False, unit='ZAR'), None)
     >>> written("-1.5R")
     WrittenNumber(text='-1.5', percent=False, unit='R')
-    >>> written("▲１，２３４").text, written("٣١٫٥").text, written("+250.00 USDT (+0.81%)").unit
+    >>> written("▼１，２３４").text, written("٣١٫٥").text, written("+250.00 USDT (+0.81%)").unit
     ('-1234', '31.5', 'USDT')
     >>> [written(odd) for odd in ("1,5", "2S", "110'16", "soon", "-", "1.2.3", "")]
     [None, None, None, None, None, None, None]
@@ -118,6 +123,10 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     elif behind := _CHANGE.fullmatch(text.strip()):
         text = behind[1]
     found = _SPACES.sub("", text).translate(_MINUS)
+    if (per := _PER_POINT.search(found)) and (inner := written(found[: per.start()], decimal)):
+        return inner._replace(unit=None)
+    if decimal == "," and _EXPONENT_COMMA.fullmatch(found):
+        found = found.replace(",", ".")
     if _EXPONENT.fullmatch(found):
         return WrittenNumber(found, False, None)
     percent = found.endswith(("%", "%)")) or found.startswith("%")
@@ -198,6 +207,11 @@ def filled_part(text: str) -> Decimal | None:
     return min(Decimal(found[1]), Decimal(found[2])) if found else None
 
 
+def has_share(text: str) -> bool:
+    """Whether behind an amount its share of something is in brackets: `138.00 (0.81%)`."""
+    return _CHANGE.fullmatch(text.strip()) is not None
+
+
 def marks(text: str) -> str:
     """Which decimal mark the number in `text` shows: `.`, `,`, `?` where it can be read both ways,
     empty if it shows none.
@@ -213,6 +227,8 @@ def marks(text: str) -> str:
     """
     if change := _CHANGE.fullmatch(text.strip()):
         text = change[1]
+    if exponent := re.fullmatch(r"(.*\d[.,]?)[eE][+-]?\d{1,3}", text.strip()):
+        text = exponent[1]
     found = re.sub(r"[^\d.,]", "", text) if any(c.isdigit() for c in text) else ""
     if "," not in found and "." not in found:
         return ""

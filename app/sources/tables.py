@@ -36,7 +36,22 @@ __all__ = [
 
 EVERY = "*"
 """`table` of a mapping: all tables with the columns of the first one that has those wanted."""
-_ENCODINGS = ("cp1252", "cp1250", "cp1251", "cp932", "gb18030", "big5", "euc_kr")
+_ENCODINGS = (
+    "cp1252",
+    "cp1250",
+    "cp1251",
+    "cp932",
+    "gb18030",
+    "big5",
+    "euc_kr",
+    "cp1253",
+    "cp1254",
+    "cp1255",
+    "cp1256",
+    "cp874",
+    "cp866",
+    "koi8_r",
+)
 """Encodings besides Unicode that spreadsheets write in countries whose words are known."""
 _CELLS_LOOKED_AT = 500
 _BATCH_ROWS = 5_000
@@ -117,8 +132,10 @@ def _alike(
     are counted."""
     yield from first.rows
     for later, block in enumerate(every, number + 1):
-        if (block.columns == first.columns and (which == EVERY or block.title == first.title)) or (
-            which not in (None, EVERY) and named(block, later, which)
+        if (
+            (block.columns == first.columns and block.title == first.title)
+            or (which == EVERY and {*block.columns} == {*first.columns})
+            or (which not in (None, EVERY) and named(block, later, which))
         ):
             yield from block.rows
             continue

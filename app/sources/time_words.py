@@ -47,7 +47,26 @@ _NAMES = {
         " декабря ara aralık gru grudnia grudzień pro joulu"
     ),
 }
-_FOREIGN = {word: month for month, words in _NAMES.items() for word in words.split()}
+_MORE_NAMES = {
+    "jan": "január tammikuuta січня ιανουαρίου ιαν siječnja januara",
+    "feb": "február helmikuuta лютого φεβρουαρίου φεβ veljače februara",
+    "mar": "március maaliskuuta березня μαρτίου μαρ ožujka marta",
+    "apr": "április huhtikuuta квітня απριλίου απρ travnja aprila",
+    "may": "május toukokuuta травня μαΐου μαΐ μαϊ svibnja maja",
+    "jun": "június kesäkuuta червня ιουνίου ιουν lipnja juna",
+    "jul": "július heinäkuuta липня ιουλίου ιουλ srpnja jula",
+    "aug": "augusztus elokuuta серпня αυγούστου αυγ kolovoza avgusta",
+    "sep": "szeptember syyskuuta вересня σεπτεμβρίου σεπ rujna septembra",
+    "oct": "október lokakuuta жовтня οκτωβρίου οκτ oktobra",
+    "nov": "november marraskuuta листопада νοεμβρίου νοε studenoga novembra",
+    "dec": "joulukuuta грудня δεκεμβρίου δεκ prosinca decembra",
+}
+_FOREIGN = {
+    word: month
+    for names in (_NAMES, _MORE_NAMES)
+    for month, words in names.items()
+    for word in words.split()
+}
 """Names of months in the languages of exports, and their short forms."""
 _THAI = {
     "ม.ค.": "jan", "ก.พ.": "feb", "มี.ค.": "mar", "เม.ย.": "apr", "พ.ค.": "may", "มิ.ย.": "jun",
@@ -85,6 +104,18 @@ _WEEKDAY = re.compile(
     re.IGNORECASE,
 )
 """Days of the week before a day, in other languages than English."""
+_TO_CLOCK = re.compile(
+    r"(?<=\d\d)\.?,?\s+(?:à|um|klo|kl\.?|alle|ore|a las|às|o|ob|u)\s+(?=\d{1,2} ?[:.hu]\d\d)"
+    r"|\s+uhr$",
+    re.IGNORECASE,
+)
+"""Words between a day and a time of day, and behind it."""
+_HOURS = re.compile(r"(?<=\s)(\d{1,2}) ?[hu] ?(\d{2})(?: ?min)?$")
+_DOTTED_CLOCK = re.compile(r"(?<=\d{4}) \d{1,2}\.\d{2}(\.\d{2})?$")
+"""Times of day as in French and Dutch, and as in Finnish: `15h30`, `15.30`."""
+_DAY_OF = re.compile(r"^(\d{1,2}) de ([^\W\d_]+) del? (\d{4})")
+_YEAR_FIRST = re.compile(r"^(\d{4})\. ([^\W\d_]{3,12})\.? (\d{1,2})\.?")
+"""Days as in Spanish and Portuguese, and as in Hungarian."""
 _EAST_DAY = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]")
 
 
@@ -131,9 +162,17 @@ def in_english(cell: str) -> str:
     ('4 mar 67', '2024/3/4 01:15 pm', '2024-3-4 10:00')
     >>> in_english("4/3/2024 9:05:00 p. m."), in_english("Mo., 4. März 2024")
     ('4/3/2024 9:05:00 pm', '4. März 2024')
+    >>> in_english("4 mars 2024 à 9h05"), in_english("4.3.2024 klo 15.30")
+    ('4 mars 2024 9:05', '4.3.2024 15:30')
+    >>> in_english("4 de marzo de 2024 10:00"), in_english("2024. március 4. 10:00")
+    ('4 marzo 2024 10:00', '4 március 2024 10:00')
     >>> in_english("R6.03.04"), in_english("平成元年3月4日"), in_english("2024/03/04(月) 10:00")
     ('2024-03-04', '1989-3-4', '2024/03/04 10:00')
     """
+    cell = _TO_CLOCK.sub(" ", cell) if _TO_CLOCK.search(cell) else cell
+    cell = _HOURS.sub(r"\1:\2", cell) if cell[-1:].isalnum() else cell
+    cell = _DOTTED_CLOCK.sub(lambda found: found[0].replace(".", ":"), cell)
+    cell = _DAY_OF.sub(r"\1 \2 \3", cell) if " d" in cell else _YEAR_FIRST.sub(r"\3 \2 \1", cell)
     cell = _WEEKDAY.sub("", cell, count=1) if _WEEKDAY.match(cell) else cell
     if era := _ERA.match(cell):
         year = 1 if era[2] == "元" else int(era[2])

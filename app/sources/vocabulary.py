@@ -126,7 +126,7 @@ WORDS = {
         " result_r realized_rr r_r actual_r"
     ),
     "stake": (
-        "stake stake_amount buy_value cost_basis cost_basis_cb invested invested_amount"
+        "stake stake_amount buy_value cost_basis cost_base cost_basis_cb invested invested_amount"
         " investment amount_invested purchase_amount buy_amount total_cost cost"
         " adjusted_cost"
         " entry_value einstandswert acquisition_cost"
@@ -166,6 +166,7 @@ WORDS = {
         " gain_or_loss gain_or total_gain total_p_l total_pl pnl_abs"
         " result_in_currency profit_in_currency net_result p_l_net"
         " closed_profit_loss"
+        " capital_gain capital_gains capital_gain_loss 已实现的损益"
         " winst guv_betrag netto 已实现收益 kapatılan_k_z gerçekleşen_k_z 已實現收益 已实现盈亏"
         " realisierter_g_v pnl_realizado pnl_réalisé pyg_realizadas"
         " pyg_cerradas pyg pérdidas_y_ganancias"

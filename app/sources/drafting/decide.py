@@ -55,6 +55,13 @@ _NAME = re.compile(r"name|descr|bezeich|instrument|produ[ck]t|secur|contract|mar
 """Of columns that may say what was traded, too."""
 _NUMBERS = ("price", "entry_price", "exit_price", "quantity", "gross", "net", "pnl_usd", "fee")
 """Fields whose columns have numbers."""
+_MANIFOLD = (
+    (1_000, r"\b000s?|\bthousands?|\bTsd\.?|\bmiles|\bmilliers|тыс\.?|千", "thousands"),
+    (10_000, "[万萬만]", "ten thousands"),
+    (1_000_000, r"\bmio|\bmillions?|\bmln|млн|百万", "millions"),
+)
+"""What names of columns have in brackets whose numbers are in thousands (`Amount (000)`) and so
+on."""
 _COUNTS = (
     {"wins", "losses"},
     {"winners", "losers"},
@@ -143,6 +150,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
             " order."
         )
     _decimal(decided)
+    _in_thousands(decided)
     find_entry(decided)
     settle_times(decided)
     settle_sides(decided, unknown)
@@ -169,6 +177,19 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     _unknown_numbers(decided)
     _unread_numbers(decided)
     return decided
+
+
+def _in_thousands(decided: Decided) -> None:
+    """Scale columns whose names say that they are in thousands or the like."""
+    for name in (*_NUMBERS, "fees_usd", "stake"):
+        spec = decided.fields.get(name)
+        if name == "quantity" and "pnl_usd" in decided.fields:
+            continue  # What a unit is worth follows from the profits.
+        for factor, words, what in _MANIFOLD if spec is not None else ():
+            pattern = re.compile(rf"[(\[（][^)\]）]*({words})[^)\]）]*[)\]）]", re.IGNORECASE)
+            if spec is not None and all(map(pattern.search, spec.columns)):
+                spec.keys["scale"], spec.comment = factor, what
+                decided.guessed.append(f"{' and '.join(spec.columns)} is in {what}.")
 
 
 def _are_ids(numbers: list[float]) -> bool:

@@ -20,7 +20,7 @@ _FEE = re.compile(
     r"|کارمزد|کمیسیون|कमीशन|komisen|komisjon|teenustasu|^tasu$|^yuran|poplatek|провизија|शुल्क|provízi|apsikeitimas"
 )
 _NO_FEE = re.compile(
-    r"^fee_(open|close)$|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
+    r"^(market_)?spread|^fee_(open|close)$|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
     r"|(^|_)(after|before|excl|incl|vor|nach|ohne|avant|après|antes|después)_(\w+_)?(fee|gebühr|frais|comisi)"
 )
 PER_UNIT = re.compile(
@@ -61,6 +61,7 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         and not contents.has_percent(column)
         and any(contents.read_numbers(column))
         and not PER_UNIT.search(column)
+        and "‰" not in column
         and not _of_other_leg(name, set(names.values()))
     ]
     found = _without_rates(contents, names, _once(contents, found))

@@ -266,7 +266,13 @@ def find_funding(decided: Decided, reading: Reading) -> None:
         and contents.is_numeric(column)
         and any(contents.read_numbers(column))
     ]
-    if not columns or "pnl_usd" not in fields or reading.exact < MOST:
+    if not columns or "pnl_usd" not in fields:
+        return
+    if reading.exact < MOST:
+        decided.left.append(
+            f"Whether {' and '.join(columns)} is in {fields['pnl_usd'].column}: nothing in the file"
+            " shows it, so it is not counted."
+        )
         return
     spec = fields.get("fees_usd")
     gross = spec is None or reading.profit == "gross"

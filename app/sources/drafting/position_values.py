@@ -6,6 +6,7 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from app.sources.column_names import NAMES, is_in_points, known_as
@@ -45,6 +46,7 @@ from app.sources.drafting.unit_fees import settle_unit_fees
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Side, read_side
 
+_PROFIT = re.compile("profit|pnl|gewinn|gain|résultat|resultado|beneficio|lucro")
 _CONFIRMED = 0.02
 """By which share an amount may differ from what prices and quantity give, to confirm them."""
 
@@ -177,8 +179,9 @@ def _likely_profits(decided: Decided) -> list[str]:
     multiple of it: profits whose name is not known."""
     contents = decided.kept.contents
     trades = trades_of(decided)
-    if len(trades) < contents.n_rows or "quantity" not in decided.fields:
+    if len(trades) < contents.n_rows:
         return []
+    is_sized = "quantity" in decided.fields
     moves = [trade.side * (trade.exit - trade.entry) for trade in trades]
     shares = [move / trade.entry for move, trade in zip(moves, trades, strict=True)]
     gains = [move * abs(trade.quantity or 0) for move, trade in zip(moves, trades, strict=True)]
@@ -189,18 +192,19 @@ def _likely_profits(decided: Decided) -> list[str]:
         numbers = contents.numbers(column)
         if (
             contents.has_percent(column)
+            or (not is_sized and not _PROFIT.search(known_as(column)))
             or is_in_points(column)
             or not all(n and m and (n > 0) == (m > 0) for n, m in zip(numbers, moves, strict=True))
             or len({n > 0 for n in numbers if n}) < 2
         ):
             continue
-        if all(
+        if is_sized and all(
             abs(n - gain) <= _CONFIRMED * abs(gain) + abs(trade.fees) + 0.011
             for n, gain, trade in zip(numbers, gains, trades, strict=True)
             if n is not None
         ):
             return []  # The prices give it too.
-        if not any(_is_multiple(numbers, own) for own in (moves, shares)):
+        if not is_sized or not any(_is_multiple(numbers, own) for own in (moves, shares)):
             found.append(column)
     return found
 

@@ -33,6 +33,7 @@ from app.sources.drafting.time_readings import TimeReading
 from app.sources.ends import end_of, is_price
 from app.sources.mapping import OPEN_QUESTION, REQUIRED
 from app.sources.sides import Side, opens_or_closes, read_side
+from app.sources.times import parsed
 
 _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "update_time",
@@ -204,8 +205,13 @@ def fields_of(
         exits := [
             c
             for c in contents.columns
-            if known_as(c) in _CERTAIN_EXITS
-            or (end_of(known_as(c)) == "exit" and not is_price(known_as(c)) and c not in taken)
+            if (known_as(c) in _CERTAIN_EXITS and not _has_times(contents, c))
+            or (
+                end_of(known_as(c)) == "exit"
+                and not is_price(known_as(c))
+                and c not in taken
+                and contents.is_numeric(c)
+            )
         ]
     ):
         raise BadDataError(
@@ -225,6 +231,12 @@ def fields_of(
     spec = chooser.time_of(column) or Spec([column])
     others = {f: s for f, s in as_positions.items() if s.column != column}
     return {"exit_timestamp": spec, **others}, "positions", [f"{TAKEN}{column} was taken."]
+
+
+def _has_times(contents: Contents, column: str) -> bool:
+    """Whether most cells are times; the others may be those of sums."""
+    read = sum(parsed(as_text(v)) is not None for v in contents.values(column))
+    return 2 * read > len(contents.values(column))
 
 
 def _are_orders(contents: Contents, as_positions: Fields, as_fills: Fields) -> bool:

@@ -24,6 +24,10 @@ _REVERSED = re.compile(
     re.IGNORECASE,
 )
 _FEES = re.compile(r"\bfees?\b|commission|gebühr|provision", re.IGNORECASE)
+_NO_DAY = re.compile(
+    r"(1970|0001|1900|9999|0000)[-./]?\d\d[-./]?\d\d(?!\d)|\d\d[-./]\d\d[-./](1970|0001|1900|9999|0000)"
+)
+"""Days that programs write where there is none yet."""
 _PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
 
 
@@ -63,7 +67,11 @@ def still_open(kept: Kept, fields: Fields) -> None:
     """Leave out positions with `Open` instead of the time of the exit."""
     spec = fields.get("exit_timestamp")
     for column in spec.columns if spec else []:
-        words = [w for w in kept.contents.words(column) if w.strip().lower() in STILL_OPEN]
+        words = [
+            w
+            for w in kept.contents.words(column)
+            if w.strip().lower() in STILL_OPEN or _NO_DAY.match(w.strip())
+        ]
         if words:
             kept.drop(column, words, "the trade is still open")
 

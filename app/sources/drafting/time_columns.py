@@ -141,6 +141,13 @@ class TimeColumns:
 
     def _time_spec(self, columns: list[str]) -> Spec | None:
         c = self._contents
+        halves = [column for column in c.columns if c.is_half(column)]
+        if len(halves) == 1:
+            day = c.time(columns[0])
+            if len(columns) > 1 or (day is not None and day.has_clock):
+                with_half = c.joined(*columns, halves[0])
+                if with_half is not None:
+                    return Spec([*columns, halves[0]], dict(with_half.keys))
         reading = c.time(columns[0]) if len(columns) == 1 else c.joined(*columns)
         return None if reading is None else Spec(columns, dict(reading.keys))
 

@@ -25,6 +25,7 @@ from app.sources.mapping import OPEN_QUESTION, Column
 MOST = 0.75
 """Share of a column's cells that have to be readable as what it is taken for; the others will be
 dead letters with their line."""
+_OUR_YEAR = re.compile(r"19[7-9]|20")
 _DOTTED_DAY = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}|(19|20)\d\d\.\d{1,2}\.\d{1,2}\.?")
 _EPOCH = re.compile(r"\d{10}(\.\d+)?|\d{13}(\.\d+)?|\d{16}|\d{19}")
 _ID_WORDS = frozenset(
@@ -210,7 +211,7 @@ def read_texts(column: str, texts: Sequence[str]) -> TimeReading | None:
     iso = sum(
         n
         for t, n in each.items()
-        if not t.isdecimal() and is_time(parse_time(t, Column(column), _UTC))
+        if not t.isdecimal() and _OUR_YEAR.match(t) and is_time(parse_time(t, Column(column), _UTC))
     )
     parsed = {t: times.parsed(t) for t in each}
     read = list(parsed.values())
