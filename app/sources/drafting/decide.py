@@ -29,6 +29,7 @@ from app.sources.drafting.rows import (
     still_open,
     without_quote_legs,
     without_reversed,
+    without_spreads,
 )
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.statuses import by_status
@@ -121,6 +122,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     unnamed = _unnamed(kept, fields, rows)
     still_open(kept, fields)
     lost = without_quote_legs(kept, fields) if rows == "fills" else []
+    without_spreads(kept, fields, rows)
     unknown = by_side(kept, fields, rows)
     incomplete(kept, fields, rows)
     reversals = without_reversed(kept, fields, rows)

@@ -59,6 +59,30 @@ def without_quote_legs(kept: Kept, fields: Fields) -> list[str]:
     return lost
 
 
+def without_spreads(kept: Kept, fields: Fields, rows: str) -> None:
+    """Leave out fills of spreads (`CLJ4-CLK4`) whose legs are fills of their own, at the same
+    times."""
+    if rows != "fills" or not {"time", "symbol"} <= fields.keys():
+        return
+    if len(fields["symbol"].columns) > 1 or OPEN_QUESTION in fields["time"].columns:
+        return
+    contents, column = kept.contents, fields["symbol"].column
+    times = list(zip(*map(contents.cells, fields["time"].columns), strict=True))
+    found: dict[str, set[Any]] = {}
+    for symbol, when in zip(contents.cells(column), times, strict=True):
+        found.setdefault(as_text(symbol) if symbol is not None else "", set()).add(when)
+    gone = [
+        symbol
+        for symbol, own in found.items()
+        for legs in [re.split(r"\s*[-/:]\s*", symbol)]
+        if len(legs) == 2
+        and legs[0] != legs[1]
+        and all(leg in found and own <= found[leg] for leg in legs)
+    ]
+    if gone:
+        kept.drop(column, gone, "the legs of these spreads are in rows of their own")
+
+
 def _numbers_of(contents: Contents, spec: Spec | None) -> list[float | None]:
     return contents.numbers(spec.column) if spec is not None else []
 
