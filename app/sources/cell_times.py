@@ -57,7 +57,11 @@ def _in_utc(moment: datetime, zone: ZoneInfo) -> str:
 
 def _serial_day(value: Any, zone: ZoneInfo) -> Any:
     try:
-        days = float(value.replace(",", ".") if isinstance(value, str) else value)
+        days = (
+            sum(float(part) for part in value.replace(",", ".").split())
+            if isinstance(value, str)
+            else float(value)
+        )
         return _in_utc(
             _FIRST_SERIAL_DAY + timedelta(microseconds=round(days * DAY_S) * 1_000_000), zone
         )

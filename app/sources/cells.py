@@ -18,6 +18,7 @@ from app.sources import making
 from app.sources.cell_times import parse_time
 from app.sources.currencies import SMALLEST
 from app.sources.figures import filled_part, thirty_seconds, written
+from app.sources.lines import Money
 from app.sources.mapping import Column, TableMapping, Template
 from app.sources.pairs import coin_of_inverse, pair_of, settled_in
 from app.sources.sides import Event, Side, read_side
@@ -194,6 +195,8 @@ class Cells:
     def unit(self, row: Mapping[str, Any], name: str) -> str | None:
         """The currency or unit that stands in the field's cell: `ETH` of `0.0002ETH`."""
         value = self.field(row, name)
+        if isinstance(value, Money):
+            return value.unit
         told = written(value, self.mapping.decimal) if isinstance(value, str) else None
         if told is None or told.unit != "USD" or name == "symbol":
             return told.unit if told else None
@@ -242,6 +245,7 @@ class Cells:
         if value is None:
             return None
         if buckets is None:
+            value = float(value) if isinstance(value, Money) else value
             return value if isinstance(value, (str, int, float, bool)) else as_text(value)
         number = parse_number(value, self.mapping.decimal)
         return (
@@ -317,7 +321,7 @@ def parse_number(value: Any, decimal: str = ".", scale: float | None = None) -> 
         if not math.isfinite(number):
             return value
     else:
-        number = making.number(value)
+        number = making.number(float(value) if isinstance(value, Money) else value)
         if isinstance(number, str):
             return number
     factor = 0.01 if percent else scale

@@ -140,10 +140,17 @@ def known_as(column: str) -> str:
         and (parts[-1] in _CODES or parts[-1] in ("utc0", "0"))
     ):
         parts.pop()
+    if parts[0] in _BEFORE and "_".join(parts[1:]) in _KNOWN and "_".join(parts) not in _KNOWN:
+        parts = parts[1:]  # `USD net`
     name = "_".join(parts)
     if name in ("quantity_no", "qty_no", "shares_no", "units_no"):
         name = name.removesuffix("_no")  # `Quantity #` counts, and numbers nothing.
     return name if name in _KNOWN else _SQUASHED.get(_squashed(name), name)
+
+
+_OF_MONEY = {name for field in ("pnl_usd", "net", "gross", "fee") for name in NAMES[field]}
+_BEFORE = {code.lower() for code in FIAT} | {"usdt", "usdc"}
+_CURRENCY_BEFORE = re.compile(rf"(USDT|USDC|{'|'.join(sorted(FIAT))}) ")
 
 
 def is_in_points(column: str) -> bool:
@@ -177,19 +184,23 @@ _CURRENCY = re.compile(
 
 
 def currency_in(column: str) -> str | None:
-    """The currency that a column's name ends with or has in brackets.
+    """The currency that a column's name ends with, begins with or has in brackets.
 
     >>> (
     ...     currency_in("PnL (USDT)"), currency_in("Net P&L USD"), currency_in("Profit"),
     ...     currency_in("Price (€)"), currency_in("價格 USDT"), currency_in("Net Amount (RM)"),
     ... )
     ('USDT', 'USD', None, 'EUR', 'USDT', 'MYR')
+    >>> currency_in("USD net"), currency_in("EUR Gewinn"), currency_in("USD rate")
+    ('USD', 'EUR', None)
     """
     for sign, code in (("USドル", "USD"), ("円", "JPY"), *SIGNS.items(), ("$", "USD")):
         if sign in column:
             return code
     if found := _CURRENCY.search(column):
         return found[1].upper()
+    if (before := _CURRENCY_BEFORE.match(column)) and known_as(column) in _OF_MONEY:
+        return before[1]
     if word := _WORD_OF_MONEY.search(column):
         return BESIDE_NUMBERS[word[1].lower()]
     return None

@@ -49,11 +49,14 @@ def csv_lines(
     if head and (named := re.fullmatch(r"\ufeff?\"?sep=(.)\"?\s*", head[0], re.IGNORECASE)):
         delimiter = delimiter or named[1]
         head, above = head[1:], 1
+    quoted = _are_quoted(head)
+    if quoted:
+        head = list(map(_unquoted, head))
     separator = delimiter or _delimiter(head, wanted)
 
     def chained() -> Iterator[str]:
         yield from head
-        yield from lines
+        yield from map(_unquoted, lines) if quoted else lines
 
     spaced = any(re.search(rf'{re.escape(separator)} +"', line) for line in head[:20])
     reader = csv.reader(chained(), delimiter=separator, skipinitialspace=spaced)
@@ -74,6 +77,22 @@ def csv_lines(
         begin = reader.line_num + above + 1
 
 
+def _are_quoted(head: list[str]) -> bool:
+    """Whether each line is one quoted cell, in which the cells are."""
+    whole = [line for line in head if line.strip()]
+    return (
+        len(whole) > 1
+        and all(_WHOLE.fullmatch(line.strip("\ufeff\r\n ")) for line in whole)
+        and all(any(mark in line for mark in _DELIMITERS) for line in whole)
+    )
+
+
+def _unquoted(line: str) -> str:
+    found = _WHOLE.fullmatch(line.strip("\ufeff\r\n "))
+    return f"{found[1]}\n".replace('""', '"') if found else line
+
+
+_WHOLE = re.compile(r'"((?:[^"]|"")*)"')
 _RULE = re.compile(r":?[-=]{3,}:?")
 """A cell of a drawn line, such as the one below the names of columns in Markdown."""
 

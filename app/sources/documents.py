@@ -18,10 +18,12 @@ from xml.etree import ElementTree
 import orjson
 
 from app.errors import BadDataError
+from app.sources.column_names import is_known
 from app.sources.files import read_whole
 from app.sources.lines import MOST_COLUMNS, Line, Sheet
 
 _DEEPEST = 40
+_OFFICE = "{urn:schemas-microsoft-com:office:spreadsheet}"
 _LEAST_FIELDS = 3
 _FIXED_POINT = {"TradeFill": ("price", "amount", "trade_fee_in_quote")}
 """Columns that Hummingbot stores in millionths, by table."""
@@ -99,6 +101,9 @@ def _lists(value: Any, name: str, depth: int) -> Iterator[Sheet]:
                 if isinstance(inner, list) and not name.endswith("symbols"):
                     yield from _lists(inner, f"{name}.{key}".strip("."), depth + 1)
     elif isinstance(value, dict):
+        if (records := _turned(value)) and (sheet := _sheet(name, records)):
+            yield sheet
+            return
         inner_objects = [item for item in value.values() if isinstance(item, dict)]
         if len(inner_objects) >= 2 and len(inner_objects) == len(value) and _alike(inner_objects):
             if sheet := _sheet(
@@ -108,6 +113,25 @@ def _lists(value: Any, name: str, depth: int) -> Iterator[Sheet]:
             return
         for key, inner in value.items():
             yield from _lists(inner, f"{name}.{key}".strip("."), depth + 1)
+
+
+def _turned(value: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records of an object that has a list, or an object by the number of the row, for each
+    column, or its columns and its data apart, as pandas writes them; empty for another one."""
+    names, data = value.get("columns"), value.get("data")
+    if isinstance(names, list) and isinstance(data, list) and names:
+        lists = [row for row in data if isinstance(row, list) and len(row) == len(names)]
+        return [dict(zip(map(str, names), row, strict=True)) for row in lists]
+    columns = list(value.values())
+    if len(columns) < _LEAST_FIELDS or sum(map(is_known, value)) < _LEAST_FIELDS:
+        return []
+    if all(isinstance(column, dict) for column in columns):
+        rows = columns[0].keys()
+        if all(row.isdecimal() for row in rows) and all(c.keys() == rows for c in columns):
+            return [{name: value[name][row] for name in value} for row in rows]
+    if all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
+        return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
+    return []
 
 
 def _alike(objects: list[dict[str, Any]]) -> bool:
@@ -164,7 +188,11 @@ def _of_xml(path: str) -> Iterator[Sheet]:
         )
     by_tag: dict[str, list[Mapping[str, str]]] = {}
     try:
-        for element in ElementTree.fromstring(raw).iter():
+        root = ElementTree.fromstring(raw)
+        if root.tag == f"{_OFFICE}Workbook":
+            yield from _worksheets(path, root)
+            return
+        for element in root.iter():
             if len(element.attrib) >= _LEAST_FIELDS:
                 by_tag.setdefault(str(element.tag), []).append(element.attrib)
             elif len(element) >= _LEAST_FIELDS and all(not len(child) for child in element):
@@ -178,6 +206,28 @@ def _of_xml(path: str) -> Iterator[Sheet]:
     for tag, records in by_tag.items():
         if sheet := _sheet(tag, records):
             yield sheet
+
+
+def _worksheets(path: str, root: ElementTree.Element) -> Iterator[Sheet]:
+    """The sheets of a spreadsheet that was saved as XML."""
+    for sheet in root.iter(f"{_OFFICE}Worksheet"):
+        lines = []
+        for number, row in enumerate(sheet.iter(f"{_OFFICE}Row"), 1):
+            cells: list[str] = []
+            for cell in row.iter(f"{_OFFICE}Cell"):
+                at = int(cell.get(f"{_OFFICE}Index", len(cells) + 1))
+                width = 1 + int(cell.get(f"{_OFFICE}MergeAcross", 0))
+                if max(at, len(cells)) + width > MOST_COLUMNS:
+                    raise BadDataError(
+                        f"{path}, row {number} has over {MOST_COLUMNS:,} cells.",
+                        f"A table of trades has at most {MOST_COLUMNS:,} columns.",
+                    )
+                data = cell.find(f"{_OFFICE}Data")
+                cells += [""] * (at - 1 - len(cells))
+                cells += ["" if data is None else "".join(data.itertext()).strip()]
+                cells += [""] * (width - 1)
+            lines.append(Line(cells, number, 0))
+        yield Sheet(sheet.get(f"{_OFFICE}Name", ""), iter(lines))
 
 
 def _tables(path: str) -> Iterator[Sheet]:

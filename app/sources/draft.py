@@ -7,6 +7,7 @@ result, a `"?"` that must be replaced before anything is read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -19,7 +20,7 @@ from app.sources.drafting.scope import Scoped, scoped
 from app.sources.drafting.text import written
 from app.sources.notes import Notes
 from app.sources.sheets import form_of
-from app.sources.tables import Row, blocks, encoding_of, is_parquet, named
+from app.sources.tables import EVERY, Row, blocks, encoding_of, is_parquet, named
 
 _COLUMNS_OF_FACTS = 3
 """Maximum number of columns of a table that describes the others: a name and a value."""
@@ -63,7 +64,7 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
     """
     encoding = encoding_of(path)
     notes = Notes()
-    found = _merged(list(_tables(path, encoding, notes)))
+    found = _merged(list(_tables(path, encoding, notes)), which == EVERY)
     several = sum(bool(table.rows) for table in found) > 1
     if which is not None:
         found = [table for table in found if named_as(table, which)]
@@ -91,8 +92,25 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
             f"Of the {len(with_rows)} tables in the file, {chosen.name} is used; choose another"
             f" with --table: {others}.",
         )
+    alike = [t for t in with_rows if t is not chosen and {*t.columns} == {*chosen.columns}]
+    if alike and which is None and not any(map(_is_other, alike)):
+        names = [t.name for t in (chosen, *alike)]
+        decided.ask(
+            "table",
+            f"Whether all of {', '.join(names[:6])} count: they have the same columns, and only"
+            f" {chosen.name} is read.",
+            f'"*" for all of them (draft again with --table "*"), or one, such as "{names[0]}"',
+        )
     contents = decided.kept.contents
-    title = (chosen.title or (chosen.name if which is not None else None)) if several else None
+    if which == EVERY:
+        decided.keys["table"] = (EVERY, "all tables with these columns")
+    title = (
+        None
+        if "table" in decided.keys
+        else (chosen.title or (chosen.name if which is not None else None))
+        if several
+        else None
+    )
     found_scope: Scoped = scoped(contents, decided)
     text = written(name, contents, decided, found_scope, encoding, title)
     if notes.names(TEXT_LINES):
@@ -100,6 +118,13 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
             "Lines that are not rows are left out: " + "; ".join(notes.names(TEXT_LINES)[:8]) + "."
         )
     return Drafted(text, decided.guessed, decided.left, list(dict.fromkeys(decided.asked)))
+
+
+def _is_other(table: _Found) -> bool:
+    """Whether the title says that the table's rows are not closed trades."""
+    return bool(
+        re.search(r"\b(open|pending|working|cancel\w*|summary)\b", table.title, re.IGNORECASE)
+    )
 
 
 def named_as(table: _Found, which: str) -> bool:
@@ -114,12 +139,18 @@ def _tables(path: str, encoding: str, notes: Notes) -> list[_Found]:
     ]
 
 
-def _merged(found: list[_Found]) -> list[_Found]:
-    """Merge tables with the same title and columns."""
+def _merged(found: list[_Found], every: bool) -> list[_Found]:
+    """Merge tables with the same columns, and unless `every` one counts with the same title."""
     merged: list[_Found] = []
     for table in found:
         same = next(
-            (t for t in merged if (t.title, t.columns) == (table.title, table.columns)), None
+            (
+                t
+                for t in merged
+                if (t.columns == table.columns and t.title == table.title)
+                or (every and {*t.columns} == {*table.columns})
+            ),
+            None,
         )
         if same is None:
             merged.append(table)

@@ -40,7 +40,9 @@ _COMPOUND_CLOSE = re.compile(
 )
 _COMPOUND_PRICE = re.compile(r"(preis|kurs|koers|pris|kurssi|hinta|ár)$")
 """Words of languages that write compounds as one word: `Schließpreis`."""
-_EAST_OPEN = re.compile("新規|オープン|建仓|建倉|开仓|開倉|進場|进场|진입|เปิด")
+_EAST_OPEN = re.compile(
+    "新規|建値|建玉|建日|建約定|オープン|建仓|建倉|开仓|開倉|進場|进场|진입|เปิด"
+)
 _EAST_CLOSE = re.compile("決済|返済|クローズ|平仓|平倉|出場|出场|청산|ปิด")
 _PRICE = frozenset(
     (

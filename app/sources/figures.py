@@ -15,7 +15,13 @@ from typing import NamedTuple
 from app.sources.currencies import BESIDE_NUMBERS, FIAT, SIGNS
 
 _SPACES = re.compile(r"[\s_\u200b\u200e\u200f\u2066-\u2069]+")
-_MINUS = str.maketrans({"−": "-", "–": "-", "－": "-", "﹣": "-", "‐": "-", "’": "'", "＋": "+"})
+_MINUS = str.maketrans(
+    {"−": "-", "–": "-", "－": "-", "﹣": "-", "‐": "-", "’": "'", "＋": "+", "▼": "-"}
+)
+"""`▲` is above 0 in Korea and below 0 in Japan, so it is not read."""
+_ASCII = str.maketrans("，．％／：（）٪", ",.%/:()%")
+_CHANGE = re.compile(r"(.*\d.*?)\s*\([+-]?[\d.,]+\s*%\)")
+"""An amount, and behind it in brackets what share of something it is."""
 _SIGN = re.compile(rf"(US|HK|NT|AU|CA|MX|NZ|A|C|S|R)?\$|[{''.join(SIGNS)}]")
 _DOLLARS = {
     "": "USD",
@@ -43,15 +49,31 @@ _CODE_BEHIND = re.compile(
     r"|ounces?|oz|bushels?|tons?|tonnes?|gallons?"
     r"|stk|coins?|r|股|株|주))"
 )
-_THIRTY_SECONDS = re.compile(r"(\d{2,3})['’](\d\d)([0257]?)")
+_THIRTY_SECONDS = re.compile(r"(\d{2,3})['’](\d\d)([0257+]?)|([5-9]\d|1\d\d)-(\d\d)([0257+]?)")
 _OF_TOTAL = re.compile(r"(\d+(?:\.\d+)?) ?/ ?(\d+(?:\.\d+)?)")
 _EIGHTHS = re.compile(r"(\d{2,4})['’]([0-7])")
 _MILLIONS = re.compile(r"([+-]?\d[\d.,]*)(M|MM|[Mm]io|mn)")
 _THOUSANDS = re.compile(r"[+-]?\d[\d.,]*[kK]")
 _PENCE = re.compile(r"[+-]?\d[\d.,]*p")
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
+_PER_POINT = re.compile(r"(/|per)(pt|point|pip)s?$", re.IGNORECASE)
+"""Of spread bets: `£2/pt`."""
+_EXPONENT_COMMA = re.compile(r"[+-]?\d+,\d*[eE][+-]?\d{1,3}")
 _POINT = re.compile(r"[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d{1,3}('\d{3})+|\d+)?(,\d*)?")
+
+
+def in_ascii(text: str) -> str:
+    """The text with the digits of other scripts, and marks of their width, as those of ASCII.
+
+    >>> in_ascii("２０２４／０３"), in_ascii("۱۴۰۲"), in_ascii("abc")
+    ('2024/03', '1402', 'abc')
+    """
+    if text.isascii():
+        return text
+    return "".join(str(int(c)) if c.isdecimal() and not c.isascii() else c for c in text).translate(
+        _ASCII
+    )
 
 
 class WrittenNumber(NamedTuple):
@@ -83,16 +105,28 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     WrittenNumber(text='10.4725', percent=False, unit='GBP')
     >>> written("1 234,50 zł", ","), written("Rp1.250.000", ",").unit, written("50 kr").unit
     (WrittenNumber(text='1234.50', percent=False, unit='PLN'), 'IDR', None)
+    >>> written("£2/pt")
+    WrittenNumber(text='2', percent=False, unit=None)
     >>> written("1.5K").text, written("2.5M").text
     ('1500.0', '2500000.0')
     >>> written("-R2,381.80"), written("R12")
     (WrittenNumber(text='-2381.80', percent=False, unit='ZAR'), None)
     >>> written("-1.5R")
     WrittenNumber(text='-1.5', percent=False, unit='R')
+    >>> written("▼１，２３４").text, written("٣١٫٥").text, written("+250.00 USDT (+0.81%)").unit
+    ('-1234', '31.5', 'USDT')
     >>> [written(odd) for odd in ("1,5", "2S", "110'16", "soon", "-", "1.2.3", "")]
     [None, None, None, None, None, None, None]
     """
+    if not text.isascii():
+        text = in_ascii(text).replace("٫", decimal).replace("٬", "," if decimal == "." else ".")
+    elif behind := _CHANGE.fullmatch(text.strip()):
+        text = behind[1]
     found = _SPACES.sub("", text).translate(_MINUS)
+    if (per := _PER_POINT.search(found)) and (inner := written(found[: per.start()], decimal)):
+        return inner._replace(unit=None)
+    if decimal == "," and _EXPONENT_COMMA.fullmatch(found):
+        found = found.replace(",", ".")
     if _EXPONENT.fullmatch(found):
         return WrittenNumber(found, False, None)
     percent = found.endswith(("%", "%)")) or found.startswith("%")
@@ -148,16 +182,19 @@ def thirty_seconds(text: str) -> Decimal | None:
 
     >>> thirty_seconds("110'165"), thirty_seconds("119'08"), thirty_seconds("110.5")
     (Decimal('110.515625'), Decimal('119.25'), None)
-    >>> thirty_seconds("425'2")
-    Decimal('425.25')
+    >>> thirty_seconds("425'2"), thirty_seconds("118-16+"), thirty_seconds("03-14")
+    (Decimal('425.25'), Decimal('118.515625'), None)
     """
     if eighths_of := _EIGHTHS.fullmatch(text.strip()):
         return Decimal(eighths_of[1]) + Decimal(eighths_of[2]) / 8
     found = _THIRTY_SECONDS.fullmatch(text.strip())
     if found is None:
         return None
-    eighths = {"": 0, "0": 0, "2": 2, "5": 4, "7": 6}[found[3] or ""]
-    return Decimal(found[1]) + (Decimal(found[2]) + Decimal(eighths) / 8) / 32
+    whole, parts, rest = found.groups()[:3] if found[1] else found.groups()[3:]
+    eighths = {"": 0, "0": 0, "2": 2, "5": 4, "+": 4, "7": 6}[rest]
+    if int(parts) > 31:
+        return None
+    return Decimal(whole) + (Decimal(parts) + Decimal(eighths) / 8) / 32
 
 
 def filled_part(text: str) -> Decimal | None:
@@ -168,6 +205,11 @@ def filled_part(text: str) -> Decimal | None:
     """
     found = _OF_TOTAL.fullmatch(text.strip())
     return min(Decimal(found[1]), Decimal(found[2])) if found else None
+
+
+def has_share(text: str) -> bool:
+    """Whether behind an amount its share of something is in brackets: `138.00 (0.81%)`."""
+    return _CHANGE.fullmatch(text.strip()) is not None
 
 
 def marks(text: str) -> str:
@@ -183,6 +225,10 @@ def marks(text: str) -> str:
     ... ]
     ['.', ',', '?,', ',', '.', '', '?.', '', '.', '.']
     """
+    if change := _CHANGE.fullmatch(text.strip()):
+        text = change[1]
+    if exponent := re.fullmatch(r"(.*\d[.,]?)[eE][+-]?\d{1,3}", text.strip()):
+        text = exponent[1]
     found = re.sub(r"[^\d.,]", "", text) if any(c.isdigit() for c in text) else ""
     if "," not in found and "." not in found:
         return ""

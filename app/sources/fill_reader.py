@@ -49,6 +49,8 @@ class FillReader(RowReader):
         self._per_unit = mapping.columns["price"].per_unit
         self._is_money = mapping.columns["quantity"].money
         self._is_rate = "fee" in mapping.columns and mapping.columns["fee"].rate
+        scale = mapping.columns["fee"].scale if self._is_rate else None
+        self._rate_scale = None if scale is None else Decimal(repr(scale))
         self._fee_per_unit = "fee" in mapping.columns and mapping.columns["fee"].per_unit
         self._in_smallest = "fee" in mapping.columns and mapping.columns["fee"].smallest
         self._seen: set[bytes] = set()
@@ -74,7 +76,10 @@ class FillReader(RowReader):
             fee *= abs(quantity)
         share = None
         if self._is_rate and not no_fee:
-            share = fee_cell(cells.field(row.cells, "fee"), self._mapping.decimal)
+            told = cells.field(row.cells, "fee")
+            share = fee_cell(told, self._mapping.decimal)
+            if share is not None and self._rate_scale is not None and "%" not in str(told):
+                share = share._replace(rate=share.rate * self._rate_scale)
             fee, no_fee = None, share is not None
         value, no_value = self._multiplier(row.cells, symbol)
         if quantity and price is not None and not self._is_money:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.errors import BadDataError, ConfigurationError
+from app.sources.figures import written
 from app.sources.files import read_whole
 from app.sources.lines import MOST_COLUMNS, Line, Sheet
 
@@ -37,11 +38,14 @@ def html_sheet(path: str) -> Iterator[Sheet]:
 
     def lines() -> Iterator[Line]:
         before, number = None, 0
+        spans: dict[int, tuple[int, str]] = {}
         for number, row in enumerate(document.iter("tr"), 1):
             cells = [cell for cell in row if cell.tag in ("td", "th")]
             if any(cell.find(".//table") is not None for cell in cells):
                 continue  # A table that is only layout.
             parent = next(row.iterancestors("table"), None)
+            if parent is not before:
+                spans = {}
             if before is not None and parent is not before:
                 yield Line((), row.sourceline or number, 0)
             before = parent
@@ -49,11 +53,14 @@ def html_sheet(path: str) -> Iterator[Sheet]:
             for cell in cells:
                 if "hidden" in (cell.get("class") or "").split():
                     continue
-                span = cell.get("colspan") or "1"
-                found += [
-                    " ".join(cell.text_content().split()),
-                    *([""] * (min(int(span), 100) - 1 if span.isdigit() else 0)),
-                ]
+                _fill_from_above(found, spans)
+                text, width = " ".join(cell.text_content().split()), _span(cell, "colspan")
+                if (height := _span(cell, "rowspan")) > 1:
+                    again = "" if written(text) else text  # A sum counts once.
+                    spans[len(found)] = (height - 1, again)
+                    spans.update({len(found) + i: (height - 1, "") for i in range(1, width)})
+                found += [text, *([""] * (width - 1))]
+            _fill_from_above(found, spans)
             if len(found) > MOST_COLUMNS:
                 raise BadDataError(
                     f"{path} has a row of {len(found):,} cells.",
@@ -62,6 +69,20 @@ def html_sheet(path: str) -> Iterator[Sheet]:
             yield Line(found, number, 0)
 
     yield Sheet("", lines())
+
+
+def _span(cell: Any, name: str) -> int:
+    text = cell.get(name) or "1"
+    return max(1, min(int(text), 100)) if text.isdecimal() else 1
+
+
+def _fill_from_above(found: list[Any], spans: dict[int, tuple[int, str]]) -> None:
+    """Append the cells of earlier rows that reach down to where the next cell would stand."""
+    while (at := len(found)) in spans:
+        rows, text = spans.pop(at)
+        found.append(text)
+        if rows > 1:
+            spans[at] = (rows - 1, text)
 
 
 def _markup(raw: bytes) -> str | bytes:

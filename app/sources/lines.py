@@ -11,6 +11,20 @@ from typing import Any, NamedTuple
 MOST_COLUMNS = 2_000
 
 
+class Money(float):
+    """A number that a spreadsheet shows with a currency: `unit`."""
+
+    unit: str
+
+    def __new__(cls, value: float, unit: str) -> Money:
+        made = super().__new__(cls, value)
+        made.unit = unit
+        return made
+
+    def __reduce__(self) -> tuple[type[Money], tuple[float, str]]:
+        return Money, (float(self), self.unit)
+
+
 class Line(NamedTuple):
     """Cells (texts, or typed values), the line of the file or row of the sheet, from 1, and the
     bytes of the file read by then."""

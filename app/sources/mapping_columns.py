@@ -24,7 +24,7 @@ _OWNERS = {
     "rate": ("fee",),
     "smallest": ("fee",),
     "part": ("quantity",),
-    "minus": ("fee", "fees_usd"),
+    "minus": ("fee", "fees_usd", "pnl_usd"),
 }
 """The fields that can have a key."""
 

@@ -22,6 +22,7 @@ from app.sources.sheets import UTF_8, form_of, sheets
 from app.sources.unfolded import unfolded
 
 __all__ = [
+    "EVERY",
     "UTF_8",
     "Row",
     "Table",
@@ -33,7 +34,24 @@ __all__ = [
     "table",
 ]
 
-_ENCODINGS = ("cp1252", "cp1250", "cp1251", "cp932", "gb18030", "big5", "euc_kr")
+EVERY = "*"
+"""`table` of a mapping: all tables with the columns of the first one that has those wanted."""
+_ENCODINGS = (
+    "cp1252",
+    "cp1250",
+    "cp1251",
+    "cp932",
+    "gb18030",
+    "big5",
+    "euc_kr",
+    "cp1253",
+    "cp1254",
+    "cp1255",
+    "cp1256",
+    "cp874",
+    "cp866",
+    "koi8_r",
+)
 """Encodings besides Unicode that spreadsheets write in countries whose words are known."""
 _CELLS_LOOKED_AT = 500
 _BATCH_ROWS = 5_000
@@ -98,9 +116,13 @@ def table(
 
 
 def named(block: Block, number: int, which: str) -> bool:
-    """Whether `which` is the block's title, its number from 1, or `line` and the number of its
-    header's line."""
-    return which.strip().casefold() in (block.title.casefold(), str(number), f"line {block.line}")
+    """Whether `which` is the block's title, its number from 1, `line` and the number of the line of
+    its header, or `*` for every table."""
+    return which == EVERY or which.strip().casefold() in (
+        block.title.casefold(),
+        str(number),
+        f"line {block.line}",
+    )
 
 
 def _alike(
@@ -110,8 +132,10 @@ def _alike(
     are counted."""
     yield from first.rows
     for later, block in enumerate(every, number + 1):
-        if (block.columns == first.columns and block.title == first.title) or (
-            which is not None and named(block, later, which)
+        if (
+            (block.columns == first.columns and block.title == first.title)
+            or (which == EVERY and {*block.columns} == {*first.columns})
+            or (which not in (None, EVERY) and named(block, later, which))
         ):
             yield from block.rows
             continue

@@ -7,6 +7,9 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
+
+from app.sources.figures import in_ascii
 
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _NAMES = {
@@ -44,7 +47,26 @@ _NAMES = {
         " декабря ara aralık gru grudnia grudzień pro joulu"
     ),
 }
-_FOREIGN = {word: month for month, words in _NAMES.items() for word in words.split()}
+_MORE_NAMES = {
+    "jan": "január tammikuuta січня ιανουαρίου ιαν siječnja januara",
+    "feb": "február helmikuuta лютого φεβρουαρίου φεβ veljače februara",
+    "mar": "március maaliskuuta березня μαρτίου μαρ ožujka marta",
+    "apr": "április huhtikuuta квітня απριλίου απρ travnja aprila",
+    "may": "május toukokuuta травня μαΐου μαΐ μαϊ svibnja maja",
+    "jun": "június kesäkuuta червня ιουνίου ιουν lipnja juna",
+    "jul": "július heinäkuuta липня ιουλίου ιουλ srpnja jula",
+    "aug": "augusztus elokuuta серпня αυγούστου αυγ kolovoza avgusta",
+    "sep": "szeptember syyskuuta вересня σεπτεμβρίου σεπ rujna septembra",
+    "oct": "október lokakuuta жовтня οκτωβρίου οκτ oktobra",
+    "nov": "november marraskuuta листопада νοεμβρίου νοε studenoga novembra",
+    "dec": "joulukuuta грудня δεκεμβρίου δεκ prosinca decembra",
+}
+_FOREIGN = {
+    word: month
+    for names in (_NAMES, _MORE_NAMES)
+    for month, words in names.items()
+    for word in words.split()
+}
 """Names of months in the languages of exports, and their short forms."""
 _THAI = {
     "ม.ค.": "jan", "ก.พ.": "feb", "มี.ค.": "mar", "เม.ย.": "apr", "พ.ค.": "may", "มิ.ย.": "jun",
@@ -67,6 +89,33 @@ _SPACED_HALF = re.compile(r"(?<=\d)\s?([ap])\.\s?m\.$", re.IGNORECASE)
 _THAI_MONTH = re.compile("|".join(re.escape(name) for name in sorted(_THAI, key=len, reverse=True)))
 THAI_YEARS = range(55, 70)
 """Years of two digits that are counted as in Thailand: none of 2055 and later is over."""
+_ERA = re.compile(
+    r"(令和|平成|[RH]) ?\.?(\d{1,2}|元)(?:年|[./-]) ?(\d{1,2})(?:月|[./-]) ?(\d{1,2})日?"
+)
+_BEFORE_ERA = {"令和": 2018, "R": 2018, "平成": 1988, "H": 1988}
+"""The year before each of Japan's eras."""
+_EAST_WEEKDAY = re.compile(r" ?[(（][月火水木金土日월화수목금토일一二三四五六][)）]")
+_WEEKDAY = re.compile(
+    r"(mo|di|mi|do|fr|sa|so|mon?tag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag"
+    r"|lun|mar|mer|jeu|ven|sam|dim|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
+    r"|mié|mie|jue|vie|sáb|sab|dom|seg|ter|qua|qui|sex|gio|ma|wo|vr|za|zo"
+    r"|пн|вт|ср|чт|пт|сб|вс|pon|wt|śr|czw|pt|sob|ndz?|niedz|pzt|sal|çar|per|cum|cmt|paz)"
+    r"\.?,?\s+(?=\d{1,4}[./-]|\d{1,2}\.? (?!at\b)[^\W\d])",
+    re.IGNORECASE,
+)
+"""Days of the week before a day, in other languages than English."""
+_TO_CLOCK = re.compile(
+    r"(?<=\d\d)\.?,?\s+(?:à|um|klo|kl\.?|alle|ore|a las|às|o|ob|u)\s+(?=\d{1,2} ?[:.hu]\d\d)"
+    r"|\s+uhr$",
+    re.IGNORECASE,
+)
+"""Words between a day and a time of day, and behind it."""
+_HOURS = re.compile(r"(?<=\s)(\d{1,2}) ?[hu] ?(\d{2})(?: ?min)?$")
+_DOTTED_CLOCK = re.compile(r"(?<=\d{4}) \d{1,2}\.\d{2}(\.\d{2})?$")
+"""Times of day as in French and Dutch, and as in Finnish: `15h30`, `15.30`."""
+_DAY_OF = re.compile(r"^(\d{1,2}) de ([^\W\d_]+) del? (\d{4})")
+_YEAR_FIRST = re.compile(r"^(\d{4})\. ([^\W\d_]{3,12})\.? (\d{1,2})\.?")
+"""Days as in Spanish and Portuguese, and as in Hungarian."""
 _EAST_DAY = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]")
 
 
@@ -81,15 +130,55 @@ def month_of(name: str) -> int:
     return MONTHS.index(short) + 1 if short in MONTHS else 0
 
 
+def is_persian(year: int) -> bool:
+    """Whether a year of four digits is counted as in Iran: those of Islam's lunar calendar that lie
+    in the same centuries were over before there were exports."""
+    return 1379 <= year <= 1415
+
+
+def from_persian(year: int, month: int, day: int) -> tuple[int, int, int]:
+    """The day of Iran's calendar as (year, month, day) of ours; month 0 if there is no such day.
+
+    >>> from_persian(1402, 12, 14), from_persian(1403, 1, 1), from_persian(1399, 12, 30)
+    ((2024, 3, 4), (2024, 3, 20), (2021, 3, 20))
+    >>> from_persian(1402, 12, 30)
+    (1402, 0, 30)
+    """
+    leap = (25 * year + 11) % 33 < 8
+    if not 1 <= month <= 12 or not 1 <= day <= (
+        31 if month < 7 else 30 if month < 12 or leap else 29
+    ):
+        return year, 0, day
+    before = sum(365 + ((25 * y + 11) % 33 < 8) for y in range(1379, year))
+    days = before + (month - 1) * 30 + min(month - 1, 6) + day - 1
+    found = date(2000, 3, 20) + timedelta(days=days)
+    return found.year, found.month, found.day
+
+
 def in_english(cell: str) -> str:
     """The cell with English words for months and halves of the day, or numbers alone.
 
     >>> in_english("4 มี.ค. 67"), in_english("2024/3/4 下午 01:15"), in_english("2024年3月4日 10:00")
     ('4 mar 67', '2024/3/4 01:15 pm', '2024-3-4 10:00')
-    >>> in_english("4/3/2024 9:05:00 p. m.")
-    '4/3/2024 9:05:00 pm'
+    >>> in_english("4/3/2024 9:05:00 p. m."), in_english("Mo., 4. März 2024")
+    ('4/3/2024 9:05:00 pm', '4. März 2024')
+    >>> in_english("4 mars 2024 à 9h05"), in_english("4.3.2024 klo 15.30")
+    ('4 mars 2024 9:05', '4.3.2024 15:30')
+    >>> in_english("4 de marzo de 2024 10:00"), in_english("2024. március 4. 10:00")
+    ('4 marzo 2024 10:00', '4 március 2024 10:00')
+    >>> in_english("R6.03.04"), in_english("平成元年3月4日"), in_english("2024/03/04(月) 10:00")
+    ('2024-03-04', '1989-3-4', '2024/03/04 10:00')
     """
+    cell = _TO_CLOCK.sub(" ", cell) if _TO_CLOCK.search(cell) else cell
+    cell = _HOURS.sub(r"\1:\2", cell) if cell[-1:].isalnum() else cell
+    cell = _DOTTED_CLOCK.sub(lambda found: found[0].replace(".", ":"), cell)
+    cell = _DAY_OF.sub(r"\1 \2 \3", cell) if " d" in cell else _YEAR_FIRST.sub(r"\3 \2 \1", cell)
+    cell = _WEEKDAY.sub("", cell, count=1) if _WEEKDAY.match(cell) else cell
+    if era := _ERA.match(cell):
+        year = 1 if era[2] == "元" else int(era[2])
+        cell = f"{_BEFORE_ERA[era[1]] + year}-{era[3]}-{era[4]}{cell[era.end() :]}"
     if not cell.isascii():
+        cell = _EAST_WEEKDAY.sub("", in_ascii(cell))
         cell = _EAST_DAY.sub(r"\1-\2-\3", cell)
         cell = _THAI_MONTH.sub(lambda name: _THAI[name[0]], cell)
         for pattern, half in _HALVES_BEFORE:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from app.sources.time_words import THAI_YEARS, in_english, month_of
+from app.sources.time_words import THAI_YEARS, from_persian, in_english, is_persian, month_of
 
 OFFSETS = {
     "UTC": 0,
@@ -70,7 +70,7 @@ _WHOLE = tuple(
     re.compile(
         rf"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?{day}"
         r"(?:(?P<gap>t|,\s*|;\s*|\s+-\s+|\s+at\s+|\s+|-|)"
-        r"(?P<h>\d{1,2}):?(?P<min>\d{2})(?::?(?P<sec>\d{2})(?:[.,](?P<frac>\d{1,9}))?)?"
+        r"(?P<h>\d{1,2}):?(?P<min>\d{2})(?::?(?P<sec>\d{2})(?:(?:[.,]|:(?=\d{3}))(?P<frac>\d{1,9}))?)?"
         r"\s*(?P<ap>[ap]\.?m\.?)?)?,?\s*(?P<z>[+-]\d{2}:?\d{2}|[a-z]{1,4}(?:[+-]\d{1,2}(?::?\d{2})?)?)?",
         re.IGNORECASE,
     )
@@ -126,6 +126,9 @@ def parsed(text: str) -> Read | None:
     (29, 0, 3)
     >>> parsed("2024/3/4 下午 01:15").clock, parsed("4/3/2024 9:05:00 p. m.").clock
     ((13, 15, 0, 0), (21, 5, 0, 0))
+    >>> persian = parsed("۱۴۰۲/۱۲/۱۴")
+    >>> persian.year, persian.first, persian.second
+    (2024, 3, 4)
     >>> parsed("113/03/04").year, parsed("04/03/2567").year, parsed("4 มี.ค. 67").year
     (2024, 2024, 2024)
     """
@@ -150,6 +153,8 @@ def parsed(text: str) -> Read | None:
         first, second, order = month_of(part["mon"]), int(part["d"]), ""
     elif part.get("m"):
         first, second, order = int(part["m"]), int(part["d"]), ""
+        if is_persian(year):
+            year, first, second = from_persian(year, first, second)
     else:
         a, b = int(part["a"]), int(part["b"])
         order = "dm" if part["s1"] == "." else "?"

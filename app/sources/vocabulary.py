@@ -54,7 +54,7 @@ WORDS = {
         " date_de_sortie fermeture fecha_de_cierre hora_de_salida hora_salida fecha_cierre"
         " fecha_de_salida"
         " data_chiusura ora_di_chiusura closed_time closed_date datetime_out exit"
-        " settlement_time"
+        " settlement_time settled_date settled_at"
         " update_time trade_time updated_time close_at closing_date_time close ex_date"
         " ex_time"
         " fechamento data_de_fechamento data_saída hora_de_fechamento datum_schließung"
@@ -72,6 +72,7 @@ WORDS = {
         " underlying_asset wertpapier basiswert símbolo symbole instrumento strumento"
         " simbolo"
         " 商品 合約 合约 交易對 交易对 инструмент символ sid produkt produit instid"
+        " код_актива сокращенное_наименование metal"
         " inst_id ティッカー instrument_id contract_code spot_pairs spot_pair"
         " market_id contract_description mercadoria"
         " produto nazwa_papieru nazwa_instrumentu"
@@ -125,7 +126,7 @@ WORDS = {
         " result_r realized_rr r_r actual_r"
     ),
     "stake": (
-        "stake stake_amount buy_value cost_basis cost_basis_cb invested invested_amount"
+        "stake stake_amount buy_value cost_basis cost_base cost_basis_cb invested invested_amount"
         " investment amount_invested purchase_amount buy_amount total_cost cost"
         " adjusted_cost"
         " entry_value einstandswert acquisition_cost"
@@ -165,6 +166,7 @@ WORDS = {
         " gain_or_loss gain_or total_gain total_p_l total_pl pnl_abs"
         " result_in_currency profit_in_currency net_result p_l_net"
         " closed_profit_loss"
+        " capital_gain capital_gains capital_gain_loss 已实现的损益"
         " winst guv_betrag netto 已实现收益 kapatılan_k_z gerçekleşen_k_z 已實現收益 已实现盈亏"
         " realisierter_g_v pnl_realizado pnl_réalisé pyg_realizadas"
         " pyg_cerradas pyg pérdidas_y_ganancias"
@@ -229,7 +231,9 @@ WORDS = {
         " units amount volume sz lots filled_amount filled_size fill_quantity exec_quantity"
         " lot_size trade_size position_size contract_size_qty num_shares no_of_shares"
         " shares_contracts traded_qty trade_qty closed_size closed_qty closed_volume"
-        " closing_quantity closing_volume vol trade_quantity order_qty anzahl stück menge"
+        " closing_quantity closing_volume quantité_de_clôture cantidad_de_cierre"
+        " quantità_di_chiusura quantidade_de_fechamento ilość_zamknięcia schließungsmenge"
+        " vol trade_quantity order_qty anzahl stück menge"
         " kontrakte"
         " contrats"
         " contratos contratti lotgröße volumen qté quantité taille cantidad tamaño volúmen"
@@ -297,11 +301,11 @@ WORDS = {
     ),
     "account": (
         "account account_id acct subaccount account_number account_reference"
-        " clientaccountid"
+        " clientaccountid subaccount_number subaccount_id sub_account sub_account_id"
         " konto compte cuenta account_name uid portfolio"
     ),
     "price": (
-        "quote_price lastpx last_px avg_price average_price avg_fill_price"
+        "quote_price prämie lastpx last_px avg_price average_price avg_fill_price"
         " average_fill_price"
         " fill_price exec_price filled_price executed_price execution_price fillprice fillpx"
         " avg_filled_price average_filled_price filled_avg_price execution_avg_price deal_price"

@@ -37,6 +37,7 @@ MORE_WORDS = {
         " data_da_venda datum_prodeje"
     ),
     "symbol": (
+        "ccy_pair titre "
         "ценна_книга vrednostni_papir хартија शेयर "
         "instrumentti inštrument instrumentum instruments προϊόν 종목 प्रतीक نماد "
         "mercado mercato marknad titul název_titulu especie nemotécnico nemotecnico mã_hđ"
@@ -66,6 +67,7 @@ MORE_WORDS = {
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
     ),
     "quantity": (
+        "stück_ausgeführt "
         "kuantiti количина "
         "volum الحجم حجم मात्रा تعداد "
         "n_di_azioni numero_di_azioni núm_acciones nombre_d_actions anzahl_aktien"
@@ -80,6 +82,7 @@ MORE_WORDS = {
         " količina количество_бр ilość_szt"
     ),
     "price": (
+        "ausführungskurs deal_rate "
         "قیمت मूल्य "
         "取引価格 約定値段 체결가 약정가 약정가격 약정단가"
         " ราคา ราคาต่อหุ้น ราคาต่อหน่วย ราคาเฉลี่ย ราคาที่จับคู่"
@@ -93,7 +96,7 @@ MORE_WORDS = {
         "otevírací_cena otváracia_cena preț_deschidere preț_de_deschidere "
         "цена_на_отваряне cijena_otvaranja cena_odprtja τιμή_ανοίγματος سعر_الفتح "
         "שער_פתיחה قیمت_باز avamishind preço_de_abertura preço_abertura खुलने_का_मूल्य "
-        "durchschn_kauf kaufpreis ankaufskurs 新規約定値 新規約定価格 新規レート"
+        "durchschn_kauf kaufpreis ankaufskurs 新規約定値 建値 新規約定価格 新規レート"
         " ราคาเปิด ราคาซื้อ giá_mở giá_mua harga_buka harga_beli ціна_відкриття"
         " alış_fiyatı açılış_fiyatı"
         " atidarymo_kaina"
@@ -106,7 +109,7 @@ MORE_WORDS = {
         "preț_de_închidere цена_на_затваряне cijena_zatvaranja cena_zaprtja "
         "τιμή_κλεισίματος سعر_الإغلاق שער_סגירה قیمت_بسته sulgemishind preço_de_fecho "
         "preço_fecho preço_de_fechamento बंद_होने_का_मूल्य "
-        "durchschn_verkauf verkaufspreis verkaufpreis 決済約定値 決済約定価格 決済レート"
+        "durchschn_verkauf verkaufspreis verkaufpreis 決済約定値 決済値 決済約定価格 決済レート"
         " ราคาปิด ราคาขาย giá_đóng giá_bán harga_tutup harga_jual ціна_закриття"
         " satış_fiyatı kapanış_fiyatı"
         " uždarymo_kaina"
@@ -115,6 +118,7 @@ MORE_WORDS = {
         " cena_sprzedaży prodejní_cena"
     ),
     "time": (
+        "deal_date "
         "tarikh датум تاریخ दिनांक "
         "日付_時刻 체결일시 체결일자 약정일시 거래일"
         " วันที่ วันที่ทำรายการ วันที่ซื้อขาย วันเวลา วันที่_เวลา"
@@ -151,6 +155,7 @@ MORE_WORDS = {
         " καθαρή_αξία الصافي net_tutar"
     ),
     "pnl_usd": (
+        "zysk_brutto zysk_netto "
         "gevinst_tab vinst_förlust tulos voitto zysk_strata zisk_ztráta zisk_strata "
         "dobiček laba untung 손익 سود लाभ resultaat winst_verlies kazanç "
         "beneficio_pérdida ganancia_pérdida profitto_perdita lucro_perda"

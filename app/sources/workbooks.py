@@ -5,14 +5,19 @@ May touch: the file it is given (read only).  Needs openpyxl, the extra `files`.
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from app.errors import BadDataError, ConfigurationError, UsageError
+from app.sources.currencies import BESIDE_NUMBERS, FIAT, SIGNS
 from app.sources.files import MOST_BYTES
-from app.sources.lines import MOST_COLUMNS, Line, Sheet
+from app.sources.lines import MOST_COLUMNS, Line, Money, Sheet
+
+_IN_FORMAT = re.compile(r'\[\$([^\]-]*)(-?[^\]]*)\]|"([^"]*)"')
 
 
 def workbook_sheets(path: str) -> Iterator[Sheet]:
@@ -44,7 +49,8 @@ def workbook_sheets(path: str) -> Iterator[Sheet]:
 
 
 def _sheet_lines(path: str, sheet: Any) -> Iterator[Line]:
-    for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+    for number, found in enumerate(sheet.iter_rows(), 1):
+        cells = [_value(cell) for cell in found]
         last = next((i for i in range(len(cells) - 1, -1, -1) if cells[i] is not None), -1) + 1
         if last > MOST_COLUMNS:
             raise BadDataError(
@@ -52,6 +58,33 @@ def _sheet_lines(path: str, sheet: Any) -> Iterator[Line]:
                 f"A table of trades has at most {MOST_COLUMNS:,} columns.",
             )
         yield Line(["" if cell is None else cell for cell in cells[:last]], number, 0)
+
+
+def _value(cell: Any) -> Any:
+    """The cell's value, with the currency that its format shows."""
+    value = cell.value
+    if type(value) in (int, float) and (unit := _currency_of(cell.number_format)):
+        return Money(value, unit)
+    return value
+
+
+@lru_cache(maxsize=1_024)
+def _currency_of(form: str) -> str | None:
+    """The currency in the format of a spreadsheet's number; a plain `$` is that of any dollar.
+
+    >>> [
+    ...     _currency_of(form)
+    ...     for form in ("#,##0.00 [$€-407]", '"¥"#,##0', "[$¥-804]#,##0", "[$CHF] 0.00", "$0.00")
+    ... ]
+    ['EUR', 'JPY', 'CNY', 'CHF', None]
+    """
+    for sign, place, quoted in _IN_FORMAT.findall(form):
+        text = (sign or quoted).strip()
+        if text == "¥" and place.endswith("804"):
+            return "CNY"
+        if unit := SIGNS.get(text, text if text in FIAT else BESIDE_NUMBERS.get(text.lower())):
+            return unit
+    return next((unit for sign, unit in SIGNS.items() if sign in form), None)
 
 
 def check_archive(path: str, most: int = MOST_BYTES) -> None:

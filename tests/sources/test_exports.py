@@ -220,6 +220,106 @@ def test_spreadsheets_are_read_with_their_sections_and_types(tmp_path: Path) -> 
         assert (made.asked, found, refused) == ([], close, [])
 
 
+def workbook(path: Path, *sheets: tuple[str, list[list[Any]]], form: str = "General") -> Path:
+    """A spreadsheet with these sheets, in which numbers have the format `form`."""
+    book = openpyxl.Workbook()
+    book.remove(book.worksheets[0])
+    for title, rows in sheets:
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+        for cells in sheet.iter_rows(min_row=2):
+            for cell in cells:
+                if isinstance(cell.value, (int, float)):
+                    cell.number_format = form
+    book.save(path)
+    return path
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+POSITIONS = ["Opened", "Closed", "Symbol", "Side", "Qty", "Entry", "Exit", "Profit"]
+
+
+@pytest.mark.parametrize(
+    ("form", "currency"), [("#,##0.00 [$€-407]", "EUR"), ('"¥"#,##0', "JPY"), ("$#,##0.00", "USD")]
+)
+def test_the_currency_of_a_spreadsheets_numbers_is_in_their_format(
+    form: str, currency: str, tmp_path: Path
+) -> None:
+    rows: list[list[Any]] = [
+        POSITIONS,
+        [at("2024-03-04 10:00"), at("2024-03-04 12:00"), "7203", "Long", 100, 170, 171, 100],
+        [at("2024-03-05 10:00"), at("2024-03-15 12:00"), "6758", "Short", 10, 170, 171, -10],
+    ]
+    path = workbook(tmp_path / "a.xlsx", ("Trades", rows), form=form)
+    answers = [['currency = "?"', 'currency = "USD"']] if currency == "USD" else []
+    found, refused, _ = read(path, answered(draft(str(path), "a"), answers, tmp_path / "m.toml"))
+    assert ([[row[0], row[5], row[6]] for row in found], refused) == (
+        [["7203", 100.0, currency], ["6758", -10.0, currency]],
+        [],
+    )
+
+
+def test_tables_with_the_same_columns_are_asked_about_and_can_be_read_together(
+    tmp_path: Path,
+) -> None:
+    sheets: list[tuple[str, list[list[Any]]]] = [
+        (
+            name,
+            [
+                POSITIONS,
+                [at(f"2024-{n:02}-04"), at(f"2024-{n:02}-14"), "AAPL", "Long", 1, 170, 171, 1.0],
+                [at(f"2024-{n:02}-05"), at(f"2024-{n:02}-15"), "MSFT", "Short", 1, 400, 402, -2.0],
+            ],
+        )
+        for n, name in enumerate(("January", "February"), 1)
+    ]
+    path = workbook(tmp_path / "a.xlsx", *sheets)
+    made = draft(str(path), "a")
+    assert made.asked == [
+        "Whether all of January, February count: they have the same columns, and only January is"
+        " read."
+    ]
+    for answer, n in (('"*"', 4), ('"February"', 2)):
+        mapping = answered(made, [['table = "?"', f"table = {answer}"]], tmp_path / "m.toml")
+        assert len(read(path, mapping)[0]) == n
+    together = draft(str(path), "a", "*")
+    assert (together.asked, 'table = "*"' in together.text) == ([], True)
+    assert len(read(path, answered(together, [], tmp_path / "m.toml"))[0]) == 4
+
+
+def test_an_empty_cell_below_a_symbol_is_asked_about(tmp_path: Path) -> None:
+    names = ["Symbol", "Time", "Action", "Qty", "Price", "Fee"]
+    rows: list[list[Any]] = [
+        names,
+        ["AAPL", at("2024-03-04 10:00"), "Buy", 100, 170, 1],
+        [None, at("2024-03-04 11:00"), "Sell", 100, 171, 1],
+    ]
+    path = workbook(tmp_path / "a.xlsx", ("Trades", rows))
+    made = draft(str(path), "a")
+    assert made.asked == [
+        "What was traded in 1 rows without Symbol: they are fills otherwise, as in a spreadsheet"
+        " whose cells are merged."
+    ]
+    answer = [['fill_down = "?"', 'fill_down = ["Symbol"]']]
+    found, refused, _ = read(path, answered(made, answer, tmp_path / "m.toml"))
+    assert ([row[5] for row in found], refused) == ([98.0], [])
+
+
+def test_days_that_a_spreadsheet_has_half_exchanged_are_refused(tmp_path: Path) -> None:
+    rows: list[list[Any]] = [
+        POSITIONS,
+        [at("2024-04-03 10:00"), at("2024-05-03 12:00"), "US500", "Buy", 1, 5100, 5110, 10],
+        ["14/03/2024 10:00", "15/03/2024 12:00", "US500", "Sell", 1, 5100, 5110, -10],
+    ]
+    path = workbook(tmp_path / "a.xlsx", ("Trades", rows))
+    with pytest.raises(BadDataError, match="perhaps with day and month exchanged"):
+        draft(str(path), "a")
+
+
 def test_a_bots_database_is_read_with_its_fixed_point_prices(tmp_path: Path) -> None:
     path = tmp_path / "bot.sqlite"
     columns = (
@@ -397,6 +497,21 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "2024-03-04,Bought 12.0000 BANK HLDGS @ R 2 045.67,\"R -24 548.04\"\n"
             "2024-03-14,Sold 12.0000 BANK HLDGS @ R 2 110.00,\"R 25 320.00\"\n",
             "quantities and prices within the text of Comment",
+        ),
+        (
+            '{"deal": [{"dealId": 1, "symbol": "EURUSD", "tradeSide": "BUY", "volume": 1000000,'
+            ' "executionTimestamp": 1709546400000, "executionPrice": 1.085, "moneyDigits": 2}]}',
+            "counts money in fractions of a currency",
+        ),
+        (
+            "Symbol;Typ;Lots;Eröffnung;Schluss;Eröffnungskurs;Schlusskurs;Gewinn\n"
+            "EURUSD;buy;0,10;45355,4166667;45355,5;1,08500;1,08900;40,00\n",
+            "times of entries in Eröffnung, and those in Schluss cannot be read",
+        ),
+        (
+            "time,symbol,side,qty,price,fee\n1.70955E+12,BTCUSDT,BUY,0.1,62000,2.48\n"
+            "1.70956E+12,BTCUSDT,SELL,0.1,63000,2.52\n",
+            "No column of .* looks like the time of a close",
         ),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),

@@ -19,6 +19,7 @@ from app.sources.drafting.spec import Fields, Names, Spec
 from app.sources.drafting.symbol_columns import CURRENCIES, SymbolColumns
 from app.sources.drafting.time_columns import TimeColumns
 from app.sources.ends import end_of, is_price
+from app.sources.figures import has_share
 from app.sources.pairs import may_be_inverse
 from app.sources.sides import Side, opens_or_closes, read_side
 
@@ -259,7 +260,14 @@ class Chooser:
         if name == "pnl_usd":
             exact.sort(key=lambda one: is_in_points(one[1]))
             first = exact[0][0] if exact else ""
-            exact.sort(key=lambda one: (one[0] != first, not _NET.search(one[1])))
+            told = any(currency_in(column) for word, column in exact if word == first)
+            exact.sort(
+                key=lambda one: (
+                    one[0] != first,
+                    told and currency_in(one[1]) is None,
+                    not _NET.search(one[1]),
+                )
+            )
         for word, column in exact:
             if (
                 name in ("roi", "pnl_usd")
@@ -330,6 +338,8 @@ class Chooser:
             if signs * 2 > len(values) or not any(c.read_numbers(column)):
                 return False  # An amount of money, or what is left of a position.
         if name in NUMBERS:
+            if name == "roi" and any(has_share(word) for word in c.words(column)):
+                return False
             if name == "roi" and any(
                 len(unit) == 3 or unit in ("USDT", "USDC") for unit in c.signs(column)
             ):

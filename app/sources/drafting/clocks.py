@@ -32,6 +32,10 @@ _NAMED_ZONE = re.compile(
     re.IGNORECASE,
 )
 """Zones as sentences name them."""
+_OF_ZONES = (
+    "timezone", "time_zone", "tz", "zone", "utc_offset", "gmt_offset", "offset", "tz_offset",
+)  # fmt: skip
+"""Names of columns with the time zones of rows."""
 _UTC = ZoneInfo("UTC")
 _DAYS_APART = 4
 """Maximum number of days between two times of one fill, such as its trade and its settlement."""
@@ -83,6 +87,8 @@ def settle_times(decided: Decided) -> None:
             f"Whether the day or the month comes first in {columns}: {example} and all others can"
             " be either."
         )
+    if naive and _zones_of_rows(decided, naive):
+        naive = []
     if naive and (named := _zone_of_column(decided)):
         decided.guessed.append(f"The time zone is {named[0]}, by {named[1]}.")
         decided.keys["timezone"] = (named[0], f"by {named[1]}")
@@ -111,6 +117,46 @@ def settle_times(decided: Decided) -> None:
             f"{' and '.join(day_only)} has days without a time: fills of one day keep the order of"
             " the rows."
         )
+
+
+def _zones_of_rows(decided: Decided, naive: list[str]) -> bool:
+    """Read times together with the column that has the zone or the offset of each row, if it names
+    several or offsets; whether that was done."""
+    contents = decided.kept.contents
+    for column in contents.columns:
+        words = list(contents.words(column))
+        if (
+            known_as(column) not in _OF_ZONES
+            or column in decided.used()
+            or len(contents.values(column)) < contents.n_rows
+            or (len(words) == 1 and words[0] in available_timezones())
+        ):
+            continue
+        specs = [
+            spec
+            for name, spec in decided.fields.items()
+            if name in TIMES and spec.column in naive and "unit" not in spec.keys
+        ]
+        read = [
+            times.parsed(f"{' '.join(as_text(c) for c in cells)}")
+            for spec in specs
+            for cells in zip(
+                *(contents.cells(own) for own in (*spec.columns, column)),
+                strict=True,
+            )
+            if None not in cells
+        ]
+        if not specs or not all(found is not None and found.has_zone for found in read):
+            continue
+        for spec in specs:
+            spec.columns.append(column)
+            order = str(spec.keys.get("format", "any"))
+            if order != OPEN_QUESTION:
+                is_day_first = order == "dm" or order.startswith("%d")
+                spec.keys["format"] = "dm" if is_day_first else "any"
+        decided.guessed.append(f"{column} has the time zone of each row.")
+        return True
+    return False
 
 
 def _zone_of_column(decided: Decided) -> tuple[str, str] | None:

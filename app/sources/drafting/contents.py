@@ -19,19 +19,25 @@ from app.sources import times
 from app.sources.cells import DASHES, NOTHING, as_text, parse_number
 from app.sources.column_names import known_as
 from app.sources.drafting.time_readings import MOST, TimeReading, read_texts, read_times, time_text
-from app.sources.figures import filled_part, marks, thirty_seconds, written
+from app.sources.figures import filled_part, has_share, marks, thirty_seconds, written
+from app.sources.lines import Money
+from app.sources.making import DAYS
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.tables import Row
 
-_NO_THOUSANDS = re.compile(r"\d{2,3}['’]\d\d|\d{2,4}['’]\d")
+_NO_THOUSANDS = re.compile(r"\d{2,3}['’]\d\d\+?|\d{2,4}['’]\d|\d{2,3}-\d\d[0257+]?")
 _CLOCK = re.compile(
-    r"\d{1,2}:\d{2}(:\d{2}([.,]\d{1,7})?)?\s*([ap]\.?m\.?)?(\s*[A-Z]{2,4})?", re.IGNORECASE
+    r"\d{1,2}:\d{2}(:\d{2}([.,]\d{1,7})?)?\s*([ap]\.?m\.?)?(\s*[A-Z]{2,4})?|\d{1,2} ?h ?\d{2}",
+    re.IGNORECASE,
 )
-_DIGITS = re.compile(r"([01]\d|2[0-3])[0-5]\d[0-5]\d(\.\d+)?")
+_DIGITS = re.compile(r"([01]?\d|2[0-3])[0-5]\d([0-5]\d(\.\d+)?)?")
+_NO_CLOCK = re.compile("hold|held|durat|elapsed|in_|_in|per_|min|sec")
 _OF_TIMES = re.compile(
     r"(^|_)(time|uhrzeit|heure|hora|ora|tijd|saat)(_|$)|시간|시각|時間|时间|時刻"
 )
 """Times of day without colons, which only the column's name tells from other numbers."""
+_EXACT = 6
+"""Characters that parts of a day have more of than other numbers below 1."""
 _EAST = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 """Letters of Thailand, Japan, China and Korea."""
 _UTC = ZoneInfo("UTC")
@@ -143,6 +149,9 @@ class Contents:
         def units() -> Counter[str]:
             mark = self.decimal if self.decimal != OPEN_QUESTION else "."
             found: Counter[str] = Counter()
+            for value in self.values(column):
+                if isinstance(value, Money):
+                    found[value.unit] += 1
             for text, n in Counter(v for v in self.values(column) if isinstance(v, str)).items():
                 told = written(text, mark)
                 if told is not None and told.unit:
@@ -153,7 +162,9 @@ class Contents:
 
     def has_percent(self, column: str) -> bool:
         """Whether percent signs stand in the cells."""
-        return any(isinstance(v, str) and "%" in v for v in self.values(column)[:50])
+        return any(
+            isinstance(v, str) and "%" in v and not has_share(v) for v in self.values(column)[:50]
+        )
 
     def _decimal_mark(self) -> str:
         """`,` where numbers are written `1.234,5`; `?` where both marks could be meant and nothing
@@ -191,15 +202,42 @@ class Contents:
             isinstance(v, time) or (isinstance(v, str) and _CLOCK.fullmatch(v)) for v in values
         ):
             return True
-        return bool(_OF_TIMES.search(known_as(column))) and all(
-            isinstance(v, str) and _DIGITS.fullmatch(v) for v in values
+        if self.is_part_of_day(column):
+            return True
+        name, digits = known_as(column), [str(v) for v in values if isinstance(v, (str, int))]
+        return (
+            bool(_OF_TIMES.search(name))
+            and not _NO_CLOCK.search(name)
+            and len(digits) == len(values)
+            and all(_DIGITS.fullmatch(v) for v in digits)
+            and len({len(v.partition(".")[0]) > 4 for v in digits}) == 1
         )
 
-    def joined(self, day: str, clock: str) -> TimeReading | None:
-        """How to read a day and a time of day in two columns, with a space between."""
+    def is_part_of_day(self, column: str) -> bool:
+        """Whether the column is called a time and holds parts of a day, as spreadsheets store times
+        of day."""
+        numbers = self.numbers(column)
+        return (
+            bool(_OF_TIMES.search(known_as(column)))
+            and not _NO_CLOCK.search(known_as(column))
+            and all(n is not None and 0 <= n < 1 for n in numbers)
+            and any(len(repr(n)) > _EXACT for n in numbers)
+        )
+
+    def is_half(self, column: str) -> bool:
+        """Whether AM and PM stand in the column, and nothing else."""
+        words = {word.strip().lower() for word in self.words(column)}
+        return bool(words) and words <= {"am", "pm", "a.m.", "p.m."}
+
+    def joined(self, day: str, *clocks: str) -> TimeReading | None:
+        """How to read a day and a time of day in several columns, with spaces between."""
+        own = self.time(day)
+        if own is not None and own.keys.get("unit") == DAYS:
+            both = len(clocks) == 1 and self.is_part_of_day(clocks[0])
+            return TimeReading({"unit": DAYS}, True, False) if both else None
         cells = [
-            f"{time_text(a)} {time_text(b)}" if b is not None else time_text(a)
-            for a, b in zip(self.cells(day), self.cells(clock), strict=True)
+            " ".join(time_text(part) for part in (a, *rest) if part is not None)
+            for a, *rest in zip(self.cells(day), *map(self.cells, clocks), strict=True)
             if a
         ]
         return read_texts(day, cells)

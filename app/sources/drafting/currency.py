@@ -28,6 +28,8 @@ _OF_FEES = re.compile(
 )
 """Of currencies that are not those of profits."""
 _OPTION = re.compile(r"-[CP]$")
+_NEARLY = 0.05
+"""By which share amounts after fees may differ from price × quantity."""
 _ROUND = 0.002
 """By how much the logarithm of a contract value may differ from that of a power of ten."""
 _EXCHANGES = {
@@ -56,6 +58,7 @@ _ABROAD = re.compile(
 )
 
 
+_LAKHS = re.compile(r"(?<![\d,])\d{1,2},\d{2},\d{3}(?!\d)")
 _EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 """Letters of names of securities in China, Japan and Korea."""
 
@@ -79,6 +82,17 @@ def _is_abroad(decided: Decided) -> bool:
         re.match(r"%d[-/. ]%m|dm", str(spec.keys.get("format", "")))
         or not all(column.isascii() for column in spec.columns)
         for spec in decided.fields.values()
+    )
+
+
+def _has_lakhs(decided: Decided) -> bool:
+    """Whether amounts are written as in India and its neighbours: `1,43,500.50`."""
+    contents = decided.kept.contents
+    return any(
+        isinstance(value, str) and _LAKHS.search(value)
+        for column in contents.columns
+        if contents.is_numeric(column)
+        for value in contents.values(column)
     )
 
 
@@ -182,12 +196,45 @@ def _only_column(decided: Decided) -> str | None:
     return found[0]
 
 
+def _of_the_amounts(decided: Decided, own: str) -> str | None:
+    """The column with the currency of the fills' amounts, by its name, if they are price × quantity
+    and the column `own` has another currency, as that of an account."""
+    contents, fields = decided.kept.contents, decided.fields
+    if decided.rows != "fills" or not {"price", "quantity"} <= fields.keys():
+        return None
+    spec = (fields["price"], fields["quantity"])
+    if any(each.column not in contents.columns for each in spec):
+        return None
+    sizes = [
+        price * quantity if price and quantity else None
+        for price, quantity in zip(*(contents.numbers(each.column) for each in spec), strict=True)
+    ]
+    for column in contents.columns:
+        words = contents.words(column)
+        if column == own or not words or not all(word.strip() in FIAT for word in words):
+            continue
+        for amount in contents.columns:
+            if (
+                contents.is_numeric(amount)
+                and amount.lower() in column.lower()
+                and contents.cells(column) != contents.cells(own)
+                and all(
+                    size and n and abs(abs(n / size) - 1) < _NEARLY
+                    for n, size in zip(contents.numbers(amount), sizes, strict=True)
+                )
+            ):
+                return column
+    return None
+
+
 def settle_currency(decided: Decided) -> None:
     """The currency of profits: its own column, signs in the cells, the columns' names, the pairs,
     else a question."""
     contents, fields = decided.kept.contents, decided.fields
     if "currency" not in fields and (only := _only_column(decided)) is not None:
         fields["currency"] = Spec([only])
+    if "currency" in fields and (of_amounts := _of_the_amounts(decided, fields["currency"].column)):
+        fields["currency"] = Spec([of_amounts])
     if "currency" in fields:
         words = contents.words(fields["currency"].column)
         decided.guessed.append(
@@ -290,6 +337,7 @@ def settle_currency(decided: Decided) -> None:
         return
     if (
         _is_abroad(decided)
+        or _has_lakhs(decided)
         or any(_EASTERN.search(symbol) for symbol in symbols)
         or (symbols and all(re.fullmatch(r"\d{4,6}", symbol.strip()) for symbol in symbols))
     ):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from app.errors import BadDataError
+from app.sources.cells import as_text
 from app.sources.column_names import NAMES, is_header_word, known_as
 from app.sources.drafting import fill_values, position_values
 from app.sources.drafting.clocks import settle_times
@@ -28,11 +29,13 @@ from app.sources.drafting.rows import (
     still_open,
     without_quote_legs,
     without_reversed,
+    without_spreads,
 )
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.statuses import by_status
 from app.sources.filters import filled_down
 from app.sources.mapping import OPEN_QUESTION
+from app.sources.sides import Side, read_side
 
 __all__ = ["Decided", "decide"]
 
@@ -49,8 +52,17 @@ _RATES = frozenset(
     )
 )  # fmt: skip
 """Names of columns with how many trades a row has, and with what says how good they were."""
+_NAME = re.compile(r"name|descr|bezeich|instrument|produ[ck]t|secur|contract|market|asset|isin")
+"""Of columns that may say what was traded, too."""
 _NUMBERS = ("price", "entry_price", "exit_price", "quantity", "gross", "net", "pnl_usd", "fee")
 """Fields whose columns have numbers."""
+_MANIFOLD = (
+    (1_000, r"\b000s?|\bthousands?|\bTsd\.?|\bmiles|\bmilliers|тыс\.?|千", "thousands"),
+    (10_000, "[万萬만]", "ten thousands"),
+    (1_000_000, r"\bmio|\bmillions?|\bmln|млн|百万", "millions"),
+)
+"""What names of columns have in brackets whose numbers are in thousands (`Amount (000)`) and so
+on."""
 _COUNTS = (
     {"wins", "losses"},
     {"winners", "losers"},
@@ -67,6 +79,14 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
         raise BadDataError(
             f"{path} has the prices of bars (open, high, low, close), not trades.",
             "Export the trades or transactions.",
+        )
+    if any(
+        known_as(c).rpartition(".")[2].replace("_", "") == "moneydigits" for c in contents.columns
+    ):
+        raise BadDataError(
+            f"{path} counts money in fractions of a currency, as moneyDigits says, and volumes in"
+            " hundredths of units.",
+            "Export the history of the platform as CSV or HTML.",
         )
     if any(pair <= {known_as(c) for c in contents.columns} for pair in _COUNTS):
         raise BadDataError(
@@ -86,7 +106,10 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
         (
             c
             for c in contents.columns
-            if re.match(r"filled|executed|(cum_)?exec_q|fill_q", known_as(c))
+            if re.match(
+                r"filled|executed|(cum_)?exec_q|fill_q|(qty|quantity|size|volume)_(filled|exec)",
+                known_as(c),
+            )
             and not re.search(r"price|value|fee|_at$", known_as(c))
             and contents.is_numeric(c)
         ),
@@ -96,8 +119,10 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     asked_for = rows
     fields, rows, said = fields_of(path, kept.contents, asked_for)
     legs = _fill_down(kept, fields, rows)
+    unnamed = _unnamed(kept, fields, rows)
     still_open(kept, fields)
     lost = without_quote_legs(kept, fields) if rows == "fills" else []
+    without_spreads(kept, fields, rows)
     unknown = by_side(kept, fields, rows)
     incomplete(kept, fields, rows)
     reversals = without_reversed(kept, fields, rows)
@@ -109,7 +134,15 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     )
     (decided.asked if open_time else decided.left).extend(taken)
     decided.left += [*lost, *reversals]
-    if legs:
+    if unnamed:
+        decided.ask(
+            "fill_down",
+            f"What was traded in {unnamed[1]:,} rows without {unnamed[0]}: they are fills"
+            " otherwise, as in a spreadsheet whose cells are merged.",
+            f'["{unnamed[0]}"] if an empty cell repeats the one above it; else name what was traded'
+            " in the file",
+        )
+    elif legs:
         decided.keys["fill_down"] = (
             legs,
             "an empty cell repeats the one above it: further legs of one order",
@@ -119,6 +152,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
             " order."
         )
     _decimal(decided)
+    _in_thousands(decided)
     find_entry(decided)
     settle_times(decided)
     settle_sides(decided, unknown)
@@ -145,6 +179,19 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     _unknown_numbers(decided)
     _unread_numbers(decided)
     return decided
+
+
+def _in_thousands(decided: Decided) -> None:
+    """Scale columns whose names say that they are in thousands or the like."""
+    for name in (*_NUMBERS, "fees_usd", "stake"):
+        spec = decided.fields.get(name)
+        if name == "quantity" and "pnl_usd" in decided.fields:
+            continue  # What a unit is worth follows from the profits.
+        for factor, words, what in _MANIFOLD if spec is not None else ():
+            pattern = re.compile(rf"[(\[（][^)\]）]*({words})[^)\]）]*[)\]）]", re.IGNORECASE)
+            if spec is not None and all(map(pattern.search, spec.columns)):
+                spec.keys["scale"], spec.comment = factor, what
+                decided.guessed.append(f"{' and '.join(spec.columns)} is in {what}.")
 
 
 def _are_ids(numbers: list[float]) -> bool:
@@ -233,6 +280,34 @@ def _fill_down(kept: Kept, fields: Fields, rows: str) -> list[str]:
     if found:
         kept.contents = contents.with_rows(list(filled_down(contents.rows, found)))
     return found
+
+
+def _unnamed(kept: Kept, fields: Fields, rows: str) -> tuple[str, int] | None:
+    """(the column that says what was traded, in how many rows it is empty) if the first row has it
+    and those rows are fills in all other ways; they are filled from above."""
+    names = ("time", "side", "quantity", "price", "symbol")
+    if rows != "fills" or not {*names} <= fields.keys():
+        return None
+    contents = kept.contents
+    columns = [fields[name].column for name in names]
+    if len(fields["symbol"].columns) > 1 or not {*columns} <= {*contents.columns}:
+        return None
+    *others, symbols = map(contents.cells, columns)
+    empty = [i for i, symbol in enumerate(symbols) if symbol is None]
+    if (
+        not empty
+        or empty[0] == 0
+        or any(cells[i] is None for cells in others for i in empty)
+        or any(
+            _NAME.search(known_as(column)) and any(contents.cells(column)[i] for i in empty)
+            for column in contents.columns
+        )
+        or not all(isinstance(read_side(as_text(others[1][i])), Side) for i in empty)
+        or not all(contents.numbers(column)[i] for column in columns[2:4] for i in empty)
+    ):
+        return None
+    kept.contents = contents.with_rows(list(filled_down(contents.rows, [columns[-1]])))
+    return columns[-1], len(empty)
 
 
 def _again(

@@ -351,8 +351,8 @@ def settle_books(decided: Decided) -> None:
         words = {word.strip().lower() for word in contents.words(column)}
         if (
             column not in decided.used()
-            and known_as(column) in ("position_side", "positionside", "pos_side", "posside")
-            and {"long", "short"} <= words
+            and known_as(column) in _POSITION_SIDES
+            and any(pair <= words for pair in ({"long", "short"}, {"多", "空"}, {"做多", "做空"}))
         ):
             account = fields.get("account")
             fields["account"] = Spec(
@@ -369,6 +369,15 @@ def settle_books(decided: Decided) -> None:
             "Long and short positions of one symbol are kept apart: fills say to open one while the"
             " other is held."
         )
+
+
+_POSITION_SIDES = (
+    "position_side", "positionside", "pos_side", "posside",
+    "持仓方向", "持倉方向", "仓位方向", "倉位方向", "ポジション方向",
+    "포지션_방향", "포지션방향", "positionsseite", "côté_de_la_position",
+    "lado_de_la_posición", "lado_da_posição", "сторона_позиции",
+)  # fmt: skip
+"""What exchanges call the side of the position that a fill opens or closes."""
 
 
 def _are_hedged(decided: Decided) -> bool:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from app.sources.cells import HUNDREDTHS
 from app.sources.column_names import NAMES, known_as
+from app.sources.currencies import FIAT
 from app.sources.drafting.adding_amounts import Amount, read_amounts
 from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.contents import Contents
@@ -23,6 +25,7 @@ from app.sources.value_names import is_margin, may_be_value, says_value
 _TAX = re.compile(r"steuer|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
 _SMALL_COST = 0.05
 """What fees may be of the value of a fill, at most, if only the cash tells them."""
+_HUNDREDTHS = ("GBX", "ZAC", "ILA")
 _CENTS = 0.004
 """Half of the last digit of amounts that are rounded to cents."""
 _MONEY = (
@@ -130,12 +133,37 @@ def read_amount(decided: Decided) -> Amount | None:
             ),
         )
     if not found.plain:
+        _in_whole_units(decided, found)
         shown = ", ".join(
             f"{name} {value:g}"
             for name, value in sorted(found.values.items(), key=lambda item: item[1] == 1)[:6]
         )
         decided.guessed.append(f"Contract values follow from {found.column}: {shown}.")
     return found
+
+
+def _in_whole_units(decided: Decided, found: Amount) -> None:
+    """Use the currency of the amounts if they are in pounds and the prices in pence."""
+    contents, fields = decided.kept.contents, decided.fields
+    own = fields.get("currency")
+    if own is None or {*found.values.values()} != {0.01}:
+        return
+    if not {word.strip() for word in contents.words(own.column)} <= {*HUNDREDTHS, *_HUNDREDTHS}:
+        return
+    whole = [
+        column
+        for column in contents.columns
+        if contents.words(column)
+        and all(word.strip() in FIAT for word in contents.words(column))
+        and len(contents.words(column)) == 1
+        and len(contents.values(column)) == contents.n_rows
+    ]
+    named = [column for column in whole if found.column.lower() in column.lower()] or whole
+    if named:
+        fields["currency"] = Spec([named[0]], comment=f"that of {found.column}")
+        decided.guessed.append(
+            f"Profits are in the currency of {found.column}, prices in hundredths of it."
+        )
 
 
 def _fees_by_net(

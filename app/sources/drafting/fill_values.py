@@ -43,6 +43,8 @@ from app.sources.making import US_DOLLARS
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import is_crypto, may_be_inverse, pair_of, settled_in
 
+_ALIKE = 1.1
+"""By which factor amounts after fees may differ, as multiples of price × quantity."""
 _HUNDREDTHS = ("GBX", "GBp", "ZAc", "ILA")
 _CENTS = re.compile(r"(^|[^a-z])(us)?cents?\)?$|\(¢\)|¢$", re.IGNORECASE)
 _PENCE = re.compile(r"\((p|pence|gbx)\)|gbx", re.IGNORECASE)
@@ -147,6 +149,7 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
         and contents.is_numeric(c)
         and any(contents.read_numbers(c))
         and not _in_another_currency(decided, c)
+        and not _are_amounts(decided, c)
     ]
     if columns and not contents.has_percent(columns[0]):
         values = _by_profits(decided, columns[0])
@@ -178,6 +181,21 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
             _ask_the_rest(decided, {*told, *values})
             return
     _ask_the_rest(decided, set(amount.values) if amount else set())
+
+
+def _are_amounts(decided: Decided, column: str) -> bool:
+    """Whether each fill has a number, always about the same multiple of price × quantity: what was
+    paid and received, whatever it is called."""
+    contents, fields = decided.kept.contents, decided.fields
+    columns = [column, fields["quantity"].column, fields["price"].column]
+    rows = list(zip(*map(contents.numbers, columns), strict=True))
+    shares = [abs(amount / (q * p)) for amount, q, p in rows if amount and q and p]
+    return (
+        len(rows) > 1
+        and len(shares) == len(rows)
+        and min(shares) > 0.5
+        and max(shares) < _ALIKE * min(shares)
+    )
 
 
 def _in_another_currency(decided: Decided, column: str) -> bool:

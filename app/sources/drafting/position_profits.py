@@ -37,7 +37,41 @@ _TOTAL = re.compile(r"(^|_)(total|net)(_|$)")
 _NO_COST = re.compile(r"price|quantity|size|balance|equity|(^|_)(id|ref|no)(_|$)")
 _MOST_COSTS, _MOST_COLUMNS = 4, 10
 """How many columns costs may be in, and among how many columns they are looked for."""
+_LOSS = re.compile(
+    r"(^|_)(loss|losses|verlust|verluste|perte|pertes|moins_value|pérdida|pérdidas|perdita|perdite"
+    r"|minusvalenza|prejuízo|perda|verlies|tab|förlust|tap|tappio|strata|ztráta|убыток|zarar)(_|$)"
+    r"|損失|亏损|虧損|손실"
+)
+"""Of columns with losses alone."""
+_GAIN = re.compile(
+    r"(^|_)(profits?|gains?|gewinne?|gain|bénéfices?|plus_value|ganancias?|beneficios?|guadagn[oi]"
+    r"|plusvalenza|lucros?|ganhos?|winst|vinst|gevinst|voitto|zysk|zisk|прибыль|kar|kâr)(_|$)"
+    r"|利益|盈利|獲利|이익"
+)
 _FUNDING = re.compile(r"(^|_)(funding|financing|overnight|rollover)(_|$)")
+
+
+def gains_and_losses(decided: Decided) -> None:
+    """Put a column of gains and one of losses together, where each row has only one of them."""
+    contents, fields = decided.kept.contents, decided.fields
+    spec = fields.get("pnl_usd")
+    if spec is None or len(spec.columns) > 1 or min(contents.read_numbers(spec.column)) < 0:
+        return
+    gains = _GAIN.sub("", known_as(spec.column))
+    for column in contents.columns:
+        words = _LOSS.sub("", known_as(column))
+        if column in decided.used() or words == known_as(column) or words != gains:
+            continue
+        losses = contents.numbers(column)
+        pairs = list(zip(contents.numbers(spec.column), losses, strict=True))
+        signs = {n > 0 for n in losses if n}
+        if len(signs) != 1 or any(gain and loss for gain, loss in pairs) or (None, None) in pairs:
+            continue
+        fields["pnl_usd"] = Spec(
+            [spec.column, column], {**spec.keys, **({"minus": [column]} if True in signs else {})}
+        )
+        decided.guessed.append(f"Gains are in {spec.column}, losses in {column}.")
+        return
 
 
 def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> None:
@@ -232,7 +266,13 @@ def find_funding(decided: Decided, reading: Reading) -> None:
         and contents.is_numeric(column)
         and any(contents.read_numbers(column))
     ]
-    if not columns or "pnl_usd" not in fields or reading.exact < MOST:
+    if not columns or "pnl_usd" not in fields:
+        return
+    if reading.exact < MOST:
+        decided.left.append(
+            f"Whether {' and '.join(columns)} is in {fields['pnl_usd'].column}: nothing in the file"
+            " shows it, so it is not counted."
+        )
         return
     spec = fields.get("fees_usd")
     gross = spec is None or reading.profit == "gross"

@@ -11,13 +11,14 @@ from dataclasses import replace
 from itertools import permutations, product
 
 from app.sources.cells import as_text
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import NAMES, folded, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.adding_up import Reading, Trade, read_positions
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import fee_numbers
 from app.sources.drafting.position_times import side_of
 from app.sources.drafting.spec import Spec
+from app.sources.ends import end_of
 from app.sources.pairs import POINT_VALUES, future_of
 from app.sources.positions import BOUGHT
 
@@ -48,6 +49,9 @@ def trades_of(decided: Decided) -> list[Trade]:
             return [None] * contents.n_rows
         scale = float(fields[name].keys.get("scale", 1))
         found = contents.numbers(fields[name].column)
+        if name == "pnl_usd" and len(fields[name].columns) > 1:
+            each = zip(*fee_numbers(contents, fields[name]), strict=True)
+            found = [sum(n or 0.0 for n in cells) for cells in each]
         return [None if n is None else n * scale for n in found]
 
     def fees() -> list[float]:
@@ -110,6 +114,36 @@ def other_quantity(
                 return again, found
     decided.fields["quantity"] = first
     return trades, reading
+
+
+def what_was_closed(decided: Decided) -> None:
+    """Use the column with what was closed as the quantity, not the one with the whole position, of
+    which a row may close a part."""
+    contents, spec = decided.kept.contents, decided.fields.get("quantity")
+    if spec is None or len(spec.columns) > 1 or end_of(known_as(spec.column)) == "exit":
+        return
+    whole = contents.numbers(spec.column)
+    for column in contents.columns:
+        name = folded(column)
+        if (
+            column in decided.used()
+            or end_of(name) != "exit"
+            or not (_COUNTED.search(name) or set(name.split("_")) & _SIZES)
+            or not contents.is_numeric(column)
+        ):
+            continue
+        parts = contents.numbers(column)
+        pairs = [(abs(a), abs(b)) for a, b in zip(parts, whole, strict=True) if a and b]
+        if (
+            len(pairs) == contents.n_rows
+            and all(a <= b for a, b in pairs)
+            and any(a < b for a, b in pairs)
+        ):
+            decided.fields["quantity"] = Spec([column], dict(spec.keys))
+            decided.guessed.append(
+                f"The quantity is {column}; {spec.column} is that of the whole position."
+            )
+            return
 
 
 def not_the_stake(decided: Decided) -> None:

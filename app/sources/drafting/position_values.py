@@ -6,6 +6,7 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from app.sources.column_names import NAMES, is_in_points, known_as
@@ -17,6 +18,7 @@ from app.sources.drafting.fee_columns import turn_cash
 from app.sources.drafting.position_profits import (
     fees_by_total,
     find_funding,
+    gains_and_losses,
     settle_cents,
     settle_contracts,
     settle_fees,
@@ -35,6 +37,7 @@ from app.sources.drafting.position_trades import (
     other_quantity,
     prices_of_amounts,
     trades_of,
+    what_was_closed,
     with_funding,
 )
 from app.sources.drafting.smallest_units import profits_in_satoshis
@@ -43,6 +46,7 @@ from app.sources.drafting.unit_fees import settle_unit_fees
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Side, read_side
 
+_PROFIT = re.compile("profit|pnl|gewinn|gain|résultat|resultado|beneficio|lucro")
 _CONFIRMED = 0.02
 """By which share an amount may differ from what prices and quantity give, to confirm them."""
 
@@ -50,6 +54,7 @@ _CONFIRMED = 0.02
 def settle(decided: Decided) -> None:
     """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
+    gains_and_losses(decided)
     settle_cents(decided)
     profits_in_satoshis(decided)
     settle_bets(decided)
@@ -59,6 +64,7 @@ def settle(decided: Decided) -> None:
     bought_and_sold(decided)
     settle_stake(decided)
     not_the_stake(decided)
+    what_was_closed(decided)
     fees_by_total(decided)
     if "fees_usd" in fields and "scale" not in fields["fees_usd"].keys:
         turn_cash(contents, fields["fees_usd"])
@@ -173,8 +179,9 @@ def _likely_profits(decided: Decided) -> list[str]:
     multiple of it: profits whose name is not known."""
     contents = decided.kept.contents
     trades = trades_of(decided)
-    if len(trades) < contents.n_rows or "quantity" not in decided.fields:
+    if len(trades) < contents.n_rows:
         return []
+    is_sized = "quantity" in decided.fields
     moves = [trade.side * (trade.exit - trade.entry) for trade in trades]
     shares = [move / trade.entry for move, trade in zip(moves, trades, strict=True)]
     gains = [move * abs(trade.quantity or 0) for move, trade in zip(moves, trades, strict=True)]
@@ -185,18 +192,19 @@ def _likely_profits(decided: Decided) -> list[str]:
         numbers = contents.numbers(column)
         if (
             contents.has_percent(column)
+            or (not is_sized and not _PROFIT.search(known_as(column)))
             or is_in_points(column)
             or not all(n and m and (n > 0) == (m > 0) for n, m in zip(numbers, moves, strict=True))
             or len({n > 0 for n in numbers if n}) < 2
         ):
             continue
-        if all(
+        if is_sized and all(
             abs(n - gain) <= _CONFIRMED * abs(gain) + abs(trade.fees) + 0.011
             for n, gain, trade in zip(numbers, gains, trades, strict=True)
             if n is not None
         ):
             return []  # The prices give it too.
-        if not any(_is_multiple(numbers, own) for own in (moves, shares)):
+        if not is_sized or not any(_is_multiple(numbers, own) for own in (moves, shares)):
             found.append(column)
     return found
 

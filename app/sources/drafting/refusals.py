@@ -13,7 +13,7 @@ from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Fields
-from app.sources.drafting.time_readings import MOST
+from app.sources.drafting.time_readings import MOST, half_exchanged
 from app.sources.sides import Side, read_side
 from app.sources.times import lacks_year
 
@@ -60,6 +60,18 @@ def refuse_without_year(path: str, contents: Contents, times: Sequence[str]) -> 
             raise BadDataError(
                 f"{column} of {path} has days without a year, such as {values[0]!r}.",
                 "Export the file with full dates, or write the year into the cells of that column.",
+            )
+
+
+def refuse_half_exchanged(path: str, contents: Contents) -> None:
+    """Raises for a column in which a spreadsheet has made days of some texts, and may have
+    exchanged their day and month."""
+    for column in contents.columns:
+        if contents.time(column) is not None and (day := half_exchanged(contents.values(column))):
+            raise BadDataError(
+                f"{column} of {path} has days such as {day} beside texts such as 31/12/2024: a"
+                " spreadsheet has read those that it could, perhaps with day and month exchanged.",
+                "Export the file again, and import it without opening it in a spreadsheet first.",
             )
 
 

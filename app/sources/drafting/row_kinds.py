@@ -23,14 +23,17 @@ from app.sources.drafting.fill_fields import (
 )
 from app.sources.drafting.refusals import (
     refuse_amounts,
+    refuse_half_exchanged,
     refuse_ledger,
     refuse_sentences,
     refuse_without_year,
 )
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.time_readings import TimeReading
+from app.sources.ends import end_of, is_price
 from app.sources.mapping import OPEN_QUESTION, REQUIRED
 from app.sources.sides import Side, opens_or_closes, read_side
+from app.sources.times import parsed
 
 _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "update_time",
@@ -57,6 +60,7 @@ def fields_of(
     as_positions, as_fills = chooser.match(POSITIONS), chooser.match(FILLS)
     there = as_positions.keys()
     refuse_without_year(path, contents, _times(as_positions, as_fills))
+    refuse_half_exchanged(path, contents)
     if asked_for is not None:
         return _as_asked(path, as_positions, as_fills, asked_for)
     if (sided := one_sided(contents, {**as_fills, **as_positions})) is not None:
@@ -196,8 +200,19 @@ def fields_of(
         if not re.search("exp|settle|matur", known_as(name)) and name not in entered
     ]
     column = (likely or contents.time_columns)[-1]
-    if known_as(column) in NAMES["entry_timestamp"] and (
-        exits := [c for c in contents.columns if known_as(c) in _CERTAIN_EXITS]
+    taken = {c for spec in as_positions.values() for c in spec.columns}
+    if (known_as(column) in NAMES["entry_timestamp"] or column in entered) and (
+        exits := [
+            c
+            for c in contents.columns
+            if (known_as(c) in _CERTAIN_EXITS and not _has_times(contents, c))
+            or (
+                end_of(known_as(c)) == "exit"
+                and not is_price(known_as(c))
+                and c not in taken
+                and contents.is_numeric(c)
+            )
+        ]
     ):
         raise BadDataError(
             f"{path} has the times of entries in {column}, and those in {exits[0]} cannot be read.",
@@ -216,6 +231,12 @@ def fields_of(
     spec = chooser.time_of(column) or Spec([column])
     others = {f: s for f, s in as_positions.items() if s.column != column}
     return {"exit_timestamp": spec, **others}, "positions", [f"{TAKEN}{column} was taken."]
+
+
+def _has_times(contents: Contents, column: str) -> bool:
+    """Whether most cells are times; the others may be those of sums."""
+    read = sum(parsed(as_text(v)) is not None for v in contents.values(column))
+    return 2 * read > len(contents.values(column))
 
 
 def _are_orders(contents: Contents, as_positions: Fields, as_fills: Fields) -> bool:

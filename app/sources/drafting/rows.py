@@ -19,9 +19,15 @@ from app.sources.pairs import pair_of
 from app.sources.sides import Event, Side, is_no_trade, read_side
 
 _REVERSED = re.compile(
-    r"\bstorn(o|iert)\b|\breversal\b|\bbusted\b|\bannullat|\bannulé", re.IGNORECASE
+    r"\bstorn(o|iert)\b|\breversal\b|\bbusted\b|\bannullat|\bannulé"
+    r"|\(ca\.?\)|\btrade ?cancel(led|lation)?\b",
+    re.IGNORECASE,
 )
 _FEES = re.compile(r"\bfees?\b|commission|gebühr|provision", re.IGNORECASE)
+_NO_DAY = re.compile(
+    r"(1970|0001|1900|9999|0000)[-./]?\d\d[-./]?\d\d(?!\d)|\d\d[-./]\d\d[-./](1970|0001|1900|9999|0000)"
+)
+"""Days that programs write where there is none yet."""
 _PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
 
 
@@ -53,6 +59,30 @@ def without_quote_legs(kept: Kept, fields: Fields) -> list[str]:
     return lost
 
 
+def without_spreads(kept: Kept, fields: Fields, rows: str) -> None:
+    """Leave out fills of spreads (`CLJ4-CLK4`) whose legs are fills of their own, at the same
+    times."""
+    if rows != "fills" or not {"time", "symbol"} <= fields.keys():
+        return
+    if len(fields["symbol"].columns) > 1 or OPEN_QUESTION in fields["time"].columns:
+        return
+    contents, column = kept.contents, fields["symbol"].column
+    times = list(zip(*map(contents.cells, fields["time"].columns), strict=True))
+    found: dict[str, set[Any]] = {}
+    for symbol, when in zip(contents.cells(column), times, strict=True):
+        found.setdefault(as_text(symbol) if symbol is not None else "", set()).add(when)
+    gone = [
+        symbol
+        for symbol, own in found.items()
+        for legs in [re.split(r"\s*[-/:]\s*", symbol)]
+        if len(legs) == 2
+        and legs[0] != legs[1]
+        and all(leg in found and own <= found[leg] for leg in legs)
+    ]
+    if gone:
+        kept.drop(column, gone, "the legs of these spreads are in rows of their own")
+
+
 def _numbers_of(contents: Contents, spec: Spec | None) -> list[float | None]:
     return contents.numbers(spec.column) if spec is not None else []
 
@@ -61,7 +91,11 @@ def still_open(kept: Kept, fields: Fields) -> None:
     """Leave out positions with `Open` instead of the time of the exit."""
     spec = fields.get("exit_timestamp")
     for column in spec.columns if spec else []:
-        words = [w for w in kept.contents.words(column) if w.strip().lower() in STILL_OPEN]
+        words = [
+            w
+            for w in kept.contents.words(column)
+            if w.strip().lower() in STILL_OPEN or _NO_DAY.match(w.strip())
+        ]
         if words:
             kept.drop(column, words, "the trade is still open")
 

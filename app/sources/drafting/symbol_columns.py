@@ -58,9 +58,9 @@ _CLASSES = frozenset(
 """What kind of thing is traded, or how it is held, which is not what is traded."""
 _OPTION_PARTS = (
     re.compile(
-        r"^(expir|maturity|last_trade_date)|(^|_)(exp(iry|iration|_date|_day)?|expiration_date)$"
+        r"^(expir|maturity|last_trade_date|verfall|fälligkeit|échéance|vencim|scadenza)|(^|_)(exp(iry|iration|_date|_day)?|expiration_date)$"
     ),
-    re.compile(r"^strike|(^|_)strike(_price)?$"),
+    re.compile(r"^strike|(^|_)strike(_price)?$|^basispreis|prix_d_exercice|precio_de_ejercicio"),
     re.compile(r"(^|_)(call_put|put_call|right|c_p|p_c|option_type|callput|putcall|cp)$"),
 )
 _RIGHTS = frozenset(("call", "put", "calls", "puts", "c", "p", "ce", "pe"))
@@ -84,7 +84,7 @@ _CODE = re.compile(
     r"^code$|((stock|security|scrip|share|instrument)_?(code|symbol|no)|ticker|symbol)$|代[码碼號号]|コード|종목"
 )
 """Of columns whose numbers are the codes of shares."""
-_CODES = ("code", "stock_code", "stock_id", "security_code")
+_CODES = ("code", "stock_code", "stock_id", "security_code", "symbol", "ticker")
 """Names of columns whose numbers of several digits are such codes, even if each is there once."""
 OUTCOMES = (
     ("yes", "no"), ("oui", "non"), ("sí", "no"), ("si", "no"), ("sì", "no"), ("ja", "nein"),
@@ -139,7 +139,9 @@ class SymbolColumns:
                 or [
                     column
                     for column, own in self._names.items()
-                    if column not in used and _CODE.search(own) and self._is_code(column)
+                    if column not in used
+                    and (_CODE.search(own) or (own in NAMES["symbol"] and not own.isascii()))
+                    and self._is_code(column)
                 ][:1]
             )
         if not found:
@@ -254,7 +256,7 @@ class SymbolColumns:
     def _is_code(self, column: str) -> bool:
         """Whether whole numbers stand there that recur, as the codes of shares in Asia do."""
         words = self._contents.words(column)
-        if self._names[column] in _CODES and all(
+        if (self._names[column] in _CODES or not self._names[column].isascii()) and all(
             re.fullmatch(r"\d{4,6}", word.strip()) for word in words
         ):
             return True

@@ -12,9 +12,13 @@ from collections.abc import Iterable, Sequence
 from app.sources.column_names import NAMES
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Fields, Names, Spec
+from app.sources.drafting.time_readings import zone_of_name
+from app.sources.ends import end_of
 
 _NO_FILL_TIME = re.compile(r"exp|^s_d$|settle|process|matur|entry|exit|open|clos|birth|valid|until")
 
+_CLOCKS = {"local", "utc", "gmt", "server", "et", "est", "edt", "ct", "cst", "broker", "exchange"}
+"""Words for whose clock a time is of."""
 _NO_TRADE_DAY = re.compile("exp|^s_d$|settle|matur|valid")
 """Of days on which nothing was traded."""
 
@@ -42,7 +46,9 @@ class TimeColumns:
             others = [
                 column
                 for column in c.time_columns
-                if column not in used and not _NO_FILL_TIME.search(self._names[column])
+                if column not in used
+                and not _NO_FILL_TIME.search(self._names[column])
+                and end_of(self._names[column]) is None
             ]
             found = others if len(others) == 1 else []
         if not found:
@@ -55,8 +61,22 @@ class TimeColumns:
             and len(c.values(column)) * 2 >= c.n_rows
         ]
         if full:
-            return self._time_spec([full[0]])
+            return self._time_spec([self._with_zone(full)])
         return self.time_of(found[0], used)
+
+    def _with_zone(self, columns: Sequence[str]) -> str:
+        """The first column, or another one that names its zone and is called the same but for
+        that."""
+
+        def words(column: str) -> set[str]:
+            return set(self._names[column].split("_")) - _CLOCKS
+
+        first = columns[0]
+        if zone_of_name(first) is not None:
+            return first
+        return next(
+            (c for c in columns if zone_of_name(c) is not None and words(c) == words(first)), first
+        )
 
     def _clock_alone(self, candidates: Sequence[str]) -> Spec | None:
         """The time of day of the field, with the only day that the table has."""
@@ -121,6 +141,13 @@ class TimeColumns:
 
     def _time_spec(self, columns: list[str]) -> Spec | None:
         c = self._contents
+        halves = [column for column in c.columns if c.is_half(column)]
+        if len(halves) == 1:
+            day = c.time(columns[0])
+            if len(columns) > 1 or (day is not None and day.has_clock):
+                with_half = c.joined(*columns, halves[0])
+                if with_half is not None:
+                    return Spec([*columns, halves[0]], dict(with_half.keys))
         reading = c.time(columns[0]) if len(columns) == 1 else c.joined(*columns)
         return None if reading is None else Spec(columns, dict(reading.keys))
 

@@ -17,13 +17,15 @@ from zoneinfo import ZoneInfo, available_timezones
 from app.sources import times
 from app.sources.cell_times import parse_time
 from app.sources.cells import as_text
-from app.sources.column_names import known_as
+from app.sources.column_names import NAMES, known_as
+from app.sources.ends import end_of, is_price
 from app.sources.making import DAYS, UNITS, is_time
 from app.sources.mapping import OPEN_QUESTION, Column
 
 MOST = 0.75
 """Share of a column's cells that have to be readable as what it is taken for; the others will be
 dead letters with their line."""
+_OUR_YEAR = re.compile(r"19[7-9]|20")
 _DOTTED_DAY = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}|(19|20)\d\d\.\d{1,2}\.\d{1,2}\.?")
 _EPOCH = re.compile(r"\d{10}(\.\d+)?|\d{13}(\.\d+)?|\d{16}|\d{19}")
 _ID_WORDS = frozenset(
@@ -51,6 +53,9 @@ _ID_WORDS = frozenset(
         "deal",
     ]
 )
+_TIME_NAMES = {
+    name for field in ("time", "entry_timestamp", "exit_timestamp") for name in NAMES[field]
+}
 _LOOKED_AT = 5_000
 """Cells of a long table that show whether a column may have times."""
 _TIME_WORDS = frozenset(
@@ -131,6 +136,20 @@ class TimeReading:
     told: str = ""
 
 
+def half_exchanged(values: Sequence[Any]) -> str:
+    """A day that a spreadsheet may have read with day and month exchanged, empty if there is none:
+    it leaves `14/03/2024` a text where it expects the month first, and takes `04/03/2024` for a
+    day in April."""
+    texts = {time_text(v) for v in values}
+    left = [t for t in texts if re.match(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{4}", t)]
+    taken = [t for t in texts if re.match(r"\d{4}-\d\d-\d\d", t)]
+    exchangeable = [t for t in taken if int(t[8:10]) <= 12]
+    beyond = [t for t in left if max(int(n) for n in re.split(r"[/.-]", t)[:2]) > 12]
+    if left and taken and len(exchangeable) == len(taken) and len(beyond) == len(left):
+        return min(exchangeable)
+    return ""
+
+
 def read_times(column: str, values: Sequence[Any]) -> TimeReading | None:
     """How to read the column with these cells as times, None if it holds none."""
     values = [v for v in values if str(v).lower() not in STILL_OPEN]
@@ -152,7 +171,11 @@ def read_times(column: str, values: Sequence[Any]) -> TimeReading | None:
         # 1979 to 2096
         units = [unit for unit, us in UNITS.items() if 3e14 < middle * us < 4e15]
         return TimeReading({"unit": units[0]}, True, True) if units else None
-    if words & _TIME_WORDS and (serial := _serial(texts)) is not None:
+    if (serial := _serial(texts)) is not None and (
+        words & _TIME_WORDS
+        or known_as(column) in _TIME_NAMES
+        or (end_of(known_as(column)) and not is_price(known_as(column)) and _are_exact(texts))
+    ):
         return serial
     if all(
         re.fullmatch(r"[\d.,]+", t) and (len(t) not in (8, 14) or not words & _TIME_WORDS)
@@ -160,6 +183,11 @@ def read_times(column: str, values: Sequence[Any]) -> TimeReading | None:
     ) and not all(_DOTTED_DAY.fullmatch(t) for t in texts):
         return None
     return read_texts(column, texts)
+
+
+def _are_exact(texts: list[str]) -> bool:
+    """Whether most numbers have as many decimals as hardly any price, but days with a time."""
+    return 2 * sum(bool(re.search(r"[.,]\d{5,}$", text)) for text in texts) >= len(texts)
 
 
 def _serial(texts: list[str]) -> TimeReading | None:
@@ -183,7 +211,7 @@ def read_texts(column: str, texts: Sequence[str]) -> TimeReading | None:
     iso = sum(
         n
         for t, n in each.items()
-        if not t.isdecimal() and is_time(parse_time(t, Column(column), _UTC))
+        if not t.isdecimal() and _OUR_YEAR.match(t) and is_time(parse_time(t, Column(column), _UTC))
     )
     parsed = {t: times.parsed(t) for t in each}
     read = list(parsed.values())

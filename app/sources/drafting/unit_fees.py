@@ -17,7 +17,11 @@ from app.sources.drafting.spec import Spec
 from app.sources.drafting.text import quoted
 from app.sources.fee_cells import fee_cell
 
-_RATE = re.compile(r"(fee|commission|\bcomm)\b.*\brate\b|\brate\b.*(fee|commission)", re.IGNORECASE)
+_RATE = re.compile(
+    r"(fee|commission|\bcomm)\b.*\brate\b|\brate\b.*(fee|commission)"
+    r"|\b(fee|comm|geb|frais|provision|courtage|charge).*(‰|\bbps\b|\bpro ?mille\b)",
+    re.IGNORECASE,
+)
 _FILL_RATE = "commission_fill_rate"
 """What Rithmic calls the commission of a contract."""
 _SHARE = 0.002
@@ -52,6 +56,8 @@ def find_rates(decided: Decided) -> None:
         decided.guessed.append(f"{' and '.join(by_unit)} is the fee of one unit of the quantity.")
         return
     for column in _told(contents, _RATE):
+        if column in decided.used():
+            continue
         numbers = [abs(n) for n in contents.read_numbers(column)]
         if max(numbers) <= _SHARE:
             _take_rate(decided, column)
@@ -61,7 +67,8 @@ def find_rates(decided: Decided) -> None:
                 f"What {column} is a rate of: nothing in the file shows it.",
                 f"{{column = {quoted(column)}, per_unit = true}} if it is the fee of one unit;"
                 f" {{column = {quoted(column)}, rate = true}} if it is a share of the value, with"
-                " scale = 0.01 if in percent; remove this line if fees do not count",
+                " scale = 0.01 if in percent, 0.001 in per mille; remove this line if fees do not"
+                " count",
                 section="columns",
             )
         return
