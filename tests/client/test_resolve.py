@@ -138,7 +138,7 @@ wild_overrides = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(wild_overrides, max_size=6),
     st.text(max_size=8) | st.just("a.b") | st.none(),
@@ -184,7 +184,7 @@ contexts = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(tame_overrides, contexts)
 def test_the_index_finds_what_the_plain_loop_finds(
     overrides: list[Override], context: dict[str, object]

@@ -30,7 +30,7 @@ def learner(**config: Any) -> IntegratedLearner:
     return IntegratedLearner("pm", "pm.a.b", "add", set_up, between=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 10**6),
     st.integers(20, 120),
@@ -242,7 +242,7 @@ def test_a_learner_that_is_only_refitted_keeps_no_account() -> None:
     assert one.provisional(2) == ([], [], None)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 10**6), st.sampled_from([3, 20]), st.booleans())
 def test_the_moves_of_a_window_add_up(seed: int, window_trades: int, often: bool) -> None:
     """The sums of added minus removed trades equal those of the window at any time."""

@@ -42,7 +42,7 @@ def named(window: GroupWindow, found: Candidates) -> list[tuple[Scope, list[str]
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(trades(), min_size=1, max_size=30), st.integers(1, 4), st.sampled_from([0, 1, 2, 3])
 )
@@ -80,7 +80,7 @@ def test_every_slice_is_a_candidate_an_alias_or_the_whole(
     assert seen | {()} == set(expected) | {()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(trades(), min_size=1, max_size=30), st.integers(1, 3), st.integers(0, 1000))
 def test_candidates_do_not_depend_on_the_order_of_arrival(
     records: list[Trade], n_min: int, seed: int

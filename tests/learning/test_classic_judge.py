@@ -301,7 +301,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(STEPS)
 def test_what_is_handed_out_is_a_function_of_the_lessons(steps: list[tuple[str, object]]) -> None:
     """Whatever happened before, restarts included, after a full judgement the records are those of

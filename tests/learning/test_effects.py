@@ -66,7 +66,7 @@ def test_clipping_moves_and_scales_with_the_outcomes(
         assert moved_high == pytest.approx(scale * high + shift, abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=40), st.integers(0, 1000))
 def test_pairs_by_lag_are_all_pairs(hours: list[int], seed: int) -> None:
     """Each pair that is close enough counts once, in the lag of its distance."""
@@ -178,7 +178,7 @@ def test_planted_effects_are_found_and_hardly_anything_else(effect: float) -> No
     assert others <= 3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 10**6),
     st.integers(12, 200),
@@ -216,7 +216,7 @@ def test_what_a_path_is(seed: int, t: int, dims: int, effect: float, ties: bool)
     np.testing.assert_allclose(path.conditional[chosen], 0.0, atol=0.05)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(0, 10**6),
     st.sampled_from([1e-6, 0.5, 1e6]),

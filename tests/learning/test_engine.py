@@ -59,7 +59,7 @@ def step_by_step(engine: Engine, log: Log, rng: random.Random) -> None:
             engine.learn()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.integers(0, 10**6),
     st.integers(20, 90),
@@ -109,7 +109,7 @@ def test_the_set_of_trades_decides(
     assert everything(steps) == everything(fresh)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(trades(), min_size=1, max_size=40),
     st.integers(1, 12),

@@ -138,7 +138,7 @@ def test_a_bar_that_makes_no_sense_and_one_id_twice_are_refused() -> None:
         cluster([member("a", [1]), member("a", [2])])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(MEMBERS, st.sampled_from([0.5, 0.6, 0.7, 0.85, 1.0]))
 def test_plain_average_linkage(members: list[Member], bar: float) -> None:
     wanted = reference(members, bar)
@@ -146,7 +146,7 @@ def test_plain_average_linkage(members: list[Member], bar: float) -> None:
         assert sets(cluster(members, bar)) == wanted
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     MEMBERS,
     st.randoms(use_true_random=False),
@@ -169,7 +169,7 @@ STEP = st.tuples(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     MEMBERS,
     st.lists(STEP, max_size=4),
@@ -195,7 +195,7 @@ def test_kept_up_to_date_equals_fresh(
             assert clusterer.factors() == cluster(list(now.values()), bar)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(MEMBERS.filter(bool), st.data())
 def test_a_clone_moves_no_other_slice(members: list[Member], data: st.DataObject) -> None:
     cloned = data.draw(st.sampled_from(members))
@@ -208,7 +208,7 @@ def test_a_clone_moves_no_other_slice(members: list[Member], data: st.DataObject
     assert (after - {joined}) | ({rest} if len(rest) > 1 else set()) == before
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.integers(0, 40), max_size=60), st.integers(0, 5), st.randoms(use_true_random=False)
 )

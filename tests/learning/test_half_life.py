@@ -291,7 +291,7 @@ def losing_slices(draw: st.DrawFn) -> tuple[Floats, Floats]:
     return time, -draw(st.floats(0.2, 2.0)) * shape + rng.normal(0, 0.7, n)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(losing_slices(), st.floats(0.01, 2.0))
 def test_worse_outcomes_of_a_losing_slice_never_soften_it(
     losing: tuple[Floats, Floats], worse: float
@@ -303,7 +303,7 @@ def test_worse_outcomes_of_a_losing_slice_never_soften_it(
     assert harder.now <= plain.now + 0.1 * plain.now_sd
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(losing_slices(), st.integers(0, 11), st.floats(-20.0, 20.0))
 def test_the_edge_now_is_continuous_in_an_outcome(
     losing: tuple[Floats, Floats], which: int, value: float
@@ -315,7 +315,7 @@ def test_the_edge_now_is_continuous_in_an_outcome(
     assert state(time, beside, 0.7).now == pytest.approx(state(time, uplift, 0.7).now, abs=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(losing_slices())
 def test_signs_are_treated_alike(losing: tuple[Floats, Floats]) -> None:
     time, uplift = losing

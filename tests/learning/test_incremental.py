@@ -54,7 +54,7 @@ def cut(log: list[Trade], rng: random.Random) -> list[list[Trade]]:
     return [log[a:b] for a, b in zip([0, *at], [*at, len(log)], strict=True)]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(trades(), min_size=1, max_size=40),
     st.integers(5, 40),
@@ -158,7 +158,7 @@ def agrees_with_reference(
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(trades(), min_size=1, max_size=30), st.lists(trades(), max_size=30), st.booleans())
 def test_after_a_restart_only_differences_are_published(
     old: list[Trade], new: list[Trade], again: bool

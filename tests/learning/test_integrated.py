@@ -44,7 +44,7 @@ def fresh(records: list[Trade], **config: Any) -> Reader:
     return reader
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(0, 10**6),
     st.integers(5, 100),
@@ -130,7 +130,7 @@ def test_lessons_of_classic_are_replaced() -> None:
     assert refit.summary is not None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(trades(max_ids=30, max_exit=400), min_size=1, max_size=60),
     st.integers(1, 6),
@@ -178,7 +178,7 @@ def test_lessons_match_plain_arithmetic(records: list[Trade], n_min: int, room: 
             }
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 10**6), st.sampled_from([1.5, 8.0]))
 def test_histories_are_of_days_before_and_on_the_day(seed: int, per_day: float) -> None:
     """The cells of `{}` count every trade but those of the first day once, by regime; predictions

@@ -80,7 +80,7 @@ def uplift(
 # -- counting
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(trades(), min_size=1, max_size=30), st.integers(1, 4), st.sampled_from([0, 1, 2, 4])
 )
@@ -117,7 +117,7 @@ def test_lessons_match_a_plain_count(records: list[Trade], n_min: int, max_dims:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(worlds, st.integers(2, 6), st.integers(0, 10**6))
 def test_more_actions_of_a_trade_add_no_evidence(log: list[Trade], times: int, seed: int) -> None:
     """I1: actions repeated in the same scope change nothing at all."""
@@ -139,7 +139,7 @@ def test_ids_ignore_key_order_and_type() -> None:
 # -- eligible, then gone
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.sampled_from([2.0, -2.0]), st.sampled_from([2.0, 8.0]))
 def test_an_override_has_a_lesson_that_is_chosen_shared_or_the_group(
     seed: int, edge: float, per_day: float
@@ -166,7 +166,7 @@ def test_an_override_has_a_lesson_that_is_chosen_shared_or_the_group(
     assert {x.n for x in fewer.lessons()} == {120}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.sampled_from([24.0, 100.0, 1e9]), st.sampled_from([2.5, -2.5]))
 def test_without_trades_overrides_move_to_neutral_and_expire(
     seed: int, half_life: float, edge: float
@@ -197,7 +197,7 @@ def test_without_trades_overrides_move_to_neutral_and_expire(
 # -- bounds
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(trades(max_ids=60, max_exit=5000), min_size=1, max_size=80),
     st.sampled_from([1.0, 1e6, 1e15, -1e15]),
@@ -242,7 +242,7 @@ def finite(value: Any) -> None:
         assert math.isfinite(value)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(worlds, st.sampled_from(CONTEXTS), st.floats(0, 3000))
 def test_both_readers_agree(log: list[Trade], context: dict[str, str], hours: float) -> None:
     """The index of a book gives the same answer from the core's overrides as the plain function."""
@@ -317,7 +317,7 @@ def steepest(
     return one, other, high - low
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10**6), st.sampled_from([0.8, 1.2, 2.0]), st.booleans(), st.booleans())
 def test_edges_are_continuous_in_the_outcomes(
     seed: int, edge: float, half_life: bool, shared: bool
@@ -461,7 +461,7 @@ def test_more_trades_strengthen_what_is_shared(mean: float) -> None:
 # -- clones
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 10**6), st.sampled_from([1, 3, 10]), st.sampled_from(["a", "z"]))
 def test_clones_change_nothing(seed: int, clones: int, prefix: str) -> None:
     """I15, I16: dimensions that repeat another, exact clones and children equal to their parents,
@@ -516,7 +516,7 @@ def test_a_parent_of_an_edge_and_its_other_children_stay_neutral() -> None:
 # -- decay and sign
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.floats(0.05, 2.0), st.sampled_from([0.25, 0.5]))
 def test_worse_recent_trades_never_soften_a_penalty(seed: int, worse: float, share: float) -> None:
     """I17: a losing slice whose recent trades are even worse does not get a larger size."""

@@ -98,7 +98,7 @@ def stages() -> list[tuple[Records, list[str]]]:
     return found
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(st.integers(0, 4), st.sampled_from(["all", "one group", "backwards"])),
@@ -427,7 +427,7 @@ def sums(*parts: tuple[str, str, int, float, float]) -> list[GroupSummary]:
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.tuples(

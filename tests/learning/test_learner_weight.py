@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.learning.integrated.learner_weight import (
@@ -40,7 +40,6 @@ def test_without_a_record_it_is_the_prior(prior: Prior) -> None:
     assert weight(WeightEvidence(), prior, None) == pytest.approx(prior.mean)
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1e6), st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=6), priors)
 def test_the_more_came_the_more_it_counts(squares: float, came: list[float], prior: Prior) -> None:
     found = [weight(WeightEvidence(squares, c, 1), prior, None) for c in sorted(came)]

@@ -469,7 +469,7 @@ def test_there_are_six_metrics() -> None:
 unit = st.floats(-1.0, 1.0)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(0, 400), unit), max_size=30),
     st.lists(st.tuples(st.integers(0, 420), unit), max_size=10),
@@ -495,7 +495,7 @@ def test_recurrence_is_the_faded_share(
 segments = st.lists(st.tuples(st.floats(-3, 3), st.integers(0, 40)), max_size=8)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(segments, st.floats(0.1, 4.0), st.sampled_from([1.0, -1.0]))
 def test_field_coherence_is_a_share_shrunk_to_a_half(
     found: list[tuple[float, int]], variance: float, edge: float
@@ -510,7 +510,7 @@ def test_field_coherence_is_a_share_shrunk_to_a_half(
         assert share == pytest.approx((1 + sum(u * edge > 0 for u, n in found if n)) / (2 + k))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.floats(-2, 2), st.integers(1, 50), st.floats(0.1, 4.0), st.floats(1e-9, 1e-3))
 def test_signs_are_continuous_and_monotone(
     uplift: float, n: int, variance: float, step: float

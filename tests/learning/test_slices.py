@@ -53,7 +53,7 @@ def wanted(
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(trades(max_ids=150), min_size=1, max_size=150),
     st.integers(1, 5),
@@ -68,7 +68,7 @@ def test_exactly_the_slices_of_enough_trades(
         assert mined(window_of(records), n_min, max_dims) == wanted(records, n_min, max_dims)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(trades(max_ids=80), min_size=1, max_size=60),
     st.lists(trades(max_ids=80), min_size=1, max_size=5),
@@ -90,7 +90,7 @@ def test_fresh_mining_finds_all_slices_of_a_fresh_trade(
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(trades(max_ids=60), min_size=1, max_size=60), st.integers(0, 100))
 def test_child_trades_are_a_part_of_the_parents(records: list[Trade], seed: int) -> None:
     found = mined(window_of(records), 1, 0)
@@ -149,7 +149,7 @@ def test_thousands_of_values() -> None:
     assert len(found) == 1 + 2 + 4_500
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(trades(max_ids=80), min_size=1, max_size=80), st.integers(0, 1000))
 def test_statistics_of_a_slice_do_not_depend_on_its_neighbours(
     records: list[Trade], seed: int

@@ -62,7 +62,7 @@ def batches(records: list[Trade], seed: int) -> list[list[Trade]]:
     return [log[a:b] for a, b in zip([0, *cut], [*cut, len(log)], strict=True)]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(trades(), min_size=1, max_size=40),
     st.integers(0, 20),

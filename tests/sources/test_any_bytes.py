@@ -18,7 +18,7 @@ from tests.sources.test_never_raises import FILLS, POSITIONS
 FOLDER = Path(__file__).parent / "exports"
 SUFFIXES = (".csv", ".json", ".jsonl", ".sqlite", ".xlsx", ".html", ".xml", ".txt", ".zip")
 COMPRESSED = ("", "", "", ".gz", ".zst")
-SOME = settings(max_examples=60, deadline=None)
+SOME = settings(max_examples=60)
 PIECES = [
     *(bytes([byte]) for byte in b'",;\t\r\n{}[]\0\xff'),
     *(b"\xef\xbb\xbf", b"<table>", b"<tr><td>", b"PK\x03\x04", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),

@@ -110,7 +110,7 @@ def reference(fills: list[tuple[int, int, int]], fee: Decimal) -> Reference:
     return Reference(done, applied, len(units) * direction)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.tuples(st.integers(-7, 7).filter(bool), st.integers(1, 50), st.integers(0, 30)),

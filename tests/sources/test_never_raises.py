@@ -55,7 +55,7 @@ VALUES = st.one_of(
     TEXTS,
     st.lists(TEXTS, max_size=2),
 )
-SOME = settings(max_examples=40, deadline=None)
+SOME = settings(max_examples=40)
 POSITIONS = """
 [columns]
 trade_id = "a"
