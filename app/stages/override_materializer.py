@@ -82,8 +82,7 @@ class ModuleStore(StateStore):
         gone: dict[str, str] = {}
         last = -1
         for record in records:
-            # One object for all that hold a key, in this stage and in lesson_builder.
-            key, version = intern((record.key or b"").decode(errors="replace")), version_of(record)
+            key, version = (record.key or b"").decode(errors="replace"), version_of(record)
             version = last = last if version == last else version  # one object for a batch
             if not self._latest.accepts(key, version):
                 continue
@@ -107,6 +106,8 @@ class ModuleStore(StateStore):
                 self._traces.note(module, record)
             self._gauges.lesson(key, lesson, known=before is not None)
             if lesson is not None:
+                if lesson.lesson_id == key:
+                    key = lesson.lesson_id  # one object shared by all that hold it
                 self._latest.put(key, version, intern(lesson.module))
                 in_force[key] = lesson
                 gone.pop(key, None)

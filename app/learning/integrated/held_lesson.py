@@ -260,7 +260,7 @@ def held(lesson: Lesson, old: HeldLesson | None, like: Common | None) -> HeldLes
             + number
         )
     return HeldLesson(
-        intern(lesson.lesson_id) if old is None else old.lesson_id,
+        lesson.lesson_id if old is None else old.lesson_id,
         _scope(tuple(lesson.scope.items())),
         lesson.n,
         intern(evidence.from_ts),

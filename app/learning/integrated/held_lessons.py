@@ -6,7 +6,6 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from sys import intern
 
 from app.learning.common.refit import require_module
 from app.learning.integrated.held_lesson import Common, HeldLesson, held, held_summary
@@ -98,7 +97,7 @@ class HeldLessons:
             if group is None:
                 group = self.groups[key] = HeldGroup(self._module, key)
             self._touched.add(group.key)
-            self._home[intern(record.lesson_id)] = group
+            self._home[record.lesson_id] = group
             if isinstance(record, GroupSummary):
                 group.summary = held_summary(record)
             else:
@@ -115,8 +114,8 @@ class HeldLessons:
 
     def _take(self, group: HeldGroup, lesson: Lesson) -> None:
         old = group.lessons.get(lesson.lesson_id)
-        new = held(lesson, old, group.common)
-        group.lessons[new.lesson_id], group.common = new, new.common
+        new = group.lessons[lesson.lesson_id] = held(lesson, old, group.common)
+        group.common = new.common
         if old is None or old.sketch != new.sketch or old.n != new.n:
             self._sketches[new.lesson_id] = lesson.sketch
 
