@@ -283,7 +283,8 @@ class Books:
         times = abs(fill.quantity) / held
         deed = "sold" if fill.quantity < 0 else "bought"
         what = (
-            f"{abs(fill.quantity):f} {symbol} are {deed} on {fill.ts[:10]}, and {held:f} were held"
+            f"{abs(fill.quantity):f} {symbol} were {deed} on {fill.ts[:10]},"
+            f" but only {held:f} were held"
         )
         if symbol in self._doubted:
             self._doubt[fill.book] = (
@@ -298,7 +299,7 @@ class Books:
         ):
             self._doubt[fill.book] = (
                 f"{what}, right after a price of {price:f}, at {fill.price:f}: that looks like a"
-                " split that the file does not tell. "
+                " split that the file does not mention. "
                 f'Name it in the mapping: [splits] "{symbol}" = ["{fill.ts[:10]} {times:f}"] (its'
                 " own day and factor), or [] for none."
             )

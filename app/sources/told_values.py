@@ -82,7 +82,7 @@ class ToldValues:
                 self._notes.add(
                     CONTRADICTED,
                     name=(
-                        f"{symbol} is told to be {self._values[symbol]:g}, and {column} is"
+                        f"[multipliers] says {self._values[symbol]:g} for {symbol}, but {column} is"
                         f" {ratio:g} times price × quantity"
                     ),
                 )

@@ -1,4 +1,5 @@
-"""How much memory this process may use, and waiting until there is room.
+"""How much memory this process may use, waiting until there is room, and when to return what is
+free.
 
 May touch: /proc and /sys of this process (read only).
 

@@ -320,7 +320,8 @@ def test_an_account_names_what_is_open_left_out_and_refused(tmp_path: Path) -> N
         "Rows left out by the mapping, by their Filled: 1 (0).",
         "Rows that cannot be read as fills; positions of their symbols may be wrong: 1 (TWFD).",
         "Line 3: The row has 1 more cells than there are columns.",
-        "2150 TWFD are sold on 2025-11-03, and 1050 were held; a row of TWFD could not be read.",
+        "2150 TWFD were sold on 2025-11-03, but only 1050 were held; a row of TWFD could not be"
+        " read.",
     ):
         assert expected in shown.stdout, expected
     document = json.loads(

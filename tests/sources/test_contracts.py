@@ -157,7 +157,7 @@ def test_two_instruments_under_one_symbol_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("told", "says"),
     [
-        (100, ["VZQ is told to be 100, and Volume is 10 times price × quantity"]),
+        (100, ["[multipliers] says 100 for VZQ, but Volume is 10 times price × quantity"]),
         (10, []),
     ],
 )
@@ -198,5 +198,5 @@ entry = "x"
     notes = Notes()
     list(closes([str(table)], mapping=mapping, notes=notes))
     assert notes.names(CONTRADICTED) == [
-        "VZQ is told to be 1, and value is 10 times price × quantity"
+        "[multipliers] says 1 for VZQ, but value is 10 times price × quantity"
     ]

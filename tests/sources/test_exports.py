@@ -110,7 +110,7 @@ def test_a_hidden_split_is_named_and_can_be_told(tmp_path: Path) -> None:
     told = [['shorts = "?"', 'shorts = "yes"']]
     mapping = answered(draft(str(path), path.name), told, tmp_path / "m.toml")
     unknown, _ = [json.loads(closed.value) for closed in closes([str(path)], mapping=mapping)]
-    assert "looks like a split that the file does not tell" in unknown["trade_summary"]
+    assert "looks like a split that the file does not mention" in unknown["trade_summary"]
     mapping.write_text(mapping.read_text() + '\n[splits]\nTSLX = ["2022-08-25 3"]\n')
     found, refused, notes = read(path, mapping)
     assert [row[5] for row in found if row[0] == "TSLX"] == [1858.0, -402.0]
@@ -301,8 +301,8 @@ def test_an_empty_cell_below_a_symbol_is_asked_about(tmp_path: Path) -> None:
     path = workbook(tmp_path / "a.xlsx", ("Trades", rows))
     made = draft(str(path), "a")
     assert made.asked == [
-        "What was traded in 1 rows without Symbol: they are fills otherwise, as in a spreadsheet"
-        " whose cells are merged."
+        "What was traded in 1 rows without Symbol: in all else they look like fills, as in a"
+        " spreadsheet whose cells are merged."
     ]
     answer = [['fill_down = "?"', 'fill_down = ["Symbol"]']]
     found, refused, _ = read(path, answered(made, answer, tmp_path / "m.toml"))

@@ -2,10 +2,11 @@
 
 May touch: nothing but its arguments.
 
-What a learner adds to the account without it, times its weight, should be the outcome beyond that
-account.  The weight is the coefficient of that regression over all records of the module, shrunk to
-a prior for modules without a record, and kept between 0 and 1 (stacking; Wolpert
-1992, Breiman 1996).  A learner that is switched on has weight 1, one that is off 0.
+A learner adds something to the prediction without it.  Its weight is the coefficient with which
+what it adds best predicts what the outcomes had beyond that prediction, over all records of the
+module.  The coefficient is shrunk to a prior for modules without a record, and kept between 0 and 1
+(stacking; Wolpert 1992, Breiman 1996).  A learner that is switched on has weight 1, one that is off
+0.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ Floats = NDArray[np.float64]
 
 
 class HalfLives(NamedTuple):
-    """The weights of half-lives in a category of a module; as in `Counts`."""
+    """The weights of half-lives in a category of a module; the fields mean what they do in
+    `Counts`."""
 
     half_life: float
     growth: float

@@ -5,7 +5,7 @@ May touch: nothing but its arguments.
 
 Each group has its own estimate: the products of what its slices earned in separate blocks of time,
 regressed on how alike the trades are (Haseman & Elston 1972). One group's estimate is worth little,
-so the mean over groups, weighted by trades, is the mean of each one's prior (empirical Bayes;
+so the mean over groups, weighted by trades, is the mean of every group's prior (empirical Bayes;
 Morris 1983).  Shares are taken to be exponential: most are small, a few are not.
 """
 

@@ -137,8 +137,8 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     if unnamed:
         decided.ask(
             "fill_down",
-            f"What was traded in {unnamed[1]:,} rows without {unnamed[0]}: they are fills"
-            " otherwise, as in a spreadsheet whose cells are merged.",
+            f"What was traded in {unnamed[1]:,} rows without {unnamed[0]}: in all else they look"
+            " like fills, as in a spreadsheet whose cells are merged.",
             f'["{unnamed[0]}"] if an empty cell repeats the one above it; else name what was traded'
             " in the file",
         )

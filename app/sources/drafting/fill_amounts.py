@@ -109,8 +109,8 @@ def read_amount(decided: Decided) -> Amount | None:
     if found.kind == "net" and any(fees) and _costs_more(decided, found, columns, sizes, fees):
         columns_of_fees = " and ".join(fields.pop("fee").columns)
         decided.guessed.append(
-            f"Fees are what {found.column} differs by from price × quantity: that is more than"
-            f" {columns_of_fees}."
+            f"The fee is the difference between {found.column} and price × quantity, which is more"
+            f" than {columns_of_fees}."
         )
         fees = [0.0] * contents.n_rows
     if found.plain and (found.kind == "gross" or any(fees)):
