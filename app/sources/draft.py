@@ -20,7 +20,7 @@ from app.sources.drafting.scope import Scoped, scoped
 from app.sources.drafting.text import written
 from app.sources.notes import Notes
 from app.sources.sheets import form_of
-from app.sources.tables import EVERY, Row, blocks, encoding_of, is_parquet, named
+from app.sources.tables import EVERY, Row, blocks, encoding_of, goes_on, is_parquet, named
 
 _COLUMNS_OF_FACTS = 3
 """Maximum number of columns of a table that describes the others: a name and a value."""
@@ -104,13 +104,9 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
     contents = decided.kept.contents
     if which == EVERY:
         decided.keys["table"] = (EVERY, "all tables with these columns")
-    title = (
-        None
-        if "table" in decided.keys
-        else (chosen.title or (chosen.name if which is not None else None))
-        if several
-        else None
-    )
+    title = None
+    if several and "table" not in decided.keys:
+        title = chosen.title or (chosen.name if which is not None else None)
     found_scope: Scoped = scoped(contents, decided)
     text = written(name, contents, decided, found_scope, encoding, title)
     if notes.names(TEXT_LINES):
@@ -147,8 +143,7 @@ def _merged(found: list[_Found], every: bool) -> list[_Found]:
             (
                 t
                 for t in merged
-                if (t.columns == table.columns and t.title == table.title)
-                or (every and {*t.columns} == {*table.columns})
+                if goes_on((t.title, t.columns), (table.title, table.columns), every)
             ),
             None,
         )

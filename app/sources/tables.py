@@ -28,6 +28,7 @@ __all__ = [
     "Table",
     "blocks",
     "encoding_of",
+    "goes_on",
     "is_parquet",
     "is_table",
     "pyarrow_parquet",
@@ -125,6 +126,16 @@ def named(block: Block, number: int, which: str) -> bool:
     )
 
 
+Heading = tuple[str, tuple[str, ...]]
+"""The title and the columns of a table."""
+
+
+def goes_on(first: Heading, later: Heading, every: bool) -> bool:
+    """Whether a later table of a file goes on with an earlier one: both have the same title and
+    columns, or, if `every` table counts, the same columns in any order."""
+    return first == later or (every and {*first[1]} == {*later[1]})
+
+
 def _alike(
     first: Block, every: Iterator[Block], number: int, which: str | None, notes: Notes
 ) -> Iterator[Row]:
@@ -132,10 +143,8 @@ def _alike(
     are counted."""
     yield from first.rows
     for later, block in enumerate(every, number + 1):
-        if (
-            (block.columns == first.columns and block.title == first.title)
-            or (which == EVERY and {*block.columns} == {*first.columns})
-            or (which not in (None, EVERY) and named(block, later, which))
+        if goes_on((first.title, first.columns), (block.title, block.columns), which == EVERY) or (
+            which not in (None, EVERY) and named(block, later, which)
         ):
             yield from block.rows
             continue

@@ -135,7 +135,7 @@ class Weighing:
             self._share_estimates.drop(group)
         else:
             self._share_estimates.put(group, found)
-        explained = explained_by_chosen(summary)
+        explained = None if found is None else explained_by_chosen(summary, found)
         if explained is None:
             self._explained.drop(group)
         else:

@@ -5,7 +5,6 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from sys import intern
 from typing import Any
 
 import numpy as np
@@ -423,10 +422,9 @@ class LessonRecords:
         return dict(sorted(self._window.pair(item) for item in items.tolist() if item))
 
     def _name(self, items: NDArray[np.uint32]) -> tuple[dict[str, str], str]:
-        """Scope and lesson id.  Ids are interned: the judge of the same process holds them too."""
+        """Scope and lesson id."""
         scope = self._scope(items)
-        name = slice_id(self._module, self._pattern_key, self._action_category, scope)
-        return scope, intern(name)
+        return scope, slice_id(self._module, self._pattern_key, self._action_category, scope)
 
     def _aliases(self, search: Search, j: int) -> tuple[dict[str, str], ...]:
         return tuple(self._scope(row) for row in search.found.aliases.get(j, ())[:MAX_ALIASES])

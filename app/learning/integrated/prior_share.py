@@ -96,20 +96,21 @@ class Explained(NamedTuple):
     variance: float
 
 
-def explained_by_chosen(summary: GroupSummary) -> Explained | None:
+def explained_by_chosen(summary: GroupSummary, found: ShareEstimate) -> Explained | None:
     """How much of what persists in a group its chosen effects explain.
 
     Parameters
     ----------
     summary
         The group's summary.
+    found
+        Its persistent share, as `share_estimate` gives it.
 
     Returns
     -------
-    The sums; None while the group is too young, and from versions that did not report them.
+    The sums; None from versions that did not report them.
     """
-    found = share_estimate(summary)
-    if found is None or summary.unexplained is None:
+    if summary.unexplained is None:
         return None
     return Explained(
         found.estimate * summary.likeness,

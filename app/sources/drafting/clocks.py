@@ -138,7 +138,7 @@ def _zones_of_rows(decided: Decided, naive: list[str]) -> bool:
             if name in TIMES and spec.column in naive and "unit" not in spec.keys
         ]
         read = [
-            times.parsed(f"{' '.join(as_text(c) for c in cells)}")
+            times.parsed(" ".join(as_text(c) for c in cells))
             for spec in specs
             for cells in zip(
                 *(contents.cells(own) for own in (*spec.columns, column)),

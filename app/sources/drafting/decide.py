@@ -185,11 +185,13 @@ def _in_thousands(decided: Decided) -> None:
     """Scale columns whose names say that they are in thousands or the like."""
     for name in (*_NUMBERS, "fees_usd", "stake"):
         spec = decided.fields.get(name)
+        if spec is None:
+            continue
         if name == "quantity" and "pnl_usd" in decided.fields:
             continue  # What a unit is worth follows from the profits.
-        for factor, words, what in _MANIFOLD if spec is not None else ():
+        for factor, words, what in _MANIFOLD:
             pattern = re.compile(rf"[(\[（][^)\]）]*({words})[^)\]）]*[)\]）]", re.IGNORECASE)
-            if spec is not None and all(map(pattern.search, spec.columns)):
+            if all(map(pattern.search, spec.columns)):
                 spec.keys["scale"], spec.comment = factor, what
                 decided.guessed.append(f"{' and '.join(spec.columns)} is in {what}.")
 
