@@ -14,8 +14,6 @@ Floats = NDArray[np.float64]
 
 SUPPORT = 160
 """Number of points that represent the residuals' distribution."""
-MOST_INSIDE = 0.98
-"""Maximum part of the trades in a contrast: beyond it, too few others remain to balance it."""
 NEWTON_STEPS = 12
 """Maximum number of steps of Newton's method to the saddlepoint."""
 MOST_TILT = 40.0
@@ -31,23 +29,20 @@ MANY_DOF = 1e6
 """Degrees of freedom from which Student's t is normal."""
 
 
-def saddlepoint_z(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats) -> Floats:
+def saddlepoint_z(z: Floats, powers: Floats, residuals: Floats) -> Floats:
     """z-scores corrected for skewness and heavy tails of the residuals.
 
-    A contrast weighs n residuals by 1 − f and the other t − n by −f, f = n/t.  The result is
-    Barndorff-Nielsen's r* = r + ln(u/r)/r of the saddlepoint approximation to its tail.  A z within
-    1 stays as it is.
+    A contrast is a weighted sum of residuals whose weights add up to 0.  Its tail is that of the
+    contrast of two weights that has the same variance, skewness and kurtosis: exact for a slice
+    against the rest, and close where recent trades weigh more.  The result is Barndorff-Nielsen's
+    r* = r + ln(u/r)/r of the saddlepoint approximation to that tail.  A z within 1 stays as it is.
 
     Parameters
     ----------
     z
         Signed z-scores of K contrasts (K,).
-    norm2
-        Squared norm of each contrast (K,).
-    n
-        Trades in each slice (K,).
-    t
-        Trades of the group.
+    powers
+        Sums of each contrast's squared, cubed and fourth powers of its weights (3, K).
     residuals
         Residuals of the group (T,), in any unit: they are standardised here.
 
@@ -65,17 +60,18 @@ def saddlepoint_z(z: Floats, norm2: Floats, n: Floats, t: int, residuals: Floats
     if not far.all():
         corrected = z.copy()
         if far.any():
-            corrected[far] = saddlepoint_z(z[far], norm2[far], n[far], t, residuals)
+            corrected[far] = saddlepoint_z(z[far], powers[:, far], residuals)
         return corrected
     if not len(z):
         return z
     points, weights = _support(residuals)
-    n_in = np.clip(n, 1.0, t - 1.0)
-    f = np.clip(1.0 - norm2 / np.maximum(n, SMALL), 0.0, MOST_INSIDE)
-    a, c = 1.0 - f, f
-    # so that the weights of both parts cancel
-    n_out = np.where(f > SMALL, n_in * (1.0 - f) / np.maximum(f, SMALL), 0.0)
-    total = n_in * a * a + n_out * c * c
+    total, third, fourth = powers
+    # n_in weights of a and n_out of −c: they cancel, and have these sums of powers
+    difference = third / total
+    product = np.maximum(fourth / total - difference**2, SMALL)
+    a = 0.5 * (difference + np.sqrt(difference**2 + 4.0 * product))
+    c = product / a
+    n_in, n_out = total / (a * (a + c)), total / (c * (a + c))
     sign = np.sign(z)
     size = np.abs(z)
     aim = size * np.sqrt(total)

@@ -189,7 +189,8 @@ class Selection:
         self._windows = np.column_stack(
             (np.exp2((hours - hours[-1]) / fading), np.exp2((hours[0] - hours) / fading))
         )
-        self._windows2 = members @ (self._windows * self._windows)
+        self._windows2 = members @ self._windows**2
+        self._windows3 = members @ self._windows**3
         self._hetero: tuple[float, float] | None = None
         self._of_regime = np.zeros(len(n_dims), np.bool_) if of_regime is None else of_regime
         self._log_price = log_price(n_dims, self._of_regime)
@@ -283,14 +284,14 @@ class Selection:
         plain = sums[:, 0] / np.sqrt(variance * norm2 + 1e-300)
         # The first term of what skewness does to a tail (Cornish & Fisher 1938).
         skewness = float((r * r * r).mean()) / max(float((r * r).mean()), 1e-200) ** 1.5
-        bend = np.clip(
-            skewness * (1.0 - 2.0 * n / t) / np.sqrt(norm2) * (plain * plain - 1.0) / 6.0,
-            -MOST_BEND,
-            MOST_BEND,
-        )
-        plain = np.where(np.abs(plain) > SURE_Z, plain - bend, plain)
+        skewed = skewness * (1.0 - 2.0 * n / t)
+        plain = _unbent(plain, skewed / np.sqrt(norm2))
         shrink = norm2 / n
-        windowed = sums[:, 1:3] / np.sqrt((variance * shrink)[:, None] * self._windows2 + 1e-300)
+        squares = shrink[:, None] * self._windows2 + 1e-300
+        windowed = _unbent(
+            sums[:, 1:3] / np.sqrt(variance[:, None] * squares + 1e-300),
+            skewed[:, None] * shrink[:, None] * self._windows3 / squares**1.5,
+        )
         found = plain
         for column, less in enumerate((RECENT_LESS, EARLY_LESS)):
             z = windowed[:, column]
@@ -423,7 +424,10 @@ class Selection:
             variance = variance * np.maximum(inflation, 1.0)
         z = sums / np.sqrt(variance + 1e-300)
         spread = np.sqrt(max(sigma2, 1e-300))
-        z = saddlepoint_z(z, norm2, n, t, r / spread)
+        x2 = x * x
+        third, fourth = np.einsum("ij,ij->j", x2, x), np.einsum("ij,ij->j", x2, x2)
+        powers = np.stack((norm2, np.where(usable, third, 0.0), np.where(usable, fourth, 1.0)))
+        z = saddlepoint_z(z, powers, r / spread)
         dof = (
             2.0
             * n
@@ -572,6 +576,12 @@ def choose(
     marginal[judged], conditional[judged] = path.marginal, path.conditional
     steps = [step._replace(candidate=int(judged[step.candidate])) for step in path.steps]
     return path._replace(steps=steps, marginal=marginal, conditional=conditional)
+
+
+def _unbent(z: Floats, skewness: Floats) -> Floats:
+    """z-scores beyond `SURE_Z` (any shape), without what the skewness of their contrasts adds."""
+    bend = np.clip(skewness * (z * z - 1.0) / 6.0, -MOST_BEND, MOST_BEND)
+    return np.where(np.abs(z) > SURE_Z, z - bend, z)
 
 
 def _heteroscedasticity(r: Floats, ratio: Floats, n: Floats) -> tuple[float, float]:
