@@ -20,7 +20,7 @@ from app.kafka import topics
 from app.kafka.bulk_reader import reader
 from app.kafka.skipped import Skipped
 from app.kafka.snapshot import current
-from app.learning.integrated.regimes import LEVEL
+from app.learning.integrated.regime_weights import LEVEL
 from app.settings import Settings
 from app.storage.connect import close, connect
 from edgeloop.overrides import Override

@@ -10,6 +10,7 @@ import numpy as np
 
 from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
+from app.learning.integrated.block_products import Products
 from app.learning.integrated.learner_weight import (
     GROWTH,
     HALF_LIFE,
@@ -33,7 +34,6 @@ from app.learning.integrated.prior_share import (
     share_estimate,
     shares_of,
 )
-from app.learning.integrated.products import Products
 from app.learning.integrated.whole_groups import (
     Level,
     PooledLevel,

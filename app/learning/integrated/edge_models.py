@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.integrated.observations import Observations
+from app.learning.integrated.observed_uplifts import Observations
 
 Floats = NDArray[np.float64]
 

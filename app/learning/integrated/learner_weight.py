@@ -237,7 +237,7 @@ def shared_evidence(
 ) -> WeightEvidence:
     """The evidence for shared effects: how well they predict beyond the chosen ones.
 
-    A past time at which nothing had been chosen does not show which account is the better one: it
+    A past time at which nothing had been chosen does not show which predictor is the better one: it
     would count only what is lost until something is chosen.
 
     Parameters

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincc, log_ndtr, ndtr
 
-from app.learning.common.digits import shortened
+from app.learning.common.rounding import shortened
 from schemas.lessons import BlockProducts
 
 Floats = NDArray[np.float64]

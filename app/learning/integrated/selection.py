@@ -15,7 +15,7 @@ measured on the residuals themselves:
 
 * the variance differs between slices (`_heteroscedasticity`): the robust variance counts as far as
   it differs more than by chance;
-* outcomes near in time are alike (`lag_pairs.py`): the variance is multiplied by what the
+* outcomes near in time are alike (`autocorrelation.py`): the variance is multiplied by what the
   autocorrelation, pooled over all pairs by their distance in time, makes of this slice's pairs;
 * outcomes are skewed and have heavy tails (`saddlepoint.py`): tail probabilities are those of sums
   drawn from the residuals' own distribution (Daniels 1954; Barndorff-Nielsen 1986), far more exact
@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import log_ndtr
 
+from app.learning.integrated.autocorrelation import LagPairs
 from app.learning.integrated.candidates import Candidates
 from app.learning.integrated.error_rate import combined, entry_log_p, log_price
-from app.learning.integrated.lag_pairs import LagPairs
 from app.learning.integrated.saddlepoint import saddlepoint_z, student_z
 
 Floats = NDArray[np.float64]
@@ -51,9 +51,8 @@ preferred if its z is within this of the best: among many refinements of a slice
 look better by chance alone."""
 GENERAL_REGIME = 1.5
 """The same, where the general slice leaves out a dimension of the regimes' signature: how an edge
-differs between regimes is better learned from all edges together
-(`app.learning.integrated.regimes`) than by restricting each to the regimes where it happened to do
-best."""
+differs between regimes is better learned from all edges together (`regime_weights.py`) than by
+restricting each to the regimes where it happened to do best."""
 CHUNK = 8
 SLACK = 0.7
 """Exact statistics are computed in chunks, until the rough z of the next candidate plus this is

@@ -14,7 +14,6 @@ import numpy as np
 
 from app.learning.common.config import LearningConfig
 from app.learning.common.multiplier import multiplier, on_grid
-from app.learning.integrated.factors import Factor
 from app.learning.integrated.held_lesson import HeldLesson
 from app.learning.integrated.held_lessons import HeldGroup
 from app.learning.integrated.judge_records import (
@@ -24,11 +23,12 @@ from app.learning.integrated.judge_records import (
     rejected_record,
     verdict_record,
 )
+from app.learning.integrated.latent_factors import Factor
 from app.learning.integrated.merging import Group
-from app.learning.integrated.netting import Effect
-from app.learning.integrated.refinements import refined, refinements_of
+from app.learning.integrated.net_of_segments import Effect
 from app.learning.integrated.regime_gains import gains_of, steps_of
-from app.learning.integrated.regimes import RegimeWeights
+from app.learning.integrated.regime_refinements import refined, refinements_of
+from app.learning.integrated.regime_weights import RegimeWeights
 from edgeloop.overrides import Override
 from schemas.lessons import LessonVerdict, Metrics
 

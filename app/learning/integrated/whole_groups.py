@@ -16,12 +16,12 @@ from app.learning.common.baselines import SegmentBaselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US, HOUR_US, micros_from_text
 from app.learning.common.size_unit import spread_of_outcomes
+from app.learning.integrated.effect_history import course_days, decay_of
+from app.learning.integrated.group_path import GroupPath, explained
 from app.learning.integrated.half_life import EdgeState, edge_states
 from app.learning.integrated.held_lesson import AnyLesson
-from app.learning.integrated.history import course_days, decay_of
 from app.learning.integrated.learner_weight import DISCOUNT, Counts, WeightEvidence
-from app.learning.integrated.netting import Effect, kept, moved, ramp_of, weight_of_movement
-from app.learning.integrated.paths import GroupPath, explained
+from app.learning.integrated.net_of_segments import Effect, kept, moved, ramp_of, weight_of_movement
 from app.learning.integrated.persistence import block_of, upper_places
 from app.learning.integrated.track_record import LEAST_TRADES, STEPS
 from schemas.lessons import BlockProducts, Fit, GroupSummary, LessonDecay
