@@ -284,9 +284,9 @@ def redrive(
     """Resend dead letters that would be accepted now to position_closed, with the same bytes and
     key.
 
-    For instance, after changing a setting that made them invalid.  Letters that were already resent
-    are recognised and skipped.  Exit code 5 if a value was too large for the dead letter and its
-    original is gone.
+    Use it, for instance, after changing a setting that made them invalid.  Letters that were
+    already resent are recognised and skipped.  Exit code 5 if a value was too large for the dead
+    letter and its original is gone.
 
     \b
     Examples:

@@ -449,7 +449,7 @@ def _shown(side: Override | None) -> str:
 @click.option(
     "--accept", multiple=True, type=click.Choice(promotion.REFUSALS),
     help="Promote although the settings differ, the range is not the whole log, the replay is"
-    " older than the log, or workers are running. May be repeated.",
+    " older than the log, or workers are running; repeatable.",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(

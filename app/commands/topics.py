@@ -115,14 +115,14 @@ def mend(dry_run: bool, as_json: bool) -> None:
     "roles",
     type=click.Choice(list(access.ROLES)),
     multiple=True,
-    help="Only this role; may be repeated (default: all).",
+    help="Only this role; repeatable (default: all).",
 )
 @click.option(
     "--principal",
     "given",
     multiple=True,
     metavar="ROLE=User:NAME",
-    help="The user of a role (default: User:edgeloop-ROLE); may be repeated.",
+    help="The user of a role (default: User:edgeloop-ROLE); repeatable.",
 )
 @click.option(
     "--apply", "is_applied", is_flag=True, help="Grant the rights, as the configured user."
