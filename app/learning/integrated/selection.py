@@ -59,12 +59,17 @@ SLACK = 0.7
 below the best exact one."""
 NO_HETEROSCEDASTICITY = (0.0, 2.0)
 """Without any slice to estimate it from: equal variances, kurtosis 3."""
+NORM_PART = 3.0
+"""A candidate is usable if the squared norm of its indicator, around its mean, is at least this
+part of `n_min`: a slice of nearly all trades tells little about the rest."""
 LEAST_LEFT = 0.2
 """A candidate is usable if the chosen slices leave this part of the least squared norm of its
 indicator."""
 RECENT_LESS, EARLY_LESS = 0.25, 0.55
 """Reduction of the rough z of the recent and of the early test, for their smaller shares of the
 error rate: Δz ≈ Δ ln p / z at the usual bars."""
+PRICED_Z = 3.0
+"""Least |z| by which the price of a depth is turned into a reduction of z, in the same way."""
 SURE_Z = 2.0
 """|z| from which the rough z is corrected for skewness."""
 MOST_BEND = 1.5
@@ -181,7 +186,7 @@ class Selection:
         self._n_dims = n_dims
         self._order = order
         self._segments = segments
-        self._least = n_min / 3.0
+        self._least = n_min / NORM_PART
         self._lags = LagPairs(hours)
         span = max(float(hours[-1] - hours[0]), 1e-9)
         fading = WINDOW_HALF_LIFE * span
@@ -295,7 +300,7 @@ class Selection:
             z = windowed[:, column]
             found = np.where(np.abs(z) - less > np.abs(found), z - np.sign(z) * less, found)
         found = np.sign(found) * np.maximum(
-            np.abs(found) - self._log_price / np.maximum(np.abs(found), 3.0), 0.0
+            np.abs(found) - self._log_price / np.maximum(np.abs(found), PRICED_Z), 0.0
         )
         return np.where(usable, found, 0.0)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.common.baselines import SegmentBaselines
+from app.learning.common.baselines import ERROR_STEPS, VARIANCE_STEPS, SegmentBaselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US, HOUR_US, micros_from_text
 from app.learning.common.size_unit import spread_of_outcomes
@@ -405,8 +405,9 @@ def coarse_level(level: Level, noise2: float) -> tuple[float, float]:
     -------
     The mean and the variance of its noise, on the grid, in the same units.
     """
-    noise2 = float(np.exp2(np.round(4.0 * np.log2(max(noise2, 1e-300))) / 4.0))
-    step = float(np.sqrt(noise2)) / 8.0
+    log2 = np.log2(max(noise2, 1e-300))
+    noise2 = float(np.exp2(np.round(VARIANCE_STEPS * log2) / VARIANCE_STEPS))
+    step = float(np.sqrt(noise2)) / ERROR_STEPS
     return round(level.mean / step) * step, noise2
 
 
