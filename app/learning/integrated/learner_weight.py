@@ -24,8 +24,13 @@ Floats = NDArray[np.float64]
 
 
 class HalfLives(NamedTuple):
-    """The weights of half-lives in a category of a module; the fields mean what they do in
-    `Counts`."""
+    """The weights of half-lives in a category of a module, each from 0 to 1.
+
+    Attributes
+    ----------
+    half_life, growth, level_half_life
+        As in `Counts`.
+    """
 
     half_life: float
     growth: float

@@ -151,7 +151,17 @@ class ProvisionalEstimates:
     def take(
         self, came: Moves, gone: Moves, segments: Sequence[SegmentKey], version: int
     ) -> tuple[list[Lesson], GroupSummary] | None:
-        """Apply the trades that have moved: see `Estimates.take`."""
+        """Apply the trades that have moved.
+
+        Parameters
+        ----------
+        came, gone, segments, version
+            As in `Estimates.take`.
+
+        Returns
+        -------
+        As `Estimates.take`.
+        """
         if self._estimates is None:
             self._estimates = Estimates(*pickle.loads(zlib.decompress(self._packed)))
             self._packed = b""
