@@ -21,7 +21,7 @@ and scopes the form that records have.
 | `history.py` | the overrides as of any time, for back-tests |
 | `pattern_key.py`, `scope.py`, `canonical.py`, `identity.py` | canonical keys and scopes, ids |
 | `times.py` | the epoch |
-| `cluster.py`, `kafka_security.py`, `tolerant.py`, `close_client.py` | Kafka |
+| `cluster.py`, `kafka_security.py`, `tolerant.py`, `close_client.py`, `back_off.py` | Kafka |
 | `integrations/` | connections of bots |
 """
 
