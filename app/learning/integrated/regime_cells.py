@@ -199,9 +199,8 @@ def prepared(history: History, tau_days: float) -> tuple[Rows, Ints, Ints, Float
     share = np.where(known, (weight * predicted**2)[:, None], 0.0)
     total = share.sum(axis=0)
     some = total > 0
-    centre = np.where(
-        some, (share * np.where(known, metrics, 0.0)).sum(axis=0) / np.where(some, total, 1.0), 0.5
-    )
+    sums = (share * np.where(known, metrics, 0.0)).sum(axis=0)
+    centre = np.where(some, sums / np.where(some, total, 1.0), _NEUTRAL_METRIC)
     z = np.where(known, metrics - centre, 0.0)
     _, lessons = np.unique(history.lesson[order], return_inverse=True)
     _, days = np.unique(day, return_inverse=True)
