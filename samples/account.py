@@ -1,5 +1,5 @@
 """A readable account of what was learned: counts per topic and table, the overrides of entries with
-their evidence, what the three meta-learners found, why most slices got no override, and one look-up
+their evidence, what the three learners found, why most slices got no override, and one look-up
 explained.
 
 May touch: the broker and the database (read only).

@@ -163,7 +163,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BlockProducts(msgspec.Struct, frozen=True, array_like=True):
-    """Products of what slices earned in each two blocks of time: the upper half, row by row, of a
+    """Products of what slices earned in each pair of blocks: the upper half, row by row, of a
     symmetric matrix of `blocks` blocks, the first of which has this number (see
     `app.learning.integrated.persistence`)."""
 
@@ -182,7 +182,7 @@ class CourseCell(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RecordCell(msgspec.Struct, frozen=True, array_like=True):
-    """What a group's accounts predicted at `cut_us` for the `n` trades after it, and the outcomes:
+    """What a group's predictors gave at `cut_us` for the `n` trades after it, and the outcomes:
     `products` are the upper half, row by row, of the symmetric matrix of sums of products around
     the means of these columns: the chosen effects, taken as constant; the same as their
     half-lives leave them; the shared effects for each of the shares of the variance that may
