@@ -213,7 +213,7 @@ def with_shared(
         if i in found:
             made[i] = _with_moved(found[i], weight, part.added.get(i, 0.0))
     of_level, own_level = opened, found.get(whole.lesson_id)
-    if own_level is not None:  # one that is sure by itself needs no others, and has moved as it has
+    if own_level is not None:  # as far as it passes alone, it stays as it is
         of_level *= 1.0 - own_level.ramp
     # The mean of a group includes its chosen effects, so only the predictor without these starts
     # from it.

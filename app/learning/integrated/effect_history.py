@@ -290,7 +290,7 @@ def unpacked_history(packed: bytes) -> tuple[HistoryCell, ...]:
 
 
 def day_digests(lesson: Lesson) -> dict[int, bytes]:
-    """What tells whether days of a lesson's history have changed.
+    """Digests that show which days of a lesson's history have changed.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ class JudgedGroup:
     def __init__(self, key: Group, path: GroupPath) -> None:
         self.key = key
         self.path = path
-        self.statistics: list[float] = []  # of the chosen effects, or of those that speak for them
+        self.statistics: list[float] = []  # of the chosen effects, or of their representatives
         self.ramps: list[float] | None = None
         self.fit: Fit = path.path.fits[0]
         self.level: Level | None = None

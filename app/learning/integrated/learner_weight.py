@@ -162,9 +162,9 @@ def weight(evidence: WeightEvidence, prior: Prior, switch: bool | None) -> float
     """
     if switch is not None:
         return float(switch)
-    sure = 1.0 / prior.sd**2
-    found = (prior.mean * sure + evidence.products / DISCOUNT) / (
-        sure + evidence.squares / DISCOUNT
+    precision = 1.0 / prior.sd**2
+    found = (prior.mean * precision + evidence.products / DISCOUNT) / (
+        precision + evidence.squares / DISCOUNT
     )
     return in_steps(min(max(found, 0.0), 1.0))
 
@@ -293,7 +293,7 @@ def _evidence(n: int, products: Floats, predicted: Floats, outcome: Floats) -> W
     )
 
 
-def opened(log_p: float, alpha: float, sure: float) -> float:
+def opened(log_p: float, alpha: float, ramp: float) -> float:
     """The degree to which a module has shown that there is anything to size by.
 
     Parameters
@@ -302,7 +302,7 @@ def opened(log_p: float, alpha: float, sure: float) -> float:
         Natural logarithm of the p-value of the module's test.
     alpha
         Error rate of the module.
-    sure
+    ramp
         How far the most certain of its effects is phased in by itself, from 0 to 1.
 
     Returns
@@ -316,4 +316,4 @@ def opened(log_p: float, alpha: float, sure: float) -> float:
     ([0.0, 0.18, 1.0], 1.0)
     """
     bar = np.log(OPEN_PART * alpha)
-    return float(max(min(max((bar - log_p) / np.log(OPEN_OVER), 0.0), 1.0), sure))
+    return float(max(min(max((bar - log_p) / np.log(OPEN_OVER), 0.0), 1.0), ramp))

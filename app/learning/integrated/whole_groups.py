@@ -259,8 +259,9 @@ def beyond_chance(levels: Floats, scale: float) -> float:
     """
     prior = PRIOR_LEVEL_SD2 * scale * scale
     net, variance = levels.T
-    sure = 1.0 / np.maximum(variance + prior, 1e-300)
-    beyond = fsum((sure * (net * net - variance)).tolist()) / fsum(sure.tolist())
+    precision = 1.0 / np.maximum(variance + prior, 1e-300)
+    excess = precision * (net * net - variance)
+    beyond = fsum(excess.tolist()) / fsum(precision.tolist())
     return (len(levels) * max(beyond, 0.0) + PRIOR_GROUPS * prior) / (len(levels) + PRIOR_GROUPS)
 
 
