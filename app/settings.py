@@ -18,6 +18,7 @@ from app.learning.common.event_time import DAY_US
 from app.urls import HIDDEN, read_broker, read_database_url, redact_url
 from edgeloop.kafka_security import MECHANISMS, PROTOCOLS, KafkaSecurity, SecurityError, secret
 from edgeloop.scope import DEFAULT_DIMENSIONS
+from schemas.events import MAX_REVISION
 
 PREFIX = "EDGELOOP_"
 AGENTS = ("ingest", "lesson_builder", "override_materializer", "projector")
@@ -65,7 +66,7 @@ class Settings:
     max_groups_per_module: int = 1_000
     max_groups: int = 5_000
     max_modules: int = 100
-    max_revision: int = 2**53 - 1
+    max_revision: int = MAX_REVISION
     rewrite_alert: int = 100
     agents: tuple[str, ...] = AGENTS
     topic_prefix: str = ""
@@ -318,7 +319,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "max_groups_per_module": _number(int, 1, 10_000_000, "a whole number"),
     "max_groups": _number(int, 1, 10_000_000, "a whole number"),
     "max_modules": _number(int, 1, 10_000_000, "a whole number"),
-    "max_revision": _number(int, 0, 2**53 - 1, "a whole number"),
+    "max_revision": _number(int, 0, MAX_REVISION, "a whole number"),
     "rewrite_alert": _number(int, 1, 10_000_000, "a whole number"),
     "agents": _names(AGENTS),
     "topic_prefix": _pattern(_TOPIC, "at most 100 characters from A-Z a-z 0-9 . _ -"),

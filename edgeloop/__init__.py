@@ -20,7 +20,8 @@ and scopes the form that records have.
 | `explore.py` | sizes drawn at random for a small share of decisions |
 | `history.py` | the overrides as of any time, for back-tests |
 | `pattern_key.py`, `scope.py`, `canonical.py`, `identity.py` | canonical keys and scopes, ids |
-| `cluster.py`, `kafka_security.py`, `tolerant.py`, `close_client.py` | Kafka |
+| `times.py` | the epoch |
+| `cluster.py`, `kafka_security.py`, `tolerant.py`, `close_client.py`, `back_off.py` | Kafka |
 | `integrations/` | connections of bots |
 """
 

@@ -27,6 +27,7 @@ from typing import Any
 import msgspec
 
 from edgeloop import explore
+from edgeloop.back_off import back_off_s
 from edgeloop.close_client import close_client, noted
 from edgeloop.identity import check_category
 from edgeloop.kafka_security import KafkaSecurity
@@ -46,7 +47,6 @@ _STALE = Resolution(
     1.0, "stale", "It has been too long since the broker confirmed that the overrides are current."
 )
 
-_MAX_BACK_OFF_S = 5.0
 # After this time without progress, a new client replaces the old one.
 _START_OVER_AFTER_S = 30.0
 # After this further time the reading task is cancelled, and it then has as long to end.
@@ -215,7 +215,7 @@ class OverrideBook:
                     log.warning("Lost the override feed: %r; retrying.", error)
                 self._last_error = repr(error)
             attempt = 0 if time.monotonic() - began > _START_OVER_AFTER_S else attempt + 1
-            await asyncio.sleep(min(_MAX_BACK_OFF_S, 0.1 * 2**attempt))
+            await asyncio.sleep(back_off_s(attempt))
 
     async def _watched(self) -> None:
         """Follow the topic as long as there is progress.  A request to a broker that goes away may

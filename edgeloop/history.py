@@ -34,6 +34,7 @@ from edgeloop.overrides import TOPIC, Override
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.prepared import Prepared, prepare, unix_seconds
 from edgeloop.resolution import EMERGENCY, Resolution, failed
+from edgeloop.versions import Latest
 
 ORDERS = ("published_at", "as_of")
 Group = tuple[str, str]
@@ -92,11 +93,10 @@ class OverrideHistory:
         self._steps: dict[Group, list[Step]] = {}
         self._states: dict[Group, _State] = {}
         groups: dict[str, Group] = {}
-        latest: dict[str, int] = {}
+        latest: Latest[str, None] = Latest()
         for at_s, version, change in timed:
-            if version < latest.get(change.override_id, -1):
+            if not latest.put(change.override_id, version, None):
                 continue
-            latest[change.override_id] = version
             prepared = None if change.record is None else prepare(change.record)
             if prepared is not None:
                 groups[change.override_id] = prepared.group

@@ -14,7 +14,7 @@ import msgspec
 from edgeloop.lookup import GroupIndex
 from edgeloop.overrides import Override
 from edgeloop.prepared import Prepared, prepare
-from edgeloop.versions import Latest
+from edgeloop.versions import MAX_VERSION, Latest
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +97,6 @@ class Shelf:
 def _version(headers: Iterable[tuple[str, bytes]]) -> int:
     found = [value for name, value in headers if name == "version"]
     version = int(found[-1]) if found else -1
-    if not 0 <= version <= 2**53 - 1:
+    if not 0 <= version <= MAX_VERSION:
         raise ValueError("The header `version` is missing or is not an offset.")
     return version

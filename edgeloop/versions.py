@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Hashable, ItemsView
 from typing import Any, Generic, TypeVar
 
+MAX_VERSION = 2**53 - 1
+"""The largest integer that a double holds exactly, so that readers in any language agree; no log is
+that long."""
+
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 

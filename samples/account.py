@@ -1,5 +1,5 @@
 """A readable account of what was learned: counts per topic and table, the overrides of entries with
-their evidence, what the three meta-learners found, why most slices got no override, and one look-up
+their evidence, what the three learners found, why most slices got no override, and one look-up
 explained.
 
 May touch: the broker and the database (read only).
@@ -20,7 +20,7 @@ from app.kafka import topics
 from app.kafka.bulk_reader import reader
 from app.kafka.skipped import Skipped
 from app.kafka.snapshot import current
-from app.learning.integrated.regimes import LEVEL
+from app.learning.integrated.regime_weights import LEVEL
 from app.settings import Settings
 from app.storage.connect import close, connect
 from edgeloop.overrides import Override

@@ -33,7 +33,7 @@ class LessonDecay(msgspec.Struct, frozen=True):
 
 
 class Metrics(msgspec.Struct, frozen=True):
-    """Quality of an edge, each from 0 to 1: see `app.learning.integrated.history`."""
+    """Quality of an edge, each from 0 to 1: see `app.learning.integrated.effect_history`."""
 
     time_efficiency: float
     field_coherence: float
@@ -76,7 +76,7 @@ class Marginal(msgspec.Struct, frozen=True, kw_only=True):
     `as_of` by the half-life filters.  `aliases` are slices of exactly the same trades; `reason`
     says why a slice was not chosen.  `shared` are the posterior means of the slice's effect among
     all slices of the group together, one for each of the shares of the variance that may persist
-    (`app.learning.integrated.shared.SHARES`); empty where they are too small to matter.
+    (`app.learning.integrated.shared_effects.SHARES`); empty where they are too small to matter.
     `shared_precision` is one over the variance of the slice's mean, `shared_prior` the variance of
     its effect per share.
     """
@@ -163,7 +163,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BlockProducts(msgspec.Struct, frozen=True, array_like=True):
-    """Products of what slices earned in each two blocks of time: the upper half, row by row, of a
+    """Products of what slices earned in each pair of blocks: the upper half, row by row, of a
     symmetric matrix of `blocks` blocks, the first of which has this number (see
     `app.learning.integrated.persistence`)."""
 
@@ -182,7 +182,7 @@ class CourseCell(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RecordCell(msgspec.Struct, frozen=True, array_like=True):
-    """What a group's accounts predicted at `cut_us` for the `n` trades after it, and the outcomes:
+    """What a group's predictors gave at `cut_us` for the `n` trades after it, and the outcomes:
     `products` are the upper half, row by row, of the symmetric matrix of sums of products around
     the means of these columns: the chosen effects, taken as constant; the same as their
     half-lives leave them; the shared effects for each of the shares of the variance that may
@@ -284,9 +284,9 @@ class RegimeWeight(msgspec.Struct, frozen=True, kw_only=True):
     """`learning_regime_weights`: how well, in one regime, each quality metric predicts which edges
     persist.
 
-    See `app.learning.integrated.regimes`.  `regime` is its canonical text (`""`: all).  `weights`
-    and `sds` are by name: `offset` and the metrics; `active`: the test passed, so overrides have
-    gains for it.
+    See `app.learning.integrated.regime_weights`.  `regime` is its canonical text (`""`: all).
+    `weights` and `sds` are by name: `offset` and the metrics; `active`: the test passed, so
+    overrides have gains for it.
     """
 
     learning: str

@@ -1,13 +1,13 @@
-"""Time as a number: the epoch, the lengths of a day and an hour, and microseconds since the epoch.
+"""Time as a number: the lengths of a day and an hour, and microseconds since the epoch.
 
 May touch: nothing.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from edgeloop.times import EPOCH
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
@@ -20,7 +20,7 @@ _MICROSECOND = timedelta(microseconds=1)
 def micros_since_epoch(moment: datetime) -> int:
     """Whole microseconds since 1970 of a time with an offset.
 
-    >>> micros_since_epoch(datetime(1970, 1, 2, tzinfo=UTC)) == DAY_US
+    >>> micros_since_epoch(datetime.fromisoformat("1970-01-02T00:00:00Z")) == DAY_US
     True
     """
     return (moment - EPOCH) // _MICROSECOND

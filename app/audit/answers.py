@@ -23,8 +23,8 @@ from app.audit.document import (
     Weight,
 )
 from app.audit.peers import CALLED
+from app.audit.score import Score
 from app.audit.variants import LEARNERS
-from app.audit.walk_forward import Score
 from app.learning.common.config import LearningConfig
 
 MATERIAL_SHARE = 0.1

@@ -31,8 +31,9 @@ from app.audit.document import (
     Setting,
     Weight,
 )
-from app.audit.gains import gains
 from app.audit.placebo import counted
+from app.audit.regime_gains import gains
+from app.audit.score import compared, score, values
 from app.audit.trades import Refused
 from app.audit.variants import LEARNERS, variants
 from app.audit.walk_forward import (
@@ -40,10 +41,7 @@ from app.audit.walk_forward import (
     Cut,
     Judgements,
     baseline_of,
-    compared,
-    score,
     summary,
-    values,
 )
 from app.audit.work import AuditPlan, Done, Now
 from app.kafka.skipped import Skipped

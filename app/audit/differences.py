@@ -80,7 +80,7 @@ class Sides(NamedTuple):
     verdicts: list[LessonVerdict]
 
     def learner(self, name: str) -> list[Difference]:
-        """What the meta-learner `name` (of `LEARNERS`) changes."""
+        """What the learner `name` (of `LEARNERS`) changes."""
         return differences(
             self.overrides["integrated"], self.overrides[f"no {name}"], self.verdicts
         )

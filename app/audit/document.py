@@ -8,8 +8,8 @@ from __future__ import annotations
 import msgspec
 
 from app.audit.bootstrap import Estimate
-from app.audit.gains import RegimeGain
-from app.audit.walk_forward import Score
+from app.audit.regime_gains import RegimeGain
+from app.audit.score import Score
 from edgeloop.overrides import Override
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from app.audit.timeline import Slices
 from app.audit.trades import Group
 from app.learning.common.trade import Trade
-from app.learning.integrated.factors import Member, cluster
+from app.learning.integrated.latent_factors import Member, cluster
 from app.learning.integrated.sketches import sketches, trade_hashes
 from edgeloop.overrides import Override
 
@@ -26,7 +26,7 @@ def representatives(
     """Override id → the id of the override that represents it in its group: itself, or the first
     (by trades, generality, id) of those whose trades in the window have a mean Jaccard similarity
     of at least `jaccard`, which is how latent factors are formed
-    (`app.learning.integrated.factors`)."""
+    (`app.learning.integrated.latent_factors`)."""
     by_group: dict[Group, list[Override]] = {}
     for o in overrides:
         by_group.setdefault((o.pattern_key, o.action_category), []).append(o)

@@ -1,5 +1,5 @@
 """The variants that are compared: as configured, `classic`, and `integrated` with each of
-its meta-learners off.
+its learners off.
 
 May touch: nothing.
 """
@@ -22,7 +22,7 @@ LEARNERS = {
     "latent factors": "latent_factors",
     "shared effects": "shared_effects",
 }
-"""The meta-learners and their switches."""
+"""The learners and their switches."""
 WEIGHED = ("half-life", "shared effects")
 """Learners weighted between off and on by the module's record; the others are on unless switched
 off."""

@@ -106,9 +106,10 @@ def audit(
     """Test on your own history whether regime weights, half-lives and merging pay off.
 
     Uses the closed trades in the log, or in FILES, without a broker.  At --cuts past times it
-    learns from the trades closed by then, sizes the decisions of the next 30 days, and scores how
-    their trades ended.  It also learns from --placebos logs with shuffled outcomes, and answers
-    three questions with yes, no, or not enough data.  Nothing is published.  See docs/audit.md.
+    learns from the trades closed by then, sizes the decisions of the next 30 days, and scores the
+    results of their trades.  It also learns from --placebos logs with shuffled outcomes.  Three
+    questions are answered with yes, no, or not enough data.  Nothing is published.  See
+    docs/audit.md.
 
     \b
     Examples:

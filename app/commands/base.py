@@ -23,13 +23,14 @@ from faust.cli.base import cli
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
 
-from app.errors import EdgeloopError, UnreachableError
+from app.errors import EdgeloopError, UnreachableError, UsageError
 from app.kafka.connection_errors import explained
 from app.kafka.skipped import Skipped
 from app.sources import KINDS
 from app.terminal import console, echo
 
 __all__ = [
+    "check_can_ask",
     "cli",
     "console",
     "echo",
@@ -41,6 +42,7 @@ __all__ = [
     "source_options",
     "warn_skipped",
     "working",
+    "yes_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -48,6 +50,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document instead of text."
 )
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+
+
+def check_can_ask(as_json: bool) -> None:
+    """Raise `UsageError` where a question would end up beside a JSON document."""
+    if as_json:
+        raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
 
 
 def source_options(command: F) -> F:

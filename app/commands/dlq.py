@@ -24,12 +24,22 @@ from rich.table import Table
 from rich.text import Text
 
 from app.closes import REASONS, RefusedCloseError
-from app.commands.base import cli, console, echo, echo_json, handle_errors, json_option, working
+from app.commands.base import (
+    check_can_ask,
+    cli,
+    console,
+    echo,
+    echo_json,
+    handle_errors,
+    json_option,
+    working,
+    yes_option,
+)
 from app.deadletters.approve import approve
 from app.deadletters.marking import marked
 from app.deadletters.read import Letter, Wanted, letter_at, letters, parse_place, problem_now
 from app.deadletters.redrive import Redrive, plan, send, whole_value
-from app.errors import BadDataError, UsageError
+from app.errors import BadDataError
 from app.kafka.fetcher import Fetcher
 from app.settings import Settings
 from app.time_argument import parse_time
@@ -264,7 +274,7 @@ def show_letter(place: str, whole: bool, as_json: bool) -> None:
     help="Also send closes that would be rejected again (they return as new dead letters).",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, without sending it.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @json_option
 @handle_errors
 def redrive(
@@ -284,9 +294,9 @@ def redrive(
     """Resend dead letters that would be accepted now to position_closed, with the same bytes and
     key.
 
-    For instance, after changing a setting that made them invalid.  Letters that were already resent
-    are recognised and skipped.  Exit code 5 if a value was too large for the dead letter and its
-    original is gone.
+    Use it, for instance, after changing a setting that made them invalid.  Letters that were
+    already resent are recognised and skipped.  Exit code 5 if a value was too large for the dead
+    letter and its original is gone.
 
     \b
     Examples:
@@ -296,8 +306,8 @@ def redrive(
     """
     settings = Settings.from_environment()
     wanted = _wanted(reasons, path, since, until, key, source_partition, source_offset)
-    if as_json and not (yes or dry_run):
-        raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
+    if not (yes or dry_run):
+        check_can_ask(as_json)
     with _progress("reading") as advance:
         made = asyncio.run(
             plan(settings, wanted, everything=everything, limit=limit, progress=advance)
@@ -340,7 +350,7 @@ def redrive(
 @_filters_but_reason
 @click.option("--limit", type=click.IntRange(min=1), help="Maximum number to approve.")
 @click.option("--dry-run", is_flag=True, help="Show what would be approved, without approving it.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @json_option
 @handle_errors
 def approve_command(
@@ -370,8 +380,8 @@ def approve_command(
     settings = Settings.from_environment()
     held = ("held_revision",)
     wanted = _wanted(held, path, since, until, key, source_partition, source_offset)
-    if as_json and not (yes or dry_run):
-        raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
+    if not (yes or dry_run):
+        check_can_ask(as_json)
     with _progress("reading") as advance:
         made = asyncio.run(plan(settings, wanted, everything=True, limit=limit, progress=advance))
     made.refused.pop("held_revision", None)

@@ -33,7 +33,7 @@ html_option = click.option(
     "--html",
     "page",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write it to this file, as an HTML fragment.",
+    help="Also write the explanation to this file, as an HTML fragment.",
 )
 
 

@@ -68,7 +68,7 @@ def export(
     describe: bool,
     as_json: bool,
 ) -> None:
-    """Write a table to a file, from the current topics.
+    """Write a table to a file, with the current content of the topics.
 
     The file appears once it is complete.  Times are UTC, scopes are JSON (with --wide also one
     column per dimension). In CSV, text that a spreadsheet would take as a formula (=1+1) begins

@@ -319,7 +319,7 @@ def _dimension_lines(seen: Survey) -> list[str]:
 def _report(
     seen: Survey, notes: Notes, as_json: bool, expected: tuple[float, str | None] | None
 ) -> None:
-    fits, sentence = seen.account.expected(*expected) if expected else (True, "")
+    fits, sentence = seen.totals.expected(*expected) if expected else (True, "")
     if as_json:
         events = [
             {"place": place, "event": event, **({"told": stated._asdict()} if stated else {})}
@@ -340,7 +340,7 @@ def _report(
         _print(seen, notes)
         for line in _reading_lines(seen.mapping):
             echo(line)
-        for line in seen.account.lines():
+        for line in seen.totals.lines():
             echo(line)
         if sentence and fits:
             echo(sentence)

@@ -106,7 +106,7 @@ def list_overrides(
 ) -> None:
     """List the overrides in force.
 
-    With --as-of, from the changes in the topic and, if reachable, in PostgreSQL.
+    With --as-of, reads the changes in the topic and, if reachable, in PostgreSQL.
 
     \b
     Examples:
@@ -203,7 +203,8 @@ def show_override(override_id: str, as_json: bool) -> None:
 def watch_overrides(count: int | None, as_json: bool) -> None:
     """Show each change of an override as it is published.
 
-    On a terminal the newest changes are shown in place; elsewhere each is a line.
+    On a terminal, the list of the newest changes refreshes in place; elsewhere, each change is one
+    line.
 
     \b
     Examples:

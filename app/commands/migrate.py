@@ -10,8 +10,15 @@ import asyncio
 
 import click
 
-from app.commands.base import cli, echo, echo_json, handle_errors, json_option
-from app.errors import UsageError
+from app.commands.base import (
+    check_can_ask,
+    cli,
+    echo,
+    echo_json,
+    handle_errors,
+    json_option,
+    yes_option,
+)
 from app.settings import Settings
 from app.storage.migrate import migrate as migrate_schema
 from app.storage.rebuild import REBUILT_TABLES, rebuild
@@ -54,7 +61,7 @@ def migrate(dry_run: bool, as_json: bool) -> None:
 
 @cli.command("rebuild")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, without changing anything.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @json_option
 @handle_errors
 def rebuild_command(dry_run: bool, yes: bool, as_json: bool) -> None:
@@ -72,8 +79,7 @@ def rebuild_command(dry_run: bool, yes: bool, as_json: bool) -> None:
     """
     settings = Settings.from_environment()
     if not dry_run and not yes:
-        if as_json:
-            raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
+        check_can_ask(as_json)
         click.confirm(
             f"Empty {', '.join(REBUILT_TABLES)} in the schema {settings.database_schema} and refill"
             " them?",

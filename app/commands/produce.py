@@ -39,7 +39,7 @@ def produce(
     standard input.
 
     Lines are sent unchanged (invalid ones become dead letters with a reason), keyed by
-    their trade_id.  Other logs: `import`.
+    their trade_id.  For logs of other programs, use `import`.
 
     \b
     Examples:

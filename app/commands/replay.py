@@ -33,6 +33,7 @@ from app.commands.base import (
     handle_errors,
     json_option,
     warn_skipped,
+    yes_option,
 )
 from app.errors import ConfigurationError
 from app.replay import promote as promotion
@@ -449,9 +450,9 @@ def _shown(side: Override | None) -> str:
 @click.option(
     "--accept", multiple=True, type=click.Choice(promotion.REFUSALS),
     help="Promote although the settings differ, the range is not the whole log, the replay is"
-    " older than the log, or workers are running. May be repeated.",
+    " older than the log, or workers are running; repeatable.",
 )  # fmt: skip
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @click.option(
     "--dry-run", is_flag=True, help="Show what would be published, without publishing it."
 )
@@ -518,7 +519,7 @@ def replay_promote(
 @replay.command("drop")
 @click.argument("name")
 @work_dir_option
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @click.option("--dry-run", is_flag=True, help="Show what would be dropped, without dropping it.")
 @json_option
 @handle_errors

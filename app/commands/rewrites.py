@@ -11,8 +11,16 @@ from collections.abc import Iterable
 import click
 from aiokafka.errors import KafkaError
 
-from app.commands.base import cli, echo, echo_json, handle_errors, json_option
-from app.errors import UnreachableError, UsageError
+from app.commands.base import (
+    check_can_ask,
+    cli,
+    echo,
+    echo_json,
+    handle_errors,
+    json_option,
+    yes_option,
+)
+from app.errors import UnreachableError
 from app.kafka.control import ControlLog, Rewrites
 from app.settings import Settings
 from app.worker.agreement import control_state
@@ -82,7 +90,7 @@ def list_alerts(as_json: bool) -> None:
 @rewrites.command("acknowledge")
 @click.option("--module", "modules", multiple=True, help="Only this module; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Show what would be acknowledged.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @json_option
 @handle_errors
 def acknowledge(modules: tuple[str, ...], dry_run: bool, yes: bool, as_json: bool) -> None:
@@ -94,8 +102,8 @@ def acknowledge(modules: tuple[str, ...], dry_run: bool, yes: bool, as_json: boo
       faust -A app rewrites acknowledge --module pm --yes
     """
     settings = Settings.from_environment()
-    if as_json and not (yes or dry_run):
-        raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
+    if not (yes or dry_run):
+        check_can_ask(as_json)
     found = _alerts(settings)
     found = {module: alert for module, alert in found.items() if not modules or module in modules}
     if not as_json:

@@ -10,8 +10,15 @@ import sys
 
 import click
 
-from app.commands.base import cli, echo, echo_json, handle_errors, json_option
-from app.errors import UsageError
+from app.commands.base import (
+    check_can_ask,
+    cli,
+    echo,
+    echo_json,
+    handle_errors,
+    json_option,
+    yes_option,
+)
 from app.settings import PREFIX, Settings
 from app.worker.agreement import agree, control_state, differences, fingerprint, shown
 
@@ -61,7 +68,7 @@ def show(as_json: bool) -> None:
 
 @settings_group.command("agree")
 @click.option("--dry-run", is_flag=True, help="Show what would change, without changing it.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @json_option
 @handle_errors
 def agree_command(dry_run: bool, yes: bool, as_json: bool) -> None:
@@ -84,8 +91,7 @@ def agree_command(dry_run: bool, yes: bool, as_json: bool) -> None:
         if not changes:
             echo("No agreed setting differs.")
     if changes and not dry_run and not yes:
-        if as_json:
-            raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
+        check_can_ask(as_json)
         click.confirm(
             "Make these values the agreed ones? Workers with others will not start.", abort=True
         )

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from app import devstack
-from app.commands.base import cli, echo, echo_json, handle_errors, json_option
+from app.commands.base import cli, echo, echo_json, handle_errors, json_option, yes_option
 
 directory_option = click.option(
     "--dir",
@@ -169,7 +169,7 @@ def stack_down(directory: Path, as_json: bool) -> None:
 
 @stack.command("reset")
 @directory_option
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @click.option("--dry-run", is_flag=True, help="Show what would be deleted, without deleting it.")
 @json_option
 @handle_errors

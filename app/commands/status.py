@@ -149,9 +149,7 @@ async def _problems(status: LagReader, lags: Sequence[Lag]) -> list[str]:
     show_default=True,
     help="With --watch: seconds between updates.",
 )
-@click.option(
-    "--count", type=click.IntRange(min=1), help="With --watch: stop after showing it N times."
-)
+@click.option("--count", type=click.IntRange(min=1), help="With --watch: stop after N updates.")
 @json_option
 @handle_errors
 def status(

@@ -12,7 +12,15 @@ import sys
 
 import click
 
-from app.commands.base import cli, echo, echo_json, handle_errors, json_option
+from app.commands.base import (
+    check_can_ask,
+    cli,
+    echo,
+    echo_json,
+    handle_errors,
+    json_option,
+    yes_option,
+)
 from app.errors import UsageError
 from app.kafka import acls as access
 from app.kafka import topics as declared
@@ -115,14 +123,14 @@ def mend(dry_run: bool, as_json: bool) -> None:
     "roles",
     type=click.Choice(list(access.ROLES)),
     multiple=True,
-    help="Only this role; may be repeated (default: all).",
+    help="Only this role; repeatable (default: all).",
 )
 @click.option(
     "--principal",
     "given",
     multiple=True,
     metavar="ROLE=User:NAME",
-    help="The user of a role (default: User:edgeloop-ROLE); may be repeated.",
+    help="The user of a role (default: User:edgeloop-ROLE); repeatable.",
 )
 @click.option(
     "--apply", "is_applied", is_flag=True, help="Grant the rights, as the configured user."
@@ -186,7 +194,7 @@ def _principals(given: tuple[str, ...]) -> dict[str, str]:
 
 @topics.command("accept")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, without changing anything.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@yes_option
 @json_option
 @handle_errors
 def accept(dry_run: bool, yes: bool, as_json: bool) -> None:
@@ -204,8 +212,8 @@ def accept(dry_run: bool, yes: bool, as_json: bool) -> None:
       faust -A app topics accept --yes
     """
     settings = Settings.from_environment()
-    if as_json and not (yes or dry_run):
-        raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
+    if not (yes or dry_run):
+        check_can_ask(as_json)
     made = asyncio.run(plan(settings))
     if as_json:
         if not dry_run:

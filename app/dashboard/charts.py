@@ -200,13 +200,13 @@ def _closes(days: Sequence[Day], width: int) -> Markup:
     )
 
 
-def promised_and_made(months: Sequence[Month], outcome: str) -> Markup:
+def predicted_and_realised(months: Sequence[Month], outcome: str) -> Markup:
     """By month: what the effects in force predicted per trade, and what the trades made in the
     predicted direction."""
-    return _both(lambda width: _promised_and_made(months, outcome, width), WIDE)
+    return _both(lambda width: _predicted_and_realised(months, outcome, width), WIDE)
 
 
-def _promised_and_made(months: Sequence[Month], outcome: str, width: int) -> Markup:
+def _predicted_and_realised(months: Sequence[Month], outcome: str, width: int) -> Markup:
     values = [v for m in months for v in (m.promised, m.made)]
     spread = max((abs(v) for v in values), default=1.0) or 1.0
     low, high = min(0.0, *values) - 0.06 * spread, max(0.0, *values) + 0.06 * spread
@@ -214,7 +214,9 @@ def _promised_and_made(months: Sequence[Month], outcome: str, width: int) -> Mar
     frame.levels()
     n = len(months)
     for i, m in enumerate(months):
-        title = f"{m.month}: {m.trades:,} trades, promised {m.promised:+.3f}, made {m.made:+.3f}"
+        title = (
+            f"{m.month}: {m.trades:,} trades, predicted {m.promised:+.3f}, realised {m.made:+.3f}"
+        )
         kind = "good" if m.made > 0 else "bad"
         frame.bar(f"bar {kind}", (i + 0.2) / n, 0.6 / n, m.made, title)
     if n > 1:
@@ -224,8 +226,8 @@ def _promised_and_made(months: Sequence[Month], outcome: str, width: int) -> Mar
         frame.below(1.0, months[-1].month, "end")
     kept = sum(m.made > 0 for m in months)
     return frame.svg(
-        f"Promised and made per trade in {outcome} by month, {months[0].month} to"
-        f" {months[-1].month}: the promise was kept in direction in {kept} of {n} months."
+        f"Predicted and realised per trade in {outcome}, by month, {months[0].month} to"
+        f" {months[-1].month}: the direction was as predicted in {kept} of {n} months."
     )
 
 
@@ -357,7 +359,7 @@ def _decay(document: OverrideDocument, width: int) -> Markup:
     for p in points:
         frame.dot(
             "dot", middle(p), p.uplift, 2.5 + 4.5 * (p.n / most) ** 0.5,
-            f"{p.first_day}: {p.n:,} trades made {p.uplift:+.3f}, promised {p.predicted:+.3f}",
+            f"{p.first_day}: {p.n:,} trades made {p.uplift:+.3f}, predicted {p.predicted:+.3f}",
         )  # fmt: skip
     x = frame.x((now - first) / span)
     frame.parts.append(f'<line class="now" x1="{x}" x2="{x}" y1="10" y2="{frame.height - 26}"/>')
@@ -365,7 +367,7 @@ def _decay(document: OverrideDocument, width: int) -> Markup:
     frame.below(0.0, d.days[0].first_day, "start")
     return frame.svg(
         f"The edge is {d.state}: {d.now:+.3f} {document.outcome} now. Dots: what the trades of"
-        f" {len(points)} stretches made; dashed: what those before had promised; line: the edge."
+        f" {len(points)} periods made; dashed: what was predicted before; line: the edge."
     )
 
 

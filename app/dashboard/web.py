@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,7 +56,6 @@ PAGES = (
 _STATUSES: dict[type[EdgeloopError], int] = {MissingError: 404, UsageError: 422}
 """Errors which say that there is nothing to show or that the request is invalid; all others are
 failures."""
-View = Callable[[Request], Awaitable[Response]]
 
 
 class _Static(StaticFiles):

@@ -2,12 +2,12 @@
 
 | file | what |
 |---|---|
-| `record.py` | the record that ingest writes |
+| `write.py` | the letter that ingest writes |
 | `read.py` | read and filter them, and validate them again |
 | `marking.py` | show the value with the invalid part marked |
 | `redrive.py` | resend those that have become valid |
 | `approve.py` | approve those that wait for it, and resend them |
 
-May touch: `record` and `marking` nothing; `read` reads the broker; `redrive` and `approve` also
+May touch: `write` and `marking` nothing; `read` reads the broker; `redrive` and `approve` also
 write `position_closed`, and `approve` the control log.
 """

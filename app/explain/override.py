@@ -28,7 +28,7 @@ from app.explain.effect import attribution
 from app.explain.known import Known, matches
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.segments import segment_order
-from app.learning.integrated.netting import weight_of_movement
+from app.learning.integrated.net_of_segments import weight_of_movement
 from app.learning.integrated.prior_share import between
 from app.learning.integrated.quality_metrics import METRICS
 from app.override_changes import OverrideChange, expired

@@ -14,15 +14,12 @@ from aiokafka.partitioner import murmur2
 
 from app.kafka.trace import Context
 from app.settings import Settings
+from edgeloop.versions import MAX_VERSION
 from schemas.kinds import KINDS
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """Maximum size of a record: room for all facts of a close, or for a rejected close as a dead
 letter."""
-
-MAX_VERSION = 2**53 - 1
-"""The largest integer that a double holds exactly, so that readers in any language agree; no log is
-that long."""
 
 encode = msgspec.json.Encoder(order="deterministic").encode
 """The bytes of a record's value."""

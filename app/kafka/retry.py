@@ -13,18 +13,20 @@ from contextlib import contextmanager
 
 from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError
 
+from edgeloop.back_off import back_off_s
+
 
 class Stopping(Exception):
     """The caller is being stopped; the next start reads unfinished work from the log."""
 
 
 async def back_off(attempt: int, should_stop: Callable[[], bool]) -> None:
-    """Sleep before retry number `attempt` (0, 1, …): 0.1 s doubling to 5 s, with jitter.
+    """Sleep before retry number `attempt` (0, 1, …), with jitter.
 
     Raises `Stopping` when asked to stop.
     """
     loop = asyncio.get_running_loop()
-    until = loop.time() + min(5.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0)
+    until = loop.time() + back_off_s(attempt) * random.uniform(0.5, 1.0)
     while (left := until - loop.time()) > 0:
         if should_stop():
             raise Stopping

@@ -25,7 +25,7 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.fact_trades import Group, trades_by_group
 from app.learning.common.sieve import Sieve
 from app.learning.common.trade import Trade
-from app.learning.integrated.history import history_records
+from app.learning.integrated.effect_history import history_records
 from app.learning.methods import group_learner
 from app.replay import pool, spool
 from app.replay.shadow import Folded, ShadowRecord, opened

@@ -14,7 +14,7 @@ from app.audit.work import Now
 from app.explain import Known, explain_override, html
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
-from app.learning.integrated.history import history_records
+from app.learning.integrated.effect_history import history_records
 from app.override_changes import OverrideChange
 from edgeloop.overrides import Override
 from schemas.facts import PatternTradeEvent

@@ -16,13 +16,13 @@ from app.sources.books import SPLITS, ZERO, Fill
 from app.sources.currencies import SMALLEST
 from app.sources.fee_cells import FeeCell, fee_cell
 from app.sources.mapping import BASE, TRADED, TableMapping
+from app.sources.multiplier_check import MultiplierCheck
 from app.sources.notes import Notes
 from app.sources.pairs import coin_of_inverse, pair_in
 from app.sources.positions import ClosedTrade, row_id
 from app.sources.row_reader import RowReader
 from app.sources.sides import Event, Side, opens_or_closes
 from app.sources.tables import Row
-from app.sources.told_values import ToldValues
 
 UNREADABLE = "rows that cannot be read as fills; positions of their symbols may be wrong"
 _BITCOIN = ("XBT", "BTC")
@@ -54,7 +54,7 @@ class FillReader(RowReader):
         self._fee_per_unit = "fee" in mapping.columns and mapping.columns["fee"].per_unit
         self._in_smallest = "fee" in mapping.columns and mapping.columns["fee"].smallest
         self._seen: set[bytes] = set()
-        self.told_values = ToldValues(mapping, notes)
+        self.multiplier_check = MultiplierCheck(mapping, notes)
 
     def read(self, path: str, row: Row) -> Fill | Closing | None:
         """The fill of the row, a close for input validation to refuse, or None for a fill that was
@@ -83,7 +83,9 @@ class FillReader(RowReader):
             fee, no_fee = None, share is not None
         value, no_value = self._multiplier(row.cells, symbol)
         if quantity and price is not None and not self._is_money:
-            self.told_values.add(row.cells, symbol, self._value_by_name(symbol), quantity * price)
+            self.multiplier_check.add(
+                row.cells, symbol, self._value_by_name(symbol), quantity * price
+            )
         against = (
             side is not None and has_side and quantity is not None and quantity < 0 < side.fill
         )

@@ -61,7 +61,7 @@ class Fills:
             assigned: list[Fill] = []
             for number, (path, rows) in enumerate(files):
                 yield from self._read(path, rows, number, spool, assigned)
-            self._reader.told_values.note()
+            self._reader.multiplier_check.note()
             alone = self._undelivered(assigned, spool)
             yield from map(self._refused, alone)
             books = Books(self._mapping.splits, self._doubted(), self._mapping.shorts)

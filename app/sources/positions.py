@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from app.sources import making
 from app.sources.cells import as_text
 from app.sources.mapping import SUMMARY_NUMBERS, TableMapping
+from app.sources.multiplier_check import MultiplierCheck
 from app.sources.notes import Notes
 from app.sources.row_reader import RowReader
 from app.sources.sides import Side
 from app.sources.tables import Row
-from app.sources.told_values import ToldValues
 
 _LABELS = ("position_id", "chain", "timeframe", "bucket")
 _ROUNDING = 0.011
@@ -70,7 +70,7 @@ class Positions(RowReader):
             if name in mapping.columns and mapping.columns[name].per_unit
         ]
         self._fee_per_unit = "fees_usd" in mapping.columns and mapping.columns["fees_usd"].per_unit
-        self.told_values = ToldValues(mapping, notes)
+        self.multiplier_check = MultiplierCheck(mapping, notes)
         self._seen: set[bytes] = set()
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
 
@@ -304,7 +304,7 @@ class Positions(RowReader):
             )
             return
         if _numbers(quantity, left):
-            self.told_values.add(
+            self.multiplier_check.add(
                 row,
                 self._cells.symbol(row),
                 self._value_by_name(self._cells.symbol(row)),

@@ -240,7 +240,7 @@ def _tables(
                     row.position,
                     told,
                 )
-    positions.told_values.note()
+    positions.multiplier_check.note()
 
 
 def _reported(

@@ -19,7 +19,7 @@ from app.closes.times import canonical_time
 from app.errors import ConfigurationError
 from app.settings import PREFIX, Settings
 from app.sources import Closed
-from app.sources.account import Account
+from app.sources.dry_run_totals import Totals
 from app.sources.making import joined
 from app.sources.mapping import TableMapping
 from app.sources.positions import ClosedTrade
@@ -49,7 +49,7 @@ class Survey:
 
     settings: Settings
     mapping: TableMapping | None = None
-    account: Account = field(default_factory=Account)
+    totals: Totals = field(default_factory=Totals)
     closes: int = 0
     facts: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -89,10 +89,10 @@ class Survey:
                 refused.places.append(closed.place)
                 refused.words.append(in_words(event, error.path, error.reason, self.mapping))
             if event is not None and self._lacks_only_the_outcome(closed, event, timestamp_ms):
-                self.account.add(closed.told or _as_trader_sees(event))
+                self.totals.add(closed.told or _as_trader_sees(event))
             return
         if event is not None:
-            self.account.add(closed.told or _as_trader_sees(event))
+            self.totals.add(closed.told or _as_trader_sees(event))
         self.facts += len(facts)
         for fact in facts:
             self.groups[f"{fact.pattern_key}|{fact.action_category}"] += 1
@@ -233,7 +233,7 @@ class Survey:
             "last_exit": max(self.exits, default=None),
             "in_window": self.in_window(),
             "repeated_trade_ids": self.repeated,
-            "account": self.account.document(),
+            "account": self.totals.document(),
         }
 
 

@@ -6,7 +6,7 @@ the projector, which reads the derived topics and writes PostgreSQL.
 | file | from | to |
 |---|---|---|
 | `ingest.py` | closes | sends what `facts_or_letters.py` makes of them, and retries |
-| `facts_or_letters.py` | closes | facts, or a dead letter (`app/deadletters/record.py`) |
+| `facts_or_letters.py` | closes | facts, or a dead letter (`app/deadletters/write.py`) |
 | `admission.py` | the groups of a close | whether they are within the quotas |
 | `lesson_builder.py` | facts | lessons |
 | `refit_schedule.py` | groups with new trades | which of them are refitted, and when |

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from app.kafka.records import Outgoing, published, tombstone
-from app.learning.integrated.history import (
+from app.learning.integrated.effect_history import (
     DAY_DIGEST_BYTES,
     day_digests,
     day_text,

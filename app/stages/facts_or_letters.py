@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from app.closes import RefusedCloseError, explode
-from app.deadletters.record import PATH_CHARACTERS, dead_letter
+from app.deadletters.write import PATH_CHARACTERS, dead_letter
 from app.kafka.control import ControlLog
 from app.kafka.records import (
     Outgoing,

@@ -38,8 +38,6 @@ from edgeloop.resolution import Resolution, failed
 
 log = logging.getLogger(__name__)
 
-REVISION = 1
-"""Higher than the revision of an import of the same trade, which has no overrides."""
 RECOVER = timedelta(days=30)
 """At a start, trades that closed within this time before it and were not sent are sent."""
 
@@ -250,7 +248,7 @@ class Link:
             is_short=bool(trade.is_short),
             leverage=trade.leverage,
             orders=[made for order in trade.orders if (made := order_of(trade, order, decisions))],
-            revision=REVISION,
+            revision=making.LIVE_REVISION,
         )
         return close(made, self._connection.module)
 

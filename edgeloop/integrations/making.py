@@ -17,6 +17,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from edgeloop.times import moment_of
+
 DRAWDOWN_FLOOR = 0.001
 """Least drawdown by which a return is divided, as a fraction, so that a trade without a drawdown
 has a finite `rr`."""
@@ -45,10 +47,13 @@ US_DOLLARS = frozenset(
 """Currencies in which a profit is `pnl_usd`: the US dollar and coins that are meant to be worth
 one."""
 
+LIVE_REVISION = 1
+"""Revision of a close that a connected bot sends: higher than that of an import of the same trade,
+which has no overrides."""
+
 UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 0.001}
 """Microseconds of each unit of a numeric time."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_IN_A_SEGMENT = re.compile(r"[\s.|=\x00-\x1f\x7f\ud800-\udfff]+")
 _SEGMENT_CODE_POINTS = 60
 _MADE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
@@ -136,7 +141,7 @@ def from_epoch(value: Any, unit: str = "ms") -> Any:
         us = (
             exact // 1000 if unit == "ns" and isinstance(exact, int) else round(exact * UNITS[unit])
         )
-        return rfc3339(_EPOCH + timedelta(microseconds=us))
+        return rfc3339(moment_of(us))
     except (ValueError, OverflowError, TypeError):
         return str(value)
 

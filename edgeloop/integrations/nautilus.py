@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -31,12 +30,9 @@ from edgeloop.integrations import making
 from edgeloop.integrations.connection import Connection
 from edgeloop.integrations.decision import Decision
 from edgeloop.integrations.nautilus_close import Live, close, kind_of, position_of
+from edgeloop.times import moment_of
 
 log = logging.getLogger(__name__)
-
-REVISION = 1
-"""Higher than the revision of an import of the same position, which has no overrides."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Sized(NamedTuple):
@@ -144,7 +140,7 @@ class Sizer:
             key,
             category,
             {"symbol": symbol, "venue": venue, **own},
-            _EPOCH + timedelta(microseconds=at_ns // 1000),
+            moment_of(at_ns // 1000),
             module=module,
             emergency=emergency,
             decision_id=f"{strategy}/{instrument.id}/{category}/{at_ns}",
@@ -179,7 +175,7 @@ class Sizer:
             return
         decisions = known.get("decisions", {})
         live = Live(
-            REVISION,
+            making.LIVE_REVISION,
             self._scope,
             known["orders"],
             {i: msgspec.convert(decision, Decision) for i, decision in decisions.items()},

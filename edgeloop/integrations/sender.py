@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from edgeloop.back_off import back_off_s
 from edgeloop.close_client import close_client
 from edgeloop.integrations.spool import Spool, Waiting
 from edgeloop.kafka_security import KafkaSecurity
@@ -25,7 +26,6 @@ from edgeloop.kafka_security import KafkaSecurity
 log = logging.getLogger(__name__)
 
 TOPIC = "position_closed"
-_MAX_BACK_OFF_S = 5.0
 
 
 class SenderStatus(msgspec.Struct, frozen=True):
@@ -126,8 +126,7 @@ class CloseSender:
                     log.warning("Closes wait on disk, since Kafka does not accept them: %r", error)
                 self._last_error = repr(error)
                 attempt += 1
-            back_off_s = min(_MAX_BACK_OFF_S, 0.1 * 2**attempt)
-            await self._woken(back_off_s if attempt else None)
+            await self._woken(back_off_s(attempt) if attempt else None)
 
     async def _woken(self, timeout_s: float | None) -> None:
         """Wait for something to do; after an error no longer than `timeout_s`."""

@@ -20,8 +20,8 @@ from app.audit.document import (
     Setting,
     Weight,
 )
+from app.audit.score import Score
 from app.audit.variants import LEARNERS
-from app.audit.walk_forward import Score
 from app.learning.common.config import LearningConfig
 
 SURE = Estimate(0.2, 0.1, 0.3)

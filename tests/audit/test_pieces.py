@@ -13,7 +13,7 @@ import app.audit.placebo
 from app.audit import decay, placebo
 from app.audit.bootstrap import BLOCK_US, UNKNOWN, Estimate, Resampler
 from app.audit.duplicates import representatives
-from app.audit.gains import REST, gains
+from app.audit.regime_gains import REST, gains
 from app.audit.timeline import Slices, Timeline
 from app.audit.variants import variants
 from app.audit.walk_forward import MODEL, Judgements

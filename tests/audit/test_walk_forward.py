@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from app.audit.bootstrap import Resampler
+from app.audit.score import Score, compared, score, values
 from app.audit.timeline import Timeline
 from app.audit.walk_forward import (
     HORIZON_US,
@@ -18,14 +19,10 @@ from app.audit.walk_forward import (
     Cut,
     Judgements,
     Reader,
-    Score,
     baseline_of,
-    compared,
     cut_times,
     judge_cut,
-    score,
     summary,
-    values,
 )
 from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine

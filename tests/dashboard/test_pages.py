@@ -219,7 +219,7 @@ def test_an_override_can_be_found_and_says_why_it_is_what_it_is(
     page.wait_for_url(f"**/overrides/{o.override_id}")
     filled(page)
     text = page.locator("main").inner_text()
-    for part in (f"× {o.multiplier:.2f}", "The curve", "Trades behind it", "What it touched",
+    for part in (f"× {o.multiplier:.2f}", "The curve", "Trades behind it", "Trades that it sized",
                  "History", "What else was considered", f"{o.n_trades:,} trades"):  # fmt: skip
         assert part in text, part
     assert page.locator("svg.chart circle").count() > 2

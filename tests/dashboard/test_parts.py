@@ -180,7 +180,7 @@ def test_refit_times_are_read_from_the_exposition() -> None:
 
 
 def test_charts_say_what_they_show_and_escape_it() -> None:
-    drawn = charts.promised_and_made([Month("<b>", 3, 0.2, -0.1)], '"rr"')
+    drawn = charts.predicted_and_realised([Month("<b>", 3, 0.2, -0.1)], '"rr"')
     assert "<b>" not in drawn
     assert "&lt;b&gt;" in drawn
     assert drawn.count('role="img" aria-label="') == drawn.count("<svg") == 2

@@ -11,7 +11,7 @@ from app.closes import explode
 from app.explain import Known
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text, text_from_micros
-from app.learning.integrated.history import history_records
+from app.learning.integrated.effect_history import history_records
 from app.override_changes import OverrideChange
 from app.settings import Settings
 from edgeloop.overrides import Evidence, Override, OverrideDecay

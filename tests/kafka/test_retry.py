@@ -17,6 +17,12 @@ async def test_a_back_off_ends_when_told_to_stop() -> None:
     assert time.monotonic() - began < 2.0
 
 
+async def test_a_server_that_is_away_for_weeks_is_still_waited_for() -> None:
+    """0.1 s times two to the number of attempts is more than a float after 85 minutes."""
+    with pytest.raises(Stopping):
+        await back_off(100_000, lambda: True)
+
+
 def test_a_later_stop_counts_from_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     now, stopped = [100.0], [False]
     monkeypatch.setattr(retry.time, "monotonic", lambda: now[0])

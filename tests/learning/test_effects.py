@@ -14,9 +14,9 @@ from scipy.sparse import csr_array
 from scipy.stats import expon, gamma, norm
 from scipy.stats import t as student
 
+from app.learning.integrated.autocorrelation import LagPairs
 from app.learning.integrated.clipping import clip_bounds, robust_sd
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
-from app.learning.integrated.lag_pairs import LagPairs
 from app.learning.integrated.saddlepoint import saddlepoint_z, student_z
 from app.learning.integrated.selection import ChosenPath, Selection
 

@@ -18,9 +18,9 @@ from app.learning.common.refit import RebuildNeeded
 from app.learning.common.trade import Trade
 from app.learning.integrated.candidates import SHARED_DIMS
 from app.learning.integrated.clipping import clip_bounds
+from app.learning.integrated.effect_history import day_digests, history_records
 from app.learning.integrated.group import IntegratedLearner
-from app.learning.integrated.history import day_digests, history_records
-from app.learning.integrated.shared import least_shared
+from app.learning.integrated.shared_effects import least_shared
 from app.learning.integrated.sketches import decode, trade_hash
 from edgeloop.identity import group_id, slice_id
 from tests.learning import reference

@@ -20,10 +20,10 @@ from app.learning.common import baselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.trade import Trade
 from app.learning.engine import Engine
-from app.learning.integrated import learner_weight, prior_share, sharing, whole_groups
+from app.learning.integrated import chosen_and_shared, learner_weight, prior_share, whole_groups
 from app.learning.integrated.candidates import SHARED_DIMS
 from app.learning.integrated.judge import IntegratedJudge
-from app.learning.integrated.shared import least_shared
+from app.learning.integrated.shared_effects import least_shared
 from app.learning.integrated.sketches import encode, trade_hash
 from edgeloop.identity import slice_id
 from edgeloop.lookup import GroupIndex
@@ -271,7 +271,7 @@ def without_grids() -> Iterator[None]:
         patch.setattr(prior_share, "SHARE_STEPS", 2**24)
         patch.setattr(learner_weight, "STEPS", 10**8)
         patch.setattr(whole_groups, "TAU_STEPS", 2**24)
-        patch.setattr(sharing, "GRID", 10**6)
+        patch.setattr(chosen_and_shared, "GRID", 10**6)
         patch.setattr(baselines, "on_error_grid", lambda mean, variance, _: (mean, variance))
         yield
 
@@ -451,7 +451,7 @@ def test_more_trades_never_weaken_more_variance_never_strengthens(
 
 @pytest.mark.parametrize("mean", [0.3, -0.3, 0.6, -0.6, 1.0])
 def test_more_trades_strengthen_what_is_shared(mean: float) -> None:
-    """I14, for the weighted mean of both accounts, once there are enough blocks to estimate what
+    """I14, for the weighted mean of both predictors, once there are enough blocks to estimate what
     persists: up to a twentieth of the edge."""
     by_n = [chosen_edge(pattern(times, mean, 1.0)) / mean for times in (6, 10, 15)]
     assert all(b >= a - 0.05 for a, b in pairwise(by_n))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.learning.integrated.block_products import Products
 from app.learning.integrated.persistence import (
     APART,
     LEAST_BLOCKS,
@@ -17,7 +18,6 @@ from app.learning.integrated.persistence import (
     packed,
     sign_flip_log_p,
 )
-from app.learning.integrated.products import Products
 from schemas.lessons import BlockProducts
 
 Floats = NDArray[np.float64]

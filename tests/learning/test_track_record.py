@@ -33,10 +33,10 @@ def cells(learner: IntegratedLearner, kept: Record | None = None) -> tuple[Recor
     )
 
 
-def account(learner: IntegratedLearner, cut_us: int) -> PastGroup:
+def past_group(learner: IntegratedLearner, cut_us: int) -> PastGroup:
     known = part(learner.window.snapshot(), cut_us - CONFIG.window_us // 2, cut_us)
     assert known is not None
-    found = track_record._account(learner.window, known, cut_us, CONFIG, CONFIG.regime_signature)
+    found = track_record._past_group(learner.window, known, cut_us, CONFIG, CONFIG.regime_signature)
     assert found is not None
     return found
 
@@ -67,7 +67,7 @@ def test_past_times_are_on_a_fixed_grid_in_the_newer_half(found: tuple[RecordCel
 
 
 def test_no_trade_after_its_time_is_used(found: tuple[RecordCell, ...]) -> None:
-    """With other outcomes and scopes from that time on, the account is the same, and so are the
+    """With other outcomes and scopes from that time on, the past group is the same, and so are the
     cells of earlier times."""
     cut = found[1].cut_us
     later = [
@@ -77,7 +77,7 @@ def test_no_trade_after_its_time_is_used(found: tuple[RecordCell, ...]) -> None:
         for r in LOG
     ]
     one, other = group(LOG), group(later)
-    a, b = account(one, cut), account(other, cut)
+    a, b = past_group(one, cut), past_group(other, cut)
     assert names(one, a.items) == names(other, b.items)
     assert dict(zip(map(str, names(one, a.shared_items)), a.shared.tolist(), strict=True)) == dict(
         zip(map(str, names(other, b.shared_items)), b.shared.tolist(), strict=True)
@@ -117,7 +117,7 @@ def test_what_was_kept_is_what_would_be_learned_anew(monkeypatch: pytest.MonkeyP
     learner.fold(late)
     assert cells(learner, kept) == cells(group([*LOG, *late]))
     before = cells(learner, kept)
-    monkeypatch.setattr(track_record, "_account", lambda *_: pytest.fail("Nothing has changed."))
+    monkeypatch.setattr(track_record, "_past_group", lambda *_: pytest.fail("Nothing has changed."))
     assert cells(learner, kept) == before
 
 

@@ -14,11 +14,11 @@ from app.learning.common.baselines import segment_baselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.trade import Trade
 from app.learning.engine import Engine
+from app.learning.integrated.effect_history import COURSE_CELLS, course, course_days
+from app.learning.integrated.group_path import GroupPath
 from app.learning.integrated.held_lessons import HeldGroup
-from app.learning.integrated.history import COURSE_CELLS, course, course_days
 from app.learning.integrated.learner_weight import Counts
 from app.learning.integrated.merging import group_of
-from app.learning.integrated.paths import GroupPath
 from app.learning.integrated.persistence import symmetric
 from app.learning.integrated.whole_groups import (
     PRIOR_GROUPS,

@@ -11,7 +11,7 @@ import pytest
 from app.learning.common.config import LearningConfig
 from app.learning.common.trade import Trade
 from app.learning.engine import Engine
-from app.learning.integrated.factors import Member, cluster
+from app.learning.integrated.latent_factors import Member, cluster
 from app.learning.integrated.sketches import trade_hash
 from edgeloop.overrides import Override
 from edgeloop.resolution import resolve
@@ -165,7 +165,7 @@ def test_a_planted_slice_is_found_and_its_parents_stay_neutral(seed: int) -> Non
     engine, alone = core(*planted(seed)), core(*planted(seed), shared_effects=False)
     inside = {"chain": "S0", "btc_meso": "S1"}
     elsewhere = {"a": "S0", "b": "S1", "c": "S2", "d": "S3", "e": "S0", "f": "S1"}
-    # Beside the shared account, which has no record yet, a single effect near the bar counts in
+    # Beside the shared predictor, which has no record yet, a single effect near the bar counts in
     # part.
     assert 1.3 < size(engine, {**elsewhere, **inside}) < 2.25
     assert size(alone, {**elsewhere, **inside}) == pytest.approx(1.8, abs=0.45)

@@ -16,7 +16,7 @@ from app.closes import explode
 from app.learning.common.event_time import DAY_US, micros_from_text
 from app.learning.common.trade import Trade, trade_from_fact
 from app.learning.engine import Engine
-from app.learning.integrated.history import day_text, history_records
+from app.learning.integrated.effect_history import day_text, history_records
 from app.settings import Settings
 from schemas import kinds
 from tests.pipeline.compare import bare

@@ -11,8 +11,8 @@ import pytest
 from app.errors import ConfigurationError
 from app.sources import closes
 from app.sources.mapping_file import load
+from app.sources.multiplier_check import CONTRADICTED
 from app.sources.notes import Notes
-from app.sources.told_values import CONTRADICTED
 from tests.sources.making import read
 
 FILLS = """

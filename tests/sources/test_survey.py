@@ -141,4 +141,4 @@ def test_figures_to_compare_do_not_wait_for_the_outcome() -> None:
         NOW_MS,
     )
     assert seen.dead_letters == 2
-    assert [(sums.closes, sums.after) for sums in seen.account.money.values()] == [(1, 10.0)]
+    assert [(sums.closes, sums.after) for sums in seen.totals.money.values()] == [(1, 10.0)]

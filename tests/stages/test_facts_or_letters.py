@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
-from app.deadletters.record import CUT_BYTES
+from app.deadletters.write import CUT_BYTES
 from app.kafka.records import MAX_RECORD_BYTES, partition_of
 from schemas.facts import PatternTradeEvent
 from schemas.kinds import DEAD_LETTERS, FACTS

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from app.learning.classic import formulas
 from app.learning.classic.slices import Incidence
 from app.learning.classic.statistics import SliceStatistics, joined, slice_statistics
-from app.learning.common.digits import shortened
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.outbox import Outbox
 from app.learning.common.refit import Refit, Work, require_trades
+from app.learning.common.rounding import shortened
 from app.learning.common.segments import segment_sums
 from app.learning.common.size_unit import robust_sd
 from app.learning.common.trade import Trade

@@ -9,7 +9,7 @@
 | `size_unit.py`, `multiplier.py` | from an edge to a size: its unit, its bounds and its grid |
 | `refit.py` | what a refit changed |
 | `outbox.py`, `digests.py`, `changes.py` | what differs from what is published |
-| `columns.py`, `packed_list.py`, `digits.py` | numbers of all groups, short bytes, rounding |
+| `columns.py`, `packed_list.py`, `rounding.py` | numbers of all groups, short bytes, rounding |
 
 May touch: nothing but its arguments.  Imports neither `app.learning.classic` nor
 `app.learning.integrated`.

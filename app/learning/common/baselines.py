@@ -128,6 +128,10 @@ class SegmentBaselines(NamedTuple):
 
 LEAST_STEP = 1e-3
 """Smallest step of a mean, in units of size: a tenth of a step of the multiplier."""
+ERROR_STEPS = 8.0
+"""Steps of a mean in one standard error: far below what the trades can tell."""
+VARIANCE_STEPS = 4.0
+"""Steps of a variance in a factor of two."""
 
 
 def on_error_grid(mean: float, variance: float, unit: float) -> tuple[float, float]:
@@ -153,8 +157,9 @@ def on_error_grid(mean: float, variance: float, unit: float) -> tuple[float, flo
     if not variance > 0:
         return mean, variance
     relative = math.log2(variance / (unit * unit))
-    step = unit * max(2.0 ** math.floor(relative / 2.0 - 3.0), LEAST_STEP)
-    return round(mean / step) * step, unit * unit * 2.0 ** (round(4.0 * relative) / 4.0)
+    step = unit * max(2.0 ** math.floor(relative / 2.0 - math.log2(ERROR_STEPS)), LEAST_STEP)
+    coarse = 2.0 ** (round(VARIANCE_STEPS * relative) / VARIANCE_STEPS)
+    return round(mean / step) * step, unit * unit * coarse
 
 
 class SegmentSums:

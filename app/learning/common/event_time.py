@@ -5,10 +5,11 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 
-from schemas.times import DAY_US, EPOCH, HOUR_US, micros_since_epoch
+from edgeloop.times import moment_of
+from schemas.times import DAY_US, HOUR_US, micros_since_epoch
 
 __all__ = ["DAY_US", "HOUR_US", "micros_from_text", "text_from_micros"]
 
@@ -55,5 +56,5 @@ def text_from_micros(micros: int) -> str:
     >>> text_from_micros(86_400_000_001)
     '1970-01-02T00:00:00.000001Z'
     """
-    moment = EPOCH + timedelta(microseconds=int(micros))
+    moment = moment_of(int(micros))
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from schemas.lessons import GroupSummary
 
+SD_OF_MAD = 1.4826
+"""Standard deviation of a normal distribution, in median absolute deviations."""
+
 
 def robust_sd(outcome: NDArray[np.float64]) -> float:
-    """1.4826 times the median absolute deviation; the standard deviation if that is 0.
-
-    The factor makes it the standard deviation of a normal distribution.
+    """The standard deviation of a normal distribution with the same median absolute deviation; the
+    plain standard deviation if that is 0.
 
     Parameters
     ----------
@@ -40,7 +42,7 @@ def robust_sd(outcome: NDArray[np.float64]) -> float:
     (1.4826, True)
     """
     mad = float(np.median(np.abs(outcome - np.median(outcome))))
-    return 1.4826 * mad if mad > 0 else float(outcome.std())
+    return SD_OF_MAD * mad if mad > 0 else float(outcome.std())
 
 
 def unit_of_size(outcome: str, summaries: Iterable[GroupSummary]) -> float:

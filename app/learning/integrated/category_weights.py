@@ -10,6 +10,7 @@ import numpy as np
 
 from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
+from app.learning.integrated.block_products import Products
 from app.learning.integrated.learner_weight import (
     GROWTH,
     HALF_LIFE,
@@ -33,7 +34,6 @@ from app.learning.integrated.prior_share import (
     share_estimate,
     shares_of,
 )
-from app.learning.integrated.products import Products
 from app.learning.integrated.whole_groups import (
     Level,
     PooledLevel,
@@ -282,8 +282,8 @@ class Weighing:
         log_p = min(self._slope_log_p, self._level_log_p) + float(np.log(2.0 * categories))
         level = float((self._levels.values()[:, 4].max(initial=0.0) - bar) / ramp_sds)
         ramp = float(self._ramps.values().max(initial=0.0))
-        sure = max(min(max(level, 0.0), 1.0), ramp)
-        is_open = opened(log_p, config.alpha, sure) if config.shared_effects is not False else 0.0
+        ramp = max(min(max(level, 0.0), 1.0), ramp)
+        is_open = opened(log_p, config.alpha, ramp) if config.shared_effects is not False else 0.0
         return Counts(*self.half_lives, shared, in_steps(is_open))
 
     @staticmethod

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from app.learning.integrated.distinct_sketches import BANDS, MINIMA, Points
 from app.learning.integrated.jaccards import (
     ROUNDING,
     KnownPairs,
@@ -21,7 +22,6 @@ from app.learning.integrated.jaccards import (
     pair_codes,
     pairs_of_codes,
 )
-from app.learning.integrated.points import BANDS, MINIMA, Points
 from app.learning.integrated.sketches import Ints
 
 AGREE_SD = 5.0

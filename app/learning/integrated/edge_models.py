@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.integrated.observations import Observations
+from app.learning.integrated.observed_uplifts import AMPLITUDE_VARIANCE, Observations
 
 Floats = NDArray[np.float64]
 
@@ -247,7 +247,7 @@ def cycles(seen: Observations) -> ModelCells:
         np.sin(turn[:, None] * seen.time[:, None, :]),
     )
     weighted = seen.precision * seen.value
-    prior = 1.0 / (4.0 * seen.scale2[:, None])
+    prior = 1.0 / (AMPLITUDE_VARIANCE * seen.scale2[:, None])
     cc, ss, cs = (
         _dot(cos * cos, seen.precision) + prior,
         _dot(sin * sin, seen.precision) + prior,

@@ -15,21 +15,21 @@ import numpy as np
 
 from app.learning.common.config import LearningConfig
 from app.learning.common.digests import Digests
-from app.learning.common.digits import shortened
 from app.learning.common.event_time import text_from_micros
 from app.learning.common.refit import Refit, require_trades
+from app.learning.common.rounding import shortened
 from app.learning.common.segments import segment_sums
 from app.learning.common.trade import Trade
 from app.learning.common.window import GroupWindow, Moves, Snapshot
-from app.learning.integrated.bank import banks
-from app.learning.integrated.between import Between, Start
+from app.learning.integrated.effect_history import course
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
+from app.learning.integrated.group_path import shared_sum
 from app.learning.integrated.group_search import Search, search_group
 from app.learning.integrated.half_life import Models
-from app.learning.integrated.history import course
 from app.learning.integrated.lesson_records import LessonRecords
-from app.learning.integrated.paths import shared_sum
 from app.learning.integrated.persistence import packed
+from app.learning.integrated.provisional_edges import banks
+from app.learning.integrated.provisional_estimates import ProvisionalEstimates, Start
 from app.learning.integrated.track_record import Record
 from edgeloop.identity import group_id
 from schemas.kinds import LESSONS
@@ -38,7 +38,7 @@ from schemas.lessons import GroupSummary, Lesson, Path
 WATCHED = 64
 """Strongest slices that were not chosen: between refits, their statistics show when one might be.
 """
-Found = tuple[list[Lesson], GroupSummary | None, Between | None]
+Found = tuple[list[Lesson], GroupSummary | None, ProvisionalEstimates | None]
 """The lessons of a group, its summary, and its estimates until the next refit."""
 
 
@@ -129,7 +129,7 @@ class IntegratedLearner:
         self._record = Record()
         self._records = LessonRecords(module, pattern_key, action_category, self.window, config)
         self._follows = between
-        self._between: Between | None = None
+        self._provisional: ProvisionalEstimates | None = None
         self._sent_provisional = self._under_way = False
         self._since: list[tuple[Moves, Moves] | None] = []
         """What moved since the refit that is under way began."""
@@ -242,7 +242,7 @@ class IntegratedLearner:
             While the window lacks trades.
         """
         require_trades(self.window, self.pattern_key, self.action_category)
-        lessons, summary, self._between = work.found
+        lessons, summary, self._provisional = work.found
         self._under_way, self._learned, self._sent_provisional = False, True, False
         if version != work.version:
             lessons = [_marked(lesson, version) for lesson in lessons]
@@ -251,15 +251,15 @@ class IntegratedLearner:
         if self.touched:
             parts.append(self.window.moves())
         for moves in parts:
-            if self._between is None or moves is None:
-                self._between = None
+            if self._provisional is None or moves is None:
+                self._provisional = None
                 break
-            taken = self._between.take(*moves, self.window.segments, version)
+            taken = self._provisional.take(*moves, self.window.segments, version)
             if taken is not None:
                 lessons[: len(taken[0])], summary = taken
                 self._sent_provisional = True
         if not self.window.changed and self.window.recode() is not None:
-            self._record, self._between = Record(), None
+            self._record, self._provisional = Record(), None
         changed = self._lessons.replace(lessons, version)
         about_group = self._summary.replace([] if summary is None else [summary], version)
         return Refit(
@@ -271,21 +271,21 @@ class IntegratedLearner:
     @property
     def touched(self) -> bool:
         """Whether `provisional` may return anything."""
-        return self._between is not None and self.window.moved
+        return self._provisional is not None and self.window.moved
 
     @property
     def due(self) -> bool:
         """Whether the group needs a refit next, and not `provisional`: its result may have changed
         by more than digits."""
-        return self.dirty and (self._between is None or self._between.due)
+        return self.dirty and (self._provisional is None or self._provisional.due)
 
     @property
     def stale(self) -> float:
         """Part of the trades that came or went since the last refit; 1 before the first."""
-        return 1.0 if self._between is None else self._between.stale
+        return 1.0 if self._provisional is None else self._provisional.stale
 
     def provisional(self, version: int) -> Refit:
-        """The changes, as far as they are known without a refit: see `between.py`.
+        """The changes, as far as they are known without a refit: see `provisional_estimates.py`.
 
         Parameters
         ----------
@@ -319,10 +319,10 @@ class IntegratedLearner:
         moves = self.window.moves()
         if self._under_way:
             self._since.append(moves)
-        if self._between is None or moves is None:
-            self._between = None
+        if self._provisional is None or moves is None:
+            self._provisional = None
             return None
-        return self._between.take(*moves, self.window.segments, version)
+        return self._provisional.take(*moves, self.window.segments, version)
 
     def lessons(self, version: int) -> list[Lesson]:
         """All lessons of the trades in the window, learned from scratch; what counts as published
@@ -367,11 +367,11 @@ class IntegratedLearner:
             shared=shared_sum(lessons),
             record=self._record.cells(self.window, snapshot, config, config.regime_signature),
         )
-        between = None
+        provisional = None
         if self._follows:
             start = self._start(search, lessons, summary, path, models)
-            between = Between(start, snapshot.item_dims, config.window_us)
-        return lessons, summary, between
+            provisional = ProvisionalEstimates(start, snapshot.item_dims, config.window_us)
+        return lessons, summary, provisional
 
     def _start(
         self,

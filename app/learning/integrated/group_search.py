@@ -22,7 +22,7 @@ from app.learning.integrated.candidates import Candidates, candidates, with_dims
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.persistence import block_of
 from app.learning.integrated.selection import ChosenPath, choose
-from app.learning.integrated.shared import SharedFit, least_shared, most_shared, shared_fit
+from app.learning.integrated.shared_effects import SharedFit, least_shared, most_shared, shared_fit
 from app.learning.integrated.sketches import trade_hashes
 from edgeloop.scope import canonical_text
 

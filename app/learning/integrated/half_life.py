@@ -3,9 +3,9 @@ decays.
 
 May touch: nothing but its arguments.
 
-The trades' uplifts (`observations.py`) are explained by a bank of models (`edge_models.py`), which
-are weighted by prior × likelihood.  The current edge is the mean over all of them; a half-life is
-claimed if the models that revert to neutral beat the constant.
+The trades' uplifts (`observed_uplifts.py`) are explained by a bank of models (`edge_models.py`),
+which are weighted by prior × likelihood.  The current edge is the mean over all of them; a
+half-life is claimed if the models that revert to neutral beat the constant.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from app.learning.integrated.edge_models import (
     filters,
     half_life_quantiles,
 )
-from app.learning.integrated.observations import MIN_TIMES, PARTS, observe
+from app.learning.integrated.observed_uplifts import MIN_TIMES, PARTS, observe
 
 Floats = NDArray[np.float64]
 

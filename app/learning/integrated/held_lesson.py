@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from app.learning.integrated.history import packed_history, unpacked_history
+from app.learning.integrated.effect_history import packed_history, unpacked_history
 from edgeloop.overrides import Evidence
 from schemas.lessons import GroupSummary, HistoryCell, Lesson, LessonDecay, Marginal, Metrics
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.learning.common.refit import require_module
+from app.learning.integrated.group_path import GroupPath, of_one_refit
 from app.learning.integrated.held_lesson import Common, HeldLesson, held, held_summary
 from app.learning.integrated.merging import Group, group_of
-from app.learning.integrated.paths import GroupPath, of_one_refit
 from edgeloop.identity import slice_id
 from schemas.lessons import GroupSummary, Lesson
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from app.learning.integrated.points import OWNER, Points
+from app.learning.integrated.distinct_sketches import OWNER, Points
 from app.learning.integrated.sketches import HASH_BITS, SKETCH_SIZE, Floats, Ints, index_of
 
 ROUNDING = 1e-9

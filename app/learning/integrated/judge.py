@@ -6,8 +6,8 @@ the lessons and summaries held.
 
 An effect becomes an override in six steps:
 
-1. netted: the part that the baselines of its trades' segments explain is subtracted (`netting.py`;
-   `paths.py` has the fits);
+1. netted: the part that the baselines of its trades' segments explain is subtracted
+   (`net_of_segments.py`; `group_path.py` has the fits);
 2. judged: it stays if its p-value passes for the whole module (Bonferroni over all slices searched
    in it: a false override costs real money, and controlling false discoveries instead, Benjamini &
    Hochberg 1995, let one through for each twenty that are true), and is phased in continuously over
@@ -15,10 +15,10 @@ An effect becomes an override in six steps:
 3. merged: effects of several groups that rest on the same trades are one piece of evidence, the
    representative's (`merging.py`);
 4. weighed: half-lives and shared effects count by the module's record (`category_weights.py`,
-   `sharing.py`);
+   `chosen_and_shared.py`);
 5. scaled: `roi` and `pnl` in units of the module's robust standard deviation;
 6. sized: given its regime gains (`regime_gains.py`), which a slice within one regime does not
-   repeat (`refinements.py`), and its multiplier on the grid, and put into records
+   repeat (`regime_refinements.py`), and its multiplier on the grid, and put into records
    (`sizing.py`, `judge_records.py`).
 """
 
@@ -35,9 +35,7 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
 from app.learning.common.outbox import Difference
 from app.learning.common.size_unit import spread_of_outcomes, unit_of
-from app.learning.integrated.accounts import Accounts
 from app.learning.integrated.expiry import alive_at
-from app.learning.integrated.factors import Clusterer, Member
 from app.learning.integrated.held_lessons import HeldLessons
 from app.learning.integrated.judge_records import (
     baseline_record,
@@ -47,6 +45,8 @@ from app.learning.integrated.judge_records import (
     verdict_part,
     weight_record,
 )
+from app.learning.integrated.judged_groups import JudgedGroups
+from app.learning.integrated.latent_factors import Clusterer, Member
 from app.learning.integrated.learner_weight import Counts
 from app.learning.integrated.merging import Group
 from app.learning.integrated.regime_gains import RegimeHistories
@@ -107,7 +107,7 @@ class IntegratedJudge:
         self._held = HeldLessons(module)
         self._sums = SegmentSums()
         self._clusterer = Clusterer(config.factor_jaccard)
-        self._accounts = Accounts(config)
+        self._judged = JudgedGroups(config)
         self._histories = RegimeHistories(config.regime_signature)
         self._sizing = Sizing(config)
         # Only overrides and verdicts have a part that changes sizes.
@@ -210,17 +210,17 @@ class IntegratedJudge:
         The standings.
         """
         self._update(0)
-        accounts = self._accounts
-        effects = accounts.all_effects()
+        judged = self._judged
+        effects = judged.all_effects()
         return Standings(
-            accounts.searched,
-            accounts.bar,
+            judged.searched,
+            judged.bar,
             {i: (e.statistic, e.ramp) for i, e in effects.items()},
             frozenset(i for i, e in effects.items() if e.part == "shared"),
-            accounts.counts,
+            judged.counts,
             {
                 summary.lesson_id: share
-                for key, share in accounts.shares.items()
+                for key, share in judged.shares.items()
                 if (summary := self._held.groups[key].summary) is not None
             },
         )
@@ -232,7 +232,7 @@ class IntegratedJudge:
         -------
         The weights, by category.
         """
-        return dict(self._accounts.counts)
+        return dict(self._judged.counts)
 
     # -- judging
 
@@ -260,7 +260,7 @@ class IntegratedJudge:
         )
         refactored = self._cluster()
         factor_of = self._clusterer.factor_of
-        changed = self._accounts.update(
+        changed = self._judged.update(
             self._held,
             touched,
             factor_of,
@@ -270,7 +270,7 @@ class IntegratedJudge:
         )
         if self._config.regime_weights is not False:
             for key in changed:
-                self._histories.take(key, self._accounts.effects(key).values())
+                self._histories.take(key, self._judged.effects(key).values())
         homes = {self._held.home(i) for i in refactored}
         self._touched |= touched | {home for home in homes if home is not None}
         self._due |= self._touched | changed
@@ -359,7 +359,7 @@ class IntegratedJudge:
                 self._sizing.size(
                     key,
                     self._held.groups.get(key),
-                    self._accounts.effects(key),
+                    self._judged.effects(key),
                     self._clusterer.factor_of,
                     key in self._touched,
                     version,

@@ -13,12 +13,13 @@ import msgspec
 import numpy as np
 from scipy.special import ndtr
 
-from app.learning.common.digits import shortened
-from app.learning.integrated import regimes
+from app.learning.common.rounding import shortened
 from app.learning.integrated.expiry import expires_at
-from app.learning.integrated.factors import Factor
 from app.learning.integrated.held_lesson import AnyLesson
-from app.learning.integrated.netting import Effect
+from app.learning.integrated.latent_factors import Factor
+from app.learning.integrated.net_of_segments import Effect
+from app.learning.integrated.quality_metrics import METRICS
+from app.learning.integrated.regime_weights import RegimeWeights
 from edgeloop.identity import regime_id
 from edgeloop.overrides import Override, OverrideDecay
 from edgeloop.scope import canonical_text
@@ -280,7 +281,7 @@ def baseline_record(record: Baseline) -> Baseline:
     )
 
 
-def weight_record(w: regimes.RegimeWeights, module: str, as_of: str, version: int) -> RegimeWeight:
+def weight_record(w: RegimeWeights, module: str, as_of: str, version: int) -> RegimeWeight:
     """The record of a regime's weights.
 
     Parameters
@@ -299,7 +300,7 @@ def weight_record(w: regimes.RegimeWeights, module: str, as_of: str, version: in
     The record, with the digits that are published.
     """
     text = canonical_text(dict(w.regime))
-    names = ("offset", *regimes.METRICS)
+    names = ("offset", *METRICS)
     return RegimeWeight(
         learning="integrated",
         regime_id=regime_id(module, text),
@@ -309,7 +310,7 @@ def weight_record(w: regimes.RegimeWeights, module: str, as_of: str, version: in
         n_trades=w.n_trades,
         weights=dict(zip(names, map(shortened, w.weights.tolist()), strict=True)),
         sds=dict(zip(names, map(shortened, w.sd.tolist()), strict=True)),
-        centres=dict(zip(regimes.METRICS, map(shortened, w.centre.tolist()), strict=True)),
+        centres=dict(zip(METRICS, map(shortened, w.centre.tolist()), strict=True)),
         p_value=shortened(w.p_value),
         active=w.active,
         as_of=as_of,

@@ -24,8 +24,13 @@ Floats = NDArray[np.float64]
 
 
 class HalfLives(NamedTuple):
-    """The weights of half-lives in a category of a module; the fields mean what they do in
-    `Counts`."""
+    """The weights of half-lives in a category of a module, each from 0 to 1.
+
+    Attributes
+    ----------
+    half_life, growth, level_half_life
+        As in `Counts`.
+    """
 
     half_life: float
     growth: float
@@ -157,9 +162,9 @@ def weight(evidence: WeightEvidence, prior: Prior, switch: bool | None) -> float
     """
     if switch is not None:
         return float(switch)
-    sure = 1.0 / prior.sd**2
-    found = (prior.mean * sure + evidence.products / DISCOUNT) / (
-        sure + evidence.squares / DISCOUNT
+    precision = 1.0 / prior.sd**2
+    found = (prior.mean * precision + evidence.products / DISCOUNT) / (
+        precision + evidence.squares / DISCOUNT
     )
     return in_steps(min(max(found, 0.0), 1.0))
 
@@ -237,7 +242,7 @@ def shared_evidence(
 ) -> WeightEvidence:
     """The evidence for shared effects: how well they predict beyond the chosen ones.
 
-    A past time at which nothing had been chosen does not show which account is the better one: it
+    A past time at which nothing had been chosen does not show which predictor is the better one: it
     would count only what is lost until something is chosen.
 
     Parameters
@@ -288,7 +293,7 @@ def _evidence(n: int, products: Floats, predicted: Floats, outcome: Floats) -> W
     )
 
 
-def opened(log_p: float, alpha: float, sure: float) -> float:
+def opened(log_p: float, alpha: float, ramp: float) -> float:
     """The degree to which a module has shown that there is anything to size by.
 
     Parameters
@@ -297,7 +302,7 @@ def opened(log_p: float, alpha: float, sure: float) -> float:
         Natural logarithm of the p-value of the module's test.
     alpha
         Error rate of the module.
-    sure
+    ramp
         How far the most certain of its effects is phased in by itself, from 0 to 1.
 
     Returns
@@ -311,4 +316,4 @@ def opened(log_p: float, alpha: float, sure: float) -> float:
     ([0.0, 0.18, 1.0], 1.0)
     """
     bar = np.log(OPEN_PART * alpha)
-    return float(max(min(max((bar - log_p) / np.log(OPEN_OVER), 0.0), 1.0), sure))
+    return float(max(min(max((bar - log_p) / np.log(OPEN_OVER), 0.0), 1.0), ramp))

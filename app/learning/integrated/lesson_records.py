@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from app.learning.common.config import LearningConfig
-from app.learning.common.digits import shortened
 from app.learning.common.event_time import HOUR_US, text_from_micros
+from app.learning.common.rounding import shortened
 from app.learning.common.window import GroupWindow
+from app.learning.integrated.effect_history import EffectTrades, decay_of, history
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.group_search import Search
 from app.learning.integrated.half_life import EdgeState, Models, edges
-from app.learning.integrated.history import EffectTrades, decay_of, history
-from app.learning.integrated.refinements import coarser
+from app.learning.integrated.regime_refinements import coarser
 from app.learning.integrated.selection import MAX_STEPS
 from app.learning.integrated.sketches import encode, sketches
 from edgeloop.identity import slice_id

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.cluster.hierarchy import linkage
 
+from app.learning.integrated.distinct_sketches import Points
 from app.learning.integrated.jaccards import ROUNDING
-from app.learning.integrated.points import Points
 from app.learning.integrated.sketches import Floats
 
 MAX_BLOCK = 2048

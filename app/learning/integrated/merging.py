@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from app.learning.integrated.factors import Factor
+from app.learning.integrated.group_path import GroupPath
 from app.learning.integrated.held_lesson import AnyLesson
-from app.learning.integrated.netting import Effect
-from app.learning.integrated.paths import GroupPath
+from app.learning.integrated.latent_factors import Factor
+from app.learning.integrated.net_of_segments import Effect
 from schemas.lessons import GroupSummary
 
 Group = tuple[str, str]

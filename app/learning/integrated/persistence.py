@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincc, log_ndtr, ndtr
 
-from app.learning.common.digits import shortened
+from app.learning.common.rounding import shortened
+from app.learning.integrated.saddlepoint import LEAST_P
 from schemas.lessons import BlockProducts
 
 Floats = NDArray[np.float64]
@@ -36,8 +37,6 @@ LEAST_BLOCKS = 8
 """With fewer there is no test."""
 LEAST_SKEWNESS = 0.05
 """Skewness of the statistic below which a normal distribution is used instead of a gamma one."""
-LEAST_P = 1e-290
-"""Smallest p-value, above the smallest double."""
 
 
 def block_of(exit_us: Ints, window_us: int) -> Ints:

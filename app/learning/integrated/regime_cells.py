@@ -83,8 +83,21 @@ class History(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Cells (N,) in canonical order: clusters `lesson` and `day` (from 0), `z` (N, 6) centred
-    metrics, `weight` precision × forgetting."""
+    """Cells in canonical order, ready for a regression.
+
+    Attributes
+    ----------
+    lesson, day
+        Clusters of the cells (N,), counted from 0.
+    base
+        The uplift that is expected of each cell (N,), in units of the outcome.
+    z
+        Quality metrics around their average (N, 6).
+    weight
+        Precision × forgetting (N,).
+    uplift
+        Mean uplifts of the trades (N,), in units of the outcome.
+    """
 
     lesson: Ints
     day: Ints
@@ -94,7 +107,17 @@ class Rows(NamedTuple):
     uplift: Floats
 
     def part(self, rows: Bools) -> Rows:
-        """The cells that `rows` (N,) marks."""
+        """Some of the cells.
+
+        Parameters
+        ----------
+        rows
+            Which ones (N,).
+
+        Returns
+        -------
+        Those that are marked.
+        """
         lesson, day, base, z, weight, uplift = self
         return Rows(lesson[rows], day[rows], base[rows], z[rows], weight[rows], uplift[rows])
 
@@ -141,8 +164,20 @@ def history(cells: Iterable[Cell], variance: ArrayLike) -> History:
 
 
 def prepared(history: History, tau_days: float) -> tuple[Rows, Ints, Ints, Floats]:
-    """The usable cells in canonical order, their places in `history.regimes`, their trades, and the
-    average metrics (6,)."""
+    """The usable cells of a history: those with trades and finite numbers.
+
+    Parameters
+    ----------
+    history
+        Cells of a module's lessons.
+    tau_days
+        Days after which a cell weighs 1/e of a new one.
+
+    Returns
+    -------
+    The N usable cells in canonical order, their places in `history.regimes` (N,), their trades
+    (N,), and the average metrics (6,).
+    """
     usable = (
         (history.n > 0)
         & np.isfinite(history.predicted)
@@ -164,9 +199,8 @@ def prepared(history: History, tau_days: float) -> tuple[Rows, Ints, Ints, Float
     share = np.where(known, (weight * predicted**2)[:, None], 0.0)
     total = share.sum(axis=0)
     some = total > 0
-    centre = np.where(
-        some, (share * np.where(known, metrics, 0.0)).sum(axis=0) / np.where(some, total, 1.0), 0.5
-    )
+    sums = (share * np.where(known, metrics, 0.0)).sum(axis=0)
+    centre = np.where(some, sums / np.where(some, total, 1.0), _NEUTRAL_METRIC)
     z = np.where(known, metrics - centre, 0.0)
     _, lessons = np.unique(history.lesson[order], return_inverse=True)
     _, days = np.unique(day, return_inverse=True)

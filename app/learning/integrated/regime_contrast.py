@@ -33,9 +33,17 @@ _LEAST_SPREAD = 1e-9
 
 
 class Test(NamedTuple):
-    """`t` (2, 7) statistics of offset and metrics by day and by lesson with their degrees of
-    freedom; `spread` ≥ 1 the variance of the offset in multiples of what independent cells would
-    have."""
+    """The test of one regime.
+
+    Attributes
+    ----------
+    t
+        Statistics of the offset and the six metrics (2, 7), by day and by lesson.
+    dof
+        Their degrees of freedom (2, 7).
+    spread
+        Variance of the offset, in multiples of what independent cells would have; at least 1.
+    """
 
     t: Floats
     dof: Floats
@@ -43,16 +51,31 @@ class Test(NamedTuple):
 
 
 def contrast(mine: Rows, others: Rows | None) -> Test | None:
-    """Does `mine` differ from the family that it makes with `others`?  Without others: does it
-    differ from its base?
+    """Test whether a regime differs from the coarser one that it is a part of.
 
-    It tests the slope of uplift on base, and its change along each metric by itself.  Variances are
-    those of the jackknife that leaves out a cluster (CR3; conservative where clusters are few or
-    unequal), once by day, once by lesson.  Degrees of freedom count the clusters by weight.  A few
-    lessons hold little information on how much lessons differ.  Their variance is therefore
-    moderated (as by Smyth 2004) by the one by day, which would hold if a regime had the same effect
-    on all lessons: with a handful of lessons a difference can still be detected, and with many
-    their own variance dominates.  None if there is too little of either.
+    The slope of uplift on base is tested, and its change along each metric by itself.  Variances
+    are those of the jackknife that leaves out a cluster (CR3; conservative where clusters are few
+    or unequal), once by day, once by lesson.  Degrees of freedom count the clusters by weight.  A
+    few lessons hold little information on how much lessons differ.  Their variance is therefore
+    moderated by the one by day, which would hold if a regime had the same effect on all lessons:
+    with a handful of lessons a difference can still be detected, and with many their own variance
+    dominates.
+
+    Parameters
+    ----------
+    mine
+        Cells of the regime.
+    others
+        The other cells of the coarser regime; None: test whether `mine` differs from its base.
+
+    Returns
+    -------
+    The test; None if there are too few days or lessons.
+
+    References
+    ----------
+    Smyth 2004, "Linear models and empirical Bayes methods for assessing differential expression",
+    Statistical Applications in Genetics and Molecular Biology 3.
     """
     tests: list[tuple[Floats, Floats, Floats]] = []
     k = mine.z.shape[1]
@@ -144,15 +167,37 @@ def spending(k: int) -> Floats:
 
 
 def p_values(test: Test) -> Floats:
-    """Two-sided p-values (7,), of days or lessons the larger, divided by their shares: the regime's
-    is the least of them."""
+    """The p-values of a regime's weights, corrected for their number.
+
+    Parameters
+    ----------
+    test
+        The test of the regime.
+
+    Returns
+    -------
+    Two-sided p-values (7,), the larger of days and lessons, divided by their shares of the level:
+    the regime's is the least of them.
+    """
     p: Floats = (2.0 * stdtr(test.dof, -np.abs(test.t))).max(axis=0) / spending(test.t.shape[1] - 1)
     return p
 
 
 def ramps(test: Test, level: float) -> Floats:
-    """How far each of the seven weights is phased in, [0, 1]: by its own bar; once one of them is,
-    the others by the softer bar."""
+    """How far each of the seven weights is phased in: by its own bar and, once one of them is, the
+    others by the softer bar.
+
+    Parameters
+    ----------
+    test
+        The test of the regime.
+    level
+        Level of the test.
+
+    Returns
+    -------
+    From 0 to 1 (7,), the offset first.
+    """
     bar = -stdtrit(test.dof, level * spending(test.t.shape[1] - 1) / 2.0)
     own = np.clip((np.abs(test.t) - bar).min(axis=0) / RAMP, 0.0, 1.0)
     soft = np.clip((np.abs(test.t).min(axis=0) - SOFT_BAR) / RAMP, 0.0, 1.0)

@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.learning.integrated import regimes
+from app.learning.integrated import regime_weights
 from app.learning.integrated.held_lesson import AnyLesson, has_history
 from app.learning.integrated.merging import Group
-from app.learning.integrated.netting import Effect
+from app.learning.integrated.net_of_segments import Effect
+from app.learning.integrated.quality_metrics import METRICS
+from app.learning.integrated.regime_weights import GAIN_GRID, MAX_GAIN, RegimeWeights
 from app.learning.integrated.sketches import Floats, Ints
 from edgeloop.scope import pairs_of
 from schemas.lessons import Metrics
@@ -58,7 +60,7 @@ class RegimeHistories:
     """
 
     def __init__(self, signature: tuple[str, ...]) -> None:
-        self.weights: list[regimes.RegimeWeights] = []
+        self.weights: list[RegimeWeights] = []
         self.stale = False
         """Whether `fit` may find other weights."""
         self._signature = signature
@@ -126,7 +128,7 @@ class RegimeHistories:
         columns = [np.concatenate(column) for column in zip(*(c for *_, c in by_id), strict=True)]
         day, regime, predicted, metrics, n, uplift = columns
         used, regime = np.unique(place[regime], return_inverse=True)
-        history = regimes.History(
+        history = regime_weights.History(
             np.repeat(np.arange(len(by_id)), length),
             day,
             regime,
@@ -137,7 +139,7 @@ class RegimeHistories:
             uplift,
             np.repeat([variance for _, variance, _ in by_id], length),
         )
-        self.weights = regimes.fit(history, self._signature)
+        self.weights = regime_weights.fit(history, self._signature)
 
     def _cells(self, lesson: AnyLesson) -> Cells:
         parts = [(cell, part) for cell in lesson.history for part in cell.regimes]
@@ -146,7 +148,7 @@ class RegimeHistories:
             np.array([self._number(part.regime) for _, part in parts], np.int64),
             np.array([cell.predicted for cell, _ in parts], np.float64),
             np.array([cell.metrics for cell, _ in parts], np.float64).reshape(
-                len(parts), len(regimes.METRICS)
+                len(parts), len(METRICS)
             ),
             np.array([part.n for _, part in parts], np.int64),
             np.array([part.uplift for _, part in parts], np.float64),
@@ -161,7 +163,7 @@ class RegimeHistories:
         return number
 
 
-def gains_of(lesson: AnyLesson, weights: Sequence[regimes.RegimeWeights]) -> dict[str, float]:
+def gains_of(lesson: AnyLesson, weights: Sequence[RegimeWeights]) -> dict[str, float]:
     """The gains of a lesson's override, by regime.
 
     Parameters
@@ -173,17 +175,17 @@ def gains_of(lesson: AnyLesson, weights: Sequence[regimes.RegimeWeights]) -> dic
 
     Returns
     -------
-    Canonical text of a regime → gain, as `regimes.gains`; empty for a whole group.
+    Canonical text of a regime → gain, as `regime_weights.gains`; empty for a whole group.
     """
     metrics = lesson.metrics
     if metrics is None or not lesson.scope or not any(w.active for w in weights):
         return {}
-    return regimes.gains(
-        weights, tuple(getattr(metrics, name) for name in regimes.METRICS), lesson.scope
+    return regime_weights.gains(
+        weights, tuple(getattr(metrics, name) for name in METRICS), lesson.scope
     )
 
 
-def steps_of(metrics: Sequence[Metrics], weights: Sequence[regimes.RegimeWeights]) -> list[bytes]:
+def steps_of(metrics: Sequence[Metrics], weights: Sequence[RegimeWeights]) -> list[bytes]:
     """The gains of many lessons, in a form to compare.
 
     Parameters
@@ -199,7 +201,7 @@ def steps_of(metrics: Sequence[Metrics], weights: Sequence[regimes.RegimeWeights
     """
     if not metrics or not any(w.active for w in weights):
         return [b""] * len(metrics)
-    values = np.array([[getattr(m, name) for name in regimes.METRICS] for m in metrics])
+    values = np.array([[getattr(m, name) for name in METRICS] for m in metrics])
     factors: dict[tuple[tuple[str, str], ...], Floats] = {}
     columns = []
     for w in sorted(weights, key=lambda w: (len(w.regime), w.regime)):
@@ -210,7 +212,7 @@ def steps_of(metrics: Sequence[Metrics], weights: Sequence[regimes.RegimeWeights
             bracket = 1.0 + (w.weights[0] + (w.weights[1:] * z).sum(axis=1))
             factor = factor * np.maximum(bracket, 0.0)
         factors[w.regime] = factor
-        columns.append(np.rint(np.minimum(factor, regimes.MAX_GAIN) / regimes.GAIN_GRID))
+        columns.append(np.rint(np.minimum(factor, MAX_GAIN) / GAIN_GRID))
     # Regimes, too: they may come and go.
     names = repr([w.regime for w in weights]).encode()
     return [row.tobytes() + names for row in np.column_stack(columns)]

@@ -24,7 +24,7 @@ CLOSE = 1e-12
 SMALL = 1e-9
 """Keeps divisors above 0."""
 LEAST_P = 1e-290
-"""Smallest p-value of a t distribution, above the smallest double."""
+"""Smallest p-value, above the smallest double."""
 MANY_DOF = 1e6
 """Degrees of freedom from which Student's t is normal."""
 

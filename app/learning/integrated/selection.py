@@ -15,7 +15,7 @@ measured on the residuals themselves:
 
 * the variance differs between slices (`_heteroscedasticity`): the robust variance counts as far as
   it differs more than by chance;
-* outcomes near in time are alike (`lag_pairs.py`): the variance is multiplied by what the
+* outcomes near in time are alike (`autocorrelation.py`): the variance is multiplied by what the
   autocorrelation, pooled over all pairs by their distance in time, makes of this slice's pairs;
 * outcomes are skewed and have heavy tails (`saddlepoint.py`): tail probabilities are those of sums
   drawn from the residuals' own distribution (Daniels 1954; Barndorff-Nielsen 1986), far more exact
@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import log_ndtr
 
+from app.learning.integrated.autocorrelation import LagPairs
 from app.learning.integrated.candidates import Candidates
 from app.learning.integrated.error_rate import combined, entry_log_p, log_price
-from app.learning.integrated.lag_pairs import LagPairs
 from app.learning.integrated.saddlepoint import saddlepoint_z, student_z
 
 Floats = NDArray[np.float64]
@@ -51,21 +51,25 @@ preferred if its z is within this of the best: among many refinements of a slice
 look better by chance alone."""
 GENERAL_REGIME = 1.5
 """The same, where the general slice leaves out a dimension of the regimes' signature: how an edge
-differs between regimes is better learned from all edges together
-(`app.learning.integrated.regimes`) than by restricting each to the regimes where it happened to do
-best."""
+differs between regimes is better learned from all edges together (`regime_weights.py`) than by
+restricting each to the regimes where it happened to do best."""
 CHUNK = 8
 SLACK = 0.7
 """Exact statistics are computed in chunks, until the rough z of the next candidate plus this is
 below the best exact one."""
 NO_HETEROSCEDASTICITY = (0.0, 2.0)
 """Without any slice to estimate it from: equal variances, kurtosis 3."""
+NORM_PART = 3.0
+"""A candidate is usable if the squared norm of its indicator, around its mean, is at least this
+part of `n_min`: a slice of nearly all trades tells little about the rest."""
 LEAST_LEFT = 0.2
 """A candidate is usable if the chosen slices leave this part of the least squared norm of its
 indicator."""
 RECENT_LESS, EARLY_LESS = 0.25, 0.55
 """Reduction of the rough z of the recent and of the early test, for their smaller shares of the
 error rate: Δz ≈ Δ ln p / z at the usual bars."""
+PRICED_Z = 3.0
+"""Least |z| by which the price of a depth is turned into a reduction of z, in the same way."""
 SURE_Z = 2.0
 """|z| from which the rough z is corrected for skewness."""
 MOST_BEND = 1.5
@@ -182,7 +186,7 @@ class Selection:
         self._n_dims = n_dims
         self._order = order
         self._segments = segments
-        self._least = n_min / 3.0
+        self._least = n_min / NORM_PART
         self._lags = LagPairs(hours)
         span = max(float(hours[-1] - hours[0]), 1e-9)
         fading = WINDOW_HALF_LIFE * span
@@ -297,7 +301,7 @@ class Selection:
             z = windowed[:, column]
             found = np.where(np.abs(z) - less > np.abs(found), z - np.sign(z) * less, found)
         found = np.sign(found) * np.maximum(
-            np.abs(found) - self._log_price / np.maximum(np.abs(found), 3.0), 0.0
+            np.abs(found) - self._log_price / np.maximum(np.abs(found), PRICED_Z), 0.0
         )
         return np.where(usable, found, 0.0)
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from app.learning.common.config import LearningConfig
 from app.learning.common.multiplier import multiplier, on_grid
-from app.learning.integrated.factors import Factor
 from app.learning.integrated.held_lesson import HeldLesson
 from app.learning.integrated.held_lessons import HeldGroup
 from app.learning.integrated.judge_records import (
@@ -24,11 +23,12 @@ from app.learning.integrated.judge_records import (
     rejected_record,
     verdict_record,
 )
+from app.learning.integrated.latent_factors import Factor
 from app.learning.integrated.merging import Group
-from app.learning.integrated.netting import Effect
-from app.learning.integrated.refinements import refined, refinements_of
+from app.learning.integrated.net_of_segments import Effect
 from app.learning.integrated.regime_gains import gains_of, steps_of
-from app.learning.integrated.regimes import RegimeWeights
+from app.learning.integrated.regime_refinements import refined, refinements_of
+from app.learning.integrated.regime_weights import RegimeWeights
 from edgeloop.overrides import Override
 from schemas.lessons import LessonVerdict, Metrics
 
@@ -286,9 +286,9 @@ class Sizing:
         found.sort()
         sizes = np.array([effect.effect for _, effect in found]) / scale
         multipliers = on_grid(multiplier(sizes)).tolist()
-        sure = confidences([effect for _, effect in found])
+        certain = confidences([effect for _, effect in found])
         for (i, effect), size, times, confidence in zip(
-            found, sizes.tolist(), multipliers, sure, strict=True
+            found, sizes.tolist(), multipliers, certain, strict=True
         ):
             factor = factor_of.get(i) if factor_of else None
             why: _Why = _PLAIN
@@ -301,7 +301,7 @@ class Sizing:
             if times != 1.0:
                 if weights and i in last.gaining:
                     gains = tuple(gains_of(effect.lesson, weights).items())
-                members = () if factor is None else _silent(factor, lessons, effects, covered)
+                members = () if factor is None else _to_cover(factor, lessons, effects, covered)
                 covered.update(dict.fromkeys(members, i))
                 if members or gains:
                     why = _Why(members, gains=gains)
@@ -335,7 +335,7 @@ class Sizing:
             changes.verdicts.append(rejected_record(lesson, rejection, self._config.n_min, version))
 
 
-def _silent(
+def _to_cover(
     factor: Factor,
     lessons: Mapping[str, HeldLesson],
     effects: Mapping[str, Effect],

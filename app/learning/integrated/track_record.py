@@ -4,11 +4,11 @@ May touch: nothing but its arguments.
 
 At four times on a fixed grid (an eighth of the window apart), everything is learned from the half
 window before, and the trades that closed in the eighth after it are predicted (prequential
-evaluation; Dawid 1984).  Three accounts are compared: `chosen` (the few chosen effects, constant),
-`moving` (the same, each as its half-life leaves it) and `shared` (the posterior mean of all
-slices).  A past time's account depends on trades before it alone, so it is kept from refit to refit
-while these are the same; a time so near the window's start that not all of these are in the window
-is left out.
+evaluation; Dawid 1984).  Three predictors are compared: `chosen` (the few chosen effects,
+constant), `moving` (the same, each as its half-life leaves it) and `shared` (the posterior mean of
+all slices).  A past time's predictors depend on trades before it alone, so they are kept from refit
+to refit while these are the same.  A time is left out if it is so near the window's start that some
+of these trades have left the window.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.half_life import edge_states
 from app.learning.integrated.persistence import block_of, upper_half
 from app.learning.integrated.selection import choose
-from app.learning.integrated.shared import earned_by_segments, least_shared, most_shared, shared_fit
+from app.learning.integrated.shared_effects import (
+    earned_by_segments,
+    least_shared,
+    most_shared,
+    shared_fit,
+)
 from schemas.lessons import RecordCell
 
 Floats = NDArray[np.float64]
@@ -81,11 +86,11 @@ class PastGroup(NamedTuple):
 
 
 class Record:
-    """The accounts of one group's past times, kept while the trades that they were learned from are
-    the same."""
+    """The predictors of one group at past times, kept while the trades that they were learned from
+    are the same."""
 
     def __init__(self) -> None:
-        self._accounts: dict[bytes, PastGroup | None] = {}
+        self._past: dict[bytes, PastGroup | None] = {}
 
     def cells(
         self,
@@ -126,16 +131,16 @@ class Record:
             if known is None or len(known.exit_us) < LEAST_TRADES * config.n_min:
                 continue
             key = _digest(known, cut)
-            account = (
-                self._accounts[key]
-                if key in self._accounts
-                else _account(window, known, cut, config, regime_dims)
+            past = (
+                self._past[key]
+                if key in self._past
+                else _past_group(window, known, cut, config, regime_dims)
             )
-            kept[key] = account
+            kept[key] = past
             after = part(snapshot, cut, min(cut + step, newest))
-            if account is not None and after is not None:
-                cells.append(_cell(account, after))
-        self._accounts = kept
+            if past is not None and after is not None:
+                cells.append(_cell(past, after))
+        self._past = kept
         return tuple(cells)
 
 
@@ -175,7 +180,7 @@ def part(snapshot: Snapshot, after_us: int, until_us: int) -> Snapshot | None:
 
 
 def _digest(known: Snapshot, cut_us: int) -> bytes:
-    """A digest of everything that an account depends on."""
+    """A digest of everything that a past group depends on."""
     digest = hashlib.blake2b(str(cut_us).encode(), digest_size=16)
     digest.update(repr(known.segments).encode())
     for column in (
@@ -189,14 +194,14 @@ def _digest(known: Snapshot, cut_us: int) -> bytes:
     return digest.digest()
 
 
-def _account(
+def _past_group(
     window: GroupWindow,
     known: Snapshot,
     cut_us: int,
     config: LearningConfig,
     regime_dims: Iterable[str],
 ) -> PastGroup | None:
-    """The account from these trades alone; None if no slice has enough of them."""
+    """The group as these trades alone show it; None if no slice has enough of them."""
     n_min = max(config.n_min * KNOWN_STEPS // STEPS, 1)  # as many as the whole window has of n_min
     bounds = clip_bounds(known.outcome)
     outcome = np.clip(known.outcome, *bounds)
@@ -245,24 +250,22 @@ def _account(
     )
 
 
-def _cell(account: PastGroup, after: Snapshot) -> RecordCell:
-    """Sums of squares and products of the accounts' predictions for the trades after, around their
+def _cell(past: PastGroup, after: Snapshot) -> RecordCell:
+    """Sums of squares and products of the predictions for the trades after, around their
     means."""
-    outcome = np.clip(after.outcome, *account.bounds) - account.segments[after.segment]
-    chosen = matches(account.items, after)
-    age = (after.exit_us - account.cut_us) / HOUR_US
-    constant = account.effects @ chosen
-    moving = ((account.now[:, None] * np.exp2(-age / account.half_life[:, None])) * chosen).sum(
-        axis=0
-    )
-    shared = account.shared.T @ matches(account.shared_items, after)
+    outcome = np.clip(after.outcome, *past.bounds) - past.segments[after.segment]
+    chosen = matches(past.items, after)
+    age = (after.exit_us - past.cut_us) / HOUR_US
+    constant = past.effects @ chosen
+    moving = ((past.now[:, None] * np.exp2(-age / past.half_life[:, None])) * chosen).sum(axis=0)
+    shared = past.shared.T @ matches(past.shared_items, after)
     columns = np.vstack((constant, moving, shared, outcome))
     columns -= columns.mean(axis=1, keepdims=True)
-    return RecordCell(account.cut_us, len(outcome), upper_half(columns @ columns.T))
+    return RecordCell(past.cut_us, len(outcome), upper_half(columns @ columns.T))
 
 
 def _narrow(items: NDArray[np.uint32]) -> NDArray[np.unsignedinteger]:
-    """The same items in the smallest type, since accounts are held for long."""
+    """The same items in the smallest type, since they are held for long."""
     return items.astype(np.min_scalar_type(int(items.max(initial=0))))
 
 

@@ -12,16 +12,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.common.baselines import SegmentBaselines
+from app.learning.common.baselines import ERROR_STEPS, VARIANCE_STEPS, SegmentBaselines
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import DAY_US, HOUR_US, micros_from_text
 from app.learning.common.size_unit import spread_of_outcomes
+from app.learning.integrated.effect_history import course_days, decay_of
+from app.learning.integrated.group_path import GroupPath, explained
 from app.learning.integrated.half_life import EdgeState, edge_states
 from app.learning.integrated.held_lesson import AnyLesson
-from app.learning.integrated.history import course_days, decay_of
 from app.learning.integrated.learner_weight import DISCOUNT, Counts, WeightEvidence
-from app.learning.integrated.netting import Effect, kept, moved, ramp_of, weight_of_movement
-from app.learning.integrated.paths import GroupPath, explained
+from app.learning.integrated.net_of_segments import Effect, kept, moved, ramp_of, weight_of_movement
 from app.learning.integrated.persistence import block_of, upper_places
 from app.learning.integrated.track_record import LEAST_TRADES, STEPS
 from schemas.lessons import BlockProducts, Fit, GroupSummary, LessonDecay
@@ -259,8 +259,9 @@ def beyond_chance(levels: Floats, scale: float) -> float:
     """
     prior = PRIOR_LEVEL_SD2 * scale * scale
     net, variance = levels.T
-    sure = 1.0 / np.maximum(variance + prior, 1e-300)
-    beyond = fsum((sure * (net * net - variance)).tolist()) / fsum(sure.tolist())
+    precision = 1.0 / np.maximum(variance + prior, 1e-300)
+    excess = precision * (net * net - variance)
+    beyond = fsum(excess.tolist()) / fsum(precision.tolist())
     return (len(levels) * max(beyond, 0.0) + PRIOR_GROUPS * prior) / (len(levels) + PRIOR_GROUPS)
 
 
@@ -405,8 +406,9 @@ def coarse_level(level: Level, noise2: float) -> tuple[float, float]:
     -------
     The mean and the variance of its noise, on the grid, in the same units.
     """
-    noise2 = float(np.exp2(np.round(4.0 * np.log2(max(noise2, 1e-300))) / 4.0))
-    step = float(np.sqrt(noise2)) / 8.0
+    log2 = np.log2(max(noise2, 1e-300))
+    noise2 = float(np.exp2(np.round(VARIANCE_STEPS * log2) / VARIANCE_STEPS))
+    step = float(np.sqrt(noise2)) / ERROR_STEPS
     return round(level.mean / step) * step, noise2
 
 

@@ -17,7 +17,7 @@ from app.sources.drafting.contents import Contents
 from app.sources.drafting.currency import settle_currency
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.directions import settle_books, settle_sides, settle_trade_ids
-from app.sources.drafting.kept import Kept
+from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.position_times import find_entry
 from app.sources.drafting.premiums import find_premiums
 from app.sources.drafting.quantities import ask_quantity, refuse_filled_in_part, refuse_mixed_units

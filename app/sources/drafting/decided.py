@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.sources.drafting.kept import Kept
+from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.spec import Fields
 from app.sources.mapping import OPEN_QUESTION
 

@@ -11,7 +11,7 @@ from typing import Any
 from app.sources.cells import as_text
 from app.sources.column_names import known_as
 from app.sources.drafting.contents import Contents
-from app.sources.drafting.kept import Kept
+from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.time_readings import STILL_OPEN
 from app.sources.mapping import OPEN_QUESTION

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from app.sources.cells import as_text
 from app.sources.column_names import joined_words, known_as
 from app.sources.drafting.contents import Contents
-from app.sources.drafting.kept import Kept
+from app.sources.drafting.kept_rows import Kept
 from app.sources.sides import is_no_trade, read_side
 
 _COLUMN = re.compile(

@@ -1,4 +1,4 @@
-"""Fees that are told for each unit of the quantity, or as a rate, and not as amounts.
+"""Fees that a file gives for each unit of the quantity, or as a rate, and not as amounts.
 
 May touch: nothing.
 """

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from app.learning.integrated.netting import Effect, kept
+from app.learning.integrated.net_of_segments import Effect, kept
 from app.learning.integrated.regime_gains import gains_of
-from app.learning.integrated.regimes import RegimeWeights
+from app.learning.integrated.regime_weights import RegimeWeights
 from edgeloop.scope import pairs_of
 
 ACTS = 0.25

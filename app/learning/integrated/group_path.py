@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.learning.common.baselines import SegmentBaselines
-from app.learning.common.digits import shortened
+from app.learning.common.rounding import shortened
 from app.learning.integrated.held_lesson import AnyLesson, shared_of
 from schemas.lessons import Fit, GroupSummary, Path
 

@@ -6,11 +6,11 @@ that hold it, not on the window.
 
 A refit searches, weights its tests and computes histories; between refits none of that changes.
 Least squares of the outcomes on the chosen slices needs sums of products alone, and the models of
-an effect now (`bank.py`) take one step each.  Standard errors and statistics change with the sums;
-outcomes are clipped at the bounds of the refit. Shared effects, histories, sketches, and the
-evidence of slices that were not chosen wait for the next refit.
+an effect now (`provisional_edges.py`) take one step each.  Standard errors and statistics change
+with the sums; outcomes are clipped at the bounds of the refit. Shared effects, histories, sketches,
+and the evidence of slices that were not chosen wait for the next refit.
 
-It also watches whether that refit could choose otherwise: see `Between.due`.
+It also watches whether that refit could choose otherwise: see `ProvisionalEstimates.due`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from app.learning.common.digits import shortened
 from app.learning.common.event_time import (
     DAY_US,
     HOUR_US,
@@ -33,11 +32,12 @@ from app.learning.common.event_time import (
     text_from_micros,
 )
 from app.learning.common.refit import DUE_PART
+from app.learning.common.rounding import shortened
 from app.learning.common.segments import segment_order
 from app.learning.common.trade import SegmentKey
 from app.learning.common.window import Moves
-from app.learning.integrated.bank import Bank, edge_of, later
-from app.learning.integrated.history import course_days
+from app.learning.integrated.effect_history import course_days
+from app.learning.integrated.provisional_edges import Bank, edge_of, later
 from schemas.lessons import (
     CourseCell,
     Fit,
@@ -117,7 +117,7 @@ class Start(NamedTuple):
     n_min: int
 
 
-class Between:
+class ProvisionalEstimates:
     """The provisional estimates of a group from one refit to the next.
 
     Most groups publish nothing before their next refit.  Until a group does, what the refit left is
@@ -151,7 +151,17 @@ class Between:
     def take(
         self, came: Moves, gone: Moves, segments: Sequence[SegmentKey], version: int
     ) -> tuple[list[Lesson], GroupSummary] | None:
-        """Apply the trades that have moved: see `Estimates.take`."""
+        """Apply the trades that have moved.
+
+        Parameters
+        ----------
+        came, gone, segments, version
+            As in `Estimates.take`.
+
+        Returns
+        -------
+        As `Estimates.take`.
+        """
         if self._estimates is None:
             self._estimates = Estimates(*pickle.loads(zlib.decompress(self._packed)))
             self._packed = b""

@@ -1,4 +1,4 @@
-"""The account of a dry run: figures that a trader can compare with the broker's.
+"""The totals of a dry run: figures that a trader can compare with the broker's.
 
 May touch: nothing.
 """
@@ -30,7 +30,7 @@ class Money:
 
 
 @dataclass
-class Account:
+class Totals:
     """Sums over the closes that would be accepted."""
 
     by_symbol: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -83,7 +83,7 @@ class Account:
         return False, f"The expected profit is {total:,.2f}, but these closes make {shown}."
 
     def document(self) -> dict[str, Any]:
-        """The account as plain data for `--json`."""
+        """The totals as plain data for `--json`."""
         return {
             "by_symbol": {symbol: dict(sides) for symbol, sides in sorted(self.by_symbol.items())},
             "profit": {

@@ -27,6 +27,8 @@ MIN_TIMES = 5
 """Distinct times that an effect needs for a half-life; with fewer trades, tails are left alone."""
 PARTS = 8
 """Parts of the span in which the edge's rms is taken and early and late parts begin and end."""
+AMPLITUDE_VARIANCE = 4.0
+"""Prior variance of an edge's amplitude, in mean squares of the edge: wide, but of its scale."""
 
 
 class Observations(NamedTuple):
@@ -119,7 +121,7 @@ def observe(
         weight / pseudo_sd[:, None] ** 2,
         gap,
         scale2,
-        4.0 * scale2 + noise**2,
+        AMPLITUDE_VARIANCE * scale2 + noise**2,
         parts_z,
         part_sums[:, PARTS // 2 - 1] / half,
         noise / np.sqrt(half),

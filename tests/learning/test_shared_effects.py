@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from app.learning.integrated import shared
+from app.learning.integrated import shared_effects
 from app.learning.integrated.candidates import Candidates
 from app.learning.integrated.persistence import far_pairs
 from app.learning.integrated.prior_share import SHARES
-from app.learning.integrated.shared import beyond_segments, shared_fit
+from app.learning.integrated.shared_effects import MAIN_PART, SharedFit, beyond_segments, shared_fit
 
 Floats = NDArray[np.float64]
 T = 400
@@ -49,7 +49,7 @@ class World:
         self.segments = (place[:, None] == np.arange(segments)).astype(np.float64)
         self.outcome = edge * ones[0] + rng.normal(size=T)
 
-    def fit(self, order: Any = None, trades: Any = None, most: int = 1000) -> shared.SharedFit:
+    def fit(self, order: Any = None, trades: Any = None, most: int = 1000) -> SharedFit:
         order = np.arange(len(self.dense)) if order is None else order
         trades = np.arange(T) if trades is None else trades
         found = slices(self.dense[np.ix_(order, trades)], self.n_dims[order])
@@ -64,12 +64,12 @@ def test_it_is_the_ridge_regression_of_dense_algebra(
 ) -> None:
     """With independent noise: |outcome − sum of effects|² + Σ effect² / (share · weight), each
     depth with its part of the variance."""
-    monkeypatch.setattr(shared, "TRANSIENT_PART", 0.0)
+    monkeypatch.setattr(shared_effects, "TRANSIENT_PART", 0.0)
     world = World(seed, segments=3)
     found = world.fit()
     frequency = world.dense.mean(axis=1)
     weight = np.zeros(len(frequency))
-    for depth, part in ((1, shared.MAIN_PART), (2, 1.0 - shared.MAIN_PART)):
+    for depth, part in ((1, MAIN_PART), (2, 1.0 - MAIN_PART)):
         mine = world.n_dims == depth
         weight[mine] = part / (frequency * (1.0 - frequency))[mine].sum()
     centred = world.dense - frequency[:, None]
@@ -102,7 +102,7 @@ def test_parents_and_children_share_their_evidence() -> None:
     assert 0 < found.effects[0, USUAL] < told.mean()
 
 
-def estimate(found: shared.SharedFit) -> float:
+def estimate(found: SharedFit) -> float:
     """The share of the variance that persists, estimated from this group alone."""
     return float(found.products[far_pairs(len(found.products))].sum()) / found.likeness
 

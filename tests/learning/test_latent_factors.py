@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.learning.integrated import components, jaccards, linkage, points
+from app.learning.integrated import components, distinct_sketches, jaccards, linkage
 from app.learning.integrated import sketches as sketches_module
-from app.learning.integrated.factors import Clusterer, Factor, Member, cluster
+from app.learning.integrated.latent_factors import Clusterer, Factor, Member, cluster
 from app.learning.integrated.sketches import (
     SKETCH_SIZE,
     Hashes,
@@ -374,7 +374,7 @@ def test_the_sizes_of_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> N
     members, _, _ = families(8)
     whole = cluster(members)
     for module, sizes in {
-        points: {"ENTRIES": 20},
+        distinct_sketches: {"ENTRIES": 20},
         jaccards: {"PAIRS": 7, "COLUMNS": 50},
         components: {"LISTED": 100, "COMPARED": 30},
     }.items():

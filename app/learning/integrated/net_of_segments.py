@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from app.learning.common.baselines import SegmentBaselines
+from app.learning.integrated.group_path import GroupPath, explained
 from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.learner_weight import DISCOUNT
-from app.learning.integrated.paths import GroupPath, explained
 from schemas.lessons import Fit, LessonDecay
 
 RAMP_SDS = 0.5

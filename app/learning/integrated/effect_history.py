@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from app.learning.common.digits import shortened
 from app.learning.common.event_time import DAY_US, micros_from_text, text_from_micros
+from app.learning.common.rounding import shortened
 from app.learning.integrated.half_life import EdgeState
 from app.learning.integrated.quality_metrics import edge_sign, field_coherence, recurrence
 from schemas.lessons import (
@@ -290,7 +290,7 @@ def unpacked_history(packed: bytes) -> tuple[HistoryCell, ...]:
 
 
 def day_digests(lesson: Lesson) -> dict[int, bytes]:
-    """What tells whether days of a lesson's history have changed.
+    """Digests that show which days of a lesson's history have changed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Contract values that a mapping tells, compared with the amounts in the file: an answer to a
+"""Contract values that a mapping gives, compared with the amounts in the file: an answer to a
 draft's question may be wrong.
 
 May touch: nothing.
@@ -25,7 +25,7 @@ _OTHER = 0.01
 """By which share contract values differ that are not the same."""
 
 
-class ToldValues:
+class MultiplierCheck:
     """Notes the symbols whose amounts, in a column that the mapping does not read, are another
     multiple of price × quantity in all rows."""
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from app.learning.common.baselines import SegmentBaselines, segment_baselines
+from app.learning.integrated.chosen_and_shared import shared_part, shared_weight, with_shared
+from app.learning.integrated.group_path import GroupPath, of_one_refit, shared_sum
 from app.learning.integrated.judge import IntegratedJudge
 from app.learning.integrated.learner_weight import SHARED, Counts
 from app.learning.integrated.merging import group_of
-from app.learning.integrated.netting import Effect
-from app.learning.integrated.paths import GroupPath, of_one_refit, shared_sum
+from app.learning.integrated.net_of_segments import Effect
 from app.learning.integrated.persistence import far_pairs, symmetric, upper_half
 from app.learning.integrated.prior_share import between
-from app.learning.integrated.sharing import shared_part, shared_weight, with_shared
 from app.learning.integrated.whole_groups import PooledLevel
 from schemas.lessons import Lesson, LessonDecay
 from tests.learning.making import GROUPS, learned, market
@@ -87,7 +87,7 @@ def net(lesson: Lesson) -> float:
 @pytest.mark.parametrize("level", [0.0, -0.3])
 @pytest.mark.parametrize("added", [0.0, 0.4])
 @pytest.mark.parametrize("sizes", [(), (0.2, 1.5), (0.0, 2.0, -0.7)])
-def test_every_context_gets_the_weighted_mean_of_both_accounts(
+def test_every_context_gets_the_weighted_mean_of_both_predictors(
     share: float, level: float, sizes: tuple[float, ...], added: float
 ) -> None:
     path, whole, _ = group()
@@ -108,7 +108,7 @@ def test_every_context_gets_the_weighted_mean_of_both_accounts(
         all_ = level - centre + sum(net(x) for x in path.shared if x.lesson_id in matched)
         told = sum(result[i].effect for i in matched if i in result)
         # A level that passes by itself needs no others.  It is the level beyond the chosen effects,
-        # which the shared account includes in the group's mean.
+        # which the shared predictor includes in the group's mean.
         beyond = (few - sizes[0] if sizes else 0.0, all_ - level + (added if sizes else 0.0))
         assert told == pytest.approx(
             (sizes[0] if sizes else level) + (1.0 - weight) * beyond[0] + weight * beyond[1],
@@ -133,7 +133,7 @@ def test_the_average_trade_is_told_the_level() -> None:
     assert {e.part for e in result.values()} == {"shared"}
 
 
-def test_a_slice_in_both_accounts_has_one_effect_that_is_chosen() -> None:
+def test_a_slice_in_both_predictors_has_one_effect_that_is_chosen() -> None:
     result = made(chosen(0.2, 1.5), 0.2, 0.5)
     for i, effect in chosen(0.2, 1.5).items():
         assert result[i].part == "selected"

@@ -1,4 +1,4 @@
-"""The record that ingest writes for a close that cannot become facts, with the reason.
+"""The letter that ingest writes for a close that cannot become facts, with the reason.
 
 May touch: nothing but its arguments.
 """

@@ -18,7 +18,7 @@ from app.learning.integrated.edge_models import (
     half_life_quantiles,
 )
 from app.learning.integrated.half_life import Models
-from app.learning.integrated.observations import CLIP_SD
+from app.learning.integrated.observed_uplifts import CLIP_SD
 
 Floats = NDArray[np.float64]
 

@@ -22,7 +22,7 @@ from app.learning.integrated.quality_metrics import (
 )
 from app.learning.integrated.regime_cells import Cell, History, history
 from app.learning.integrated.regime_contrast import spending
-from app.learning.integrated.regimes import RegimeWeights, fit, gains
+from app.learning.integrated.regime_weights import RegimeWeights, fit, gains
 
 Floats = NDArray[np.float64]
 STATES = ("S1", "S2", "S3")

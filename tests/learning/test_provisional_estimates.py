@@ -17,9 +17,9 @@ from app.learning.common.config import LearningConfig
 from app.learning.common.refit import DUE_PART, RebuildNeeded
 from app.learning.common.trade import Trade
 from app.learning.common.window import GroupWindow
-from app.learning.integrated.between import MOST_PART
 from app.learning.integrated.group import IntegratedLearner
-from app.learning.integrated.paths import of_one_refit, shared_sum
+from app.learning.integrated.group_path import of_one_refit, shared_sum
+from app.learning.integrated.provisional_estimates import MOST_PART
 from schemas.lessons import Lesson, Path
 from tests.learning.making import DAY_US, market, trade
 from tests.learning.test_integrated import Reader, fresh
@@ -232,7 +232,7 @@ def test_where_a_refit_alone_can_tell_nothing_is_said() -> None:
     assert never.provisional(1) == ([], [], None), "nothing to go on from"
 
 
-def test_a_learner_that_is_only_refitted_keeps_no_account() -> None:
+def test_a_learner_that_is_only_refitted_keeps_no_estimates() -> None:
     one = IntegratedLearner("pm", "pm.a.b", "add", LearningConfig(n_min=10))
     one.fold(market(1, 60))
     one.refit(1)

@@ -59,7 +59,9 @@ DIRECT = 1024
 shares; if there are more, those with the strongest evidence are first found by conjugate
 gradients."""
 TOLERANCE = 1e-10
-"""Relative error at which conjugate gradients stop: they only rank, to six decimals."""
+"""Relative error at which conjugate gradients stop: they only rank."""
+RANKED_DECIMALS = 6
+"""Decimals by which the evidence of slices is ranked: rounding errors do not decide."""
 GRID = 1e-6
 """Effects are rounded to this many standard deviations of an outcome, so that the last bits of
 linear algebra do not show."""
@@ -180,8 +182,8 @@ def shared_fit(
             if together is None
             else _solved(together, right, penalty)
         )
-        tells = np.round(strength * np.sqrt(n) / float(np.sqrt(variance)), 6)
-        first = np.sort(np.lexsort((found.order[slices], -tells))[:most])
+        evidence = np.round(strength * np.sqrt(n) / float(np.sqrt(variance)), RANKED_DECIMALS)
+        first = np.sort(np.lexsort((found.order[slices], -evidence))[:most])
         together = _together(held[first]) if together is None else together[np.ix_(first, first)]
         slices, right, noisier, size = slices[first], right[first], noisier[first], size[first]
         weight = _weights(n_dims[first], frequency[first])

@@ -5,15 +5,16 @@ May touch: nothing but its arguments.
 
 1. A slice's sketch holds the k = 512 smallest hashes of its trades' ids: all of them up to 512
    trades, a uniform sample of them above (`sketches.py`).
-2. Slices with equal sketches and counts are one point (`points.py`).  Clones carry no weight, so
-   that cloning a slice moves no other.
+2. Slices with equal sketches and counts are one point (`distinct_sketches.py`).  Clones carry no
+   weight, so that cloning a slice moves no other.
 3. Average linkage merges two clusters only if the mean Jaccard between them is at least the bar, so
    at least one pair's is.  Whole clusters therefore lie within the components of the graph "Jaccard
    ≥ bar" (`components.py`), and average linkage is exact within each component alone
    (`jaccards.py`, `linkage.py`).
 4. A pair is in that graph if it agrees in a band of min-wise hashes (a pair at the bar does almost
-   surely: see `points.BANDS`) and its Jaccard is at least the bar.  Both depend on the two sketches
-   alone, so the factors are a function of the set of slices: neither order nor history matters.
+   surely: see `distinct_sketches.BANDS`) and its Jaccard is at least the bar.  Both depend on the
+   two sketches alone, so the factors are a function of the set of slices: neither order nor history
+   matters.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from typing import NamedTuple
 import numpy as np
 
 from app.learning.integrated.components import Labels, connect
+from app.learning.integrated.distinct_sketches import Points, point_key
 from app.learning.integrated.jaccards import KnownPairs, similarities
 from app.learning.integrated.linkage import average_linkage, parts_of
-from app.learning.integrated.points import Points, point_key
 from app.learning.integrated.sketches import Floats, Hashes, packed_hashes
 from edgeloop.identity import factor_id
 

@@ -14,14 +14,7 @@ from app.learning.common.baselines import SegmentBaselines, on_error_grid
 from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
 from app.learning.integrated.category_weights import Weighing
-from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
-from app.learning.integrated.factors import Factor
-from app.learning.integrated.held_lessons import HeldLessons
-from app.learning.integrated.learner_weight import Counts
-from app.learning.integrated.merging import Group, Leads, represented_by
-from app.learning.integrated.netting import RAMP_SDS, Effect, netted, path_ramps
-from app.learning.integrated.paths import GroupPath, blended
-from app.learning.integrated.sharing import (
+from app.learning.integrated.chosen_and_shared import (
     SharedEffects,
     SharedPart,
     shared_effects,
@@ -29,6 +22,13 @@ from app.learning.integrated.sharing import (
     shared_weight,
     with_shared,
 )
+from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
+from app.learning.integrated.group_path import GroupPath, blended
+from app.learning.integrated.held_lessons import HeldLessons
+from app.learning.integrated.latent_factors import Factor
+from app.learning.integrated.learner_weight import Counts
+from app.learning.integrated.merging import Group, Leads, represented_by
+from app.learning.integrated.net_of_segments import RAMP_SDS, Effect, netted, path_ramps
 from app.learning.integrated.whole_groups import (
     Level,
     added_of,
@@ -43,7 +43,7 @@ BAR_DIGITS = 3
 """Digits to which the number of hypotheses is rounded up: the bar does not move with each one."""
 
 
-class Account:
+class JudgedGroup:
     """The judgement of one group, step by step.
 
     Parameters
@@ -73,7 +73,7 @@ class Account:
     def __init__(self, key: Group, path: GroupPath) -> None:
         self.key = key
         self.path = path
-        self.statistics: list[float] = []  # of the chosen effects, or of those that speak for them
+        self.statistics: list[float] = []  # of the chosen effects, or of their representatives
         self.ramps: list[float] | None = None
         self.fit: Fit = path.path.fits[0]
         self.level: Level | None = None
@@ -86,7 +86,7 @@ class Account:
         self.effects: dict[str, Effect] = {}
 
 
-class Accounts:
+class JudgedGroups:
     """The effects of the groups of one module; `counts` by category, `shares` by group, `searched`
     and `bar` as in `judge.Standings`.
 
@@ -100,7 +100,7 @@ class Accounts:
         self.counts: dict[str, Counts] = {}
         self.searched, self.bar = 0, 0.0
         self._config = config
-        self._accounts: dict[Group, Account] = {}
+        self._judged: dict[Group, JudgedGroup] = {}
         self._leads = Leads()
         self._weighing: dict[str, Weighing] = {}
         self._totals: Columns[Group] = Columns(
@@ -126,8 +126,8 @@ class Accounts:
         -------
         The effects, by lesson id.
         """
-        account = self._accounts.get(group)
-        return {} if account is None else account.effects
+        judged = self._judged.get(group)
+        return {} if judged is None else judged.effects
 
     def chosen(self, group: Group) -> Iterable[Effect]:
         """The effects of the chosen slices of a group.
@@ -141,15 +141,15 @@ class Accounts:
         -------
         The effects.
         """
-        account = self._accounts.get(group)
-        if account is None:
+        judged = self._judged.get(group)
+        if judged is None:
             return ()
-        path = account.path.path.lesson_ids
-        return [account.effects[i] for i in path if i in account.effects]
+        path = judged.path.path.lesson_ids
+        return [judged.effects[i] for i in path if i in judged.effects]
 
     def all_effects(self) -> dict[str, Effect]:
         """All effects of the module, by lesson id."""
-        return {i: e for account in self._accounts.values() for i, e in account.effects.items()}
+        return {i: e for judged in self._judged.values() for i, e in judged.effects.items()}
 
     def update(
         self,
@@ -182,33 +182,33 @@ class Accounts:
         The groups whose effects have changed.
         """
         fresh = self._take(held, touched)
-        paths = {g: self._accounts[g].path if g in self._accounts else None for g in fresh}
-        met = self._leads.update(paths, factor_of, refactored) & self._accounts.keys()
-        fresh &= self._accounts.keys()
+        paths = {g: self._judged[g].path if g in self._judged else None for g in fresh}
+        met = self._leads.update(paths, factor_of, refactored) & self._judged.keys()
+        fresh &= self._judged.keys()
         searched = rounded_up(round(self._totals.total(0)))
         rebarred, self.searched = searched != self.searched, searched
         self.bar = z_of_log_p(entry_log_p(self._config.alpha, searched))
-        refitted = self._fit(self._accounts.keys() if rebarred else fresh | met) | fresh
+        refitted = self._fit(self._judged.keys() if rebarred else fresh | met) | fresh
         added = added_of(self._totals.total(2), self._totals.total(1))
         added, _ = on_error_grid(added, baselines.elsewhere[1], scale)
         ground = (added, baselines.means, baselines.variances, baselines.elsewhere)
         moved, self._ground = ground != self._ground, ground
-        stale = self._level(self._accounts.keys() if moved else refitted, added, baselines)
+        stale = self._level(self._judged.keys() if moved else refitted, added, baselines)
         stale |= refitted
         late = set(stale)
         for category, weighing in sorted(self._weighing.items()):
             half_lives, spread = weighing.settle_levels(scale)
-            alike = [g for g in self._accounts if g[1] == category] if half_lives or spread else []
+            alike = [g for g in self._judged if g[1] == category] if half_lives or spread else []
             stale.update(alike if half_lives else ())
             late.update(alike if spread else ())
-        owned = self._net(self._accounts.keys() if moved or rebarred else stale | met, baselines)
-        late |= owned | self._leads.followers(owned) | (touched & self._accounts.keys())
+        owned = self._net(self._judged.keys() if moved or rebarred else stale | met, baselines)
+        late |= owned | self._leads.followers(owned) | (touched & self._judged.keys())
         late |= self._weigh()
         if scale != self._scale or rebarred:
-            late = set(self._accounts)
+            late = set(self._judged)
         self._scale = scale
-        gone = touched - self._accounts.keys()
-        return {g for g in late if self._finish(self._accounts[g], held, scale)} | gone
+        gone = touched - self._judged.keys()
+        return {g for g in late if self._finish(self._judged[g], held, scale)} | gone
 
     def _take(self, held: HeldLessons, touched: set[Group]) -> set[Group]:
         """The groups whose path has changed, or that are gone."""
@@ -216,19 +216,19 @@ class Accounts:
         for key in touched:
             group = held.groups.get(key)
             path = None if group is None else group.path
-            account = self._accounts.get(key)
+            judged = self._judged.get(key)
             if path is None:
-                if account is not None:
-                    del self._accounts[key]
+                if judged is not None:
+                    del self._judged[key]
                     self._totals.drop(key)
                     self._weighing[key[1]].drop(key)
                     if not len(self._weighing[key[1]]):
                         del self._weighing[key[1]]
                     fresh.add(key)
-            elif account is None or account.path is not path:
-                self._accounts[key] = new = Account(key, path)
-                if account is not None:
-                    new.effects = account.effects
+            elif judged is None or judged.path is not path:
+                self._judged[key] = new = JudgedGroup(key, path)
+                if judged is not None:
+                    new.effects = judged.effects
                 if key[1] not in self._weighing:
                     self._weighing[key[1]] = Weighing(self._config)
                 self._weighing[key[1]].take(key, path.summary)
@@ -241,18 +241,18 @@ class Accounts:
         which either has changed."""
         changed: set[Group] = set()
         for key in groups:
-            account = self._accounts[key]
-            statistics = [self._leads.statistic(i) for i in account.path.path.lesson_ids]
+            judged = self._judged[key]
+            statistics = [self._leads.statistic(i) for i in judged.path.path.lesson_ids]
             ramps = path_ramps(statistics, self.bar)
-            if statistics != account.statistics:
-                account.statistics = statistics
+            if statistics != judged.statistics:
+                judged.statistics = statistics
                 changed.add(key)
-            if ramps == account.ramps:
+            if ramps == judged.ramps:
                 continue
-            account.ramps = ramps
-            account.fit = blended(account.path.path.fits, ramps)
-            n, shift = share_of(account.path, account.fit)
-            self._totals.put(key, (account.path.path.hypotheses + 1, n, n * shift))
+            judged.ramps = ramps
+            judged.fit = blended(judged.path.path.fits, ramps)
+            n, shift = share_of(judged.path, judged.fit)
+            self._totals.put(key, (judged.path.path.hypotheses + 1, n, n * shift))
             changed.add(key)
         return changed
 
@@ -262,10 +262,10 @@ class Accounts:
         """Apply the levels of groups; returns the groups whose level has changed."""
         changed: set[Group] = set()
         for key in groups:
-            account = self._accounts[key]
-            level = level_of(account.path, account.fit, baselines, added)
-            if level != account.level:
-                account.level = level
+            judged = self._judged[key]
+            level = level_of(judged.path, judged.fit, baselines, added)
+            if level != judged.level:
+                judged.level = level
                 self._weighing[key[1]].take_level(key, level)
                 changed.add(key)
         return changed
@@ -275,25 +275,25 @@ class Accounts:
         has changed."""
         changed: set[Group] = set()
         for key in groups:
-            account = self._accounts[key]
-            weighing, path = self._weighing[key[1]], account.path
+            judged = self._judged[key]
+            weighing, path = self._weighing[key[1]], judged.path
             own = {
                 i: netted(
                     path.lessons[i],
                     path,
-                    account.fit,
+                    judged.fit,
                     j,
-                    account.statistics[j - 1],
+                    judged.statistics[j - 1],
                     self.bar,
                     baselines,
                     weighing.half_lives.half_life,
                     weighing.half_lives.growth,
                 )
-                for j, i in enumerate(path.path.lesson_ids[: len(account.ramps or ())], 1)
+                for j, i in enumerate(path.path.lesson_ids[: len(judged.ramps or ())], 1)
             }
             weighing.take_ramp(key, max([e.ramp for e in own.values()], default=0.0))
-            if own != account.own:
-                account.own = own
+            if own != judged.own:
+                judged.own = own
                 changed.add(key)
         return changed
 
@@ -308,16 +308,16 @@ class Accounts:
         is_open = max((c.open for c in counts.values()), default=0.0)
         counts = {category: c._replace(open=is_open) for category, c in counts.items()}
         before, self.counts = self.counts, counts
-        changed &= self._accounts.keys()
+        changed &= self._judged.keys()
         if before == counts:
             return changed
-        return changed | {g for g in self._accounts if before.get(g[1]) != counts[g[1]]}
+        return changed | {g for g in self._judged if before.get(g[1]) != counts[g[1]]}
 
-    def _finish(self, account: Account, held: HeldLessons, scale: float) -> bool:
+    def _finish(self, judged: JudgedGroup, held: HeldLessons, scale: float) -> bool:
         """Collect all effects of a group; returns whether any has changed."""
-        found = {i: self._represented(i, effect) for i, effect in account.own.items()}
-        found |= self._of_whole(account, found, held, scale)
-        before = account.effects
+        found = {i: self._represented(i, effect) for i, effect in judged.own.items()}
+        found |= self._of_whole(judged, found, held, scale)
+        before = judged.effects
         for i, effect in found.items():
             old = before.get(i)
             if old is not None and old is not effect and old == effect:
@@ -325,22 +325,22 @@ class Accounts:
         same = len(found) == len(before) and all(
             [before.get(i) is effect for i, effect in found.items()]
         )
-        account.effects = found
+        judged.effects = found
         return not same
 
     def _represented(self, lesson_id: str, effect: Effect) -> Effect:
         lead = self._leads.lead(lesson_id)
         if lead == lesson_id:
             return effect
-        source = self._accounts[self._leads.home(lead)].own.get(lead)
+        source = self._judged[self._leads.home(lead)].own.get(lead)
         return effect if source is None else represented_by(effect, source)
 
     def _of_whole(
-        self, account: Account, found: Mapping[str, Effect], held: HeldLessons, scale: float
+        self, judged: JudgedGroup, found: Mapping[str, Effect], held: HeldLessons, scale: float
     ) -> dict[str, Effect]:
         """The effects of the whole group and of what its slices share, and the chosen effects
         (`found`) minus the part that these take over."""
-        key, path, level = account.key, account.path, account.level
+        key, path, level = judged.key, judged.path, judged.level
         group, weighing, counts = held.groups[key], self._weighing[key[1]], self.counts[key[1]]
         whole = group.lessons.get(group.whole_id)
         if whole is None or whole.n < self._config.n_min or level is None:
@@ -348,10 +348,10 @@ class Accounts:
         made: dict[str, Effect] = {}
         if level.z > self.bar:
             of = (whole, level, counts.level_half_life, self.bar)
-            if account.whole is None or account.whole_of != of:
-                account.whole_of = of
-                account.whole = whole_effect(whole, path, level, counts, self.bar, self._config)
-            made[group.whole_id] = account.whole
+            if judged.whole is None or judged.whole_of != of:
+                judged.whole_of = of
+                judged.whole = whole_effect(whole, path, level, counts, self.bar, self._config)
+            made[group.whole_id] = judged.whole
         share = weighing.shares.get(key, 0.0)
         if not counts.open or not (share or varies(path.summary, level)):
             return made
@@ -359,14 +359,14 @@ class Accounts:
         # A group too young for a share has no shared effects to weigh the chosen ones against.
         count = shared_weight([found[i] for i in chosen], counts) if share else 0.0
         part_of = (chosen, count, share, scale)
-        if account.shared is None:
-            account.shared = shared_effects(path)
-        if account.part_of != part_of:
-            account.part_of = part_of
-            account.part = shared_part(path, chosen, count, share, scale, account.shared)
+        if judged.shared is None:
+            judged.shared = shared_effects(path)
+        if judged.part_of != part_of:
+            judged.part_of = part_of
+            judged.part = shared_part(path, chosen, count, share, scale, judged.shared)
         pooled = weighing.pooled_level(key, level)
         return made | with_shared(
-            path, whole, {**found, **made}, pooled, account.part, count, counts.open, scale
+            path, whole, {**found, **made}, pooled, judged.part, count, counts.open, scale
         )
 
 

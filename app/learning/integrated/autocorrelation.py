@@ -13,6 +13,10 @@ Floats = NDArray[np.float64]
 
 LAGS = 8
 """Distances in time, each twice the one before, by which pairs of outcomes are distinguished."""
+SPAN_PARTS = 4
+"""Lags end at this part of the span: few pairs are further apart, and they share its trend."""
+CERTAIN_Z2 = 4.0
+"""Squared standard errors from 0 within which an autocorrelation counts as 0."""
 
 
 class LagPairs:
@@ -33,7 +37,7 @@ class LagPairs:
         span = float(hours[-1] - hours[0]) if n else 0.0
         typical = span / max(n - 1, 1)
         edges = 0.5 * typical * 2.0 ** np.arange(LAGS)
-        edges = edges[edges < span / 4] if gaps.size else edges[:0]
+        edges = edges[edges < span / SPAN_PARTS] if gaps.size else edges[:0]
         index = np.arange(n)
         self._lo: list[NDArray[np.int64]] = []
         self._hi: list[NDArray[np.int64]] = []
@@ -113,5 +117,5 @@ class LagPairs:
             return np.zeros(len(self.n_pairs))
         pairs = np.maximum(self.n_pairs, 1.0)
         rho = self.products(residuals[:, None])[:, 0] / (pairs * variance)
-        certain = np.maximum(0.0, 1.0 - 4.0 / (pairs * np.maximum(rho, 1e-12) ** 2))
+        certain = np.maximum(0.0, 1.0 - CERTAIN_Z2 / (pairs * np.maximum(rho, 1e-12) ** 2))
         return np.asarray(np.maximum(rho, 0.0) * certain)

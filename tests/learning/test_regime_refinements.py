@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from app.learning.common.config import LearningConfig
-from app.learning.integrated.netting import Effect
+from app.learning.integrated.net_of_segments import Effect
 from app.learning.integrated.quality_metrics import METRICS
-from app.learning.integrated.refinements import coarser, refined, refinements_of
-from app.learning.integrated.regimes import RegimeWeights
+from app.learning.integrated.regime_refinements import coarser, refined, refinements_of
+from app.learning.integrated.regime_weights import RegimeWeights
 from app.learning.methods import module_judge
 from benchmarks.quality.run import Stream
 from benchmarks.quality.worlds import make

@@ -1,11 +1,11 @@
-"""Sharing: the chosen effects of a group and the posterior mean of all its slices, as one sum of
-effects.
+"""Chosen and shared effects: the few chosen effects of a group and the posterior mean of all its
+slices, as one sum of effects.
 
 May touch: nothing but its arguments.
 
-Two accounts of a group estimate what a context earns beyond the group's level: the few chosen
-effects, and the shared effects of all slices.  The published effect is their mean, with the second
-account weighted by the module's record.  A slice that is in both gets one effect.  Shared effects
+Two predictors estimate what a context earns beyond the group's level: the few chosen effects, and
+the shared effects of all slices.  The published effect is their mean, with the second one weighted
+by the module's record.  A slice that is in both gets one effect.  Shared effects
 are deviations from the group's mean, but an override adds its effect only where it matches: the
 whole group's effect absorbs the difference.
 """
@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.common.multiplier import GRID
+from app.learning.integrated.group_path import GroupPath
 from app.learning.integrated.held_lesson import AnyLesson, posterior_of
 from app.learning.integrated.learner_weight import Counts, in_steps
-from app.learning.integrated.netting import Effect
-from app.learning.integrated.paths import GroupPath
+from app.learning.integrated.net_of_segments import Effect
 from app.learning.integrated.prior_share import SHARES, between
 from app.learning.integrated.whole_groups import PooledLevel
 from schemas.lessons import LessonDecay
@@ -213,10 +213,10 @@ def with_shared(
         if i in found:
             made[i] = _with_moved(found[i], weight, part.added.get(i, 0.0))
     of_level, own_level = opened, found.get(whole.lesson_id)
-    if own_level is not None:  # one that is sure by itself needs no others, and has moved as it has
+    if own_level is not None:  # as far as it passes alone, it stays as it is
         of_level *= 1.0 - own_level.ramp
-    # The mean of a group includes its chosen effects, so only the account without these starts from
-    # it.
+    # The mean of a group includes its chosen effects, so only the predictor without these starts
+    # from it.
     of_mean = weight / opened
     pooled = of_mean * level.mean + (1.0 - of_mean) * level.net
     size = of_level * pooled + (opened - of_level) * of_mean * level.added - part.mean
