@@ -17,6 +17,7 @@ from app.audit.timeline import Timeline
 from app.audit.trades import Module
 from app.audit.variants import published, variants
 from app.audit.walk_forward import PROBES, Cut, cut_times, judge_cut
+from app.child_process import end_with_parent
 from app.learning.common.config import LearningConfig
 from app.learning.engine import Engine
 from app.learning.integrated.learner_weight import Counts
@@ -204,6 +205,7 @@ _desk: _Desk | None = None
 
 def _sit_down(plan: AuditPlan) -> None:
     global _desk
+    end_with_parent()
     _desk = _Desk(plan)
 
 

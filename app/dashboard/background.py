@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from app.audit.differences import differences
+from app.child_process import end_with_parent
 from app.dashboard.attribution import Helped, helped
 from app.dashboard.learners import Weighed, weighed
 from app.errors import BadDataError, EdgeloopError, UnreachableError
@@ -221,14 +220,7 @@ def _begin() -> None:
     """Runs first in each child."""
     # Ctrl-C reaches the whole process group, but the serving process ends its children itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 class Pool:

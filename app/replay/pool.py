@@ -20,7 +20,6 @@ import os
 import resource
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -34,6 +33,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, TypeVar
 
+from app.child_process import end_with_parent
 from app.errors import EdgeloopError
 
 T = TypeVar("T")
@@ -81,14 +81,7 @@ def _begin(counters: Any) -> None:
     # Nearly all objects belong to windows and live long: scanning them for garbage costs a tenth of
     # the time.
     gc.set_threshold(50_000, 20, 100)
-    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)
+    end_with_parent()
 
 
 class Pool:
