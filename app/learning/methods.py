@@ -14,7 +14,7 @@ from app.learning.classic.judge import ClassicJudge
 from app.learning.common.changes import Changes
 from app.learning.common.config import LearningConfig
 from app.learning.common.refit import Refit, Work
-from app.learning.common.trade import Trade
+from app.learning.common.trade_columns import Trades
 from app.learning.common.window import GroupWindow
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedJudge
@@ -62,7 +62,7 @@ class GroupLearner(Protocol):
     def stale(self) -> float:
         """Part of the trades that came or went since the last refit; 1 before the first."""
 
-    def fold(self, trades: Iterable[Trade]) -> None:
+    def fold(self, trades: Trades) -> None:
         """Add trades, or corrections of them, to the window."""
 
     def adopt(self, published: Iterable[Lesson | GroupSummary]) -> None:

@@ -28,7 +28,8 @@ from app.deadletters.read import letter_of
 from app.errors import BadDataError
 from app.kafka.bulk_reader import read_range, scan
 from app.kafka.records import letter_partition, partition_of
-from app.learning.common.trade import Trade, clipped, distinct_scopes
+from app.learning.common.trade import clipped, distinct_scopes, packed
+from app.learning.common.trade_columns import TradeColumns
 from app.replay import pool, spool
 from app.replay.pool import Pool
 from app.replay.shadow import Source
@@ -71,7 +72,7 @@ def explode_batch(
 ) -> Exploded:
     """Explode (value, timestamp in ms) pairs."""
     dimensions, outcome, partitions = settings.dimensions, settings.outcome, settings.partitions
-    found: dict[Group, list[Trade]] = {}
+    found: dict[Group, TradeColumns] = {}
     whole = span.is_all or span.offsets is not None
     rejected: Counter[str] = Counter()
     facts, field = 0, OUTCOME_FIELDS[outcome]
@@ -85,18 +86,25 @@ def explode_batch(
             continue
         # The trades that its facts would give, without the facts.
         close, summary = checked.close, checked.close.trade_summary
-        rank = (
-            close.revision or 0,
-            len(close.actions),
-            checked.exit_us,
-            close.event_id,
-            checked.value_sha256,
+        rank = packed(
+            (
+                close.revision or 0,
+                len(close.actions),
+                checked.exit_us,
+                close.event_id,
+                checked.value_sha256,
+            )
         )
         result = clipped(getattr(summary, field), outcome)
         segment = checked.segment.bucket, checked.segment.timeframe
         efficiency = time_efficiency(summary)
         for key, actions in checked.groups.items():
-            trade = Trade(
+            facts += 1
+            group = (checked.module, *key)
+            held = found.get(group)
+            if held is None:
+                held = found[group] = TradeColumns()
+            held.append(
                 close.trade_id,
                 rank,
                 checked.exit_us,
@@ -106,13 +114,7 @@ def explode_batch(
                 distinct_scopes(actions),
                 efficiency,
             )
-            facts += 1
-            group = (checked.module, *key)
-            if (batch := found.get(group)) is not None:
-                batch.append(trade)
-            else:
-                found[group] = [trade]
-    by_partition: dict[int, dict[Group, list[Trade]]] = {}
+    by_partition: dict[int, dict[Group, TradeColumns]] = {}
     for group, trades in found.items():
         by_partition.setdefault(partition_of(group_key(group[1], group[2]), partitions), {})[
             group

@@ -24,7 +24,7 @@ from app.kafka.records import encode
 from app.learning.common.config import LearningConfig
 from app.learning.common.fact_trades import Group, trades_by_group
 from app.learning.common.sieve import Sieve
-from app.learning.common.trade import Trade
+from app.learning.common.trade_columns import TradeColumns
 from app.learning.integrated.effect_history import history_records
 from app.learning.methods import group_learner
 from app.replay import pool, spool
@@ -63,7 +63,7 @@ class Groups:
         self.config = config
         self.sieves: dict[Group, Sieve] = {}
 
-    def add(self, trades: Mapping[Group, list[Trade]]) -> None:
+    def add(self, trades: Mapping[Group, TradeColumns]) -> None:
         """Add trades."""
         for group, batch in trades.items():
             sieve = self.sieves.get(group)
@@ -78,7 +78,7 @@ class Groups:
         }
 
     def restore(
-        self, trades: Mapping[Group, list[Trade]], missing: Mapping[Group, set[str]]
+        self, trades: Mapping[Group, TradeColumns], missing: Mapping[Group, set[str]]
     ) -> None:
         """Add those of these trades that are missing."""
         for group, batch in trades.items():
@@ -129,7 +129,7 @@ async def _fold_partition(task: FoldTask) -> Folded:
 
 async def _trades(
     task: FoldTask, counts: Counts | None
-) -> AsyncIterator[Mapping[Group, list[Trade]]]:
+) -> AsyncIterator[Mapping[Group, TradeColumns]]:
     """The trades of the partition in batches, by group; `counts` is None when they are read
     again."""
     if task.spool_folder is not None:
@@ -138,9 +138,7 @@ async def _trades(
             if counts is not None:
                 counts.records += n
                 counts.facts += n
-                counts.trades += sum(
-                    trade.home for trades in group_trades.values() for trade in trades
-                )
+                counts.trades += sum(sum(trades.homes) for trades in group_trades.values())
                 pool.advance(task.slot, n)
             yield group_trades
         return
@@ -158,7 +156,7 @@ async def _trades(
 
 def _by_group(
     values: Iterable[tuple[bytes | None, int, int]], task: FoldTask, counts: Counts | None
-) -> Mapping[Group, list[Trade]]:
+) -> Mapping[Group, TradeColumns]:
     unreadable: list[int] = []  # a worker counts and skips them as well
     found, _ = trades_by_group(
         (value for value, *_ in values),
@@ -168,12 +166,14 @@ def _by_group(
     span = task.span
     if not (span.is_all or span.offsets is not None):
         found = {
-            group: [trade for trade in trades if span.contains(trade.exit_us)]
+            group: trades.take(
+                [place for place, exit_us in enumerate(trades.exit_us) if span.contains(exit_us)]
+            )
             for group, trades in found.items()
         }
     found = {group: trades for group, trades in found.items() if trades}
     if counts is not None:
         counts.facts += sum(map(len, found.values()))
-        counts.trades += sum(trade.home for trades in found.values() for trade in trades)
+        counts.trades += sum(sum(trades.homes) for trades in found.values())
         counts.unreadable += len(unreadable)
     return found

@@ -6,7 +6,7 @@ May touch: the folder it is given.
 1. Each source (a partition of closes, or the files) has one file for each partition of groups, and
    a checkpoint.
 2. A file is a sequence of blocks: the length as four bytes, then a zstd frame of MessagePack,
-   trades by group.
+   columns of trades by group.
 3. The checkpoint has the position in the source and the lengths of the files, and is replaced in
    one step after the blocks are written.  Bytes beyond these lengths belong to no checkpoint, and
    are cut off before reading resumes.
@@ -21,13 +21,13 @@ from pathlib import Path
 import msgspec
 import zstandard
 
-from app.learning.common.trade import Trade
+from app.learning.common.trade_columns import TradeColumns
 
 Group = tuple[str, str, str]
 """(module, pattern key, category)."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[tuple[Group, list[Trade]]]).decode
+_decode = msgspec.msgpack.Decoder(list[tuple[Group, TradeColumns]]).decode
 
 
 class Checkpoint(msgspec.Struct):
@@ -41,7 +41,7 @@ class Checkpoint(msgspec.Struct):
     rejected: dict[str, int] = {}
 
 
-def packed(trades: dict[Group, list[Trade]]) -> bytes:
+def packed(trades: dict[Group, TradeColumns]) -> bytes:
     """Trades as a block."""
     frame = zstandard.ZstdCompressor(level=1).compress(_encode(list(trades.items())))
     return len(frame).to_bytes(4, "big") + frame
@@ -83,7 +83,7 @@ class Spool:
         new.replace(path)
 
 
-def read(folder: Path, partition: int) -> Iterator[dict[Group, list[Trade]]]:
+def read(folder: Path, partition: int) -> Iterator[dict[Group, TradeColumns]]:
     """The blocks of a partition of groups, of all sources."""
     unpack = zstandard.ZstdDecompressor()
     for file in sorted(folder.glob(f"trades-*-{partition}")):

@@ -18,7 +18,7 @@ from app.learning.common.event_time import DAY_US
 from app.learning.common.fact_trades import trades_by_group
 from app.learning.common.refit import Refit
 from app.learning.common.sieve import Sieve
-from app.learning.common.trade import Trade
+from app.learning.common.trade_columns import TradeColumns
 from app.learning.methods import GroupLearner, group_learner
 from app.metrics import (
     SEARCHES_CUT,
@@ -127,7 +127,7 @@ class GroupStore(StateStore):
             self._folded = 0
             self._prune()
 
-    def _fold_group(self, key: str, trades: Sequence[Trade], last: Any) -> None:
+    def _fold_group(self, key: str, trades: TradeColumns, last: Any) -> None:
         group = self._groups[key]
         before = group.window.rewritten
         group.fold(trades)
@@ -137,7 +137,7 @@ class GroupStore(StateStore):
             now_ms = time.time_ns() // 1_000_000
             self._rewrites.note(group.module, rewritten, written_ms(last), now_ms, last.offset)
 
-    def _sift(self, sieves: dict[str, Sieve], key: str, trades: Sequence[Trade]) -> None:
+    def _sift(self, sieves: dict[str, Sieve], key: str, trades: TradeColumns) -> None:
         config = self._settings.learning_config
         if key not in sieves:
             sieves[key] = Sieve(config.window_us, config.window_trades)

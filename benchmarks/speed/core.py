@@ -9,10 +9,15 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import orjson
+
 from app.learning.common.config import LearningConfig
+from app.learning.common.fact_trades import Group, trades_by_group
 from app.learning.common.trade import Trade
+from app.learning.common.window import GroupWindow
 from app.learning.integrated.group import IntegratedLearner
 from app.learning.integrated.judge import IntegratedJudge
+from benchmarks.pipeline import workload
 from benchmarks.speed.measure import Row, Took, row, timed
 from benchmarks.speed.worlds import CATEGORY, group, trades
 from schemas.lessons import GroupSummary, Lesson
@@ -25,6 +30,7 @@ class Sizes:
     runs: int
     refits: tuple[tuple[int, int, tuple[int, ...], int, float], ...]
     """(trades, dimensions, values of a dimension, depth, seconds allowed)."""
+    facts: int
     batch_trades: int
     batch_groups: int
     module_groups: int
@@ -37,6 +43,7 @@ class Sizes:
 FULL = Sizes(
     5,
     ((5_000, 19, (6, 7), 3, 0.5), (10_000, 12, (4,), 4, 2.0)),
+    100_000,
     1_000,
     200,
     100,
@@ -47,6 +54,7 @@ FULL = Sizes(
 QUICK = Sizes(
     1,
     ((600, 8, (4,), 3, 0.5), (800, 6, (3,), 4, 2.0)),
+    2_000,
     50,
     10,
     3,
@@ -55,6 +63,8 @@ QUICK = Sizes(
     2,
 )
 
+FACTS_TOGETHER = 20_000
+"""Facts decoded at a time: a hundred of each group, as in a batch of one of four partitions."""
 Progress = Callable[[str], None]
 
 
@@ -67,6 +77,8 @@ def measure(sizes: Sizes, progress: Progress) -> list[Row]:
     for n, part in sizes.between:
         progress(f"one more trade into {n:,}")
         rows += between(sizes.runs, n, part)
+    progress("facts of a log")
+    rows.append(facts_of_a_log(sizes.runs, sizes.facts))
     progress("a batch into many groups")
     rows += batches(sizes)
     progress("a module")
@@ -146,6 +158,33 @@ def between(runs: int, n: int, part: float) -> list[Row]:
         Row(f"one more trade {what}", ratio(single), unit, part, detail.format(1e3 * single.cpu_s)),
         Row(f"100 more trades {what}", ratio(batch), unit, 5.0, detail.format(1e3 * batch.cpu_s)),
     ]
+
+
+def facts_of_a_log(runs: int, n: int) -> Row:
+    """The CPU time of a fact that is decoded and put into its window, as when a worker reads its
+    log; and that of `orjson.loads`."""
+    values = [value for _, value in workload.facts(n)]
+    config = LearningConfig()
+
+    def unreadable(place: int, error: Exception) -> None:
+        raise error
+
+    def fold(_: object) -> None:
+        windows: dict[Group, GroupWindow] = {}
+        for start in range(0, n, FACTS_TOGETHER):
+            batch = values[start : start + FACTS_TOGETHER]
+            for key, found in trades_by_group(batch, config.outcome, unreadable)[0].items():
+                if key not in windows:
+                    windows[key] = GroupWindow(config.window_us, config.window_trades)
+                windows[key].fold(found)
+
+    def parse(_: object) -> None:
+        for value in values:
+            orjson.loads(value)
+
+    took, bare = timed(runs, fold), timed(runs, parse)
+    detail = f"{n:,} facts, 8 dims, 200 groups; orjson.loads {1e6 * bare.cpu_s / n:.1f} µs"
+    return Row("a fact of a log, into its window", 1e6 * took.cpu_s / n, "µs of CPU", None, detail)
 
 
 def batches(sizes: Sizes) -> list[Row]:

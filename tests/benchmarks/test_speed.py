@@ -29,6 +29,7 @@ def test_every_line_is_there(tmp_path: Path) -> None:
         "full refit",
         "one more trade",
         "100 more trades",
+        "a fact of a log",
         "incremental batch",
         "the refits",
         "materialising",

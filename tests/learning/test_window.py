@@ -219,3 +219,10 @@ def test_trade_of_a_fact() -> None:
         trade_from_fact(fact(), "profit")
     with pytest.raises(ValueError, match="offset"):
         trade_from_fact(fact(exit_ts="2024-03-01T00:00:00"), "rr")
+
+
+def test_a_trade_without_a_scope_has_no_rows() -> None:
+    window = GroupWindow(100, 10)
+    window.fold([trade("a", 1)._replace(scopes=())])
+    window.fold([trade("b", 2, 0.0, {"x": "1"})])
+    assert window.snapshot().row_counts.tolist() == [0, 1]

@@ -14,6 +14,7 @@ import pytest
 from app.errors import BadDataError, UsageError
 from app.kafka.skipped import Skipped
 from app.learning.common.trade import Trade
+from app.learning.common.trade_columns import TradeColumns, columns_of
 from app.replay import digest as digests
 from app.replay import spool
 from app.replay.promote import refusals
@@ -123,9 +124,10 @@ def test_the_digest_sees_every_record_and_no_version() -> None:
 # -- the spool
 
 
-def trade(name: str) -> Trade:
-    return Trade(
-        name, (0, 1, 5, "e", "00"), 5, 1.5, ("micro", None), True, ({"chain": "sol"}, {}), 0.25
+def trade(name: str) -> TradeColumns:
+    rank = (0, 1, 5, "e", "00")
+    return columns_of(
+        [Trade(name, rank, 5, 1.5, ("micro", None), True, ({"chain": "sol"}, {}), 0.25)]
     )
 
 
@@ -136,19 +138,19 @@ def test_what_lies_beyond_the_checkpoint_is_cut_off_and_read_again(tmp_path: Pat
     assert checkpoint == spool.Checkpoint(10)
     checkpoint.position = 20
     source.write(
-        checkpoint, {1: [spool.packed({group: [trade("a")]}), spool.packed({group: [trade("b")]})]}
+        checkpoint, {1: [spool.packed({group: trade("a")}), spool.packed({group: trade("b")})]}
     )
     with (tmp_path / "trades-3-1").open("ab") as stream:
-        stream.write(spool.packed({group: [trade("torn")]})[:-3])  # killed before the checkpoint
+        stream.write(spool.packed({group: trade("torn")})[:-3])  # killed before the checkpoint
     (tmp_path / "trades-3-0").write_bytes(b"torn, too")
     again = spool.Spool(tmp_path, 3)
     assert again.resume(0) == checkpoint
     checkpoint.position = 30
-    again.write(checkpoint, {1: [spool.packed({group: [trade("c")]})]})
+    again.write(checkpoint, {1: [spool.packed({group: trade("c")})]})
     assert [block[group] for block in spool.read(tmp_path, 1)] == [
-        [trade("a")],
-        [trade("b")],
-        [trade("c")],
+        trade("a"),
+        trade("b"),
+        trade("c"),
     ]
     assert list(spool.read(tmp_path, 0)) == []
     assert [c.position for c in spool.checkpoints(tmp_path)] == [30]

@@ -20,7 +20,7 @@ from app.learning.common.refit import Refit, Work, require_trades
 from app.learning.common.rounding import shortened
 from app.learning.common.segments import segment_sums
 from app.learning.common.size_unit import robust_sd
-from app.learning.common.trade import Trade
+from app.learning.common.trade_columns import Trades
 from app.learning.common.window import GroupWindow, Snapshot
 from edgeloop.identity import group_id, slice_id
 from edgeloop.overrides import Evidence
@@ -55,6 +55,7 @@ class ClassicLearner:
     outcome
         What trades are measured by; every outcome but `rr` needs a unit of size.
 
+    >>> from app.learning.common.trade import Trade
     >>> learner = ClassicLearner(
     ...     "pm", "pm.uptrend.S1.entry", "add", window_us=10**9, window_trades=100, n_min=2,
     ...     max_dims=3,
@@ -174,7 +175,7 @@ class ClassicLearner:
         """
         raise NotImplementedError
 
-    def fold(self, trades: Iterable[Trade]) -> None:
+    def fold(self, trades: Trades) -> None:
         """Add trades.
 
         Parameters

@@ -3,7 +3,7 @@
 | file | what |
 |---|---|
 | `config.py`, `event_time.py` | the settings, and time as a number |
-| `trade.py`, `fact_trades.py` | a closed trade as one group sees it, from a fact |
+| `trade.py`, `trade_columns.py`, `fact_trades.py` | trades as a group sees them, from facts |
 | `window.py`, `sieve.py` | the trades that a group learns from |
 | `segments.py`, `baselines.py` | what a trade earns without any pattern |
 | `size_unit.py`, `multiplier.py` | from an edge to a size: its unit, its bounds and its grid |

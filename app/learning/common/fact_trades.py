@@ -6,10 +6,19 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 
 import msgspec
 
-from app.learning.common.trade import Trade, trade_from_fact
+from app.learning.common.event_time import micros_from_text
+from app.learning.common.trade import (
+    SegmentKey,
+    clipped,
+    distinct_scopes,
+    outcome_field,
+    packed,
+)
+from app.learning.common.trade_columns import TradeColumns
 
 Group = tuple[str, str, str]
 """(module, pattern key, category)."""
@@ -55,7 +64,7 @@ def trades_by_group(
     values: Iterable[bytes | None],
     outcome: str,
     unreadable: Callable[[int, Exception], None],
-) -> tuple[dict[Group, list[Trade]], int]:
+) -> tuple[dict[Group, TradeColumns], int]:
     """The trades of facts, by group.
 
     Parameters
@@ -70,28 +79,47 @@ def trades_by_group(
 
     Returns
     -------
-    The trades of each group, in their order; and the number of facts that lack the outcome. A group
-    all of whose facts lack it has an empty list.
+    The trades of each group, in their order, as `trade_from_fact` makes them; and the number of
+    facts that lack the outcome. A group all of whose facts lack it has no trades.
 
     >>> trades_by_group([b"{}"], "rr", lambda place, error: print(place, error))
     0 Object missing required field `module`
     ({}, 0)
     """
-    found: dict[Group, list[Trade]] = {}
+    found: dict[Group, TradeColumns] = {}
+    segments: dict[SegmentKey, SegmentKey] = {}  # one object for equal ones
     without = 0
+    outcome_of = attrgetter(outcome_field(outcome))
+    # All that is needed of a fact is taken right after it was decoded, while it is in the cache.
     for place, value in enumerate(values):
         try:
             fact = _decode(value)  # type: ignore[arg-type]  # None raises TypeError
-            trade = trade_from_fact(fact, outcome)  # type: ignore[arg-type]  # has what it reads
+            result = outcome_of(fact)
+            if result is not None:
+                exit_us = micros_from_text(fact.exit_ts)
+                rank = packed(
+                    (fact.revision, fact.n_actions, exit_us, fact.event_id, fact.value_sha256)
+                )
         except (ValueError, TypeError, RecursionError) as error:
             unreadable(place, error)
             continue
         group = (fact.module, fact.pattern_key, fact.action_category)
-        batch = found.get(group)
-        if batch is None:
-            batch = found[group] = []
-        if trade is None:
+        held = found.get(group)
+        if held is None:
+            held = found[group] = TradeColumns()
+        if result is None:
             without += 1
-        else:
-            batch.append(trade)
+            continue
+        segment = (fact.segment.bucket, fact.segment.timeframe)
+        actions = fact.actions
+        held.append(
+            fact.trade_id,
+            rank,
+            exit_us,
+            clipped(result, outcome),
+            segments.setdefault(segment, segment),
+            fact.home,
+            (actions[0].scope,) if len(actions) == 1 else distinct_scopes(actions),  # type: ignore[arg-type]  # has what it reads
+            fact.metrics.time_efficiency,
+        )
     return found, without

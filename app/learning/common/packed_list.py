@@ -6,20 +6,21 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 
 class PackedList:
     """Bytes by place, in an eighth of the memory that objects take beside their content.
 
     >>> ranks = PackedList()
-    >>> ranks.append(b"ab"), ranks.append(b""), ranks.append(b"c")
-    (None, None, None)
+    >>> ranks.extend([b"ab", b"", b"c"])
     >>> ranks[0], ranks[1], ranks[2]
     (b'ab', b'', b'c')
     >>> ranks.keep([2, 0])
-    >>> ranks[0], ranks[1]
-    (b'c', b'ab')
+    >>> ranks.extend([b"d", b"ef"])
+    >>> ranks[0], ranks[1], ranks[3]
+    (b'c', b'ab', b'ef')
     """
 
     def __init__(self) -> None:
@@ -29,16 +30,18 @@ class PackedList:
     def __getitem__(self, place: int) -> bytes:
         return bytes(self._content[self._ends[place] : self._ends[place + 1]])
 
-    def append(self, item: bytes) -> None:
-        """Add an item at the next place.
+    def extend(self, items: Sequence[bytes]) -> None:
+        """Add items at the next places.
 
         Parameters
         ----------
-        item
-            The item.
+        items
+            The items.
         """
-        self._content += item
-        self._ends.append(len(self._content))
+        ends = accumulate(map(len, items), initial=len(self._content))
+        next(ends)
+        self._content += b"".join(items)
+        self._ends.extend(ends)
 
     def keep(self, places: Iterable[int]) -> None:
         """Keep the items of some places, in this order.
@@ -50,5 +53,4 @@ class PackedList:
         """
         kept = [self[place] for place in places]
         self._content, self._ends = bytearray(), array("Q", [0])
-        for item in kept:
-            self.append(item)
+        self.extend(kept)

@@ -16,9 +16,10 @@ inside in the end go into the window.  The result is the same function of the se
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
-from app.learning.common.trade import Trade, exit_of, packed
+from app.learning.common.trade import exit_of
+from app.learning.common.trade_columns import TradeColumns, Trades, columns_of
 
 SLACK = 4_096
 """Trades kept beyond twice the window's, before any is dropped."""
@@ -32,6 +33,7 @@ class Sieve:
     window_us, window_trades
         As in `app.learning.common.window.GroupWindow`.
 
+    >>> from app.learning.common.trade import Trade
     >>> def close(trade_id, exit_us, revision=0):
     ...     return Trade(
     ...         trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True,
@@ -39,18 +41,23 @@ class Sieve:
     ...     )
     >>> sieve = Sieve(window_us=100, window_trades=10)
     >>> sieve.add([close("a", 899), close("b", 900), close("c", 1000), close("c", 1000)])
-    >>> sorted(trade.trade_id for trade in sieve.inside())
+    >>> sorted(sieve.inside().trade_ids)
     ['b', 'c']
     """
 
     def __init__(self, window_us: int, window_trades: int) -> None:
         self._window_us = window_us
         self._window_trades = window_trades
-        self._best: dict[str, Trade] = {}
+        self._held = TradeColumns()
+        self._place: dict[str, int] = {}  # in `_held`, of the record that counts
         self._gone: dict[str, bytes] = {}
         self._limit = SLACK
 
-    def add(self, trades: Iterable[Trade]) -> None:
+    def __len__(self) -> int:
+        """Trades held."""
+        return len(self._place)
+
+    def add(self, trades: Trades) -> None:
         """Add trades.
 
         Parameters
@@ -58,19 +65,21 @@ class Sieve:
         trades
             Trades or corrections of them, in any order, repeated or not.
         """
-        best, gone = self._best, self._gone
-        for trade in trades:
-            trade_id = trade.trade_id
-            old = best.get(trade_id)
+        added = columns_of(trades)
+        first = len(self._held)
+        self._held.extend(added)
+        ranks, places, gone = self._held.ranks, self._place, self._gone
+        for place, trade_id in enumerate(added.trade_ids, first):
+            old = places.get(trade_id)
             if old is not None:
-                if trade.rank > old.rank:
-                    best[trade_id] = trade
-            elif trade_id not in gone:
-                best[trade_id] = trade
-            elif packed(trade.rank) > gone[trade_id]:
+                if ranks[place] <= ranks[old]:
+                    continue
+            elif trade_id in gone:
+                if ranks[place] <= gone[trade_id]:
+                    continue
                 del gone[trade_id]
-                best[trade_id] = trade
-        if len(best) > self._limit:
+            places[trade_id] = place
+        if len(self._held) > self._limit:
             self.let_go()
 
     def missing(self) -> set[str]:
@@ -82,7 +91,7 @@ class Sieve:
         """
         return self._inside() & self._gone.keys()
 
-    def restore(self, trades: Iterable[Trade], missing: set[str]) -> None:
+    def restore(self, trades: Trades, missing: set[str]) -> None:
         """Add the highest-ranked records of missing trades.
 
         Parameters
@@ -92,31 +101,40 @@ class Sieve:
         missing
             The ids from `missing`.
         """
-        for trade in trades:
-            if trade.trade_id in missing and packed(trade.rank) == self._gone.get(trade.trade_id):
-                del self._gone[trade.trade_id]
-                self._best[trade.trade_id] = trade
+        given = columns_of(trades)
+        back = {
+            trade_id: place
+            for place, (trade_id, rank) in enumerate(zip(given.trade_ids, given.ranks, strict=True))
+            if trade_id in missing and rank == self._gone.get(trade_id)
+        }
+        for trade_id in back:
+            del self._gone[trade_id]
+        self.add(given.take(list(back.values())))
 
-    def inside(self) -> list[Trade]:
+    def inside(self) -> TradeColumns:
         """The trades inside the window, in any order."""
         inside = self._inside()
-        return [trade for trade_id, trade in self._best.items() if trade_id in inside]
+        return self._held.take(
+            [place for trade_id, place in self._place.items() if trade_id in inside]
+        )
 
     def outside(self) -> dict[str, bytes]:
         """The packed ranks of the trades that `inside` does not return."""
         inside = self._inside()
         held = {
-            trade_id: packed(trade.rank)
-            for trade_id, trade in self._best.items()
+            trade_id: self._held.ranks[place]
+            for trade_id, place in self._place.items()
             if trade_id not in inside
         }
         return self._gone | held
 
     def _inside(self) -> set[str]:
-        held = [(trade.exit_us, trade_id) for trade_id, trade in self._best.items()]
-        return self._window(
-            [*held, *((exit_of(rank), trade_id) for trade_id, rank in self._gone.items())]
-        )
+        gone = ((exit_of(rank), trade_id) for trade_id, rank in self._gone.items())
+        return self._window([*self._keys(), *gone])
+
+    def _keys(self) -> Iterator[tuple[int, str]]:
+        exits = self._held.exit_us
+        return ((exits[place], trade_id) for trade_id, place in self._place.items())
 
     def _window(self, keys: list[tuple[int, str]]) -> set[str]:
         """The trades inside, of (exit, trade id)."""
@@ -135,8 +153,10 @@ class Sieve:
         -------
         How many are still held.
         """
-        inside = self._window([(trade.exit_us, trade_id) for trade_id, trade in self._best.items()])
-        for trade_id in self._best.keys() - inside:
-            self._gone[trade_id] = packed(self._best.pop(trade_id).rank)
-        self._limit = 2 * len(self._best) + SLACK
-        return len(self._best)
+        inside = self._window(list(self._keys()))
+        for trade_id in self._place.keys() - inside:
+            self._gone[trade_id] = self._held.ranks[self._place.pop(trade_id)]
+        self._held = self._held.take(list(self._place.values()))
+        self._place = dict(zip(self._held.trade_ids, range(len(self._held)), strict=True))
+        self._limit = 2 * len(self._held) + SLACK
+        return len(self._held)

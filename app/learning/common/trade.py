@@ -23,6 +23,7 @@ RR_LIMIT = 33.0
 """`rr` is clipped here: it grows without bound as the drawdown goes to 0."""
 AMOUNT_LIMIT = 1e15
 """`roi` and `pnl` are clipped here, far beyond any real value: no sum of squares overflows."""
+_OUTCOME_FIELDS = {"rr": "rr", "roi": "roi", "pnl": "pnl_usd"}
 _SHA_BYTES = 16
 """Bytes of a SHA-256 by which closes with the same event id are ordered: no two begin alike."""
 _HEAD = struct.Struct(">QIQ")
@@ -82,14 +83,7 @@ def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
     ValueError
         If `outcome` is none of the three, or the fact's exit time or SHA-256 cannot be read.
     """
-    if outcome == "rr":
-        value = fact.rr
-    elif outcome == "roi":
-        value = fact.roi
-    elif outcome == "pnl":
-        value = fact.pnl_usd
-    else:
-        raise ValueError(f"The outcome is {outcome!r}; expected rr, roi or pnl.")
+    value = getattr(fact, outcome_field(outcome))
     if value is None:
         return None
     exit_us = micros_from_text(fact.exit_ts)
@@ -105,6 +99,28 @@ def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
         (actions[0].scope,) if len(actions) == 1 else distinct_scopes(actions),
         fact.metrics.time_efficiency,
     )
+
+
+def outcome_field(outcome: str) -> str:
+    """The field of a fact that has an outcome.
+
+    Parameters
+    ----------
+    outcome
+        `rr`, `roi` or `pnl`.
+
+    Returns
+    -------
+    Its name.
+
+    Raises
+    ------
+    ValueError
+        If `outcome` is none of the three.
+    """
+    if outcome not in _OUTCOME_FIELDS:
+        raise ValueError(f"The outcome is {outcome!r}; expected rr, roi or pnl.")
+    return _OUTCOME_FIELDS[outcome]
 
 
 def clipped(value: float, outcome: str) -> float:
@@ -155,14 +171,18 @@ def packed(rank: Rank) -> bytes:
     Returns
     -------
     Its bytes.
+
+    Raises
+    ------
+    ValueError
+        If a number is negative or too large, or the SHA-256 cannot be read.
     """
     revision, n_actions, exit_us, event_id, sha256 = rank
-    return (
-        _HEAD.pack(revision, n_actions, exit_us)
-        + event_id.encode()
-        + b"\0"
-        + bytes.fromhex(sha256)[:_SHA_BYTES]
-    )
+    try:
+        head = _HEAD.pack(revision, n_actions, exit_us)
+    except struct.error as error:
+        raise ValueError(f"The rank {rank} cannot be packed: {error}.") from error
+    return head + event_id.encode() + b"\0" + bytes.fromhex(sha256)[:_SHA_BYTES]
 
 
 def exit_of(rank: bytes) -> int:

@@ -6,7 +6,7 @@ whatever their order, batching and repetition.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.common.packed_list import PackedList
-from app.learning.common.trade import Scope, SegmentKey, Trade, exit_of, packed
+from app.learning.common.trade import Scope, SegmentKey, exit_of
+from app.learning.common.trade_columns import TradeColumns, Trades, columns_of
 
 FIRST_ROOM = 16
 """Places of a new window; they are doubled as needed."""
@@ -122,6 +123,7 @@ class GroupWindow:
     window_trades
         Maximum number of trades; of too many, the greatest (exit, trade id) stay.
 
+    >>> from app.learning.common.trade import Trade
     >>> def close(trade_id, exit_us, revision=0):
     ...     return Trade(
     ...         trade_id, (revision, 1, exit_us, "e", "00"), exit_us, 1.0, (None, None), True,
@@ -217,7 +219,7 @@ class GroupWindow:
         """Items known, the missing one (0) included."""
         return len(self._items)
 
-    def fold(self, trades: Iterable[Trade]) -> None:
+    def fold(self, trades: Trades) -> None:
         """Add trades, then move the window. A record has no effect if a greater one of its
         trade is known.
 
@@ -226,37 +228,48 @@ class GroupWindow:
         trades
             Trades or corrections of them, in any order, repeated or not.
         """
+        held = columns_of(trades)
         corrected = False
-        came: list[Trade] = []  # whose data is not in the arrays yet
-        slot_of, ranks = self._slot_of, self._ranks
-        for trade in trades:
-            rank = packed(trade.rank)
-            trade_id = trade.trade_id
-            slot = slot_of.get(trade_id)
-            if slot is not None:
-                if rank <= ranks[slot]:
-                    continue
-                if slot >= self._size:
-                    self._add(came)
-                    came = []
-                self._remove(slot)
-                corrected = True
-                self.rewritten += trade.home
-            elif self._outside:
-                outside = self._outside.get(trade_id)
-                if outside is not None:
-                    if rank < outside:
-                        continue
-                    self._forget_outside(trade_id)
-            slot_of[trade_id] = _number(self._size + len(came))
-            ranks.append(rank)
-            came.append(trade)
-        self._add(came)
+        if self._are_new(held.trade_ids):  # the usual case
+            self._add(held)
+        else:
+            corrected = self._fold_one_by_one(held)
         if self._slot_of or self._missing:
             self._slide(corrected or self._missing > 0)
         # `moves` reads the places of trades that left: they are kept longer while it is unread.
         if self._gaps > (UNREAD_GAPS if self._unread else 1.0):
             self._compact()
+
+    def _are_new(self, trade_ids: Sequence[str]) -> bool:
+        """Whether these ids are distinct, and none of them is known."""
+        return (
+            len(set(trade_ids)) == len(trade_ids)
+            and self._slot_of.keys().isdisjoint(trade_ids)
+            and self._outside.keys().isdisjoint(trade_ids)
+        )
+
+    def _fold_one_by_one(self, trades: TradeColumns) -> bool:
+        """Add those trades that count; return whether one replaced a trade inside."""
+        corrected = False
+        counting: dict[str, int] = {}  # places
+        for place, (trade_id, rank) in enumerate(zip(trades.trade_ids, trades.ranks, strict=True)):
+            if (before := counting.get(trade_id)) is not None:
+                if rank <= trades.ranks[before]:
+                    continue
+                self.rewritten += trades.homes[place]
+            elif (slot := self._slot_of.get(trade_id)) is not None:
+                if rank <= self._ranks[slot]:
+                    continue
+                self._remove(slot)
+                corrected = True
+                self.rewritten += trades.homes[place]
+            elif (outside := self._outside.get(trade_id)) is not None:
+                if rank < outside:
+                    continue
+                self._forget_outside(trade_id)
+            counting[trade_id] = place
+        self._add(trades.take(list(counting.values())))
+        return corrected
 
     def remember(self, outside: Mapping[str, bytes]) -> None:
         """Note trades that are known to be outside the window, or to be missing: these must be
@@ -413,40 +426,46 @@ class GroupWindow:
 
     # -- records in and out
 
-    def _add(self, trades: Sequence[Trade]) -> None:
-        """Put trades that have slots and ranks into the arrays."""
+    def _add(self, trades: TradeColumns) -> None:
+        """Add trades that are neither inside nor known to be outside."""
         if not trades:
             return
-        ids, _, exits, outcomes, segments, homes, scopes, efficiencies = zip(*trades, strict=True)
         first, end = self._size, self._size + len(trades)
         if end > len(self._exit):
             for name in _SLOT_ARRAYS:
                 setattr(self, name, _grown(getattr(self, name), end))
-        if len(self._slot_of) == len(trades):  # it was empty
+        exits = trades.exit_us
+        if not self._slot_of:
             self._newest = self._oldest = exits[0]
         self._newest = max(self._newest, *exits)
         self._oldest = min(self._oldest, *exits)
+        slots = _numbered(first, end)
+        self._slot_of.update(zip(trades.trade_ids, slots, strict=True))
+        self._ranks.extend(trades.ranks)
         self._size = end
-        self._trade_ids += ids
+        self._trade_ids += trades.trade_ids
         numbers = self._segments
         self._exit[first:end] = exits
-        self._outcome[first:end] = outcomes
-        self._segment[first:end] = [numbers.setdefault(x, len(numbers)) for x in segments]
-        self._home[first:end] = homes
-        self._efficiency[first:end] = [np.nan if x is None else x for x in efficiencies]
+        self._outcome[first:end] = trades.outcomes
+        for segment in dict.fromkeys(trades.segments):
+            numbers.setdefault(segment, len(numbers))
+        self._segment[first:end] = list(map(numbers.__getitem__, trades.segments))
+        self._home[first:end] = trades.homes
+        self._efficiency[first:end] = [np.nan if x is None else x for x in trades.efficiencies]
         self._alive[first:end] = True
-        counts = [len(x) for x in scopes]
+        counts = list(map(len, trades.scopes))
         self._row_count[first:end] = counts
         self._row_start[first:end] = list(accumulate(counts[:-1], initial=self._rows))
-        slots = _numbers[first:end]
         self._fresh.update(slots)
         if self._came is not None:
             self._came.update(slots)
-        self._add_rows([scope for held in scopes for scope in held])
+        self._add_rows([scope for held in trades.scopes for scope in held])
 
     def _add_rows(self, scopes: Sequence[Scope]) -> None:
         """Write the codes of new rows; the matrix grows in rows, columns and, with many items, in
         width."""
+        if not scopes:
+            return
         first, end = self._rows, self._rows + len(scopes)
         self._rows = end
         names = list(scopes[0])
@@ -474,7 +493,7 @@ class GroupWindow:
             known = self._item_ids[dimension] = {}
             self._dims.setdefault(dimension, len(self._dims))
         try:
-            return [known[value] for value in values]
+            return list(map(known.__getitem__, values))
         except KeyError:
             for value in values:
                 if value not in known:
@@ -526,7 +545,7 @@ class GroupWindow:
         self._fresh = {renumbered[s] for s in self._fresh}
         self._trade_ids = [self._trade_ids[s] for s in keep.tolist()]
         self._ranks.keep(keep.tolist())
-        self._slot_of = {t: _number(s) for s, t in enumerate(self._trade_ids)}
+        self._slot_of = dict(zip(self._trade_ids, _numbered(0, len(self._trade_ids)), strict=True))
         self._codes = self._codes[rows]
         for name in _SLOT_ARRAYS:
             setattr(self, name, getattr(self, name)[keep])
@@ -618,11 +637,10 @@ class GroupWindow:
 _numbers: list[int] = []
 
 
-def _number(n: int) -> int:
-    """One object for equal numbers of all windows."""
-    while len(_numbers) <= n:
-        _numbers.append(len(_numbers))
-    return _numbers[n]
+def _numbered(first: int, end: int) -> list[int]:
+    """The numbers from `first` to before `end`: one object for equal numbers of all windows."""
+    _numbers.extend(range(len(_numbers), end))
+    return _numbers[first:end]
 
 
 def _code_type(n_items: int) -> type[np.unsignedinteger]:

@@ -19,7 +19,7 @@ from app.learning.common.event_time import text_from_micros
 from app.learning.common.refit import Refit, require_trades
 from app.learning.common.rounding import shortened
 from app.learning.common.segments import segment_sums
-from app.learning.common.trade import Trade
+from app.learning.common.trade_columns import Trades
 from app.learning.common.window import GroupWindow, Moves, Snapshot
 from app.learning.integrated.effect_history import course
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
@@ -88,6 +88,7 @@ class IntegratedLearner:
         Whether `provisional` estimates the chosen effects again between two refits, at a cost that
         depends on the trades that came and went alone.
 
+    >>> from app.learning.common.trade import Trade
     >>> learner = IntegratedLearner("pm", "pm.uptrend.S1.entry", "add", LearningConfig(n_min=20))
     >>> learner.fold(
     ...     Trade(
@@ -144,7 +145,7 @@ class IntegratedLearner:
         """Whether a refit may change anything."""
         return self.window.changed or not self._learned or self._sent_provisional or self._under_way
 
-    def fold(self, trades: Iterable[Trade]) -> None:
+    def fold(self, trades: Trades) -> None:
         """Add trades.
 
         Parameters
