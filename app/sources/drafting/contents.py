@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,14 @@ from zoneinfo import ZoneInfo
 from app.sources import times
 from app.sources.cells import DASHES, NOTHING, as_text, parse_number
 from app.sources.column_names import known_as
-from app.sources.drafting.time_readings import MOST, TimeReading, read_texts, read_times, time_text
+from app.sources.drafting.time_readings import (
+    MOST,
+    TimeReading,
+    read_texts,
+    read_times,
+    time_text,
+    zone_of_name,
+)
 from app.sources.figures import filled_part, has_share, marks, thirty_seconds, written
 from app.sources.lines import Money
 from app.sources.making import DAYS
@@ -40,6 +47,7 @@ _EXACT = 6
 """Characters that parts of a day have more of than other numbers below 1."""
 _EAST = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 """Letters of Thailand, Japan, China and Korea."""
+_SHARE = re.compile(r"%|\d ?bps?$", re.IGNORECASE)
 _UTC = ZoneInfo("UTC")
 
 
@@ -161,9 +169,10 @@ class Contents:
         return self._cached("signs", column, units)  # type: ignore[no-any-return]
 
     def has_percent(self, column: str) -> bool:
-        """Whether percent signs stand in the cells."""
+        """Whether percent signs, or those of basis points, stand in the cells."""
         return any(
-            isinstance(v, str) and "%" in v and not has_share(v) for v in self.values(column)[:50]
+            isinstance(v, str) and _SHARE.search(v) and not has_share(v)
+            for v in self.values(column)[:50]
         )
 
     def _decimal_mark(self) -> str:
@@ -240,7 +249,9 @@ class Contents:
             for a, *rest in zip(self.cells(day), *map(self.cells, clocks), strict=True)
             if a
         ]
-        return read_texts(day, cells)
+        found = read_texts(day, cells)
+        zone = next(filter(None, map(zone_of_name, clocks)), None)
+        return replace(found, zone=zone) if found is not None and not found.zone else found
 
     @cached_property
     def time_columns(self) -> list[str]:

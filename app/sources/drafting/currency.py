@@ -59,8 +59,10 @@ _ABROAD = re.compile(
 
 
 _LAKHS = re.compile(r"(?<![\d,])\d{1,2},\d{2},\d{3}(?!\d)")
-_EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
-"""Letters of names of securities in China, Japan and Korea."""
+_NOT_AMERICAN = re.compile(r"(^|_)(scrip|gst|sst|vat|stt)(_|$)")
+"""Words in English names of columns that are not those of American programs: taxes on trades."""
+_NOT_LATIN = re.compile("[\u0370-\u1dff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
+"""Letters from Greek ones to those of China, Japan and Korea."""
 
 
 def _isin_abroad(decided: Decided) -> bool:
@@ -77,11 +79,22 @@ def _isin_abroad(decided: Decided) -> bool:
 
 
 def _is_abroad(decided: Decided) -> bool:
-    """Whether days come before months, or columns have names in other letters than English ones."""
-    return any(
+    """Whether days come before months, columns have names in other letters than English ones, or
+    some are called as only in other countries."""
+    names = map(known_as, decided.kept.contents.columns)
+    return any(map(_NOT_AMERICAN.search, names)) or any(
         re.match(r"%d[-/. ]%m|dm", str(spec.keys.get("format", "")))
         or not all(column.isascii() for column in spec.columns)
         for spec in decided.fields.values()
+    )
+
+
+def _has_other_letters(decided: Decided) -> bool:
+    """Whether letters that are not Latin stand in the cells that are read, or around the table."""
+    contents = decided.kept.contents
+    columns = [column for column in contents.columns if column in decided.used()]
+    return any(map(_NOT_LATIN.search, contents.texts)) or any(
+        _NOT_LATIN.search(word) for column in columns for word in contents.words(column)
     )
 
 
@@ -338,7 +351,7 @@ def settle_currency(decided: Decided) -> None:
     if (
         _is_abroad(decided)
         or _has_lakhs(decided)
-        or any(_EASTERN.search(symbol) for symbol in symbols)
+        or _has_other_letters(decided)
         or (symbols and all(re.fullmatch(r"\d{4,6}", symbol.strip()) for symbol in symbols))
     ):
         decided.ask("currency", _ABROAD_QUESTION, 'such as "EUR"; pnl_usd is for dollars only')

@@ -24,7 +24,12 @@ from app.sources.drafting.position_profits import (
     settle_fees,
     settle_profit,
 )
-from app.sources.drafting.position_returns import settle_fractions, settle_returns, settle_stake
+from app.sources.drafting.position_returns import (
+    in_basis_points,
+    settle_fractions,
+    settle_returns,
+    settle_stake,
+)
 from app.sources.drafting.position_times import bought_and_sold, exchanged_times, not_the_term
 from app.sources.drafting.position_trades import (
     counts_both_sides,
@@ -54,6 +59,7 @@ _CONFIRMED = 0.02
 def settle(decided: Decided) -> None:
     """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
+    in_basis_points(decided)
     gains_and_losses(decided)
     settle_cents(decided)
     profits_in_satoshis(decided)
