@@ -37,7 +37,7 @@ def parse_time(value: Any, column: Column, timezone: ZoneInfo) -> Any:
     ... )
     ('2024-01-31T09:30:00Z', 'soon')
     >>> parse_time("638451504000000000", Column("t", unit="ticks"), berlin)
-    '2024-03-04T09:00:00Z'
+    '2024-03-04T11:00:00Z'
     """
     if value is None:
         return None

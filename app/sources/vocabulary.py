@@ -97,7 +97,7 @@ WORDS = {
         " activo base market_ticker наименование_ценной_бумаги наименование"
         " 名稱 名称 股票代號 商品代號 股票 order_book_id 标的 標的"
         " marché"
-        " titel asset_type wert acción nemónico 限月商品 銘柄_限月 series"
+        " titel asset_type wert acción nemónico código 限月商品 銘柄_限月 series"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position"
@@ -267,6 +267,7 @@ WORDS = {
         " amount_open buy_quantity nominale nominalbetrag face_value"
         " unidades"
         " fill_volume fill_vol"
+        " 成交張數 成交张数"
         " lot 手数 手數 成交手数 張數 张数 std_lots standard_lots shares_ctrts shares_ctrts_units"
     ),
     "fees_usd": (

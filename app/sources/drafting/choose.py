@@ -304,6 +304,20 @@ class Chooser:
                     yield column
         yield from self._by_end(name)
 
+    def _is_signed_beside(self, column: str) -> bool:
+        """Whether an `Amount` has both signs, and a column that is called a quantity has one: then
+        it is money."""
+        numbers = self._contents.read_numbers
+        if self._names[column] != "amount" or len({n > 0 for n in numbers(column) if n}) < 2:
+            return False
+        return any(
+            other != column
+            and own in NAMES["quantity"]
+            and self._contents.is_numeric(other)
+            and len({n > 0 for n in numbers(other) if n}) == 1
+            for other, own in self._names.items()
+        )
+
     def _by_end(self, name: str) -> Iterator[str]:
         """Columns that may be the time or the price of one end of the trade, by single words."""
         end, _, what = name.partition("_")
@@ -344,7 +358,11 @@ class Chooser:
         if name == "stake" and _PER_POINT.search(column):
             return False
         if name == "quantity" and not _PER_POINT.search(column):
-            if self._is_money(column) or self._is_value_of(column):
+            if (
+                self._is_money(column)
+                or self._is_value_of(column)
+                or self._is_signed_beside(column)
+            ):
                 return False
             signs = sum(n for unit, n in c.signs(column).items() if unit in CURRENCIES)
             if signs * 2 > len(values) or not any(c.read_numbers(column)):

@@ -15,7 +15,7 @@ from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Spec
-from app.sources.pairs import IN_US_DOLLARS, future_of, is_crypto, pair_of
+from app.sources.pairs import IN_US_DOLLARS, future_of, is_crypto, is_future_abroad, pair_of
 
 ASSUMED = (
     "The currency of the profits: the file does not say, so they are read as US dollars (currency)."
@@ -339,14 +339,8 @@ def settle_currency(decided: Decided) -> None:
         return
     if _settled_in_coins(decided):
         return
-    foreign = [symbol for symbol in symbols if _ABROAD.fullmatch(symbol.strip())]
-    if foreign:
-        decided.ask(
-            "currency",
-            f"The currency of the profits: {', '.join(foreign[:4])} are not traded in dollars, and"
-            " the file does not say.",
-            'such as "EUR"; pnl_usd is for dollars only',
-        )
+    if foreign := [symbol for symbol in symbols if _ABROAD.fullmatch(symbol.strip())]:
+        _ask_abroad(decided, foreign)
         return
     if (
         _is_abroad(decided)
@@ -356,8 +350,21 @@ def settle_currency(decided: Decided) -> None:
     ):
         decided.ask("currency", _ABROAD_QUESTION, 'such as "EUR"; pnl_usd is for dollars only')
         return
+    if futures := list(filter(is_future_abroad, symbols)):
+        _ask_abroad(decided, futures)
+        return
     decided.keys["currency"] = ("USD", "the file does not say; pnl_usd is for dollars only")
     decided.left.append(ASSUMED)
+
+
+def _ask_abroad(decided: Decided, symbols: list[str]) -> None:
+    """Ask for the currency of what is not traded in dollars, as its symbols show."""
+    decided.ask(
+        "currency",
+        f"The currency of the profits: {', '.join(symbols[:4])} are not traded in dollars, and"
+        " the file does not say.",
+        'such as "EUR"; pnl_usd is for dollars only',
+    )
 
 
 def doubt_dollars(decided: Decided, values: Mapping[str, float]) -> None:

@@ -57,7 +57,12 @@ _NAME = re.compile(r"name|descr|bezeich|instrument|produ[ck]t|secur|contract|mar
 _NUMBERS = ("price", "entry_price", "exit_price", "quantity", "gross", "net", "pnl_usd", "fee")
 """Fields whose columns have numbers."""
 _MANIFOLD = (
-    (1_000, r"\b000s?|\bthousands?|\bTsd\.?|\bmiles|\bmilliers|тыс\.?|千", "thousands"),
+    (
+        1_000,
+        r"\b000s?|[x×] ?1[., ]?000\b|\bthousands?|\bTsd\.?|\bmiles|\bmilliers|тыс\.?|千|nghìn|ngàn"
+        r"|\bribu|\btys|พัน|천 ?원",
+        "thousands",
+    ),
     (10_000, "[万萬만]", "ten thousands"),
     (1_000_000, r"\bmio|\bmillions?|\bmln|млн|百万", "millions"),
 )

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from app.sources.column_names import known_as
+from app.sources.column_names import currency_in, known_as
+from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Names, Spec
@@ -29,6 +30,11 @@ PER_UNIT = re.compile(
     re.IGNORECASE,
 )
 """Of a column with the fee of one unit of the quantity."""
+IN_POINTS = re.compile(
+    r"[(\[]\s*(pips?|points?|pts|ticks?|punkte|puntos|pontos|punkty|пункт\w*)\s*[)\]]",
+    re.IGNORECASE,
+)
+"""Of a column that is in points, which are no money."""
 _END = re.compile(r"open|entry|enter|clos|exit|buy|sell|purchase|sale", re.IGNORECASE)
 """Of a fee of one end of a trade."""
 _HALF_CENT = 0.0051
@@ -61,6 +67,7 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         and not contents.has_percent(column)
         and any(contents.read_numbers(column))
         and not PER_UNIT.search(column)
+        and not IN_POINTS.search(column)
         and "‰" not in column
         and not _of_other_leg(name, set(names.values()))
     ]
@@ -69,6 +76,33 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         found = [column for column in found if not re.match("gst", names[column])]
     total = [column for column in found if re.search(r"total|^all_", names[column])]
     return total if len(total) == 1 else _sum_of_others(contents, found) or found
+
+
+def drop_fees_abroad(decided: Decided, name: str) -> None:
+    """Leave out fees that are in another currency than the profits, by their columns' names."""
+    spec, (told, _) = decided.fields.get(name), decided.keys.get("currency", ("", ""))
+    if spec is None or told not in FIAT or {"currency", "fee_currency"} & decided.fields.keys():
+        return
+    if any((own := currency_in(column)) in FIAT and own != told for column in spec.columns):
+        del decided.fields[name]
+        decided.left.append(
+            f"The fees: {' and '.join(spec.columns)} are in another currency than the profits, so"
+            " they are left out."
+        )
+
+
+def without_amounts(contents: Contents, used: set[str]) -> list[str]:
+    """The columns with fees in points, or in percent of something."""
+    return [
+        column
+        for column in contents.columns
+        if column not in used
+        and _FEE.search(known_as(column))
+        and not re.search("profit|pnl|return", known_as(column))
+        and (IN_POINTS.search(column) or "%" in column or contents.has_percent(column))
+        and contents.is_numeric(column)
+        and any(contents.read_numbers(column))
+    ]
 
 
 def _sum_of_others(contents: Contents, columns: list[str]) -> list[str]:

@@ -25,6 +25,7 @@ from app.sources.drafting.contracts import (
 )
 from app.sources.drafting.currency import ASSUMED
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.fee_columns import drop_fees_abroad
 from app.sources.drafting.fill_amounts import drop_doubled_multiplier, read_amount
 from app.sources.drafting.fill_fees import (
     all_in,
@@ -88,6 +89,7 @@ def settle(decided: Decided) -> None:
             " need [multipliers] too",
             section="constants",
         )
+    drop_fees_abroad(decided, "fee")
     settle_fees(decided)
     if not in_smallest_units(decided):
         _settle_amounts(decided)

@@ -25,7 +25,7 @@ from app.sources.drafting.contracts import (
 )
 from app.sources.drafting.currency import doubt_dollars
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fee_columns import are_negative, fee_numbers, say_fees
+from app.sources.drafting.fee_columns import are_negative, fee_numbers, say_fees, without_amounts
 from app.sources.drafting.fill_rows import symbol_of
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.text import spec_text
@@ -352,6 +352,8 @@ def _ask_for_funding(decided: Decided, fees: Spec | None, columns: list[str]) ->
 def settle_fees(decided: Decided) -> None:
     """The sign of fees, by two columns of profits or by the numbers themselves."""
     spec = decided.fields.get("fees_usd")
+    if columns := without_amounts(decided.kept.contents, decided.used()):
+        decided.left.append(f"{' and '.join(columns)}: fees in points or percent are not counted.")
     if spec is None:
         return
     if float(spec.keys.get("scale", 1)) < 0:

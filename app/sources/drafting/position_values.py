@@ -14,7 +14,7 @@ from app.sources.drafting.adding_up import Reading, read_positions
 from app.sources.drafting.before_or_after import by_amounts
 from app.sources.drafting.binary_options import settle_bets
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fee_columns import turn_cash
+from app.sources.drafting.fee_columns import drop_fees_abroad, turn_cash
 from app.sources.drafting.position_profits import (
     fees_by_total,
     find_funding,
@@ -60,6 +60,7 @@ def settle(decided: Decided) -> None:
     """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
     in_basis_points(decided)
+    drop_fees_abroad(decided, "fees_usd")
     gains_and_losses(decided)
     settle_cents(decided)
     profits_in_satoshis(decided)

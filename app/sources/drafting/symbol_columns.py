@@ -15,7 +15,7 @@ from app.sources.column_names import NAMES
 from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents, alike
 from app.sources.drafting.spec import Names, Spec
-from app.sources.pairs import is_coin, is_occ, is_option, pair_of
+from app.sources.pairs import future_of, is_coin, is_occ, is_option, pair_of
 from app.sources.sides import Side, read_side
 from app.sources.symbol_texts import named, option_contract
 
@@ -113,7 +113,11 @@ class SymbolColumns:
             for column in named
             if column not in used
             and c.values(column)
-            and (not c.is_numeric(column) or set(c.signs(column)) & _COUNTRIES)
+            and (
+                not c.is_numeric(column)
+                or set(c.signs(column)) & _COUNTRIES
+                or all(map(future_of, c.words(column)))  # `6EM4`
+            )
             and c.time(column) is None
             and not c.is_clock(column)
             and (
