@@ -17,7 +17,7 @@ from typing import Any
 from app.sources import making
 from app.sources.cell_times import parse_time
 from app.sources.currencies import NAMES_OF_CURRENCIES, SMALLEST
-from app.sources.figures import filled_part, thirty_seconds, written
+from app.sources.figures import filled_part, thirty_seconds, without_triangle, written
 from app.sources.lines import Money, Since1904
 from app.sources.mapping import Column, TableMapping, Template
 from app.sources.pairs import coin_of_inverse, pair_of, settled_in
@@ -63,6 +63,7 @@ class Cells:
         side = mapping.columns.get("side")
         self._side_is_cash = side is not None and side.cash
         self._side_is_paid = side is not None and side.paid
+        self._triangle = mapping.triangle
         self._in_32nds = mapping.apostrophe == "32nds"
         self._columns = {name: column.name for name, column in mapping.columns.items()}
 
@@ -157,6 +158,8 @@ class Cells:
             value in DASHES or (value[:1] in _NOTHING_BEGINS and value.lower() in NOTHING)
         ):
             return None
+        if self._triangle is not None and isinstance(value, str):
+            value = without_triangle(value, self._triangle)
         if self._in_32nds and isinstance(value, str):
             found = thirty_seconds(value)
             return value if found is None else str(found)

@@ -16,9 +16,10 @@ from app.sources.currencies import BESIDE_NUMBERS, FIAT, SIGNS
 
 _SPACES = re.compile(r"[\s_\u200b\u200e\u200f\u2066-\u2069]+")
 _MINUS = str.maketrans(
-    {"−": "-", "–": "-", "－": "-", "﹣": "-", "‐": "-", "’": "'", "＋": "+", "▼": "-"}
+    {"−": "-", "–": "-", "－": "-", "﹣": "-", "‐": "-", "’": "'", "＋": "+", "▼": "-", "▽": "-"}
 )
-"""`▲` is above 0 in Korea and below 0 in Japan, so it is not read."""
+TRIANGLES = {"minus": "-", "plus": ""}
+"""What `▲` and `△` mean: below 0 in Japan, above 0 where `▼` is below, else they are not read."""
 _ASCII = str.maketrans("，．％／：（）٪", ",.%/:()%")
 _CHANGE = re.compile(r"(.*\d.*?)\s*\([+-]?[\d.,]+\s*%\)")
 """An amount, and behind it in brackets what share of something it is."""
@@ -185,6 +186,15 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     found = found.replace("'", "")
     plain = found.replace(".", "").replace(",", ".") if decimal == "," else found.replace(",", "")
     return WrittenNumber(plain, percent, unit)
+
+
+def without_triangle(text: str, triangle: str) -> str:
+    """The number with a sign instead of `▲` or `△`, which mean `triangle`.
+
+    >>> without_triangle("▲1,000", "minus"), without_triangle("△ 5", "plus")
+    ('-1,000', '5')
+    """
+    return TRIANGLES[triangle] + text[1:].strip() if text[:1] in ("▲", "△") else text
 
 
 def thirty_seconds(text: str) -> Decimal | None:

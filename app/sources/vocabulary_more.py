@@ -19,7 +19,7 @@ MORE_WORDS = {
         " açılış_tarihi alış_tarihi giriş_tarihi"
         " atidarymo_laikas"
         " köpdatum købsdato kjøpsdato ostopäivä aankoopdatum datum_aankoop data_acquisto"
-        " data_otwarcia czas_otwarcia"
+        " data_otwarcia czas_otwarcia 매수일자 매수일"
         " fecha_compra fecha_de_compra date_achat date_d_achat data_zakupu data_compra"
         " data_da_compra datum_nákupu"
     ),
@@ -34,7 +34,7 @@ MORE_WORDS = {
         " kapanış_tarihi satış_tarihi çıkış_tarihi"
         " uždarymo_laikas"
         " säljdatum salgsdato myyntipäivä verkoopdatum datum_verkoop data_vendita"
-        " data_zamknięcia czas_zamknięcia"
+        " data_zamknięcia czas_zamknięcia 매도일자 매도일"
         " fecha_venta fecha_de_venta date_vente date_de_vente data_sprzedaży data_venda"
         " data_da_venda datum_prodeje"
     ),
@@ -96,7 +96,7 @@ MORE_WORDS = {
         " precio_unitario cena_wykonania"
     ),
     "entry_price": (
-        "cena_otwarcia kurs_otwarcia "
+        "cena_otwarcia kurs_otwarcia 매수가 매수단가 "
         "otevírací_cena otváracia_cena preț_deschidere preț_de_deschidere "
         "цена_на_отваряне cijena_otvaranja cena_odprtja τιμή_ανοίγματος سعر_الفتح "
         "שער_פתיחה قیمت_باز avamishind preço_de_abertura preço_abertura खुलने_का_मूल्य "
@@ -109,7 +109,7 @@ MORE_WORDS = {
         " cena_zakupu nákupní_cena"
     ),
     "exit_price": (
-        "cena_zamknięcia kurs_zamknięcia "
+        "cena_zamknięcia kurs_zamknięcia 매도가 매도단가 "
         "slotkoers sluttkurs slutkurs uzavírací_cena zatváracia_cena preț_închidere "
         "preț_de_închidere цена_на_затваряне cijena_zatvaranja cena_zaprtja "
         "τιμή_κλεισίματος سعر_الإغلاق שער_סגירה قیمت_بسته sulgemishind preço_de_fecho "

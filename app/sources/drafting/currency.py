@@ -61,6 +61,12 @@ _ABROAD = re.compile(
 _LAKHS = re.compile(r"(?<![\d,])\d{1,2},\d{2},\d{3}(?!\d)")
 _NOT_AMERICAN = re.compile(r"(^|_)(scrip|gst|sst|vat|stt)(_|$)")
 """Words in English names of columns that are not those of American programs: taxes on trades."""
+_NOT_ENGLISH = re.compile(
+    r"(^|_)(fecha|cantidad|precio|importe|monto|moneda|quantidade|preco|datum|kurs|menge|anzahl"
+    r"|betrag|prix|montant|prezzo|importo|cena|ilosc|kwota|tarih|fiyat|adet|miktar|tutar|tanggal"
+    r"|harga|jumlah|aantal|koers|bedrag|antal|pris|belopp|dato|darab|pret|cantitate|hinta)(_|$)"
+)
+"""Words of other languages for days, prices and quantities, in English letters."""
 _NOT_LATIN = re.compile("[\u0370-\u1dff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 """Letters from Greek ones to those of China, Japan and Korea."""
 
@@ -85,6 +91,7 @@ def _is_abroad(decided: Decided) -> bool:
     return any(map(_NOT_AMERICAN.search, names)) or any(
         re.match(r"%d[-/. ]%m|dm", str(spec.keys.get("format", "")))
         or not all(column.isascii() for column in spec.columns)
+        or any(_NOT_ENGLISH.search(known_as(column)) for column in spec.columns)
         for spec in decided.fields.values()
     )
 

@@ -356,6 +356,10 @@ def _numbered(decided: Decided) -> None:
 
 
 def _decimal(decided: Decided) -> None:
+    if triangle := decided.kept.contents.triangle:
+        what = "below" if triangle == "minus" else "above"
+        decided.keys["triangle"] = (triangle, f"numbers with ▲ are {what} 0")
+        decided.guessed.append(f"Numbers with ▲ are {what} 0.")
     if decided.kept.contents.decimal == OPEN_QUESTION:
         decided.ask(
             "decimal",
