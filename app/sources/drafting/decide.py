@@ -60,10 +60,12 @@ _MANIFOLD = (
     (
         1_000,
         r"\b000s?|[x×] ?1[., ]?000\b|\bthousands?|\bTsd\.?|\bmiles|\bmilliers|тыс\.?|千|nghìn|ngàn"
-        r"|\bribu|\btys|พัน|천 ?원",
+        r"|\bribu|\btys|พัน|천 ?원|\bk\b",
         "thousands",
     ),
     (10_000, "[万萬만]", "ten thousands"),
+    (100_000, r"\blakhs?\b|\blacs?\b", "lakhs"),
+    (10_000_000, r"\bcrores?\b", "crores"),
     (1_000_000, r"\bmio|\bmillions?|\bmln|млн|百万", "millions"),
 )
 """What names of columns have in brackets whose numbers are in thousands (`Amount (000)`) and so

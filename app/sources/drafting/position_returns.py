@@ -153,9 +153,12 @@ def _are_shorts_on_cost(decided: Decided) -> bool:
 
 
 def in_basis_points(decided: Decided) -> None:
-    """Returns and excursions that are in hundredths of a percent by their columns' names."""
+    """Returns and excursions that are in hundredths or tenths of a percent by their columns'
+    names."""
     for name in ("roi", *_FRACTIONS):
         spec = decided.fields.get(name)
+        if name == "roi" and spec is not None and "‰" in spec.column:
+            spec.keys["scale"], spec.comment = 0.001, "per mille"
         if spec is not None and is_in_basis_points(spec.column):
             spec.keys["scale"], spec.comment = 0.0001, "basis points"
             decided.guessed.append(f"{spec.column} is in basis points.")
