@@ -12,10 +12,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.sources import making, times
+from app.sources.lines import Since1904
 from app.sources.mapping import COMPOSED, Column
 from schemas.times import DAY_S
 
 _FIRST_SERIAL_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 (the table's own zone comes later)
+_DAY_IN_1904 = datetime(1904, 1, 1)  # noqa: DTZ001
+_FIRST_TICK = datetime(1, 1, 1)  # noqa: DTZ001
 
 
 def parse_time(value: Any, column: Column, timezone: ZoneInfo) -> Any:
@@ -33,12 +36,16 @@ def parse_time(value: Any, column: Column, timezone: ZoneInfo) -> Any:
     ...     parse_time("soon", Column("t"), berlin),
     ... )
     ('2024-01-31T09:30:00Z', 'soon')
+    >>> parse_time("638451504000000000", Column("t", unit="ticks"), berlin)
+    '2024-03-04T11:00:00Z'
     """
     if value is None:
         return None
     zone = column.timezone or timezone
     if column.unit == making.DAYS and not isinstance(value, (datetime, date)):
         return _serial_day(value, zone)
+    if column.unit == making.TICKS:
+        return _ticks(value, zone)
     if column.unit is not None and not isinstance(value, (datetime, date)):
         return making.from_epoch(value, column.unit)
     if isinstance(value, datetime):
@@ -56,15 +63,21 @@ def _in_utc(moment: datetime, zone: ZoneInfo) -> str:
 
 
 def _serial_day(value: Any, zone: ZoneInfo) -> Any:
+    first = _DAY_IN_1904 if isinstance(value, Since1904) else _FIRST_SERIAL_DAY
     try:
         days = (
             sum(float(part) for part in value.replace(",", ".").split())
             if isinstance(value, str)
             else float(value)
         )
-        return _in_utc(
-            _FIRST_SERIAL_DAY + timedelta(microseconds=round(days * DAY_S) * 1_000_000), zone
-        )
+        return _in_utc(first + timedelta(microseconds=round(days * DAY_S) * 1_000_000), zone)
+    except (ValueError, OverflowError, TypeError):
+        return str(value)
+
+
+def _ticks(value: Any, zone: ZoneInfo) -> Any:
+    try:
+        return _in_utc(_FIRST_TICK + timedelta(microseconds=int(value) // 10), zone)
     except (ValueError, OverflowError, TypeError):
         return str(value)
 

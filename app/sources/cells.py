@@ -16,9 +16,9 @@ from typing import Any
 
 from app.sources import making
 from app.sources.cell_times import parse_time
-from app.sources.currencies import SMALLEST
-from app.sources.figures import filled_part, thirty_seconds, written
-from app.sources.lines import Money
+from app.sources.currencies import NAMES_OF_CURRENCIES, SMALLEST
+from app.sources.figures import filled_part, thirty_seconds, without_triangle, written
+from app.sources.lines import Money, Since1904
 from app.sources.mapping import Column, TableMapping, Template
 from app.sources.pairs import coin_of_inverse, pair_of, settled_in
 from app.sources.sides import Event, Side, read_side
@@ -36,8 +36,15 @@ DASHES = frozenset("-–")
 _NOTHING_BEGINS = frozenset(text[0] for one in NOTHING for text in (one, one.upper()))
 _OTHER_DOLLARS = frozenset(("AUD", "CAD", "NZD", "SGD", "HKD", "TWD", "MXN", "ARS", "CLP", "COP"))
 """Currencies whose amounts have a plain `$` in their own country."""
-HUNDREDTHS = {"GBp": "GBX", "GBx": "GBX", "ZAc": "ZAC"}
-"""Hundredths of a currency, whose codes differ from its own only by small letters."""
+HUNDREDTHS = {
+    "GBp": "GBX",
+    "GBx": "GBX",
+    "GBX": "GBX",
+    "ZAc": "ZAC",
+    "ZAC": "ZAC",
+    "ILA": "ILA",
+}
+"""Codes of hundredths of a currency: some differ from its own only by small letters."""
 OWN_SIDES: dict[str, Side | Event] = {
     "buy": Side(1, 1),
     "sell": Side(-1, -1),
@@ -56,6 +63,7 @@ class Cells:
         side = mapping.columns.get("side")
         self._side_is_cash = side is not None and side.cash
         self._side_is_paid = side is not None and side.paid
+        self._triangle = mapping.triangle
         self._in_32nds = mapping.apostrophe == "32nds"
         self._columns = {name: column.name for name, column in mapping.columns.items()}
 
@@ -150,6 +158,8 @@ class Cells:
             value in DASHES or (value[:1] in _NOTHING_BEGINS and value.lower() in NOTHING)
         ):
             return None
+        if self._triangle is not None and isinstance(value, str):
+            value = without_triangle(value, self._triangle)
         if self._in_32nds and isinstance(value, str):
             found = thirty_seconds(value)
             return value if found is None else str(found)
@@ -209,6 +219,10 @@ class Cells:
         if column is None:
             return None
         value = self.field(row, name) if column.more else self.raw(row, column.name)
+        if column.unit == making.DAYS and column.more:
+            parts = [self.raw(row, each) for each in (column.name, *column.more)]
+            if all(isinstance(part, Since1904) for part in parts):
+                value = Since1904(sum(parts))
         return parse_time(value, column, self.mapping.timezone)
 
     def side(self, row: Mapping[str, Any]) -> Side | Event | None:
@@ -245,7 +259,7 @@ class Cells:
         if value is None:
             return None
         if buckets is None:
-            value = float(value) if isinstance(value, Money) else value
+            value = float(value) if isinstance(value, float) else value
             return value if isinstance(value, (str, int, float, bool)) else as_text(value)
         number = parse_number(value, self.mapping.decimal)
         return (
@@ -267,6 +281,7 @@ class Cells:
         the pair `symbol` is priced."""
         own = str(self.text(row, "currency") or "").strip()
         own = HUNDREDTHS.get(own, SMALLEST.get(own, (own.upper(),))[0])
+        own = NAMES_OF_CURRENCIES.get(own.lower(), own)
         if not own and self.mapping.currency == COIN:
             return coin_of_inverse(str(self.symbol(row) or "")) or COIN
         if not own and self.mapping.currency == QUOTE:
@@ -321,7 +336,7 @@ def parse_number(value: Any, decimal: str = ".", scale: float | None = None) -> 
         if not math.isfinite(number):
             return value
     else:
-        number = making.number(float(value) if isinstance(value, Money) else value)
+        number = making.number(float(value) if isinstance(value, float) else value)
         if isinstance(number, str):
             return number
     factor = 0.01 if percent else scale

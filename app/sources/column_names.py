@@ -10,6 +10,7 @@ import unicodedata
 from functools import lru_cache
 
 from app.sources.currencies import BESIDE_NUMBERS, FIAT, SIGNS
+from app.sources.figures import DOLLARS
 from app.sources.vocabulary import WORDS
 from app.sources.vocabulary_more import MORE_WORDS
 
@@ -120,6 +121,8 @@ def known_as(column: str) -> str:
     ...     known_as("價格 USDT"), known_as("Trade Time(UTC+0)"),
     ... )
     ('closed_pnl', 'pnl', 'price', '價格', 'trade_time')
+    >>> known_as("PnL (R)"), known_as("Consideration (R)")
+    ('pnl_r', 'consideration')
     >>> known_as("EXITEDAT"), known_as("CLOSEDPNL"), known_as("Avg. Fill Price")
     ('exited_at', 'closed_pnl', 'avg_fill_price')
     >>> (
@@ -145,10 +148,17 @@ def known_as(column: str) -> str:
     name = "_".join(parts)
     if name in ("quantity_no", "qty_no", "shares_no", "units_no"):
         name = name.removesuffix("_no")  # `Quantity #` counts, and numbers nothing.
+    if name.endswith("_r") and "(R)" in column and (amount := name[:-2]) in _AMOUNTS:
+        name = amount  # Rands: only profits and returns are multiples of a risk.
+    if is_in_basis_points(column) and (share := re.sub("_bps?$", "_pct", name)) in _KNOWN:
+        name = share
     return name if name in _KNOWN else _SQUASHED.get(_squashed(name), name)
 
 
 _OF_MONEY = {name for field in ("pnl_usd", "net", "gross", "fee") for name in NAMES[field]}
+_AMOUNTS = {name for field in ("net", "gross", "fee", "price") for name in NAMES[field]} - {
+    *NAMES["pnl_usd"]
+}
 _BEFORE = {code.lower() for code in FIAT} | {"usdt", "usdc"}
 _CURRENCY_BEFORE = re.compile(rf"(USDT|USDC|{'|'.join(sorted(FIAT))}) ")
 
@@ -159,16 +169,31 @@ def is_in_points(column: str) -> bool:
     >>> is_in_points("P&L (ticks)"), is_in_points("P&L ($)")
     (True, False)
     """
-    return bool(re.search(r"\b(ticks?|pips?|points|punkte|puntos)\b", column, re.IGNORECASE))
+    return bool(
+        re.search(
+            r"\b(ticks?|pips?|points|pts|punkte|puntos|pontos|punti|punkty|тик\w*|пункт\w*)\b",
+            column,
+            re.IGNORECASE,
+        )
+    )
+
+
+def is_in_basis_points(column: str) -> bool:
+    """Whether a column's name says that its numbers are hundredths of a percent.
+
+    >>> [is_in_basis_points(name) for name in ("Return (bps)", "pnl_bp", "BPI")]
+    [True, True, False]
+    """
+    return bool(re.search(r"(?<![a-z])bps?\W*$", column, re.IGNORECASE))
 
 
 def is_known(column: str) -> bool:
     """Whether the name is that of a field.
 
-    >>> is_known("約定日"), is_known("–Ò’è“ú")
-    (True, False)
+    >>> is_known("約定日"), is_known("–Ò’è“ú"), is_known("║╧╘╝")
+    (True, False, False)
     """
-    return known_as(column) in _KNOWN
+    return known_as(column) in _KNOWN and bool(re.search(r"\w", column))
 
 
 _WORD_OF_MONEY = re.compile(
@@ -183,6 +208,9 @@ _CURRENCY = re.compile(
 )
 
 
+_OTHER_DOLLARS = re.compile(rf"(?<![A-Za-z])({'|'.join(filter(None, DOLLARS))})\$")
+
+
 def currency_in(column: str) -> str | None:
     """The currency that a column's name ends with, begins with or has in brackets.
 
@@ -193,7 +221,11 @@ def currency_in(column: str) -> str | None:
     ('USDT', 'USD', None, 'EUR', 'USDT', 'MYR')
     >>> currency_in("USD net"), currency_in("EUR Gewinn"), currency_in("USD rate")
     ('USD', 'EUR', None)
+    >>> currency_in("Resultado (R$)"), currency_in("Net HK$"), currency_in("Profit$")
+    ('BRL', 'HKD', 'USD')
     """
+    if dollars := _OTHER_DOLLARS.search(column):
+        return DOLLARS[dollars[1]]
     for sign, code in (("USドル", "USD"), ("円", "JPY"), *SIGNS.items(), ("$", "USD")):
         if sign in column:
             return code

@@ -10,8 +10,10 @@ import io
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from itertools import chain
 
 from app.errors import BadDataError
+from app.sources.aligned import aligned
 from app.sources.lines import MOST_COLUMNS, Line
 
 MOST_CHARACTERS = 1_000_000
@@ -52,6 +54,12 @@ def csv_lines(
     quoted = _are_quoted(head)
     if quoted:
         head = list(map(_unquoted, head))
+    if delimiter is None and (columns := aligned(head)) is not None:
+        for number, line in enumerate(chain(head, lines), above + 1):
+            cells = columns.cells(line.strip("\ufeff"))
+            if not _is_rule(cells):
+                yield Line(cells, number, position())
+        return
     separator = delimiter or _delimiter(head, wanted)
 
     def chained() -> Iterator[str]:
@@ -72,7 +80,7 @@ def csv_lines(
                 f"{path}: a quotation mark in line {begin} is never closed.",
                 "Correct the line, or export the file again.",
             )
-        if not (any(cells) and all(_RULE.fullmatch(cell.strip()) for cell in cells if cell)):
+        if not _is_rule(cells):
             yield Line(cells, begin, position())
         begin = reader.line_num + above + 1
 
@@ -95,6 +103,10 @@ def _unquoted(line: str) -> str:
 _WHOLE = re.compile(r'"((?:[^"]|"")*)"')
 _RULE = re.compile(r":?[-=]{3,}:?")
 """A cell of a drawn line, such as the one below the names of columns in Markdown."""
+
+
+def _is_rule(cells: list[str]) -> bool:
+    return any(cells) and all(_RULE.fullmatch(cell.strip()) for cell in cells if cell)
 
 
 def _delimiter(head: list[str], wanted: Collection[str]) -> str:

@@ -52,9 +52,30 @@ BESIDE_NUMBERS = {
     "đ": "VND",
     "lei": "RON",
     "rs": "INR",
+    "s/": "PEN",
     "元": None,
     "kr": None,
 }
 """Words beside numbers, in small letters; None: of several currencies."""
+NAMES_OF_CURRENCIES = {
+    **dict.fromkeys(
+        (
+            "us dollar", "us dollars", "u.s. dollar", "u.s. dollars", "dólar", "dólares", "dolar",
+            "dolares", "dólar estadounidense", "dólares estadounidenses", "dólar americano", "美元",
+            "美金", "米ドル", "미국달러", "доллар сша", "доллары сша", "abd doları",
+        ),
+        "USD",
+    ),
+    **dict.fromkeys(("euro", "euros", "欧元", "歐元", "ユーロ", "유로", "евро"), "EUR"),
+    **dict.fromkeys(("人民币", "人民幣"), "CNY"),
+    **dict.fromkeys(("港币", "港幣", "港元", "홍콩달러"), "HKD"),
+    **dict.fromkeys(("日元", "日圓", "日圆", "円", "日本円"), "JPY"),
+    **dict.fromkeys(("新台幣", "新臺幣", "台幣"), "TWD"),
+    **dict.fromkeys(("원", "원화"), "KRW"),
+    **dict.fromkeys(("рубль", "рубли", "российский рубль", "rur"), "RUB"),
+    **dict.fromkeys(("real", "reais"), "BRL"),
+}  # fmt: skip
+"""Names of currencies in cells, in small letters.  A dollar or a peso without its country may be
+that of several."""
 SMALLEST = {"XBt": ("XBT", 8), "USDt": ("USDT", 6), "Gwei": ("ETH", 9), "LAMp": ("SOL", 9)}
 """Units of a currency in which some exchanges count: the currency, and how many decimals of it."""

@@ -20,10 +20,11 @@ import orjson
 from app.errors import BadDataError
 from app.sources.column_names import is_known
 from app.sources.files import read_whole
-from app.sources.lines import MOST_COLUMNS, Line, Sheet
+from app.sources.lines import MOST_COLUMNS, Line, Sheet, Since1904
 
 _DEEPEST = 40
 _OFFICE = "{urn:schemas-microsoft-com:office:spreadsheet}"
+_DATE_1904 = "{urn:schemas-microsoft-com:office:excel}Date1904"
 _LEAST_FIELDS = 3
 _FIXED_POINT = {"TradeFill": ("price", "amount", "trade_fee_in_quote")}
 """Columns that Hummingbot stores in millionths, by table."""
@@ -210,10 +211,11 @@ def _of_xml(path: str) -> Iterator[Sheet]:
 
 def _worksheets(path: str, root: ElementTree.Element) -> Iterator[Sheet]:
     """The sheets of a spreadsheet that was saved as XML."""
+    since_1904 = next(root.iter(_DATE_1904), None) is not None
     for sheet in root.iter(f"{_OFFICE}Worksheet"):
         lines = []
         for number, row in enumerate(sheet.iter(f"{_OFFICE}Row"), 1):
-            cells: list[str] = []
+            cells: list[Any] = []
             for cell in row.iter(f"{_OFFICE}Cell"):
                 at = int(cell.get(f"{_OFFICE}Index", len(cells) + 1))
                 width = 1 + int(cell.get(f"{_OFFICE}MergeAcross", 0))
@@ -224,7 +226,9 @@ def _worksheets(path: str, root: ElementTree.Element) -> Iterator[Sheet]:
                     )
                 data = cell.find(f"{_OFFICE}Data")
                 cells += [""] * (at - 1 - len(cells))
-                cells += ["" if data is None else "".join(data.itertext()).strip()]
+                text = "" if data is None else "".join(data.itertext()).strip()
+                is_number = data is not None and data.get(f"{_OFFICE}Type") == "Number"
+                cells += [Since1904(text) if since_1904 and is_number and text else text]
                 cells += [""] * (width - 1)
             lines.append(Line(cells, number, 0))
         yield Sheet(sheet.get(f"{_OFFICE}Name", ""), iter(lines))

@@ -16,14 +16,15 @@ from app.sources.currencies import BESIDE_NUMBERS, FIAT, SIGNS
 
 _SPACES = re.compile(r"[\s_\u200b\u200e\u200f\u2066-\u2069]+")
 _MINUS = str.maketrans(
-    {"−": "-", "–": "-", "－": "-", "﹣": "-", "‐": "-", "’": "'", "＋": "+", "▼": "-"}
+    {"−": "-", "–": "-", "－": "-", "﹣": "-", "‐": "-", "’": "'", "＋": "+", "▼": "-", "▽": "-"}
 )
-"""`▲` is above 0 in Korea and below 0 in Japan, so it is not read."""
+TRIANGLES = {"minus": "-", "plus": ""}
+"""What `▲` and `△` mean: below 0 in Japan, above 0 where `▼` is below, else they are not read."""
 _ASCII = str.maketrans("，．％／：（）٪", ",.%/:()%")
 _CHANGE = re.compile(r"(.*\d.*?)\s*\([+-]?[\d.,]+\s*%\)")
 """An amount, and behind it in brackets what share of something it is."""
 _SIGN = re.compile(rf"(US|HK|NT|AU|CA|MX|NZ|A|C|S|R)?\$|[{''.join(SIGNS)}]")
-_DOLLARS = {
+DOLLARS = {
     "": "USD",
     "US": "USD",
     "HK": "HKD",
@@ -37,6 +38,7 @@ _DOLLARS = {
     "S": "SGD",
     "R": "BRL",
 }
+"""Currencies by what stands before `$`."""
 _CODES = "|".join(("USDT", "USDC", *sorted(FIAT), "BTC", "XBT", "ETH", "BNB"))
 _WORDS = "|".join(sorted(BESIDE_NUMBERS, key=len, reverse=True))
 _WORD_BEFORE = re.compile(rf"([+-]?)({_WORDS})\.?([+-]?[\d(].*)", re.IGNORECASE)
@@ -54,6 +56,8 @@ _OF_TOTAL = re.compile(r"(\d+(?:\.\d+)?) ?/ ?(\d+(?:\.\d+)?)")
 _EIGHTHS = re.compile(r"(\d{2,4})['’]([0-7])")
 _MILLIONS = re.compile(r"([+-]?\d[\d.,]*)(M|MM|[Mm]io|mn)")
 _THOUSANDS = re.compile(r"[+-]?\d[\d.,]*[kK]")
+_BASIS_POINTS = re.compile(r"([+-]?\d[\d.,]*)bps?", re.IGNORECASE)
+_FRACTION = re.compile(r"([+-]?)(\d+) (\d{1,2})/(2|4|8|16|32|64|128)")
 _PENCE = re.compile(r"[+-]?\d[\d.,]*p")
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
 _PER_POINT = re.compile(r"(/|per)(pt|point|pip)s?$", re.IGNORECASE)
@@ -111,6 +115,8 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     ('1500.0', '2500000.0')
     >>> written("-R2,381.80"), written("R12")
     (WrittenNumber(text='-2381.80', percent=False, unit='ZAR'), None)
+    >>> written("150 1/2").text, written("-118 16/32").text, written("12.5bps")
+    ('150.5', '-118.5', WrittenNumber(text='0.125', percent=True, unit=None))
     >>> written("-1.5R")
     WrittenNumber(text='-1.5', percent=False, unit='R')
     >>> written("▼１，２３４").text, written("٣١٫٥").text, written("+250.00 USDT (+0.81%)").unit
@@ -122,6 +128,9 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
         text = in_ascii(text).replace("٫", decimal).replace("٬", "," if decimal == "." else ".")
     elif behind := _CHANGE.fullmatch(text.strip()):
         text = behind[1]
+    if (parts := _FRACTION.fullmatch(text.strip())) and int(parts[3]) < int(parts[4]):
+        size = Decimal(parts[2]) + Decimal(parts[3]) / Decimal(parts[4])
+        return WrittenNumber(f"{parts[1]}{size}", False, None)
     found = _SPACES.sub("", text).translate(_MINUS)
     if (per := _PER_POINT.search(found)) and (inner := written(found[: per.start()], decimal)):
         return inner._replace(unit=None)
@@ -135,7 +144,7 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
         found = f"-{found[1:-1]}"
     unit: str | None = None
     if sign := _SIGN.search(found):
-        unit = SIGNS.get(sign[0]) or _DOLLARS[sign[1] or ""]
+        unit = SIGNS.get(sign[0]) or DOLLARS[sign[1] or ""]
         found = found[: sign.start()] + found[sign.end() :]
         found = found.removesuffix("USD") or found
     elif _PENCE.fullmatch(found):
@@ -148,6 +157,9 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     elif _THOUSANDS.fullmatch(found):
         inner = written(found[:-1], decimal)
         return None if inner is None else inner._replace(text=str(Decimal(inner.text) * 1000))
+    elif points := _BASIS_POINTS.fullmatch(found):
+        inner = written(points[1], decimal)
+        return None if inner is None else WrittenNumber(str(Decimal(inner.text) / 100), True, None)
     elif millions := _MILLIONS.fullmatch(found):
         inner = written(millions[1], decimal)
         return None if inner is None else inner._replace(text=str(Decimal(inner.text) * 10**6))
@@ -174,6 +186,15 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     found = found.replace("'", "")
     plain = found.replace(".", "").replace(",", ".") if decimal == "," else found.replace(",", "")
     return WrittenNumber(plain, percent, unit)
+
+
+def without_triangle(text: str, triangle: str) -> str:
+    """The number with a sign instead of `▲` or `△`, which mean `triangle`.
+
+    >>> without_triangle("▲1,000", "minus"), without_triangle("△ 5", "plus")
+    ('-1,000', '5')
+    """
+    return TRIANGLES[triangle] + text[1:].strip() if text[:1] in ("▲", "△") else text
 
 
 def thirty_seconds(text: str) -> Decimal | None:

@@ -25,6 +25,10 @@ class Money(float):
         return Money, (float(self), self.unit)
 
 
+class Since1904(float):
+    """A number of a spreadsheet that counts days from 1904, where it is a day."""
+
+
 class Line(NamedTuple):
     """Cells (texts, or typed values), the line of the file or row of the sheet, from 1, and the
     bytes of the file read by then."""

@@ -35,6 +35,8 @@ from edgeloop.integrations.making import (
 __all__ = [
     "DAYS",
     "DRAWDOWN_FLOOR",
+    "LOCAL_UNITS",
+    "TICKS",
     "UNITS",
     "US_DOLLARS",
     "Occurrences",
@@ -58,6 +60,13 @@ __all__ = [
 DAYS = "days"
 """The unit of a spreadsheet's serial day: days since the end of 1899, in the table's own time zone.
 """
+
+
+TICKS = "ticks"
+"""The unit of .NET's times: ten millionths of a second since the year 1, in the table's own time
+zone."""
+LOCAL_UNITS = (DAYS, TICKS)
+"""Units of numbers that do not say what time zone they are in."""
 
 
 def encode(event: Mapping[str, Any]) -> bytes:

@@ -202,6 +202,7 @@ class TableMapping:
     bought_sold: bool = False
     hedged: bool = False
     apostrophe: str = "thousands"
+    triangle: str | None = None
     newest_first: bool | None = None
     fill_down: tuple[str, ...] = ()
     splits: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)

@@ -161,12 +161,12 @@ class ColumnReader(Checks):
             self._wrong(
                 "columns", name, "is not a time, so it cannot have a format, unit or timezone."
             )
-        if "unit" in given and given["unit"] not in (*UNITS, making.DAYS):
+        if "unit" in given and given["unit"] not in (*UNITS, *making.LOCAL_UNITS):
             self._wrong(
                 "columns",
                 name,
                 f"has the unit {given['unit']!r}; expected one of"
-                f" {', '.join((*UNITS, making.DAYS))}.",
+                f" {', '.join((*UNITS, *making.LOCAL_UNITS))}.",
             )
         if not isinstance(given.get("format", ""), str):
             self._wrong(

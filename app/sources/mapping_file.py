@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import ConfigurationError
+from app.sources.figures import TRIANGLES
 from app.sources.making import DRAWDOWN_FLOOR
 from app.sources.mapping import (
     APOSTROPHES,
@@ -87,6 +88,7 @@ _TOP = (
     "bought_sold",
     "hedged",
     "apostrophe",
+    "triangle",
     "newest_first",
     "fill_down",
 )
@@ -160,6 +162,7 @@ class _Reader(ColumnReader):
             fill_down=tuple(self._text_list("", "fill_down", self._document.get("fill_down", []))),
             newest_first=self._flag("newest_first") if "newest_first" in self._document else None,
             apostrophe=self._apostrophe(),
+            triangle=self._triangle(),
             bought_sold=self._flag("bought_sold"),
             hedged=self._flag("hedged"),
             inverse=tuple(self._text_list("", "inverse", self._document.get("inverse", []))),
@@ -232,6 +235,12 @@ class _Reader(ColumnReader):
                 "", "apostrophe", f"is {given!r}; expected one of {', '.join(APOSTROPHES)}."
             )
         return given
+
+    def _triangle(self) -> str | None:
+        given: str = self._text("triangle", "")
+        if given and given not in TRIANGLES:
+            self._wrong("", "triangle", f"is {given!r}; expected one of {', '.join(TRIANGLES)}.")
+        return given or None
 
     def _flag(self, key: str) -> bool:
         given = self._document.get(key, False)

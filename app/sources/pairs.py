@@ -105,6 +105,27 @@ _EASTERN = re.compile(
 )
 _DATED = re.compile(r"([A-Z]{2,5})-\d{1,2}[A-Z]{3}\d{2}(?:-[A-Z]{3})?")
 _CONTINUOUS = re.compile(r"(?:[A-Z_]+:)?[/@#]?([A-Z0-9]{1,4})(?:1!|2!|-F|=F|_F)?")
+_ASIAN_VENUE = re.compile(
+    r"^(SHFE|DCE|CZCE|CFFEX|INE|GFEX|TAIFEX|MOEX|OSE|KRX|TFEX)[.:]"
+    r"|\.(SHF|SHFE|DCE|ZCE|CZCE|CFFEX|INE|GFE|GFEX|TAIFEX)$",
+    re.IGNORECASE,
+)
+_MOSCOW_NAME = re.compile(r"([A-Z][a-z])(?:[FGHJKMNQUVXZ]\d{1,2}|-\d{1,2}\.\d\d)")
+"""`Si` of Moscow is no `SI` of New York."""
+_LOCAL = (
+    re.compile(r"([A-Z]{2,4})-\d{1,2}\.\d\d"),  # Moscow
+    re.compile(r"([A-Z]{2}F)[A-L]\d"),  # Taiwan
+    re.compile(r"([1-3]\d\d)[A-Z][1-9A-C]\d{3}"),  # Korea
+    re.compile(r"(VN30F)[12][MQ]"),
+    re.compile(r"([A-Z]{1,2})(?:\d\d|\d)(?:0[1-9]|1[0-2])"),  # China
+)
+"""Codes of futures that are not settled in US dollars."""
+_OF_ANY_PLACE = (
+    re.compile(r"([A-Z]{2})[FGHJKMNQUVXZ]\d"),
+    re.compile(r"([A-Z]{1,4})-[FGHJKMNQUVXZ]\d{1,2}"),
+    # The year of a stock's symbol is another.
+    re.compile(r"([A-Z][A-Z0-9]{1,4})[FGHJKMNQUVXZ](?:2\d|3[0-5])"),
+)
 _COIN_IN_DOLLARS = re.compile(
     r"(XBT|BTC|ETH|XRP|SOL|ADA|DOT|LTC|LINK|BNB|DOGE|EOS|BCH|ETC)-?USD(M|_PERP|_\d{6}"
     r"|[FGHJKMNQUVXZ]\d{2}|-SWAP|-PERPETUAL)?"
@@ -185,6 +206,15 @@ POINT_VALUES = {
     "DOL": 50,
     "HSI": 50,
     "MHI": 10,
+    "NK225": 1000,
+    "NK225M": 100,
+    "TXF": 200,
+    "MXF": 50,
+    "TMF": 10,
+    "S50": 200,
+    "FKLI": 50,
+    "FCPO": 25,
+    "VN30F": 100000,
 }
 """Money per point and contract of the futures that are traded most, in the currency of the
 contract: offered where a draft has to ask."""
@@ -192,7 +222,7 @@ contract: offered where a draft has to ask."""
 
 IN_US_DOLLARS = POINT_VALUES.keys() - {
     "FDAX", "FDXM", "FDXS", "FESX", "FGBL", "FGBM", "FGBS", "WIN", "WDO", "DOL", "HSI", "MHI",
-    "BTC", "ETH",
+    "NK225", "NK225M", "TXF", "MXF", "TMF", "S50", "FKLI", "FCPO", "VN30F", "BTC", "ETH",
 }  # fmt: skip
 """Futures of American exchanges, whose points are worth US dollars; the names of coins may be those
 of anything."""
@@ -363,10 +393,17 @@ def future_of(symbol: str) -> str | None:
     ('CL', 'BIT', 'MES')
     >>> future_of("미국달러 F 202403"), future_of("日経225mini 24/06"), future_of("SPY 2403")
     ('미국달러', '日経225MINI', None)
+    >>> [future_of(s) for s in ("RIM4", "SiM4", "RTS-6.24", "TXFC4", "HSI2403", "SHFE.rb2405")]
+    ['RI', 'Si', 'RTS', 'TXF', 'HSI', 'rb']
+    >>> [future_of(s) for s in ("101V6000", "S50H24", "VN30F2403", "PETR4", "KLBN4", "ETH2")]
+    ['101', 'S50', 'VN30F', None, None, None]
     >>> future_of("ESM4 5000 P"), future_of("XCME:ES.M24"), future_of("Micro E-mini S&P 500 Jun 24")
     ('ES', 'ES', 'MICRO E-MINI S&P 500 JUN 24')
     """
-    text = _VENUE.sub("", _STRIKE.sub("", symbol.strip().upper()))
+    own = _ASIAN_VENUE.sub("", symbol.strip())
+    if moscow := _MOSCOW_NAME.fullmatch(own):
+        return moscow[1]
+    text = _VENUE.sub("", _STRIKE.sub("", own.upper()))
     text = _VENUE_BEFORE.sub("", text)
     if (apart := _PARTS.fullmatch(text)) and apart[1] in POINT_VALUES:
         return apart[1]
@@ -386,15 +423,16 @@ def future_of(symbol: str) -> str | None:
         if root in POINT_VALUES or text[0] in "/@" or " " in text:
             return root
     if (
-        found := re.fullmatch(r"[/@]?([A-Z0-9]{1,4})[-_ .]?20\d{2}[01]\d([0-3]\d)?", text)
+        found := re.fullmatch(r"[/@]?([A-Z0-9]{1,6}?)[-_ .]?20\d{2}[01]\d([0-3]\d)?", text)
+        or re.fullmatch(r"([A-Z0-9]{3,6}?)2\d(0[1-9]|1[0-2])", text)
     ) and found[1] in POINT_VALUES:
         return found[1]
     if found := re.fullmatch(r"F_([A-Z0-9]+?)(0[1-9]|1[0-2])[23]\d", text):
         return f"F_{found[1]}"  # As in Turkey.
-    if found := re.fullmatch(r"([A-Z]{2,4})[FGHJKMNQUVXZ](2\d|3[0-5])", text):
-        return found[1]  # Of any exchange: the year of a stock's symbol is another.
-    if found := re.fullmatch(r"([A-Z]{1,2})(\d\d|\d)(0[1-9]|1[0-2])", text):
-        return symbol.strip()[: len(found[1])]  # As in China, where `rb` is no gasoline.
+    for pattern in (*_OF_ANY_PLACE, *_LOCAL):
+        if (found := pattern.fullmatch(text)) and not is_coin(text[:-1]):
+            # Letters as they are: in China, `rb` is no gasoline.
+            return own[: len(found[1])] if pattern is _LOCAL[-1] else found[1]
     if (found := _EASTERN.fullmatch(text)) and not found[1].isascii():
         return found[1]  # A name and a month, as in Korea, Japan, Taiwan and China.
     if (found := _CONTINUOUS.fullmatch(text)) and (
@@ -402,6 +440,20 @@ def future_of(symbol: str) -> str | None:
     ):
         return found[1]
     return None
+
+
+def is_future_abroad(symbol: str) -> bool:
+    """Whether the symbol is a future that is not settled in US dollars, by its code.
+
+    >>> [is_future_abroad(s) for s in ("FDAXM4", "SiM4", "TXFC4", "rb2405", "ESM4", "AAPL")]
+    [True, True, True, True, False, False]
+    """
+    own = _ASIAN_VENUE.sub("", symbol.strip())
+    root = future_of(own)
+    if root is None or root in IN_US_DOLLARS or is_coin(root):
+        return False
+    local = any(pattern.fullmatch(own.upper()) for pattern in _LOCAL)
+    return local or root in POINT_VALUES or bool(_MOSCOW_NAME.fullmatch(own))
 
 
 def may_be_inverse(symbol: str) -> bool:

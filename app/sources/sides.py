@@ -290,8 +290,12 @@ _EXACT = {
         ("卖空", "賣空", "沽空", "融券卖出", "売建", "新規売", "信用新規売", "卖开", "卖出开仓"),
         Side(-1, -1, True),
     ),
-    **dict.fromkeys(("返済売", "売埋", "信用返済売", "卖平", "卖出平仓"), Side(-1, 1, False)),
-    **dict.fromkeys(("返済買", "買埋", "信用返済買", "买平", "买入平仓"), Side(1, -1, False)),
+    **dict.fromkeys(
+        ("返済売", "売埋", "転売", "信用返済売", "卖平", "卖出平仓"), Side(-1, 1, False)
+    ),
+    **dict.fromkeys(
+        ("返済買", "買埋", "買戻", "信用返済買", "买平", "买入平仓"), Side(1, -1, False)
+    ),
     **dict.fromkeys(("bto", "buy to open", "long open", "open buy", "buy open"), Side(1, 1, True)),
     **dict.fromkeys(("csp", "cc", "covered call", "cash secured put"), Side(-1, -1)),
     **dict.fromkeys(("long > short", "long to short"), Side(-1, -1, True)),

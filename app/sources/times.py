@@ -93,6 +93,10 @@ _ZONE = re.compile(r"[, ]\s*\(?([A-Z][A-Za-z]+/[A-Z][A-Za-z_/]+)\)?$")
 """A place in a cell, as zoneinfo calls it."""
 
 
+_MIDNIGHT = (24, 0, 0)
+"""The end of a day, as a time of day."""
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """One reading of a cell: year, month and day (`order` is `?` where they may be the other way
@@ -188,7 +192,7 @@ def _clock(part: dict[str, str | None]) -> object:
         if not 1 <= hour <= 12:
             return ...
         hour = hour % 12 + (12 if (part["ap"] or "").lower().startswith("p") else 0)
-    if hour > 23 or minute > 59 or second > 59:
+    if (hour > 23 and (hour, minute, second) != _MIDNIGHT) or minute > 59 or second > 59:
         return ...
     return hour, minute, second, int((part.get("frac") or "0")[:6].ljust(6, "0"))
 
@@ -220,6 +224,8 @@ def moment(text: str, order: str) -> tuple[datetime, bool] | None:
     '2024-03-04T10:00:00+01:00'
     >>> moment("2024-03-04 10:15:20, US/Eastern", "md")[0].utcoffset().total_seconds() / 3600
     -5.0
+    >>> moment("2024-02-29 24:00:00", "md")[0].isoformat()
+    '2024-03-01T00:00:00'
     >>> when, has_offset = moment("05/03/2024 09:30 EDT", "md")
     >>> when.isoformat(), has_offset, moment("13/04/2026", "md")
     ('2024-05-03T09:30:00-04:00', True, None)
@@ -235,8 +241,9 @@ def moment(text: str, order: str) -> tuple[datetime, bool] | None:
     hour, minute, second, micro = found.clock or (0, 0, 0, 0)
     try:
         # the zone comes below or from the mapping
-        made = datetime(found.year, month, day, hour, minute, second, micro)  # noqa: DTZ001
-    except ValueError:
+        made = datetime(found.year, month, day, hour % 24, minute, second, micro)  # noqa: DTZ001
+        made += timedelta(days=hour // 24)
+    except (ValueError, OverflowError):
         return None
     if found.offset is None and found.place:
         return made.replace(tzinfo=ZoneInfo(found.place)), True

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from app.sources.blocks import Block, Row
+from app.sources.cells import parse_number
 from app.sources.column_names import known_as
 
 _BALANCES = {"balance_before", "balance_after", "action"}
@@ -28,6 +29,8 @@ _OF_SENTENCES = {
 }
 _ACTIVITY = {"type", "details", "amount", "units", "position_id", "realized_equity_change"}
 _OF_ACTIVITY = ("Symbol", "Side", "Open time", "Close time", "Invested", "Profit")
+_LEGS = {"trading_unit", "fee", "fee_unit", "amount", "symbol"}
+_OF_ORDER = ("order_id", "order_no", "time", "symbol", "filled_price")
 _OF_TWO_LINES = ("Side", "Open time", "Close time", "Open price", "Close price")
 
 
@@ -44,6 +47,8 @@ def unfolded(block: Block) -> Block:
         return block._replace(
             columns=(*block.columns, *_OF_ACTIVITY), rows=_of_activity(block.rows, names)
         )
+    if names.keys() >= _LEGS:
+        return block._replace(rows=_of_two_legs(block.rows, names))
     number = next((names[n] for n in ("ticket", "ticket_no") if n in names), None)
     day = next((names[n] for n in ("date", "time", "date_time") if n in names), None)
     if number and day and {"sold", "bought"} <= names.keys():
@@ -89,6 +94,33 @@ def _of_activity(rows: Iterator[Row], names: dict[str, str]) -> Iterator[Row]:
         }
         yield closed._replace(cells={**closed.cells, names["amount"]: None, **found})
     yield from waiting.values()
+
+
+def _of_two_legs(rows: Iterator[Row], names: dict[str, str]) -> Iterator[Row]:
+    """Read OKX's trades on the spot market: a fill has a row in each of its two coins, next to each
+    other, and its fee is in either.  The first row gets the fee."""
+    same = [names[name] for name in _OF_ORDER if name in names]
+    unit, fee, coin = names["trading_unit"], names["fee"], names["fee_unit"]
+    first: Row | None = None
+    for row in rows:
+        if (
+            first is not None
+            and first.cells.get(unit) != row.cells.get(unit)
+            and all(first.cells.get(column) == row.cells.get(column) for column in same)
+        ):
+            if not parse_number(first.cells.get(fee)) and parse_number(row.cells.get(fee)):
+                moved = {column: row.cells.get(column) for column in (fee, coin)}
+                first = first._replace(cells={**first.cells, **moved})
+                row = row._replace(cells={**row.cells, fee: "0"})
+            yield first
+            yield row
+            first = None
+            continue
+        if first is not None:
+            yield first
+        first = row
+    if first is not None:
+        yield first
 
 
 def _of_two_lines(

@@ -72,7 +72,7 @@ WORDS = {
         " underlying_asset wertpapier basiswert símbolo symbole instrumento strumento"
         " simbolo"
         " 商品 合約 合约 交易對 交易对 инструмент символ sid produkt produit instid"
-        " код_актива сокращенное_наименование metal"
+        " код_актива код_финансового_инструмента сокращенное_наименование metal"
         " inst_id ティッカー instrument_id contract_code spot_pairs spot_pair"
         " market_id contract_description mercadoria"
         " produto nazwa_papieru nazwa_instrumentu"
@@ -97,7 +97,7 @@ WORDS = {
         " activo base market_ticker наименование_ценной_бумаги наименование"
         " 名稱 名称 股票代號 商品代號 股票 order_book_id 标的 標的"
         " marché"
-        " titel asset_type wert acción"
+        " titel asset_type wert acción nemónico código 限月商品 銘柄_限月 series"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position"
@@ -140,6 +140,7 @@ WORDS = {
         " 獲利_pct"
         " gewinn_pct pnl_ratio profit_rate net_p_l_pct p_l_pct closed_pnl_pct"
         " realized_p_l_pct"
+        " total_return total_return_pct"
         " pr_ratio profit_ratio total_gain_pct returnpct plpc chng_pct pct_chg chg_pct 收益率"
     ),
     "pnl_usd": (
@@ -265,6 +266,8 @@ WORDS = {
         " size_delta"
         " amount_open buy_quantity nominale nominalbetrag face_value"
         " unidades"
+        " fill_volume fill_vol"
+        " 成交張數 成交张数"
         " lot 手数 手數 成交手数 張數 张数 std_lots standard_lots shares_ctrts shares_ctrts_units"
     ),
     "fees_usd": (
@@ -297,7 +300,7 @@ WORDS = {
     "multiplier": (
         "multiplier contract_size point_value contract_multiplier contract_value"
         " lot_units mult"
-        " contractsize pointvalue big_point_value value_per_point"
+        " contractsize pointvalue big_point_value value_per_point 거래승수 계약승수 合约乘数"
     ),
     "account": (
         "account account_id acct subaccount account_number account_reference"
@@ -354,6 +357,8 @@ WORDS = {
         " 거래일자 거래일시 체결일 체결시간 дата_время дата_сделки date_opération"
         " ts_event fill_t ausgeführt_am fecha_operación fecha_de_operación fecha_contratación"
         " schlusstag auftragsdatum"
+        " fecha_concertación fecha_concertacion concertación fecha_de_concertación"
+        " дата_заключения дата_заключения_сделки"
         " updated_time 交易日期 交易日 買賣日期"
     ),
     "fee": (

@@ -19,6 +19,7 @@ MORE_WORDS = {
         " açılış_tarihi alış_tarihi giriş_tarihi"
         " atidarymo_laikas"
         " köpdatum købsdato kjøpsdato ostopäivä aankoopdatum datum_aankoop data_acquisto"
+        " data_otwarcia czas_otwarcia 매수일자 매수일"
         " fecha_compra fecha_de_compra date_achat date_d_achat data_zakupu data_compra"
         " data_da_compra datum_nákupu"
     ),
@@ -33,11 +34,12 @@ MORE_WORDS = {
         " kapanış_tarihi satış_tarihi çıkış_tarihi"
         " uždarymo_laikas"
         " säljdatum salgsdato myyntipäivä verkoopdatum datum_verkoop data_vendita"
+        " data_zamknięcia czas_zamknięcia 매도일자 매도일"
         " fecha_venta fecha_de_venta date_vente date_de_vente data_sprzedaży data_venda"
         " data_da_venda datum_prodeje"
     ),
     "symbol": (
-        "ccy_pair titre "
+        "ccy_pair titre termék kode kode_efek "
         "ценна_книга vrednostni_papir хартија शेयर "
         "instrumentti inštrument instrumentum instruments προϊόν 종목 प्रतीक نماد "
         "mercado mercato marknad titul název_titulu especie nemotécnico nemotecnico mã_hđ"
@@ -67,7 +69,7 @@ MORE_WORDS = {
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
     ),
     "quantity": (
-        "stück_ausgeführt "
+        "stück_ausgeführt wielkość wolumen_lotów kontraktus "
         "kuantiti количина "
         "volum الحجم حجم मात्रा تعداد "
         "n_di_azioni numero_di_azioni núm_acciones nombre_d_actions anzahl_aktien"
@@ -84,6 +86,7 @@ MORE_WORDS = {
     "price": (
         "ausführungskurs deal_rate "
         "قیمت मूल्य "
+        "平均単価 평균단가 매매단가 "
         "取引価格 約定値段 체결가 약정가 약정가격 약정단가"
         " ราคา ราคาต่อหุ้น ราคาต่อหน่วย ราคาเฉลี่ย ราคาที่จับคู่"
         " giá giá_khớp giá_tb giá_trung_bình harga"
@@ -93,6 +96,7 @@ MORE_WORDS = {
         " precio_unitario cena_wykonania"
     ),
     "entry_price": (
+        "cena_otwarcia kurs_otwarcia 매수가 매수단가 "
         "otevírací_cena otváracia_cena preț_deschidere preț_de_deschidere "
         "цена_на_отваряне cijena_otvaranja cena_odprtja τιμή_ανοίγματος سعر_الفتح "
         "שער_פתיחה قیمت_باز avamishind preço_de_abertura preço_abertura खुलने_का_मूल्य "
@@ -105,6 +109,7 @@ MORE_WORDS = {
         " cena_zakupu nákupní_cena"
     ),
     "exit_price": (
+        "cena_zamknięcia kurs_zamknięcia 매도가 매도단가 "
         "slotkoers sluttkurs slutkurs uzavírací_cena zatváracia_cena preț_închidere "
         "preț_de_închidere цена_на_затваряне cijena_zatvaranja cena_zaprtja "
         "τιμή_κλεισίματος سعر_الإغلاق שער_סגירה قیمت_بسته sulgemishind preço_de_fecho "
@@ -127,6 +132,8 @@ MORE_WORDS = {
         " ημερομηνία ημ_νία дата_угоди дата_операції التاريخ تاريخ"
         " işlem_tarihi gerçekleşme_tarihi gerçekleşme_zamanı tarih_saat işlem_zamanı"
         " dátum dátuma üzletkötés_dátuma kötés_dátuma teljesítés_dátuma datums kuupäev"
+        " kötésnap kötés_napja üzletkötés_napja 매매일 매매일자 成交日"
+        " tehingu_kuupäev tehingupäev"
         " תאריך תאריך_ביצוע dátum_obchodu datum_transakcije fecha_transaccion"
         " fecha_transacción fecha_de_transacción handelsdag data_zawarcia"
     ),
@@ -134,13 +141,13 @@ MORE_WORDS = {
         "poplatek yuran провизија शुल्क "
         "کارمزد کمیسیون कमीशन komisen "
         "provize"
-        " hoa_hồng"
+        " hoa_hồng 대출이자"
         " ค่าธรรมเนียม ค่าคอมมิชชั่น ค่านายหน้า phí phí_gd"
         " phí_giao_dịch biaya komisi comision προμήθεια"
         " комісія العمولة عمولة"
         " işlem_ücreti komisyon komisyon_tutarı masraf"
         " komisinis komisija jutalék kurtasje kurtage עמלה poplatok naknada provizija"
-        " комисиона tasu palkkiot komisjon prowizja_maklerska"
+        " комисиона tasu teenustasu palkkiot komisjon prowizja_maklerska"
     ),
     "gross": (
         "износ مبلغ राशि "
@@ -156,6 +163,7 @@ MORE_WORDS = {
     ),
     "pnl_usd": (
         "zysk_brutto zysk_netto "
+        "чистая_п_у валовая_п_у "
         "gevinst_tab vinst_förlust tulos voitto zysk_strata zisk_ztráta zisk_strata "
         "dobiček laba untung 손익 سود लाभ resultaat winst_verlies kazanç "
         "beneficio_pérdida ganancia_pérdida profitto_perdita lucro_perda"
@@ -167,9 +175,9 @@ MORE_WORDS = {
     ),
     "currency": (
         "สกุลเงิน tiền_tệ loại_tiền mata_uang valută νόμισμα العملة para_birimi döviz_cinsi"
-        " deviza pénznem מטבע mena valiuta valūta valuuta валута"
+        " deviza pénznem 幣別 통화구분 מטבע mena valiuta valūta valuuta валута"
     ),
-    "multiplier": "sözleşme_büyüklüğü sözleşme_çarpanı çarpan",
+    "multiplier": "szorzó sözleşme_büyüklüğü sözleşme_çarpanı çarpan",
     "account": "บัญชี tài_khoản rekening cont λογαριασμός рахунок الحساب",
     "fill_id": "เลขที่รายการ số_hiệu_lệnh nomor_transaksi",
 }

@@ -15,7 +15,7 @@ from typing import Any
 from app.errors import BadDataError, ConfigurationError, UsageError
 from app.sources.currencies import BESIDE_NUMBERS, FIAT, SIGNS
 from app.sources.files import MOST_BYTES
-from app.sources.lines import MOST_COLUMNS, Line, Money, Sheet
+from app.sources.lines import MOST_COLUMNS, Line, Money, Sheet, Since1904
 
 _IN_FORMAT = re.compile(r'\[\$([^\]-]*)(-?[^\]]*)\]|"([^"]*)"')
 
@@ -25,6 +25,7 @@ def workbook_sheets(path: str) -> Iterator[Sheet]:
     for a file that cannot be read."""
     try:
         import openpyxl
+        from openpyxl.utils.datetime import CALENDAR_MAC_1904
     except ImportError as error:
         raise ConfigurationError(
             f"{path} is a spreadsheet; reading it needs the package openpyxl, which is not"
@@ -39,18 +40,22 @@ def workbook_sheets(path: str) -> Iterator[Sheet]:
             f"{path} cannot be read as a spreadsheet: {error}.", "Save it again, or as CSV."
         ) from error
     try:
+        since_1904 = book.epoch == CALENDAR_MAC_1904
         for sheet in book.worksheets:
             sheet.reset_dimensions()
-            yield Sheet(sheet.title if len(book.worksheets) > 1 else "", _sheet_lines(path, sheet))
+            yield Sheet(
+                sheet.title if len(book.worksheets) > 1 else "",
+                _sheet_lines(path, sheet, since_1904),
+            )
     except (ValueError, KeyError, zipfile.BadZipFile) as error:
         raise BadDataError(f"{path} is damaged: {error}.", "Save it again, or as CSV.") from error
     finally:
         book.close()
 
 
-def _sheet_lines(path: str, sheet: Any) -> Iterator[Line]:
+def _sheet_lines(path: str, sheet: Any, since_1904: bool) -> Iterator[Line]:
     for number, found in enumerate(sheet.iter_rows(), 1):
-        cells = [_value(cell) for cell in found]
+        cells = [_value(cell, since_1904) for cell in found]
         last = next((i for i in range(len(cells) - 1, -1, -1) if cells[i] is not None), -1) + 1
         if last > MOST_COLUMNS:
             raise BadDataError(
@@ -60,12 +65,14 @@ def _sheet_lines(path: str, sheet: Any) -> Iterator[Line]:
         yield Line(["" if cell is None else cell for cell in cells[:last]], number, 0)
 
 
-def _value(cell: Any) -> Any:
-    """The cell's value, with the currency that its format shows."""
+def _value(cell: Any, since_1904: bool) -> Any:
+    """The cell's value, with the currency that its format shows, and what its days count from."""
     value = cell.value
-    if type(value) in (int, float) and (unit := _currency_of(cell.number_format)):
+    if type(value) not in (int, float):
+        return value
+    if unit := _currency_of(cell.number_format):
         return Money(value, unit)
-    return value
+    return Since1904(value) if since_1904 else value
 
 
 @lru_cache(maxsize=1_024)

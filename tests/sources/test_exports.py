@@ -15,6 +15,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
 from app.closes import RefusedCloseError
 from app.errors import BadDataError, ConfigurationError
@@ -318,6 +319,33 @@ def test_days_that_a_spreadsheet_has_half_exchanged_are_refused(tmp_path: Path) 
     path = workbook(tmp_path / "a.xlsx", ("Trades", rows))
     with pytest.raises(BadDataError, match="perhaps with day and month exchanged"):
         draft(str(path), "a")
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_days_of_a_spreadsheet_count_from_where_it_says(apart: bool, tmp_path: Path) -> None:
+    """In cells without a format of dates, days are bare numbers; also beside times of day."""
+    clock = 9.5 / 24 + 1e-9
+
+    def rows(first: int) -> list[list[Any]]:
+        if apart:
+            return [
+                ["Date", "Time", "Symbol", "Side", "Qty", "Price"],
+                [first, clock, "US500", "Buy", 1, 5100],
+                [first + 1, clock, "US500", "Sell", 1, 5110],
+            ]
+        return [POSITIONS, [first + clock, first + 1 + clock, "US500", "Buy", 1, 5100, 5110, 10]]
+
+    for epoch, first in ((CALENDAR_WINDOWS_1900, 45355), (CALENDAR_MAC_1904, 45355 - 1462)):
+        book = openpyxl.Workbook()
+        book.epoch = epoch
+        for row in rows(first):
+            book.worksheets[0].append(row)
+        path = tmp_path / f"{first}.xlsx"
+        book.save(path)
+        mapping = answered(draft(str(path), "a"), [], tmp_path / f"{first}.toml")
+        ((*found, _, _),), refused, _ = read(path, mapping)
+        assert found[2:4] == ["2024-03-04T09:30:00Z", "2024-03-05T09:30:00Z"]
+        assert refused == []
 
 
 def test_a_bots_database_is_read_with_its_fixed_point_prices(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ NICE = (
     12500,
     62500,
     125000,
+    250000,
 )
 _SAME = 1e-9
 MOST = 0.8
@@ -242,7 +243,10 @@ def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> 
             if abs(before - value * gain) <= max(3 * rounding, abs(before) * 0.002):
                 explained += 1
                 rest += abs(before - value * gain)
-                with_fees += bool(trades[i].fees)
+                # One row may decide for all, so to the cent, and by a fee that was paid.
+                paid = kind == "gross" or sign * trades[i].fees > 0
+                is_exact = abs(before - value * gain) <= 3 * rounding
+                with_fees += bool(trades[i].fees) and paid and is_exact
             else:
                 off.append(i)
         good += explained

@@ -9,7 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from app.sources.column_names import NAMES, currency_in, is_in_points, known_as
+from app.sources.column_names import (
+    NAMES,
+    currency_in,
+    is_in_basis_points,
+    is_in_points,
+    known_as,
+)
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.currency_columns import CurrencyColumns, is_currency
 from app.sources.drafting.fee_columns import fee_columns
@@ -257,6 +263,12 @@ class Chooser:
         exact = [
             (word, column) for word in known for column, own in self._names.items() if own == word
         ]
+        if name == "pnl_usd":  # A return in a currency is a profit.
+            exact += [
+                (own, column)
+                for column, own in self._names.items()
+                if own in NAMES["roi"] and currency_in(column)
+            ]
         if name == "pnl_usd":
             exact.sort(key=lambda one: is_in_points(one[1]))
             first = exact[0][0] if exact else ""
@@ -272,7 +284,7 @@ class Chooser:
             if (
                 name in ("roi", "pnl_usd")
                 and word in NAMES["pnl_usd"]
-                and c.has_percent(column) != (name == "roi")
+                and (c.has_percent(column) or is_in_basis_points(column)) != (name == "roi")
             ):
                 continue  # A profit in percent is a return.
             yield column
@@ -291,6 +303,20 @@ class Chooser:
                 ):
                     yield column
         yield from self._by_end(name)
+
+    def _is_signed_beside(self, column: str) -> bool:
+        """Whether an `Amount` has both signs, and a column that is called a quantity has one: then
+        it is money."""
+        numbers = self._contents.read_numbers
+        if self._names[column] != "amount" or len({n > 0 for n in numbers(column) if n}) < 2:
+            return False
+        return any(
+            other != column
+            and own in NAMES["quantity"]
+            and self._contents.is_numeric(other)
+            and len({n > 0 for n in numbers(other) if n}) == 1
+            for other, own in self._names.items()
+        )
 
     def _by_end(self, name: str) -> Iterator[str]:
         """Columns that may be the time or the price of one end of the trade, by single words."""
@@ -332,13 +358,19 @@ class Chooser:
         if name == "stake" and _PER_POINT.search(column):
             return False
         if name == "quantity" and not _PER_POINT.search(column):
-            if self._is_money(column) or self._is_value_of(column):
+            if (
+                self._is_money(column)
+                or self._is_value_of(column)
+                or self._is_signed_beside(column)
+            ):
                 return False
             signs = sum(n for unit, n in c.signs(column).items() if unit in CURRENCIES)
             if signs * 2 > len(values) or not any(c.read_numbers(column)):
                 return False  # An amount of money, or what is left of a position.
         if name in NUMBERS:
-            if name == "roi" and any(has_share(word) for word in c.words(column)):
+            if name == "roi" and (
+                currency_in(column) or any(has_share(word) for word in c.words(column))
+            ):
                 return False
             if name == "roi" and any(
                 len(unit) == 3 or unit in ("USDT", "USDC") for unit in c.signs(column)

@@ -16,6 +16,7 @@ from app.sources.column_names import known_as
 from app.sources.drafting.choose import TIMES
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.time_readings import zone_of_name
+from app.sources.making import DAYS, LOCAL_UNITS
 from app.sources.mapping import OPEN_QUESTION, Column
 
 _ZONES_BY_NAME = {
@@ -72,7 +73,7 @@ def settle_times(decided: Decided) -> None:
                 example = example or reading.ambiguous
         elif reading.told:
             decided.guessed.append(reading.told)
-        if reading.has_offset or ("unit" in reading.keys and reading.keys["unit"] != "days"):
+        if reading.has_offset or reading.keys.get("unit", DAYS) not in LOCAL_UNITS:
             continue
         if reading.zone:
             spec.keys["timezone"] = reading.zone

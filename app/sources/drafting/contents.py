@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from functools import cached_property
 from typing import Any
@@ -18,8 +18,22 @@ from zoneinfo import ZoneInfo
 from app.sources import times
 from app.sources.cells import DASHES, NOTHING, as_text, parse_number
 from app.sources.column_names import known_as
-from app.sources.drafting.time_readings import MOST, TimeReading, read_texts, read_times, time_text
-from app.sources.figures import filled_part, has_share, marks, thirty_seconds, written
+from app.sources.drafting.time_readings import (
+    MOST,
+    TimeReading,
+    read_texts,
+    read_times,
+    time_text,
+    zone_of_name,
+)
+from app.sources.figures import (
+    filled_part,
+    has_share,
+    marks,
+    thirty_seconds,
+    without_triangle,
+    written,
+)
 from app.sources.lines import Money
 from app.sources.making import DAYS
 from app.sources.mapping import OPEN_QUESTION
@@ -40,6 +54,9 @@ _EXACT = 6
 """Characters that parts of a day have more of than other numbers below 1."""
 _EAST = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 """Letters of Thailand, Japan, China and Korea."""
+_SHARE = re.compile(r"%|\d ?bps?$", re.IGNORECASE)
+_TRIANGLE = re.compile(r"[▲△▼▽]\s?\d")
+_JAPANESE = re.compile("[\u3040-\u30ff]|損益|約定|銘柄|数量|決済")
 _UTC = ZoneInfo("UTC")
 
 
@@ -50,12 +67,15 @@ class Contents:
     columns: tuple[str, ...]
     rows: list[Row]
     decimal: str = "."
+    triangle: str = ""
+    """What `▲` means in numbers, as in a mapping; empty where nothing shows it."""
     texts: list[str] = field(default_factory=list)
     parts: set[str] = field(default_factory=set)
     """Columns of quantities in which what was filled and what was ordered stand: `50/100`."""
     _cache: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.triangle = self._of_triangles()
         self.decimal = self._decimal_mark()
 
     @property
@@ -66,6 +86,7 @@ class Contents:
         """The same columns with fewer rows."""
         found = Contents(self.columns, rows)
         found.decimal, found.texts, found.parts = self.decimal, self.texts, self.parts
+        found.triangle = self.triangle
         return found
 
     def cells(self, column: str) -> list[Any]:
@@ -126,6 +147,8 @@ class Contents:
     def _number(self, value: Any) -> float | None:
         if isinstance(value, (bool, datetime, date, time)):
             return None
+        if self.triangle and isinstance(value, str):
+            value = without_triangle(value, self.triangle)
         found = parse_number(value, self.decimal if self.decimal != OPEN_QUESTION else ".")
         return float(found) if type(found) in (int, float) else None
 
@@ -161,10 +184,25 @@ class Contents:
         return self._cached("signs", column, units)  # type: ignore[no-any-return]
 
     def has_percent(self, column: str) -> bool:
-        """Whether percent signs stand in the cells."""
+        """Whether percent signs, or those of basis points, stand in the cells."""
         return any(
-            isinstance(v, str) and "%" in v and not has_share(v) for v in self.values(column)[:50]
+            isinstance(v, str) and _SHARE.search(v) and not has_share(v)
+            for v in self.values(column)[:50]
         )
+
+    def _of_triangles(self) -> str:
+        marked = [
+            {value[0] for value in self.values(column) if isinstance(value, str)}
+            for column in self.columns
+            if any(isinstance(v, str) and _TRIANGLE.match(v) for v in self.values(column))
+        ]
+        marks = set().union(*marked)
+        if not marks & {"▲", "△"}:
+            return ""
+        if marks & {"▼", "▽"}:
+            return "plus"
+        japanese = any(_JAPANESE.search(column) for column in self.columns)
+        return "minus" if japanese and "-" not in marks else ""
 
     def _decimal_mark(self) -> str:
         """`,` where numbers are written `1.234,5`; `?` where both marks could be meant and nothing
@@ -240,7 +278,9 @@ class Contents:
             for a, *rest in zip(self.cells(day), *map(self.cells, clocks), strict=True)
             if a
         ]
-        return read_texts(day, cells)
+        found = read_texts(day, cells)
+        zone = next(filter(None, map(zone_of_name, clocks)), None)
+        return replace(found, zone=zone) if found is not None and not found.zone else found
 
     @cached_property
     def time_columns(self) -> list[str]:

@@ -153,7 +153,7 @@ def ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
         c
         for c in [decided.fields["quantity"].column]
         if set(contents.signs(c)) & {"LOT", "LOTS", "CONT", "CONTS", "CONTRACTS"}
-        or re.search(r"[(\[](cont|contracts?|lots?)\.?[)\]]", c, re.IGNORECASE)
+        or re.search(r"[(\[（](cont|contracts?|lots?|手|張|张|枚|口)\.?[)\]）]", c, re.IGNORECASE)
         or _LOTS.search(known_as(c))
     ]
     sizes = [abs(n) for n in contents.read_numbers(decided.fields["quantity"].column)]

@@ -15,7 +15,7 @@ from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Spec
-from app.sources.pairs import IN_US_DOLLARS, future_of, is_crypto, pair_of
+from app.sources.pairs import IN_US_DOLLARS, future_of, is_crypto, is_future_abroad, pair_of
 
 ASSUMED = (
     "The currency of the profits: the file does not say, so they are read as US dollars (currency)."
@@ -59,8 +59,16 @@ _ABROAD = re.compile(
 
 
 _LAKHS = re.compile(r"(?<![\d,])\d{1,2},\d{2},\d{3}(?!\d)")
-_EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
-"""Letters of names of securities in China, Japan and Korea."""
+_NOT_AMERICAN = re.compile(r"(^|_)(scrip|gst|sst|vat|stt)(_|$)")
+"""Words in English names of columns that are not those of American programs: taxes on trades."""
+_NOT_ENGLISH = re.compile(
+    r"(^|_)(fecha|cantidad|precio|importe|monto|moneda|quantidade|preco|datum|kurs|menge|anzahl"
+    r"|betrag|prix|montant|prezzo|importo|cena|ilosc|kwota|tarih|fiyat|adet|miktar|tutar|tanggal"
+    r"|harga|jumlah|aantal|koers|bedrag|antal|pris|belopp|dato|darab|pret|cantitate|hinta)(_|$)"
+)
+"""Words of other languages for days, prices and quantities, in English letters."""
+_NOT_LATIN = re.compile("[\u0370-\u1dff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
+"""Letters from Greek ones to those of China, Japan and Korea."""
 
 
 def _isin_abroad(decided: Decided) -> bool:
@@ -77,11 +85,23 @@ def _isin_abroad(decided: Decided) -> bool:
 
 
 def _is_abroad(decided: Decided) -> bool:
-    """Whether days come before months, or columns have names in other letters than English ones."""
-    return any(
+    """Whether days come before months, columns have names in other letters than English ones, or
+    some are called as only in other countries."""
+    names = map(known_as, decided.kept.contents.columns)
+    return any(map(_NOT_AMERICAN.search, names)) or any(
         re.match(r"%d[-/. ]%m|dm", str(spec.keys.get("format", "")))
         or not all(column.isascii() for column in spec.columns)
+        or any(_NOT_ENGLISH.search(known_as(column)) for column in spec.columns)
         for spec in decided.fields.values()
+    )
+
+
+def _has_other_letters(decided: Decided) -> bool:
+    """Whether letters that are not Latin stand in the cells that are read, or around the table."""
+    contents = decided.kept.contents
+    columns = [column for column in contents.columns if column in decided.used()]
+    return any(map(_NOT_LATIN.search, contents.texts)) or any(
+        _NOT_LATIN.search(word) for column in columns for word in contents.words(column)
     )
 
 
@@ -326,25 +346,32 @@ def settle_currency(decided: Decided) -> None:
         return
     if _settled_in_coins(decided):
         return
-    foreign = [symbol for symbol in symbols if _ABROAD.fullmatch(symbol.strip())]
-    if foreign:
-        decided.ask(
-            "currency",
-            f"The currency of the profits: {', '.join(foreign[:4])} are not traded in dollars, and"
-            " the file does not say.",
-            'such as "EUR"; pnl_usd is for dollars only',
-        )
+    if foreign := [symbol for symbol in symbols if _ABROAD.fullmatch(symbol.strip())]:
+        _ask_abroad(decided, foreign)
         return
     if (
         _is_abroad(decided)
         or _has_lakhs(decided)
-        or any(_EASTERN.search(symbol) for symbol in symbols)
+        or _has_other_letters(decided)
         or (symbols and all(re.fullmatch(r"\d{4,6}", symbol.strip()) for symbol in symbols))
     ):
         decided.ask("currency", _ABROAD_QUESTION, 'such as "EUR"; pnl_usd is for dollars only')
         return
+    if futures := list(filter(is_future_abroad, symbols)):
+        _ask_abroad(decided, futures)
+        return
     decided.keys["currency"] = ("USD", "the file does not say; pnl_usd is for dollars only")
     decided.left.append(ASSUMED)
+
+
+def _ask_abroad(decided: Decided, symbols: list[str]) -> None:
+    """Ask for the currency of what is not traded in dollars, as its symbols show."""
+    decided.ask(
+        "currency",
+        f"The currency of the profits: {', '.join(symbols[:4])} are not traded in dollars, and"
+        " the file does not say.",
+        'such as "EUR"; pnl_usd is for dollars only',
+    )
 
 
 def doubt_dollars(decided: Decided, values: Mapping[str, float]) -> None:

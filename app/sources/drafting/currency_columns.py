@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from app.sources.currencies import NAMES_OF_CURRENCIES
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Fields, Names
 from app.sources.drafting.symbol_columns import CURRENCIES
@@ -17,10 +18,11 @@ _CURRENCIES_OF_ACCOUNTS = ("account_currency", "transaktionsvaluta", "settlement
 
 
 def is_currency(contents: Contents, column: str) -> bool:
-    """Whether nothing but codes of currencies or coins stands in the column."""
+    """Whether nothing but codes or names of currencies or coins stands in the column."""
     return bool(contents.values(column)) and all(
-        re.fullmatch(r"[A-Z][A-Z0-9]{1,9}", str(v).strip().upper()) and not str(v).strip().isdigit()
-        for v in contents.words(column)
+        re.fullmatch(r"[A-Z][A-Z0-9]{1,9}", word.strip().upper())
+        or word.strip().lower() in NAMES_OF_CURRENCIES
+        for word in contents.words(column)
     )
 
 

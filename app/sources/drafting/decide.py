@@ -57,8 +57,15 @@ _NAME = re.compile(r"name|descr|bezeich|instrument|produ[ck]t|secur|contract|mar
 _NUMBERS = ("price", "entry_price", "exit_price", "quantity", "gross", "net", "pnl_usd", "fee")
 """Fields whose columns have numbers."""
 _MANIFOLD = (
-    (1_000, r"\b000s?|\bthousands?|\bTsd\.?|\bmiles|\bmilliers|тыс\.?|千", "thousands"),
+    (
+        1_000,
+        r"\b000s?|[x×] ?1[., ]?000\b|\bthousands?|\bTsd\.?|\bmiles|\bmilliers|тыс\.?|千|nghìn|ngàn"
+        r"|\bribu|\btys|พัน|천 ?원|\bk\b",
+        "thousands",
+    ),
     (10_000, "[万萬만]", "ten thousands"),
+    (100_000, r"\blakhs?\b|\blacs?\b", "lakhs"),
+    (10_000_000, r"\bcrores?\b", "crores"),
     (1_000_000, r"\bmio|\bmillions?|\bmln|млн|百万", "millions"),
 )
 """What names of columns have in brackets whose numbers are in thousands (`Amount (000)`) and so
@@ -351,6 +358,10 @@ def _numbered(decided: Decided) -> None:
 
 
 def _decimal(decided: Decided) -> None:
+    if triangle := decided.kept.contents.triangle:
+        what = "below" if triangle == "minus" else "above"
+        decided.keys["triangle"] = (triangle, f"numbers with ▲ are {what} 0")
+        decided.guessed.append(f"Numbers with ▲ are {what} 0.")
     if decided.kept.contents.decimal == OPEN_QUESTION:
         decided.ask(
             "decimal",

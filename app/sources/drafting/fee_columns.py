@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from app.sources.column_names import known_as
+from app.sources.column_names import currency_in, known_as
+from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Names, Spec
 
 _FEE = re.compile(
-    r"fee|kosten|spesen|entgelt|^costs$|(^|_)cost_(opening|closing)$|^(custos?|costes?|costos?|costi|coûts?)_|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^clearing$|^stamp|^stempel|stamp_duty|gebühr|provision"
-    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|tarifa|^taxas$|^taxa_de_(abertura|fechamento|negocia)|своп|スワップ|komisyon|provize|费用|費用|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|hoa_hồng|takas|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|комисиона|komisin|komisij|jutalék|עמלה|poplatok|naknada|provizij|kurtasj|kurtage|apsikeitimas|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)(iva|ttf)(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
+    r"fee|kosten|spesen|entgelt|^costs$|^(custos|costes|costos|costi|coûts)$|(^|_)vat(_|$)|(^|_)cost_(opening|closing)$|^(custos?|costes?|costos?|costi|coûts?)_|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^clearing$|^stamp|^stempel|stamp_duty|gebühr|provision"
+    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|tarifa|^taxas$|^taxa_de_(abertura|fechamento|negocia)|своп|スワップ|komisyon|provize|费用|費用|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|hoa_hồng|takas|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|комисиона|komisin|komisij|jutalék|עמלה|poplatok|naknada|provizij|kurtasj|kurtage|apsikeitimas|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)(iva|igv|iss|ttf)(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
     r"|суап|суоп|สวอป|스왑|qua_đêm|隔夜|^ränta$|^renten?$|^korko$|^kamat$|السواب|سواپ|סוואפ|स्वैप|palkkio"
-    r"|کارمزد|کمیسیون|कमीशन|komisen|komisjon|teenustasu|^tasu$|^yuran|poplatek|провизија|शुल्क|provízi|apsikeitimas"
+    r"|^arancel|^derechos_de_mercado|کارمزد|کمیسیون|कमीशन|komisen|komisjon|teenustasu|^tasu$|^yuran|poplatek|провизија|शुल्क|provízi|apsikeitimas"
 )
 _NO_FEE = re.compile(
     r"^(market_)?spread|^fee_(open|close)$|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
@@ -29,6 +30,11 @@ PER_UNIT = re.compile(
     re.IGNORECASE,
 )
 """Of a column with the fee of one unit of the quantity."""
+IN_POINTS = re.compile(
+    r"[(\[]\s*(pips?|points?|pts|ticks?|punkte|puntos|pontos|punkty|пункт\w*)\s*[)\]]",
+    re.IGNORECASE,
+)
+"""Of a column that is in points, which are no money."""
 _END = re.compile(r"open|entry|enter|clos|exit|buy|sell|purchase|sale", re.IGNORECASE)
 """Of a fee of one end of a trade."""
 _HALF_CENT = 0.0051
@@ -61,6 +67,7 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         and not contents.has_percent(column)
         and any(contents.read_numbers(column))
         and not PER_UNIT.search(column)
+        and not IN_POINTS.search(column)
         and "‰" not in column
         and not _of_other_leg(name, set(names.values()))
     ]
@@ -69,6 +76,33 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         found = [column for column in found if not re.match("gst", names[column])]
     total = [column for column in found if re.search(r"total|^all_", names[column])]
     return total if len(total) == 1 else _sum_of_others(contents, found) or found
+
+
+def drop_fees_abroad(decided: Decided, name: str) -> None:
+    """Leave out fees that are in another currency than the profits, by their columns' names."""
+    spec, (told, _) = decided.fields.get(name), decided.keys.get("currency", ("", ""))
+    if spec is None or told not in FIAT or {"currency", "fee_currency"} & decided.fields.keys():
+        return
+    if any((own := currency_in(column)) in FIAT and own != told for column in spec.columns):
+        del decided.fields[name]
+        decided.left.append(
+            f"The fees: {' and '.join(spec.columns)} are in another currency than the profits, so"
+            " they are left out."
+        )
+
+
+def without_amounts(contents: Contents, used: set[str]) -> list[str]:
+    """The columns with fees in points, or in percent of something."""
+    return [
+        column
+        for column in contents.columns
+        if column not in used
+        and _FEE.search(known_as(column))
+        and not re.search("profit|pnl|return", known_as(column))
+        and (IN_POINTS.search(column) or "%" in column or contents.has_percent(column))
+        and contents.is_numeric(column)
+        and any(contents.read_numbers(column))
+    ]
 
 
 def _sum_of_others(contents: Contents, columns: list[str]) -> list[str]:

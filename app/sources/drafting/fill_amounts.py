@@ -25,7 +25,6 @@ from app.sources.value_names import is_margin, may_be_value, says_value
 _TAX = re.compile(r"steuer|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
 _SMALL_COST = 0.05
 """What fees may be of the value of a fill, at most, if only the cash tells them."""
-_HUNDREDTHS = {*HUNDREDTHS, *HUNDREDTHS.values(), "ILA"}
 _CENTS = 0.004
 """Half of the last digit of amounts that are rounded to cents."""
 _MONEY = (
@@ -148,7 +147,7 @@ def _in_whole_units(decided: Decided, found: Amount) -> None:
     own = fields.get("currency")
     if own is None or {*found.values.values()} != {0.01}:
         return
-    if not {word.strip() for word in contents.words(own.column)} <= _HUNDREDTHS:
+    if not {word.strip() for word in contents.words(own.column)} <= HUNDREDTHS.keys():
         return
     whole = [
         column

@@ -10,7 +10,7 @@ import re
 import statistics
 from collections import defaultdict
 
-from app.sources.cells import Cells, as_text
+from app.sources.cells import HUNDREDTHS, Cells, as_text
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.adding_amounts import Amount
@@ -25,6 +25,7 @@ from app.sources.drafting.contracts import (
 )
 from app.sources.drafting.currency import ASSUMED
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.fee_columns import drop_fees_abroad
 from app.sources.drafting.fill_amounts import drop_doubled_multiplier, read_amount
 from app.sources.drafting.fill_fees import (
     all_in,
@@ -45,8 +46,11 @@ from app.sources.pairs import is_crypto, may_be_inverse, pair_of, settled_in
 
 _ALIKE = 1.1
 """By which factor amounts after fees may differ, as multiples of price × quantity."""
-_HUNDREDTHS = ("GBX", "GBp", "ZAc", "ILA")
-_CENTS = re.compile(r"(^|[^a-z])(us)?cents?\)?$|\(¢\)|¢$", re.IGNORECASE)
+_ACCRUED = re.compile(
+    r"accrued|stückzins|rateo|intérêts_courus|cup[oó]n_corrido|нкд|経過利子|경과이자|应计利息|應計利息"
+)
+"""Of interest on bonds that the buyer pays to the seller."""
+_CENTS = re.compile(r"(?i:(^|[^a-z])(us)?cents?\)?$)|\([¢c]\)|¢$")
 _PENCE = re.compile(r"\((p|pence|gbx)\)|gbx", re.IGNORECASE)
 _SYMBOL_LINE = re.compile(
     r"\b(?:symbol|instrument|ticker)\s*(?:[:;,= ]\s*(\S+)$|[:=]\s*([A-Z0-9@#/!._-]+)[,;\s])",
@@ -85,10 +89,12 @@ def settle(decided: Decided) -> None:
             " need [multipliers] too",
             section="constants",
         )
+    drop_fees_abroad(decided, "fee")
     settle_fees(decided)
     if not in_smallest_units(decided):
         _settle_amounts(decided)
         settle_fee_coins(decided)
+    _name_accrued(decided)
     settle_splits(decided)
     compare_profits(decided)
     if fields.get("side", Spec([""])).column != OPEN_QUESTION:
@@ -113,6 +119,23 @@ def _settle_amounts(decided: Decided) -> None:
         _inverse(decided)
         if "fee" in fields:
             fees_of_another_unit(decided, fields["fee"])
+
+
+def _name_accrued(decided: Decided) -> None:
+    """Name interest on bonds that is in no amount that is read."""
+    contents = decided.kept.contents
+    columns = [
+        column
+        for column in contents.columns
+        if _ACCRUED.search(known_as(column))
+        and column not in decided.used()
+        and any(contents.read_numbers(column))
+    ]
+    if columns and "net" not in decided.fields:
+        decided.left.append(
+            f"{' and '.join(columns)}: interest that was paid and received with the price of a bond"
+            " is not counted."
+        )
 
 
 def _in_pounds(decided: Decided) -> None:
@@ -227,7 +250,7 @@ def _in_pence(decided: Decided, values: dict[str, float]) -> dict[str, float]:
             contents.cells(fields["currency"].column),
             strict=True,
         )
-        if symbol is not None and currency is not None and as_text(currency) in _HUNDREDTHS
+        if symbol is not None and currency is not None and as_text(currency) in HUNDREDTHS
     }
     return {name: 1 if name in pence and v == 0.01 else v for name, v in values.items()}
 

@@ -25,9 +25,10 @@ from app.sources.drafting.contracts import (
 )
 from app.sources.drafting.currency import doubt_dollars
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fee_columns import are_negative, say_fees
+from app.sources.drafting.fee_columns import are_negative, fee_numbers, say_fees, without_amounts
 from app.sources.drafting.fill_rows import symbol_of
 from app.sources.drafting.spec import Spec
+from app.sources.drafting.text import spec_text
 from app.sources.drafting.value_columns import ask_whether_value, contract_values
 from app.sources.making import joined
 from app.sources.pairs import may_be_inverse, settled_in
@@ -49,6 +50,7 @@ _GAIN = re.compile(
     r"|利益|盈利|獲利|이익"
 )
 _FUNDING = re.compile(r"(^|_)(funding|financing|overnight|rollover)(_|$)")
+_PAID = re.compile(r"(^|_)(paid|cost|costs|charge|charges)(_|$)")
 
 
 def gains_and_losses(decided: Decided) -> None:
@@ -255,8 +257,8 @@ def fees_by_total(decided: Decided) -> None:
 
 
 def find_funding(decided: Decided, reading: Reading) -> None:
-    """Funding that is in no profit, as the prices show: it is a fee where other fees have the sign
-    of the cash too, else it is named."""
+    """Funding that is in no profit, as the prices show: it is a fee where a total shows its sign,
+    or other fees have the sign of the cash too; else the draft asks."""
     contents, fields = decided.kept.contents, decided.fields
     columns = [
         column
@@ -268,29 +270,90 @@ def find_funding(decided: Decided, reading: Reading) -> None:
     ]
     if not columns or "pnl_usd" not in fields:
         return
+    named = " and ".join(columns)
     if reading.exact < MOST:
         decided.left.append(
-            f"Whether {' and '.join(columns)} is in {fields['pnl_usd'].column}: nothing in the file"
+            f"Whether {named} is in {fields['pnl_usd'].column}: nothing in the file"
             " shows it, so it is not counted."
         )
         return
     spec = fields.get("fees_usd")
-    gross = spec is None or reading.profit == "gross"
-    if gross and (spec is None or are_negative(decided, spec)):
-        fields["fees_usd"] = spec = spec or Spec([])
-        spec.columns += columns
-        decided.keys["profit"] = ("gross", f"{' and '.join(columns)} is in no profit")
-        if len(spec.columns) == len(columns):
-            spec.keys["scale"] = -1
-    else:
-        decided.left.append(
-            f"{' and '.join(columns)}: it is in no profit, as the prices show, and is not counted."
-        )
+    if spec is not None and reading.profit != "gross":
+        decided.left.append(f"{named}: it is in no profit, as the prices show, and is not counted.")
+        return
+    negative = spec is None or are_negative(decided, spec)
+    received = True if negative and not _is_called_paid(decided, columns) else None
+    received = _received_by_total(decided, spec, columns, received)
+    if received is None or (spec is None and not received):
+        _ask_for_funding(decided, spec, columns)
+        return
+    decided.keys["profit"] = ("gross", f"{named} is in no profit")
+    if spec is None:
+        fields["fees_usd"] = Spec(columns, {"scale": -1})
+        return
+    spec.columns += columns
+    if received != negative:
+        spec.keys["minus"] = [*spec.keys.get("minus", ()), *columns]
+
+
+def _is_called_paid(decided: Decided, columns: list[str]) -> bool:
+    """Whether the names say that funding was paid, and some of it is above 0."""
+    contents = decided.kept.contents
+    return any(
+        _PAID.search(known_as(column)) and any(n > 0 for n in contents.read_numbers(column))
+        for column in columns
+    )
+
+
+def _received_by_total(
+    decided: Decided, fees: Spec | None, columns: list[str], otherwise: bool | None
+) -> bool | None:
+    """Whether funding above 0 was received, by a total of the profits after fees and funding;
+    `otherwise` where there is none."""
+    contents = decided.kept.contents
+    fee_columns = fee_numbers(contents, fees) if fees is not None else []
+    sign = -1 if fees is not None and are_negative(decided, fees) else 1
+    moved = [contents.numbers(column) for column in columns]
+    rows = [
+        (i, profit - sign * sum(numbers[i] or 0.0 for numbers in fee_columns), cash)
+        for i, profit in enumerate(contents.numbers(decided.fields["pnl_usd"].column))
+        if profit is not None and (cash := sum(numbers[i] or 0.0 for numbers in moved))
+    ]
+    for column in contents.columns:
+        if column in decided.used() or column in columns or not contents.is_numeric(column):
+            continue
+        totals = contents.numbers(column)
+        for received in (True, False):
+            if all(
+                abs((totals[i] or 0.0) - less - (cash if received else -cash)) <= CENT
+                for i, less, cash in rows
+            ):
+                return received
+    return otherwise
+
+
+def _ask_for_funding(decided: Decided, fees: Spec | None, columns: list[str]) -> None:
+    """Ask for the sign of funding that is in no profit."""
+    named = " and ".join(columns)
+    every = [*(fees.columns if fees else ()), *columns]
+    keys = dict(fees.keys) if fees else {}
+    received = {**keys, "minus": [*keys.get("minus", ()), *columns]}
+    decided.fields.pop("fees_usd", None)
+    decided.keys["profit"] = ("gross", f"{named} is in no profit")
+    decided.ask(
+        "fees_usd",
+        f"Whether {named} above 0 was received or paid: it is in no profit, as the prices show.",
+        f"{spec_text(Spec(every, received))} if it was received, {spec_text(Spec(every, keys))} if"
+        " it was paid",
+        section="columns",
+    )
 
 
 def settle_fees(decided: Decided) -> None:
     """The sign of fees, by two columns of profits or by the numbers themselves."""
     spec = decided.fields.get("fees_usd")
+    if columns := without_amounts(decided.kept.contents, decided.used()):
+        decided.left.append(f"{' and '.join(columns)}: fees in points or percent are not counted.")
     if spec is None:
         return
     if float(spec.keys.get("scale", 1)) < 0:

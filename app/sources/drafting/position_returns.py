@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import NAMES, is_in_basis_points, known_as
 from app.sources.drafting.adding_up import Reading
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
@@ -152,6 +152,18 @@ def _are_shorts_on_cost(decided: Decided) -> bool:
     return False
 
 
+def in_basis_points(decided: Decided) -> None:
+    """Returns and excursions that are in hundredths or tenths of a percent by their columns'
+    names."""
+    for name in ("roi", *_FRACTIONS):
+        spec = decided.fields.get(name)
+        if name == "roi" and spec is not None and "‰" in spec.column:
+            spec.keys["scale"], spec.comment = 0.001, "per mille"
+        if spec is not None and is_in_basis_points(spec.column):
+            spec.keys["scale"], spec.comment = 0.0001, "basis points"
+            decided.guessed.append(f"{spec.column} is in basis points.")
+
+
 def settle_returns(decided: Decided, reading: Reading) -> None:
     """Whether returns are percent, by the prices or by their size; those on margin are not read."""
     spec = decided.fields.get("roi")
@@ -173,7 +185,7 @@ def settle_returns(decided: Decided, reading: Reading) -> None:
             f"Whether {spec.column} is on what was traded or on the margin: {levers[0]} suggests"
             " the latter."
         )
-    if spec is None or decided.kept.contents.has_percent(spec.column):
+    if spec is None or "scale" in spec.keys or decided.kept.contents.has_percent(spec.column):
         return
     if reading.percent is not None:
         if reading.percent:
@@ -198,7 +210,7 @@ def settle_fractions(contents: Contents, decided: Decided) -> None:
     percent = any(abs(n) > 1 for spec in named for n in contents.read_numbers(spec.column))
     for name, spec in specs.items():
         largest = max(map(abs, contents.read_numbers(spec.column)), default=0.0)
-        if contents.has_percent(spec.column):
+        if contents.has_percent(spec.column) or is_in_basis_points(spec.column):
             continue
         if spec in named and percent:
             spec.keys["scale"], spec.comment = (

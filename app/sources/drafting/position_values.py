@@ -14,7 +14,7 @@ from app.sources.drafting.adding_up import Reading, read_positions
 from app.sources.drafting.before_or_after import by_amounts
 from app.sources.drafting.binary_options import settle_bets
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fee_columns import turn_cash
+from app.sources.drafting.fee_columns import drop_fees_abroad, turn_cash
 from app.sources.drafting.position_profits import (
     fees_by_total,
     find_funding,
@@ -24,7 +24,12 @@ from app.sources.drafting.position_profits import (
     settle_fees,
     settle_profit,
 )
-from app.sources.drafting.position_returns import settle_fractions, settle_returns, settle_stake
+from app.sources.drafting.position_returns import (
+    in_basis_points,
+    settle_fractions,
+    settle_returns,
+    settle_stake,
+)
 from app.sources.drafting.position_times import bought_and_sold, exchanged_times, not_the_term
 from app.sources.drafting.position_trades import (
     counts_both_sides,
@@ -54,6 +59,8 @@ _CONFIRMED = 0.02
 def settle(decided: Decided) -> None:
     """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
+    in_basis_points(decided)
+    drop_fees_abroad(decided, "fees_usd")
     gains_and_losses(decided)
     settle_cents(decided)
     profits_in_satoshis(decided)

@@ -44,7 +44,7 @@ def settle_shorts(decided: Decided) -> None:
     tried = simulate.fills(decided, "no")
     if all(_sold_first(symbol) for symbol in tried.oversold):
         return
-    if not simulate.fills(decided, "no", newest_first=True).oversold:
+    if not _rise(decided) and not simulate.fills(decided, "no", newest_first=True).oversold:
         decided.keys["newest_first"] = (
             True,
             "fills of one time are in reverse order, so that no more is sold than is held",
@@ -109,6 +109,22 @@ def settle_shorts(decided: Decided) -> None:
         )
         return
     _ask_shorts(decided, tried, names)
+
+
+def _rise(decided: Decided) -> bool:
+    """Whether the days of each symbol rise from row to row: then so do fills of one day."""
+    symbol = decided.fields.get("symbol")
+    found = simulate.moments(decided, "time")
+    names = decided.kept.contents.cells(symbol.column) if symbol else [None] * len(found)
+    last: dict[object, str] = {}
+    steps = 0
+    for name, moment in zip(names, found, strict=True):
+        if moment is None:
+            continue
+        before = last.get(name, moment)
+        steps += (moment > before) - (moment < before)
+        last[name] = moment
+    return steps > 0
 
 
 def _sold_first(symbol: str) -> bool:

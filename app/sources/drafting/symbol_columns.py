@@ -15,7 +15,7 @@ from app.sources.column_names import NAMES
 from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents, alike
 from app.sources.drafting.spec import Names, Spec
-from app.sources.pairs import is_coin, is_occ, is_option, pair_of
+from app.sources.pairs import future_of, is_coin, is_occ, is_option, pair_of
 from app.sources.sides import Side, read_side
 from app.sources.symbol_texts import named, option_contract
 
@@ -113,7 +113,11 @@ class SymbolColumns:
             for column in named
             if column not in used
             and c.values(column)
-            and (not c.is_numeric(column) or set(c.signs(column)) & _COUNTRIES)
+            and (
+                not c.is_numeric(column)
+                or set(c.signs(column)) & _COUNTRIES
+                or all(map(future_of, c.words(column)))  # `6EM4`
+            )
             and c.time(column) is None
             and not c.is_clock(column)
             and (
@@ -125,7 +129,9 @@ class SymbolColumns:
             )
         ]
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
-        if len(found) > 1 and self._is_quote(found[0], found[1]):
+        if len(found) > 1 and (
+            self._is_quote(found[0], found[1]) or self._is_coarser(found[0], found[1:])
+        ):
             found = found[1:]
         if not found and "quote_currency" in self._names.values():
             # What is bought is a coin, beside the currency in which it is priced.
@@ -292,6 +298,16 @@ class SymbolColumns:
             for word in c.words(column)
             for other_word in c.words(other)
         )
+
+    def _is_coarser(self, column: str, others: list[str]) -> bool:
+        """Whether the column has markets, in each of which several of what is in another one were
+        traded: the market `REG` of several shares."""
+        cells = self._contents.cells
+        for other in others if self._names[column] in _MARKETS else ():
+            pairs = {pair for pair in zip(cells(column), cells(other), strict=True) if all(pair)}
+            if len({own for own, _ in pairs}) < len({name for _, name in pairs}) == len(pairs):
+                return True
+        return False
 
     def _outcome(self, symbol: str) -> str | None:
         """A column with the two outcomes that are traded in a market of predictions."""

@@ -19,7 +19,7 @@ from app.sources.cell_times import parse_time
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.ends import end_of, is_price
-from app.sources.making import DAYS, UNITS, is_time
+from app.sources.making import DAYS, TICKS, UNITS, is_time
 from app.sources.mapping import OPEN_QUESTION, Column
 
 MOST = 0.75
@@ -28,6 +28,8 @@ dead letters with their line."""
 _OUR_YEAR = re.compile(r"19[7-9]|20")
 _DOTTED_DAY = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}|(19|20)\d\d\.\d{1,2}\.\d{1,2}\.?")
 _EPOCH = re.compile(r"\d{10}(\.\d+)?|\d{13}(\.\d+)?|\d{16}|\d{19}")
+_TICKS = re.compile(r"6[2-6]\d{16}")
+"""Of the years 1965 to 2123."""
 _ID_WORDS = frozenset(
     [
         "id",
@@ -171,15 +173,16 @@ def read_times(column: str, values: Sequence[Any]) -> TimeReading | None:
         # 1979 to 2096
         units = [unit for unit, us in UNITS.items() if 3e14 < middle * us < 4e15]
         return TimeReading({"unit": units[0]}, True, True) if units else None
+    called_time = bool(words & _TIME_WORDS) or known_as(column) in _TIME_NAMES
+    if called_time and all(_TICKS.fullmatch(text) for text in texts):
+        return TimeReading({"unit": TICKS}, True, False)
     if (serial := _serial(texts)) is not None and (
-        words & _TIME_WORDS
-        or known_as(column) in _TIME_NAMES
+        called_time
         or (end_of(known_as(column)) and not is_price(known_as(column)) and _are_exact(texts))
     ):
         return serial
     if all(
-        re.fullmatch(r"[\d.,]+", t) and (len(t) not in (8, 14) or not words & _TIME_WORDS)
-        for t in texts
+        re.fullmatch(r"[\d.,]+", t) and (len(t) not in (8, 14) or not called_time) for t in texts
     ) and not all(_DOTTED_DAY.fullmatch(t) for t in texts):
         return None
     return read_texts(column, texts)
