@@ -12,7 +12,14 @@ from typing import Any
 
 import structlog
 
-from app.kafka.records import UNREADABLE, Outgoing, partition_of, published, tombstone
+from app.kafka.records import (
+    KEY_CHARACTERS,
+    UNREADABLE,
+    Outgoing,
+    partition_of,
+    published,
+    tombstone,
+)
 from app.kafka.trace import Newest
 from app.learning.common.event_time import DAY_US
 from app.learning.common.fact_trades import trades_by_group
@@ -32,7 +39,7 @@ from app.stages.owned import OwnedStage, StateStore
 from app.stages.refit_schedule import RefitSchedule
 from app.stages.rewrites import RewriteWatch, written_ms
 from schemas.facts import group_key
-from schemas.kinds import FACTS, LESSONS
+from schemas.kinds import FACTS, KINDS, LESSONS
 from schemas.lessons import GroupSummary, Lesson, decode_lesson
 
 log = structlog.get_logger(__name__)
@@ -61,7 +68,7 @@ class LessonBuilder(OwnedStage):
     def route(self, record: Any) -> int | None:
         """The partition of facts whose owner publishes this lesson; None if it cannot be read."""
         try:
-            lesson = decode_lesson(record.value)
+            lesson = KINDS[LESSONS].checked(decode_lesson(record.value), record.key)
         except UNREADABLE:
             return None
         group = group_key(lesson.pattern_key, lesson.action_category)
@@ -113,6 +120,9 @@ class GroupStore(StateStore):
         for (module, pattern_key, category), trades in found.items():
             key = group_key(pattern_key, category)
             if key not in self._groups:
+                if partition_of(key, self._settings.partitions) != self._partition:
+                    self._misplaced(key, len(trades), next_offset)
+                    continue
                 self._groups[key] = self._learner(module, pattern_key, category)
                 self._schedule.note(key)
             if not trades:
@@ -126,6 +136,19 @@ class GroupStore(StateStore):
         if self._folded >= PRUNE_EVERY:
             self._folded = 0
             self._prune()
+
+    def _misplaced(self, key: str, count: int, next_offset: int) -> None:
+        """Count and log facts of a group of another partition, whose owner would publish the same
+        group: another program has written them."""
+        UNREADABLE_RECORDS.labels(LessonBuilder.role).inc(max(1, count))
+        log.error(
+            "fact.misplaced",
+            topic=self._settings.topic(FACTS),
+            partition=self._partition,
+            before=next_offset,
+            records=count,
+            group=key[:KEY_CHARACTERS],
+        )
 
     def _fold_group(self, key: str, trades: Sequence[Trade], last: Any) -> None:
         group = self._groups[key]
