@@ -36,7 +36,7 @@ from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
 from app.stages.gauges import GroupGauges
 from app.stages.owned import OwnedStage, StateStore
-from app.stages.refit_schedule import RefitSchedule
+from app.stages.refit_schedule import RefitSchedule, start_threads
 from app.stages.rewrites import RewriteWatch, written_ms
 from schemas.facts import group_key
 from schemas.kinds import FACTS, KINDS, LESSONS
@@ -47,8 +47,9 @@ log = structlog.get_logger(__name__)
 SIFTED_TRADES = 50_000
 """Maximum number of sifted trades of one partition while its log is read for the first time: some
 50 MB."""
-PRUNE_EVERY = 200_000
-"""Facts.  Until then the ranks of trades outside every window take some 50 MB."""
+PRUNE_AFTER = 2_000
+"""Facts, at least, between two prunings.  Further ones wait for as many facts as there are ranks,
+so their cost per fact is bounded, and at most twice as many ranks as needed are remembered."""
 
 
 class LessonBuilder(OwnedStage):
@@ -63,6 +64,7 @@ class LessonBuilder(OwnedStage):
 
     def new_store(self, partition: int) -> GroupStore:
         """An empty store of one partition of facts."""
+        start_threads()
         return GroupStore(self._settings, partition)
 
     def route(self, record: Any) -> int | None:
@@ -95,7 +97,8 @@ class GroupStore(StateStore):
         self._sifted = 0
         self._gaps = False  # whether a window may lack trades
         self._version = 0
-        self._folded = 0
+        self._folded = 0  # since the last pruning
+        self._prune_after = PRUNE_AFTER
         self._histories = EdgeHistories(settings)
         self._traces = Newest()
 
@@ -133,8 +136,7 @@ class GroupStore(StateStore):
                 self._fold_group(key, trades, records[-1])
         self._version = next_offset
         self._folded += len(records)
-        if self._folded >= PRUNE_EVERY:
-            self._folded = 0
+        if self._folded >= self._prune_after:
             self._prune()
 
     def _misplaced(self, key: str, count: int, next_offset: int) -> None:
@@ -193,6 +195,8 @@ class GroupStore(StateStore):
         for group in self._groups.values():
             if len(group.window):
                 group.window.prune(group.window.newest_us - self._retention_us)
+        remembered = sum(group.window.remembered for group in self._groups.values())
+        self._folded, self._prune_after = 0, max(PRUNE_AFTER, remembered)
 
     def adopt(self, published: Iterable[Any]) -> None:
         """Start from the published records as the current output.
