@@ -115,7 +115,9 @@ async def _from_topic(settings: Settings, skipped: Skipped) -> list[OverrideChan
                 skipped.add(r.topic, r.partition, r.offset, NOT_OURS)
                 continue
             try:
-                record = r.value and KINDS[OVERRIDES].checked(decode(r.value), r.key)
+                record = None
+                if r.value is not None:
+                    record = KINDS[OVERRIDES].checked(decode(r.value), r.key)
             except UNREADABLE as error:
                 skipped.add(r.topic, r.partition, r.offset, error)
                 continue

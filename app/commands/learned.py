@@ -223,7 +223,9 @@ def watch_overrides(count: int | None, as_json: bool) -> None:
             async for published in follow(settings, kinds.OVERRIDES):
                 key, value = published.key.decode(), published.value
                 try:
-                    record: Override | None = value and kind.checked(decode(value), published.key)
+                    record: Override | None = None
+                    if value is not None:
+                        record = kind.checked(decode(value), published.key)
                 except UNREADABLE as error:
                     skipped.add(published.topic, published.partition, published.offset, error)
                     if skipped.count <= SHOWN:

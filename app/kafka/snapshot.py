@@ -97,7 +97,9 @@ async def _readable(
                 if record.key not in unreadable or is_strangers(record):
                     continue
                 try:
-                    value = record.value and kind.checked(decode(record.value), record.key)
+                    value = None
+                    if record.value is not None:
+                        value = kind.checked(decode(record.value), record.key)
                 except UNREADABLE as error:
                     skipped.add(name, record.partition, record.offset, error)
                     continue

@@ -74,7 +74,8 @@ def _source_partition(
 ) -> int | None:
     """The partition of the source that a record is derived from; None if it does not say so.
     Raises one of `UNREADABLE`."""
-    value = record.value and KINDS[topic].checked(decode(record.value), record.key)
+    if record.value is not None:
+        value = KINDS[topic].checked(decode(record.value), record.key)
     if topic == HISTORY:
         return None
     if topic == LESSONS:
