@@ -1,5 +1,5 @@
-"""The checks behind `faust -A app doctor`: broker, topics, log, lag, agreed settings, database,
-rights, versions, clock.
+"""The checks behind `faust -A app doctor`: broker, topics, log, published versions, lag, agreed
+settings, database, rights, versions, clock.
 
 Each says what it found and what to do.
 
@@ -24,6 +24,7 @@ from app.kafka.admin import admin
 from app.kafka.bulk_reader import log_bounds, scan
 from app.kafka.control import ControlState
 from app.kafka.lag import Lag, LagReader
+from app.kafka.versions_beyond import versions_beyond
 from app.settings import Settings
 from app.storage import projected_log
 from app.storage.connect import close, connect
@@ -37,6 +38,9 @@ from schemas import kinds
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
 CLOCK_LIMIT_S = 60.0
 OPEN_FOR_S = 3.0
+NEWEST = 2_000
+"""Offsets at the end of each partition of a derived topic whose versions are checked; a worker
+checks all of them when it reads what is published."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,13 @@ async def examine(settings: Settings) -> list[Finding]:
     They run concurrently, as each would wait for a broker that does not answer.
     """
     of_kafka, control, of_postgres, projection = await asyncio.gather(
-        asyncio.gather(_broker(settings), _topics(settings), _log(settings), _lag(settings)),
+        asyncio.gather(
+            _broker(settings),
+            _topics(settings),
+            _log(settings),
+            _published(settings),
+            _lag(settings),
+        ),
         _control(settings),
         asyncio.gather(_clock(settings), _database(settings)),
         _projection(settings),
@@ -121,6 +131,24 @@ async def _log(settings: Settings) -> Finding:
         remedy = f"send them again if you can; to acknowledge the loss: {topics.ACCEPT}"
         return Finding("log", False, f"{lost[0]}{more}", remedy)
     return Finding("log", True, "it is the one that was read before")
+
+
+async def _published(settings: Settings) -> Finding:
+    """Whether published records would win over all that workers publish."""
+    try:
+        found = await versions_beyond(settings, NEWEST)
+    except ConfigurationError as error:  # the topics have their own finding
+        return Finding("published", True, f"not checked: {error.what}")
+    except EdgeloopError as error:
+        return Finding("published", False, error.what, error.remedy)
+    if found:
+        text = "; ".join(f"{d.topic} {d.what}" for d in found)
+        remedy = (
+            "if the log was not replaced, another program has written them: revoke its right"
+            f" (docs/security.md), stop all workers, then: {topics.ACCEPT}"
+        )
+        return Finding("published", False, text, remedy)
+    return Finding("published", True, "no new record has a version beyond the end of its source")
 
 
 def _differ(check: str, error: ConfigurationError) -> Finding:

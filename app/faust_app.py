@@ -11,6 +11,7 @@ from app.settings import AGENTS, Settings
 from app.worker import process
 from app.worker.agreement import AgreementGuard
 from app.worker.broker_away import BrokerWatch
+from app.worker.garbage import Garbage
 from app.worker.health import Health
 from app.worker.lag_watch import LagWatch
 from app.worker.log_guard import Guard
@@ -25,3 +26,4 @@ broker_watch = BrokerWatch(app, settings)
 watchdog = Watchdog(app, settings, shared_offsets)
 lag_watch = LagWatch(app, settings, shared_offsets)
 health = Health(app, settings, guard, watchdog)
+garbage = Garbage(app)

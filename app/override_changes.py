@@ -25,7 +25,7 @@ from app.settings import Settings
 from app.storage.connect import close, connect
 from edgeloop.overrides import Override
 from edgeloop.versions import Latest
-from schemas.kinds import OVERRIDES
+from schemas.kinds import KINDS, OVERRIDES
 from schemas.times import micros_since_epoch
 
 
@@ -115,7 +115,9 @@ async def _from_topic(settings: Settings, skipped: Skipped) -> list[OverrideChan
                 skipped.add(r.topic, r.partition, r.offset, NOT_OURS)
                 continue
             try:
-                record = None if r.value is None else decode(r.value)
+                record = None
+                if r.value is not None:
+                    record = KINDS[OVERRIDES].checked(decode(r.value), r.key)
             except UNREADABLE as error:
                 skipped.add(r.topic, r.partition, r.offset, error)
                 continue

@@ -85,7 +85,7 @@ class Worker:
     """Both stages of one partition."""
 
     def __init__(self) -> None:
-        settings = Settings(max_dims=3)
+        settings = Settings(max_dims=3, partitions=1)
         self._builder = LessonBuilder(settings).new_store(0)
         self._judge = OverrideMaterializer(settings).new_store(0)
         self._lessons_topic = settings.topic(LESSONS)

@@ -68,6 +68,12 @@ class Kind:
             return str(getattr(record, self.key[0]))
         return "|".join([getattr(record, name) for name in self.key])
 
+    def checked(self, record: Any, key: bytes | None) -> Any:
+        """The record, if `key` is its message key; raises `ValueError` otherwise."""
+        if key is None or self.key_of(record).encode() != key:
+            raise ValueError(f"The key is not the record's {' and '.join(self.key)}.")
+        return record
+
     def partition_text(self, record: Any) -> str:
         """The text whose hash names the record's partition."""
         return str(record.module) if self.by_module else self.key_of(record)

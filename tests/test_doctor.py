@@ -10,7 +10,7 @@ from app import doctor
 from app.doctor import Finding
 from app.settings import Settings
 
-ONE = ("_broker", "_topics", "_log", "_lag", "_clock", "_database")
+ONE = ("_broker", "_topics", "_log", "_published", "_lag", "_clock", "_database")
 SEVERAL = ("_control", "_projection")
 
 
@@ -30,4 +30,4 @@ async def test_no_check_waits_for_another(monkeypatch: pytest.MonkeyPatch) -> No
     for name in SEVERAL:
         monkeypatch.setattr(doctor, name, several)
     found = await asyncio.wait_for(doctor.examine(Settings()), 20)
-    assert len(found) == 9
+    assert len(found) == 10

@@ -216,7 +216,7 @@ def watch_overrides(count: int | None, as_json: bool) -> None:
 
     async def watch() -> None:
         settings, skipped = Settings.from_environment(), Skipped()
-        decode = decoder(kinds.OVERRIDES)
+        decode, kind = decoder(kinds.OVERRIDES), kinds.KINDS[kinds.OVERRIDES]
         seen, newest = 0, deque[tuple[str, ...]](maxlen=max(5, out.height - 6))
         with refreshing(out) if in_place else nullcontext(out.print) as show:
             if in_place:
@@ -224,7 +224,9 @@ def watch_overrides(count: int | None, as_json: bool) -> None:
             async for published in follow(settings, kinds.OVERRIDES):
                 key, value = published.key.decode(), published.value
                 try:
-                    record: Override | None = None if value is None else decode(value)
+                    record: Override | None = None
+                    if value is not None:
+                        record = kind.checked(decode(value), published.key)
                 except UNREADABLE as error:
                     skipped.add(published.topic, published.partition, published.offset, error)
                     if skipped.count <= SHOWN:

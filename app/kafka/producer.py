@@ -22,6 +22,7 @@ from aiokafka.errors import (
 )
 
 from app.kafka.client import client_options, started
+from app.kafka.delivered import DELIVERED
 from app.kafka.records import MAX_RECORD_BYTES, Outgoing
 from app.kafka.retry import back_off, client_errors
 from app.settings import Settings
@@ -182,11 +183,15 @@ async def _send_in_batches(
     except (KafkaError, OSError) as error:
         _raise_if_fatal(error)
         at = start
-    results = await asyncio.gather(*(future for _, future in deliveries), return_exceptions=True)
-    for (first, _), result in zip(deliveries, results, strict=True):
+    results: list[Any] = await asyncio.gather(
+        *(future for _, future in deliveries), return_exceptions=True
+    )
+    firsts = [first for first, _ in deliveries]
+    for first, after, result in zip(firsts, [*firsts[1:], at], results, strict=True):
         if isinstance(result, BaseException):
             _raise_if_fatal(result)
             return records[first:]
+        DELIVERED.note((topic, partition), result.offset, after - first)
     return records[at:]
 
 

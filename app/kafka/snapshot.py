@@ -72,7 +72,7 @@ async def _readable(
     settings: Settings, topic: str, partition: int | None, skipped: Skipped
 ) -> tuple[Latest[bytes, bytes | None], dict[str, Any]]:
     """The latest version of each key among those that can be read, and the decoded records."""
-    decode, name = decoder(topic), settings.topic(topic)
+    decode, kind, name = decoder(topic), KINDS[topic], settings.topic(topic)
     latest: Latest[bytes, bytes | None] = Latest()
     async for records in scan(settings, topic, partition=partition):
         for record in records:
@@ -85,7 +85,7 @@ async def _readable(
     for key, raw in latest.items():
         try:
             if raw is not None:
-                decoded[key] = decode(raw)
+                decoded[key] = kind.checked(decode(raw), key)
         except UNREADABLE:
             unreadable.add(key)
     if unreadable:
@@ -97,7 +97,9 @@ async def _readable(
                 if record.key not in unreadable or is_strangers(record):
                     continue
                 try:
-                    value = None if record.value is None else decode(record.value)
+                    value = None
+                    if record.value is not None:
+                        value = kind.checked(decode(record.value), record.key)
                 except UNREADABLE as error:
                     skipped.add(name, record.partition, record.offset, error)
                     continue

@@ -5,7 +5,7 @@ May touch: the broker (read only), except that `Publication` resends records tha
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import structlog
@@ -17,16 +17,13 @@ from app.kafka.consumer import Consumer
 from app.kafka.topics import ACCEPT
 from app.metrics import FOLDED, LOST
 from app.ownership.partition import Partition, PartitionState
-from app.ownership.publication import Publication, Published
+from app.ownership.publication import Publication, Published, Run
 from app.settings import Settings
 from app.stages.owned import OwnedStage
 from app.worker.memory import room
 from edgeloop.close_client import close_client
 
 log = structlog.get_logger(__name__)
-
-Run = Callable[..., Awaitable[Any]]
-"""Runs a function with its arguments on the thread of the state."""
 
 
 class Hydration:
@@ -117,16 +114,13 @@ class Hydration:
             if partition.state is PartitionState.BEHIND:
                 partition.caught_up()
 
-    async def _require_same_log(
-        self, consumer: Consumer, published: Published, partitions: Collection[Partition]
-    ) -> None:
+    async def _require_same_log(self, consumer: Consumer, published: Published) -> None:
         """Raise `ConfigurationError` if the published records were learned from a longer log than
         the current one: their versions would win forever.
         """
-        numbers = [partition.number for partition in partitions]
         # Requested after reading the published records, as another worker may be ahead of this one.
-        ends = await self.ends(consumer, numbers)
-        if what := await self._run(published.beyond, ends, self._stage.route):
+        ends = await self.ends(consumer, range(self._settings.partitions))
+        if what := await self._run(published.beyond, ends):
             raise ConfigurationError(
                 f"The log is not the one that the published records were learned from: {what}",
                 f"Stop all workers, then run: {ACCEPT}",
@@ -144,12 +138,12 @@ class Hydration:
         aborted: Callable[[], bool],
     ) -> None:
         """Read all published records and give each store its part."""
-        published = await self._publication.read(consumer, aborted)
-        await self._require_same_log(consumer, published, partitions)
+        published = await self._publication.read(consumer, aborted, self._run)
+        await self._require_same_log(consumer, published)
         stores = {partition.number: partition.store for partition in partitions}
 
         def share_out() -> list[Any]:
-            shares, covered = published.share(stores, self._stage.route)
+            shares, covered = published.share(stores)
             for number, store in stores.items():
                 store.adopt(shares[number])
             return covered

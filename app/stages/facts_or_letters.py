@@ -61,7 +61,9 @@ def _read(settings: Settings, message: Any) -> Read:
             max_actions=settings.max_actions,
         )
     except RefusedCloseError as error:
-        return Read(message, (), error)
+        # The frames of the traceback refer to the whole batch, and it to this error.
+        error.__cause__ = error.__context__ = None
+        return Read(message, (), error.with_traceback(None))
     return Read(message, facts, None)
 
 

@@ -12,7 +12,14 @@ from typing import Any
 
 import structlog
 
-from app.kafka.records import UNREADABLE, Outgoing, partition_of, published, tombstone
+from app.kafka.records import (
+    KEY_CHARACTERS,
+    UNREADABLE,
+    Outgoing,
+    partition_of,
+    published,
+    tombstone,
+)
 from app.kafka.trace import Newest
 from app.learning.common.event_time import DAY_US
 from app.learning.common.fact_trades import trades_by_group
@@ -29,10 +36,10 @@ from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
 from app.stages.gauges import GroupGauges
 from app.stages.owned import OwnedStage, StateStore
-from app.stages.refit_schedule import RefitSchedule
+from app.stages.refit_schedule import RefitSchedule, start_threads
 from app.stages.rewrites import RewriteWatch, written_ms
 from schemas.facts import group_key
-from schemas.kinds import FACTS, LESSONS
+from schemas.kinds import FACTS, KINDS, LESSONS
 from schemas.lessons import GroupSummary, Lesson, decode_lesson
 
 log = structlog.get_logger(__name__)
@@ -40,8 +47,9 @@ log = structlog.get_logger(__name__)
 SIFTED_TRADES = 50_000
 """Maximum number of sifted trades of one partition while its log is read for the first time: some
 50 MB."""
-PRUNE_EVERY = 200_000
-"""Facts.  Until then the ranks of trades outside every window take some 50 MB."""
+PRUNE_AFTER = 2_000
+"""Facts, at least, between two prunings.  Further ones wait for as many facts as there are ranks,
+so their cost per fact is bounded, and at most twice as many ranks as needed are remembered."""
 
 
 class LessonBuilder(OwnedStage):
@@ -56,12 +64,13 @@ class LessonBuilder(OwnedStage):
 
     def new_store(self, partition: int) -> GroupStore:
         """An empty store of one partition of facts."""
+        start_threads()
         return GroupStore(self._settings, partition)
 
     def route(self, record: Any) -> int | None:
         """The partition of facts whose owner publishes this lesson; None if it cannot be read."""
         try:
-            lesson = decode_lesson(record.value)
+            lesson = KINDS[LESSONS].checked(decode_lesson(record.value), record.key)
         except UNREADABLE:
             return None
         group = group_key(lesson.pattern_key, lesson.action_category)
@@ -88,7 +97,8 @@ class GroupStore(StateStore):
         self._sifted = 0
         self._gaps = False  # whether a window may lack trades
         self._version = 0
-        self._folded = 0
+        self._folded = 0  # since the last pruning
+        self._prune_after = PRUNE_AFTER
         self._histories = EdgeHistories(settings)
         self._traces = Newest()
 
@@ -113,6 +123,9 @@ class GroupStore(StateStore):
         for (module, pattern_key, category), trades in found.items():
             key = group_key(pattern_key, category)
             if key not in self._groups:
+                if partition_of(key, self._settings.partitions) != self._partition:
+                    self._misplaced(key, len(trades), next_offset)
+                    continue
                 self._groups[key] = self._learner(module, pattern_key, category)
                 self._schedule.note(key)
             if not trades:
@@ -123,9 +136,21 @@ class GroupStore(StateStore):
                 self._fold_group(key, trades, records[-1])
         self._version = next_offset
         self._folded += len(records)
-        if self._folded >= PRUNE_EVERY:
-            self._folded = 0
+        if self._folded >= self._prune_after:
             self._prune()
+
+    def _misplaced(self, key: str, count: int, next_offset: int) -> None:
+        """Count and log facts of a group of another partition, whose owner would publish the same
+        group: another program has written them."""
+        UNREADABLE_RECORDS.labels(LessonBuilder.role).inc(max(1, count))
+        log.error(
+            "fact.misplaced",
+            topic=self._settings.topic(FACTS),
+            partition=self._partition,
+            before=next_offset,
+            records=count,
+            group=key[:KEY_CHARACTERS],
+        )
 
     def _fold_group(self, key: str, trades: TradeColumns, last: Any) -> None:
         group = self._groups[key]
@@ -170,6 +195,8 @@ class GroupStore(StateStore):
         for group in self._groups.values():
             if len(group.window):
                 group.window.prune(group.window.newest_us - self._retention_us)
+        remembered = sum(group.window.remembered for group in self._groups.values())
+        self._folded, self._prune_after = 0, max(PRUNE_AFTER, remembered)
 
     def adopt(self, published: Iterable[Any]) -> None:
         """Start from the published records as the current output.

@@ -38,8 +38,8 @@ class OverrideMaterializer(OwnedStage):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._decoders = {
-            settings.topic(topic): msgspec.json.Decoder(KINDS[topic].struct).decode
+        self._kinds = {
+            settings.topic(topic): (KINDS[topic], msgspec.json.Decoder(KINDS[topic].struct).decode)
             for topic in JUDGED
         }
 
@@ -49,7 +49,8 @@ class OverrideMaterializer(OwnedStage):
 
     def decode(self, record: Any) -> Any:
         """The struct of a published record.  Raises one of `UNREADABLE`."""
-        return self._decoders[record.topic](record.value)
+        kind, decode = self._kinds[record.topic]
+        return kind.checked(decode(record.value), record.key)
 
     def route(self, record: Any) -> int | None:
         """The partition of lessons whose owner publishes this record; None if it cannot be read."""
@@ -87,7 +88,7 @@ class ModuleStore(StateStore):
             if not self._latest.accepts(key, version):
                 continue
             try:
-                lesson = None if record.value is None else decode_lesson(record.value)
+                lesson = None if record.value is None else self._lesson(record)
             except UNREADABLE as error:
                 UNREADABLE_RECORDS.labels(OverrideMaterializer.role).inc()
                 log.error(
@@ -106,8 +107,7 @@ class ModuleStore(StateStore):
                 self._traces.note(module, record)
             self._gauges.lesson(key, lesson, known=before is not None)
             if lesson is not None:
-                if lesson.lesson_id == key:
-                    key = lesson.lesson_id  # one object shared by all that hold it
+                key = lesson.lesson_id  # one object shared by all that hold it
                 self._latest.put(key, version, intern(lesson.module))
                 in_force[key] = lesson
                 gone.pop(key, None)
@@ -118,6 +118,16 @@ class ModuleStore(StateStore):
                     gone[key] = before
         self._hand_over(in_force, gone)
         self._version = next_offset
+
+    def _lesson(self, record: Any) -> Lesson | GroupSummary:
+        """The lesson of a record.  Raises one of `UNREADABLE`, also if its key or its partition is
+        another lesson's."""
+        lesson: Lesson | GroupSummary = KINDS[LESSONS].checked(
+            decode_lesson(record.value), record.key
+        )
+        if partition_of(lesson.module, self._settings.partitions) != self._partition:
+            raise ValueError(f"Lessons of {lesson.module} belong to another partition.")
+        return lesson
 
     def _hand_over(self, in_force: dict[str, Lesson | GroupSummary], gone: dict[str, str]) -> None:
         held: dict[str, list[Lesson | GroupSummary]] = {}

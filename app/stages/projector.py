@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -51,6 +52,8 @@ BATCH_RECORDS = 2_000  # 6 000 rows take 0.3 s to write
 # need the time.
 PAUSE_S = 0.25
 LOG_EVERY_S = 30.0
+SLOW_S = 30.0
+"""Seconds after which a write counts as waiting."""
 # The client leaves the group after this time without a poll. There is no poll while PostgreSQL is
 # away, and no other member would do better; missing heartbeats reveal a dead process.
 MAX_POLL_INTERVAL_MS = 7 * DAY_MS
@@ -232,7 +235,8 @@ class Projector(mode.Service):
         attempt = 0
         while True:
             try:
-                await action(await self._connected())
+                async with self._noticed(topic):
+                    await action(await self._connected())
                 if attempt:
                     log.warning("projector.database_back", attempts=attempt)
                 PROJECTION_WAITING.set(0)
@@ -245,6 +249,20 @@ class Projector(mode.Service):
                 await self._disconnect()
                 await back_off(attempt, self._is_stopping)
                 attempt += 1
+
+    @asynccontextmanager
+    async def _noticed(self, topic: str) -> AsyncIterator[None]:
+        """Say so if it takes too long: a lock or a server that hangs raises nothing."""
+
+        def slow() -> None:
+            PROJECTION_WAITING.set(1)
+            log.warning("projector.database_waits", topic=topic, for_s=SLOW_S)
+
+        noticing = asyncio.get_running_loop().call_later(SLOW_S, slow)
+        try:
+            yield
+        finally:
+            noticing.cancel()
 
     async def _write_or_skip(
         self, connection: asyncpg.Connection, projection: Projection, batch: Sequence[Record]

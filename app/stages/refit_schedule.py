@@ -36,6 +36,7 @@ from app.stages.pace import (
     rest_s,
 )
 from app.stages.refit_fairness import Turns
+from app.worker.threads import started_pool
 
 log = structlog.get_logger(__name__)
 
@@ -272,15 +273,21 @@ def _is_new(group: GroupLearner) -> bool:
     return group.stale >= 1.0
 
 
+def start_threads() -> None:
+    """Start all threads for refits now: a process has the same number of them at any time."""
+    _beside_thread()
+    _first_threads()
+
+
 @cache
 def _beside_thread() -> ThreadPoolExecutor:
     """One thread for all partitions of a process: two refits at once would leave folding and
     publishing too little of the interpreter."""
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="refit")
+    return started_pool(1, "refit")
 
 
 @cache
 def _first_threads() -> ThreadPoolExecutor:
     """Threads for first refits; these spend most of their time in numpy and scipy, which release
     the interpreter's lock."""
-    return ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="first-refit")
+    return started_pool(AT_ONCE, "first-refit")

@@ -22,20 +22,17 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-import msgspec
-
 from app.errors import ConfigurationError, UnreachableError
 from app.kafka import topics
 from app.kafka.admin import admin
-from app.kafka.bulk_reader import log_bounds, scan, unreachable
+from app.kafka.bulk_reader import unreachable
 from app.kafka.consumer_groups import groups
 from app.kafka.log_identity import Difference, LogIdentity, Lost, examine, readers
 from app.kafka.progress import rewind
-from app.kafka.records import UNREADABLE, is_strangers, partition_of, version_of
+from app.kafka.versions_beyond import versions_beyond
 from app.settings import Settings
 from app.storage import projected_log
 from app.storage.rebuild import rebuild
-from schemas.facts import group_key
 from schemas.kinds import CLOSES, DERIVED, FACTS, HISTORY, JUDGED, KINDS, LESSONS
 
 _DELETED_WITHIN_S = 60.0
@@ -61,7 +58,7 @@ async def plan(settings: Settings) -> Plan:
     found, lost = await examine(settings)
     wrong = [m for m in await topics.check(settings) if m.remedy != topics.MEND]
     found += [Difference(m.topic, m.problem) for m in wrong]
-    found += await _beyond(settings)
+    found += await versions_beyond(settings)
     names = {settings.topic(name): name for name in KINDS}
     changed = {names[d.topic] for d in found if d.topic in names}
     grown = {names[m.topic] for m in wrong if names[m.topic] in DERIVED}
@@ -102,36 +99,6 @@ async def accept(settings: Settings, made: Plan) -> None:
             await identity.forget_lost()
 
 
-async def _beyond(settings: Settings) -> list[Difference]:
-    """Sources that end before the versions of published records."""
-    ends = {source: (await log_bounds(settings, source))[1] for source in (FACTS, LESSONS)}
-    decode = msgspec.json.Decoder(_Head).decode
-    found: dict[str, Difference] = {}
-    for topic in (LESSONS, *JUDGED):
-        source = FACTS if topic == LESSONS else LESSONS
-        least = min(ends[source].values())
-        async for records in scan(settings, topic):
-            for record in records:
-                version = version_of(record)
-                if version <= least or record.value is None or is_strangers(record):
-                    continue
-                try:
-                    head = decode(record.value)
-                except UNREADABLE:
-                    continue
-                text = (
-                    group_key(head.pattern_key, head.action_category)
-                    if topic == LESSONS
-                    else head.module
-                )
-                end = ends[source].get(str(partition_of(text, settings.partitions)), version)
-                if version > end:
-                    what = f"ends at {end:,}, but {topic} has records of version {version:,}"
-                    name = settings.topic(source)
-                    found.setdefault(name, Difference(name, what))
-    return list(found.values())
-
-
 async def _refuse_while_running(settings: Settings) -> None:
     """Raise an error while workers run.  Wait for killed ones, which count as members for another
     12 seconds."""
@@ -163,9 +130,3 @@ async def _make_anew(settings: Settings, names: list[str]) -> None:
                 )
             await asyncio.sleep(0.1)
     await topics.create(settings)
-
-
-class _Head(msgspec.Struct):
-    module: str = ""
-    pattern_key: str = ""
-    action_category: str = ""

@@ -141,18 +141,16 @@ class Keyed:
             )
         if isinstance(value, self._rowless):
             return None
-        if value is not None and self._kind.key_of(value) != key:
-            raise BadRecord(
-                f"The key is not the record's {self._key}{' and day' if self._daily else ''}."
-            )
         try:
+            if value is not None:
+                self._kind.checked(value, record.key)
             head = (*self._cells(key), version, value is None)
             cells = (
                 self._retired_cells
                 if value is None
                 else tuple(c.read(value) for c in self._columns)
             )
-        except ValueError as error:  # not a valid time
+        except ValueError as error:  # another record's key, or not a valid time
             raise BadRecord(str(error)) from error
         return Record(key, version, [(*head, *cells)], value is None, change)
 

@@ -1,9 +1,9 @@
 """Checks while the worker runs that the log is still the same one, and can be read to its end.
 
-* If a topic was created again, the broker was rolled back, the cluster is another one, or
-  partitions were added to a topic whose keys would move, the worker ends with code 3 and names the
-  command that fixes it.  What it has read and published belongs to another log than what it would
-  read next.
+* If a topic was created again, the broker was rolled back (it ends before what was seen or
+  delivered, or gives the same offsets again), the cluster is another one, or partitions were added
+  to a topic whose keys would move, the worker ends with code 3 and names the command that fixes it.
+  What it has read and published belongs to another log than what it would read next.
 * If a producer's transaction stays open, or records were deleted before they were read, the worker
   continues, is not ready, and gives the reason.
 
@@ -23,7 +23,15 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.errors import ConfigurationError, EdgeloopError
-from app.kafka.log_identity import Difference, End, Log, on_another_cluster, refusal
+from app.kafka.delivered import DELIVERED, Place
+from app.kafka.log_identity import (
+    Difference,
+    End,
+    Log,
+    LogIdentity,
+    on_another_cluster,
+    refusal,
+)
 from app.kafka.retry import client_errors
 from app.kafka.shared_offsets import SharedOffsets
 from app.kafka.topics import ACCEPT, partitions_wrong
@@ -99,15 +107,20 @@ class Guard:
             await asyncio.wait_for(self._stop.wait(), LOOK_EVERY_S)
 
     async def _look(self) -> None:
+        delivered = DELIVERED.ends
         seen = await self._offsets.read(max_age_s=0.0)
         identity, now = await self._offsets.identity(), seen.log
         differences = await identity.differences(self._was, now)
         gone = [name for name in self._was.topics if name not in now.topics]
         differences += [Difference(name, "is gone") for name in gone]
+        losses = _losses(delivered, self._was, now)
+        named = {difference.topic for difference in differences}
+        differences += [_loss(at, end) for at, end in losses.items() if at[0] not in named]
         self._seen = self._seen + 1 if differences else 0
         if differences:
             log.warning("log.differs", found=[f"{d.topic} {d.what}" for d in differences])
             if self._seen >= _SURE_AFTER or on_another_cluster(self._was, now):
+                await self._note(identity, losses)
                 refuse(refusal(differences))
             return
         if wrong := partitions_wrong(self._settings, now.topics_partitions()):
@@ -121,6 +134,12 @@ class Guard:
         if time.monotonic() - self._noted_s > NOTE_EVERY_S:
             await identity.note(now)
             self._noted_s = time.monotonic()
+
+    async def _note(self, identity: LogIdentity, losses: Mapping[Place, int]) -> None:
+        """Note for the next worker how far partitions had reached: by then they may be as long
+        again."""
+        ends = {at: End(end, self._was.ends[at].epoch) for at, end in losses.items()}
+        await identity.note(Log(self._was.cluster, self._was.topics, ends))
 
     def _transactions(
         self, stable: Mapping[TopicPartition, int], now: Log
@@ -150,6 +169,26 @@ class Guard:
             for tp, (_, since) in sorted(self._open.items())
             if moment - since > OPEN_FOR_S
         ]
+
+
+def _losses(delivered: Mapping[Place, int], was: Log, now: Log) -> dict[Place, int]:
+    """How far partitions of the same topics had reached that have lost records of this process."""
+    found = {at: n for at, n in delivered.items() if at in now.ends and now.ends[at].offset < n}
+    found |= DELIVERED.lost
+    return {
+        (topic, number): end
+        for (topic, number), end in found.items()
+        if (topic, number) in was.ends and was.topics[topic] == now.topics.get(topic)
+    }
+
+
+def _loss(place: Place, end: int) -> Difference:
+    topic, number = place
+    what = (
+        f"partition {number} had reached {end:,} with records of this worker, and has lost some of"
+        " them: the broker was rolled back"
+    )
+    return Difference(topic, what)
 
 
 def _furthest(was: Log, now: Log) -> Log:

@@ -36,9 +36,6 @@ allocations fail."""
 LOG_EVERY_S = 30.0
 PAUSE_S = 1.0
 """Time without work after which free memory is returned to the system."""
-RETURN_EVERY_S = 60.0
-"""The longest time between two returns while work goes on: without it, a worker under a steady load
-grew to some 260 MB, and back to 190 whenever it paused."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _NO_LIMIT = 1 << 60
 
@@ -116,23 +113,19 @@ def _collect() -> None:
 
 class Spare:
     """When the free memory that a loop's work leaves is to be returned to the system: after a pause
-    in the work, and from time to time if there is none."""
+    in the work."""
 
     def __init__(self) -> None:
-        self._worked_s = self._returned_s = 0.0
+        self._worked_s = 0.0
         self._has = False
 
     def worked(self, now_s: float) -> None:
         """Note that there was work until now."""
-        self._worked_s = now_s
-        if not self._has:
-            self._has, self._returned_s = True, now_s
+        self._worked_s, self._has = now_s, True
 
     def due(self, now_s: float) -> bool:
         """Whether to return memory now; then it counts as returned."""
-        if not self._has or (
-            now_s - self._worked_s < PAUSE_S and now_s - self._returned_s < RETURN_EVERY_S
-        ):
+        if not self._has or now_s - self._worked_s < PAUSE_S:
             return False
         self._has = False
         return True

@@ -27,6 +27,7 @@ from app.worker.batches import MAX_BATCHES, BatchingConsumer
 from app.worker.connecting import connected
 from app.worker.end_process import fatal_exit, guard_stop
 from app.worker.logs import logging_config
+from app.worker.threads import LOOP_THREADS, started_pool
 
 # Otherwise lines that a library prints would be split in the log; Faust ignores the setting
 # `worker_redirect_stdouts`.
@@ -212,6 +213,7 @@ class EdgeloopWorker(faust.Worker):
         # The objects of windows live long; scanning them for garbage at Python's default rate costs
         # a tenth of a hydration.
         gc.set_threshold(50_000, 20, 100)
+        asyncio.get_running_loop().set_default_executor(started_pool(LOOP_THREADS, "loop"))
         await super().on_first_start()
 
     def on_worker_shutdown(self) -> None:

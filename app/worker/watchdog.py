@@ -16,11 +16,9 @@ the broker is away.
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import faust
 import structlog
@@ -33,7 +31,7 @@ from app.kafka.shared_offsets import SharedOffsets
 from app.metrics import STALLED
 from app.settings import Settings
 from app.worker import memory
-from app.worker.end_process import EXIT_FATAL, fatal_exit
+from app.worker.end_process import EXIT_FATAL, end, fatal_exit
 from schemas.kinds import CLOSES
 
 log = structlog.get_logger(__name__)
@@ -136,9 +134,10 @@ class Watchdog:
             rounds = rounds + 1 if self._turns == seen else 0
             seen = self._turns
             if rounds > STALLED_S:
-                log.critical("worker.stalled", what="the event loop", for_s=rounds)
-                sys.stderr.flush()
-                os._exit(EXIT_FATAL)
+                self._end_stalled(rounds)
+
+    def _end_stalled(self, for_s: int) -> NoReturn:
+        end(EXIT_FATAL, lambda: log.critical("worker.stalled", what="the event loop", for_s=for_s))
 
     async def _look(self) -> None:
         if not self._joined or self._app.rebalancing or self._app.should_stop:

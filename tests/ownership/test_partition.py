@@ -11,7 +11,6 @@ import pytest
 
 from app.kafka.records import Outgoing
 from app.ownership.partition import Partition, PartitionState
-from app.ownership.publication import Published
 
 
 @dataclass
@@ -114,38 +113,3 @@ def test_progress_is_noted_while_something_is_always_left(partition: Partition) 
         store.progress = progress
         partition.note_done()
         assert partition.done_offset == noted
-
-
-def version(number: int, writer: bytes = b"w") -> tuple[tuple[str, bytes], ...]:
-    return (("version", str(number).encode()), ("writer", writer))
-
-
-def test_a_late_record_is_covered_by_the_highest_version() -> None:
-    published = Published()
-    for record in (
-        Record(0, b"a", headers=version(5)),
-        Record(1, b"a", value=b"late", headers=version(4)),
-        Record(2, b"b", headers=version(5)),
-    ):
-        published.add(record)
-    shares, covered = published.share([0, 1], lambda record: 1)
-    assert {p: [r.offset for r in share] for p, share in shares.items()} == {0: [], 1: [0, 2]}
-    assert covered == [Outgoing("t", 0, b"a", b"v", (("version", b"5"),))]
-
-
-def test_a_late_record_does_not_bring_back_what_was_retired() -> None:
-    published = Published()
-    published.add(Record(0, b"a", value=None, headers=version(5)))
-    published.add(Record(1, b"a", value=b"late", headers=version(4)))
-    shares, covered = published.share([1], lambda record: 1)
-    assert shares == {1: []}
-    assert covered == [Outgoing("t", 0, b"a", None, (("version", b"5"),))]
-
-
-def test_what_is_of_no_partition_of_ours_is_left_alone() -> None:
-    published = Published()
-    published.add(Record(0, b"a", headers=version(5)))
-    published.add(Record(1, b"a", value=b"late", headers=version(4)))
-    published.add(Record(2, b"b", value=None, headers=version(5)))
-    assert published.share([0], lambda record: 1) == ({0: []}, [])
-    assert published.share([0], lambda record: None) == ({0: []}, [])

@@ -318,7 +318,14 @@ class Installation:
         assert not errors, errors[:3]
         return [places[at] for at in range(count)]
 
-    def send(self, topic: str, key: bytes, value: bytes | None, partition: int) -> None:
+    def send(
+        self,
+        topic: str,
+        key: bytes,
+        value: bytes | None,
+        partition: int,
+        headers: Iterable[tuple[str, bytes]] = (),
+    ) -> None:
         """Send one record to any topic, as another program might."""
         producer = Producer(confluent_options(self.settings))
         errors: list[Any] = []
@@ -327,6 +334,7 @@ class Installation:
             value,
             key,
             partition,
+            headers=list(headers),
             on_delivery=lambda error, _: errors.append(error),
         )
         assert producer.flush(30) == 0

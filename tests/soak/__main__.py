@@ -19,8 +19,8 @@ import orjson
 
 from app.devstack import temporary_stack
 from app.settings import LEARNINGS
-from tests.pipeline.installation import FIXED_DATES, Installation
-from tests.soak.load import Steady
+from tests.pipeline.installation import Installation
+from tests.soak.load import SETTINGS, Steady
 from tests.soak.samples import QUANTITIES, Samples, allowed
 
 EXAMPLES = """examples:
@@ -28,8 +28,6 @@ EXAMPLES = """examples:
   python -m tests.soak --minutes 600 --rate 50 --workers 3
 
 Exits with 0 if nothing grows, with 1 if something does."""
-WINDOW_TRADES = 150
-"""Trades per window, so that windows are full before the warm-up is over."""
 TICK_S = 0.25
 SAMPLES = 120
 IDLE_WITHIN_S = 120.0
@@ -67,10 +65,7 @@ def soak(options: argparse.Namespace, directory: Path) -> list[Samples]:
             stack.database_url,
             directory,
             learning=options.learning,
-            n_min=15,
-            max_dims=2,
-            window_trades=WINDOW_TRADES,
-            **FIXED_DATES,
+            **SETTINGS,
         )
         try:
             samples = [Samples(w) for w in installation.start_ready(options.workers)]

@@ -14,7 +14,7 @@ from app.settings import Settings
 from app.stages.admission import Admission
 from app.stages.facts_or_letters import outgoing, read_closes
 
-SETTINGS = Settings(n_min=10, max_dims=1, dimensions=("chain",), regime_signature=())
+SETTINGS = Settings(n_min=10, max_dims=1, dimensions=("chain",), regime_signature=(), partitions=1)
 START_US = 19_700 * DAY_US
 
 

@@ -9,15 +9,19 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from app.kafka.records import partition_of
 from app.metrics import OVERRIDE_AGES, forget_partition
 from app.stages import gauges
 from app.stages.lesson_builder import LessonBuilder
 from app.stages.override_materializer import OverrideMaterializer
 from schemas.kinds import LESSONS, OVERRIDES
 from schemas.lessons import GroupSummary, Lesson
-from tests.stages.making import SETTINGS, START_US, Message, by_topic, facts, facts_of, read_back
+from tests.stages import making
+from tests.stages.making import START_US, Message, by_topic, facts, facts_of, read_back
 
-PARTITION = 77
+SETTINGS = replace(making.SETTINGS, partitions=1_000)
+GROUPS = partition_of("pm.a.b|entry", SETTINGS.partitions)
+PARTITION = partition_of("pm", SETTINGS.partitions)  # no other test shows its metrics
 
 
 def shown(name: str, **labels: str) -> float | None:
@@ -29,7 +33,7 @@ def ages(action: str = "entry") -> dict[str, float | None]:
 
 
 def test_lessons_and_overrides_are_counted_and_age(monkeypatch: pytest.MonkeyPatch) -> None:
-    builder = LessonBuilder(SETTINGS).new_store(0)
+    builder = LessonBuilder(SETTINGS).new_store(GROUPS)
     builder.fold(facts(120), 120)
     records = read_back(by_topic(builder.changes(full=True))[LESSONS])
     decoded = [msgspec.json.decode(r.value or b"", type=Lesson | GroupSummary) for r in records]

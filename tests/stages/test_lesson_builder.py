@@ -347,3 +347,20 @@ def test_sifting_a_log_gives_the_windows_that_sliding_gives(
             made.fold(rng.sample(records, 40), len(records))
             assert made.changes(full=True) == []
     assert rebuilt > 3, "some windows moved back"
+
+
+def test_trades_outside_the_window_are_remembered_as_long_as_the_log_has_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A trade an hour, a window of a day, a log of three: at most twice the 48 outside."""
+    monkeypatch.setattr(lesson_builder, "PRUNE_AFTER", 20)
+    settings = replace(SETTINGS, window_days=1.0, retention_days=3.0)
+    records = facts(600, settings=settings)
+    made = LessonBuilder(settings).new_store(0)
+    remembered: list[int] = []
+    for end in range(10, len(records) + 1, 10):
+        made.fold(records[end - 10 : end], end)
+        assert not made.needs_rebuild
+        remembered.append(sum(g.window.remembered for g in made._groups.values()))
+    assert 48 <= max(remembered) <= 2 * 48 + 10
+    assert max(remembered[-20:]) <= max(remembered[10:30])

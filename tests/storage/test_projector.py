@@ -223,6 +223,27 @@ async def test_postgres_away_while_records_flow(
     assert await query(installation, COUNTS) == [(400, 200, 200, 200)]
 
 
+async def test_a_table_that_stays_locked_is_told(
+    installation: Settings, producer: Producer, monkeypatch: pytest.MonkeyPatch
+):
+    """As by a maintenance command that rewrites it, or a session that forgot its transaction."""
+    monkeypatch.setattr("app.stages.projector.SLOW_S", 0.5)
+
+    async def waits() -> bool:
+        return bool(REGISTRY.get_sample_value("edgeloop_projection_waiting"))
+
+    other = await connect(installation.database_url, installation.database_schema)
+    async with projector(installation):
+        async with other.transaction():
+            await other.execute("LOCK TABLE pm_overrides")
+            await producer.send([out(installation, override())])
+            await until(waits)
+        await idle(installation)
+        assert not await waits()
+    await close(other)
+    assert await query(installation, "SELECT override_id FROM pm_overrides") == [("o1",)]
+
+
 async def test_it_waits_for_tables_that_are_not_there_yet(stack_settings: Settings):
     await topics.create(stack_settings)
     producer = Producer(stack_settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.worker.memory import PAUSE_S, RETURN_EVERY_S, Spare
+from app.worker.memory import PAUSE_S, Spare
 
 
 def returns(worked_s: list[float], asked_s: list[float]) -> list[float]:
@@ -22,11 +22,3 @@ def test_it_returns_memory_once_after_the_work() -> None:
     assert returns([], asked) == []
     assert returns([1.0], asked) == [1.0 + PAUSE_S]
     assert returns([1.0, 1.5, 9.0], asked) == [1.5 + PAUSE_S, 9.0 + PAUSE_S]
-
-
-def test_it_returns_memory_from_time_to_time_while_work_goes_on() -> None:
-    steady = [x / 2 for x in range(500)]
-    found = returns(steady, steady)
-    gaps = [b - a for a, b in zip([0.0, *found], found, strict=False)]
-    assert len(found) == 4
-    assert all(RETURN_EVERY_S <= gap <= RETURN_EVERY_S + 1.0 for gap in gaps)

@@ -40,7 +40,7 @@ def micros_from_text(text: str) -> int:
     return micros_since_epoch(moment)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def text_from_micros(micros: int) -> str:
     """RFC 3339 text in UTC with microseconds, as facts have it.
 

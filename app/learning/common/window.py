@@ -179,6 +179,11 @@ class GroupWindow:
         return len(self._slot_of)
 
     @property
+    def remembered(self) -> int:
+        """Trades outside the window whose ranks are remembered."""
+        return len(self._outside)
+
+    @property
     def needs_rebuild(self) -> bool:
         """True while trades belong inside whose data is gone; fold the log again."""
         return self._missing > 0
