@@ -156,10 +156,11 @@ _CURRENCY_BEFORE = re.compile(rf"(USDT|USDC|{'|'.join(sorted(FIAT))}) ")
 def is_in_points(column: str) -> bool:
     """Whether a column's name says that its numbers are ticks, pips or points.
 
-    >>> is_in_points("P&L (ticks)"), is_in_points("P&L ($)")
-    (True, False)
+    >>> is_in_points("P&L (ticks)"), is_in_points("PNL_TICKS"), is_in_points("P&L ($)")
+    (True, True, False)
     """
-    return bool(re.search(r"\b(ticks?|pips?|points|punkte|puntos)\b", column, re.IGNORECASE))
+    words = column.replace("_", " ")
+    return bool(re.search(r"\b(ticks?|pips?|points|punkte|puntos)\b", words, re.IGNORECASE))
 
 
 def is_known(column: str) -> bool:

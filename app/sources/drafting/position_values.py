@@ -36,6 +36,7 @@ from app.sources.drafting.position_trades import (
     of_another,
     other_quantity,
     prices_of_amounts,
+    proceeds_less_cost,
     trades_of,
     what_was_closed,
     with_funding,
@@ -62,6 +63,7 @@ def settle(decided: Decided) -> None:
     not_the_term(decided)
     exchanged_times(decided)
     bought_and_sold(decided)
+    proceeds_less_cost(decided)
     settle_stake(decided)
     not_the_stake(decided)
     what_was_closed(decided)
@@ -118,7 +120,7 @@ def settle(decided: Decided) -> None:
         and "pnl_usd" not in fields
         and not fields["entry_price"].keys.get("per_unit")
     ):
-        settle_contracts(decided)
+        settle_contracts(decided, bool(_likely_profits(decided)))
     find_funding(decided, reading)
     settle_fees(decided)
     settle_unit_fees(decided, trades)

@@ -60,6 +60,9 @@ class TimeColumns:
             and t.has_clock
             and len(c.values(column)) * 2 >= c.n_rows
         ]
+        if full and name == "time":
+            # What was filled in part and then cancelled may have no time of its end.
+            full.sort(key=lambda column: len(c.values(column)) < c.n_rows)
         if full:
             return self._time_spec([self._with_zone(full)])
         return self.time_of(found[0], used)
