@@ -47,7 +47,7 @@ _CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
 _CODE_BEHIND = re.compile(
     r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs|barrels?|bbl"
     r"|ounces?|oz|bushels?|tons?|tonnes?|gallons?"
-    r"|stk|coins?|r|股|株|주))"
+    r"|stk|coins?|indices|r|股|株|주))"
 )
 _THIRTY_SECONDS = re.compile(r"(\d{2,3})['’](\d\d)([0257+]?)|([5-9]\d|1\d\d)-(\d\d)([0257+]?)")
 _OF_TOTAL = re.compile(r"(\d+(?:\.\d+)?) ?/ ?(\d+(?:\.\d+)?)")

@@ -176,6 +176,7 @@ WORDS = {
         " utile_perdita utile 決済損益 実現損益"
         " gu_v beneficios nettogewinn bruttogewinn nettoergebnis bruttoergebnis fill_pnl"
         " 净盈亏 淨盈虧 平仓盈亏 平倉盈虧 已实现盈亏 交易盈亏 売買損益 合計損益 realised realized"
+        " pl_amount pnl_amount"
     ),
     "max_drawdown": (
         "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"
@@ -358,7 +359,7 @@ WORDS = {
         " 거래일자 거래일시 체결일 체결시간 дата_время дата_сделки date_opération"
         " ts_event fill_t ausgeführt_am fecha_operación fecha_de_operación fecha_contratación"
         " schlusstag auftragsdatum"
-        " updated_time 交易日期 交易日 買賣日期"
+        " updated_time last_update last_updated 交易日期 交易日 買賣日期"
     ),
     "fee": (
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"

@@ -51,7 +51,7 @@ def find_rates(decided: Decided) -> None:
         if known_as(column) in NAMES["fee"] and contents.has_percent(column)
     ]
     for column in (*rates, *texts):
-        said = [fee_cell(word) for word in contents.words(column)]
+        said = [fee_cell(word, contents.decimal) for word in contents.words(column)]
         if column not in decided.used() and all(said):
             _take_rate(decided, column)
             return
