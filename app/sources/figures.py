@@ -59,8 +59,9 @@ _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
 _PER_POINT = re.compile(r"(/|per)(pt|point|pip)s?$", re.IGNORECASE)
 """Of spread bets: `£2/pt`."""
 _EXPONENT_COMMA = re.compile(r"[+-]?\d+,\d*[eE][+-]?\d{1,3}")
-_POINT = re.compile(r"[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")
-_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d{1,3}('\d{3})+|\d+)?(,\d*)?")
+_POINT = re.compile(r"[+-]?([1-9]\d{0,2}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")
+_COMMA = re.compile(r"[+-]?([1-9]\d{0,2}(\.\d{3})+|\d{1,3}('\d{3})+|\d+)?(,\d*)?")
+"""Thousands never begin with 0: `0,010` has a decimal comma."""
 
 
 def in_ascii(text: str) -> str:
@@ -115,8 +116,8 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     WrittenNumber(text='-1.5', percent=False, unit='R')
     >>> written("▼１，２３４").text, written("٣١٫٥").text, written("+250.00 USDT (+0.81%)").unit
     ('-1234', '31.5', 'USDT')
-    >>> [written(odd) for odd in ("1,5", "2S", "110'16", "soon", "-", "1.2.3", "")]
-    [None, None, None, None, None, None, None]
+    >>> [written(odd) for odd in ("1,5", "0,010", "2S", "110'16", "soon", "-", "1.2.3", "")]
+    [None, None, None, None, None, None, None, None]
     """
     if not text.isascii():
         text = in_ascii(text).replace("٫", decimal).replace("٬", "," if decimal == "." else ".")

@@ -373,7 +373,7 @@ def of_another(trades: list[Trade], profit: str | None) -> bool:
     shares: dict[str, list[tuple[float, float]]] = {}
     for t in trades:
         gain = abs(t.quantity or 0.0) * t.side * (t.exit - t.entry)
-        if t.profit and gain and abs(t.exit / t.entry - 1) > _SMALL_MOVE:
+        if t.profit and gain and t.entry and abs(t.exit / t.entry - 1) > _SMALL_MOVE:
             shares.setdefault(t.name, []).append(
                 (t.profit / gain, abs(t.fees / gain) + 0.011 / abs(gain))
             )

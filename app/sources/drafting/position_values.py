@@ -181,7 +181,7 @@ def _likely_profits(decided: Decided) -> list[str]:
     multiple of it: profits whose name is not known."""
     contents = decided.kept.contents
     trades = trades_of(decided)
-    if len(trades) < contents.n_rows:
+    if len(trades) < contents.n_rows or not all(trade.entry for trade in trades):
         return []
     is_sized = "quantity" in decided.fields
     moves = [trade.side * (trade.exit - trade.entry) for trade in trades]

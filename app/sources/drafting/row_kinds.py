@@ -221,7 +221,9 @@ def fields_of(
             f"{path} has the times of entries in {column}, and those in {exits[0]} cannot be read.",
             "Export the file with dates and times, or mend that column.",
         )
-    if known_as(column) in NAMES["entry_timestamp"] and column in entered:
+    if end_of(known_as(column)) == "entry" or (
+        known_as(column) in NAMES["entry_timestamp"] and column in entered
+    ):
         others = {f: s for f, s in as_positions.items() if s.column != column}
         open_question = Spec([OPEN_QUESTION], comment="the column with the time of the close")
         return (

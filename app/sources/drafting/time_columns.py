@@ -15,7 +15,10 @@ from app.sources.drafting.spec import Fields, Names, Spec
 from app.sources.drafting.time_readings import zone_of_name
 from app.sources.ends import end_of
 
-_NO_FILL_TIME = re.compile(r"exp|^s_d$|settle|process|matur|entry|exit|open|clos|birth|valid|until")
+_NO_FILL_TIME = re.compile(
+    r"exp|^s_d$|settle|process|matur|entry|exit|open|clos|birth|valid|until"
+    r"|^(buy|sell|bought|sold|purchase|acquisition)_(date|time)"
+)
 
 _CLOCKS = {"local", "utc", "gmt", "server", "et", "est", "edt", "ct", "cst", "broker", "exchange"}
 """Words for whose clock a time is of."""
