@@ -37,6 +37,8 @@ _SHORT_SALE = re.compile(
 _WITH_PROFITS = {"entry_price", "exit_price", "pnl_usd"}
 _TWO_SIDED = re.compile("side|direction|type|position|cmd|action")
 """Of columns with two values that may be the sides of positions."""
+_OPEN_BUY = re.compile(r"(open|close)\W*(buy|sell)|(buy|sell)\W*(open|close)", re.IGNORECASE)
+"""Texts that may have the side of the position, or of the fill."""
 _OF_TERM = re.compile(r"^(short|long)[ -]?term", re.IGNORECASE)
 """How long something was held, for taxes."""
 _NOTHING = 1e-9
@@ -144,8 +146,8 @@ def _are_only_sales(decided: Decided, spec: Spec) -> bool:
 def _of_positions(decided: Decided, spec: Spec) -> None:
     """Read `buy` beside `close` as a sale if it is the side of the position, as some exchanges have
     it for hedged positions: only so does each close follow what it closes."""
-    contents, effect = decided.kept.contents, decided.fields.get("open_close")
-    if decided.rows != "fills" or effect is None or len(spec.columns) > 1:
+    contents, effect = decided.kept.contents, decided.fields.get("open_close", spec)
+    if decided.rows != "fills" or len(spec.columns) > 1:
         return
     rows: dict[str, list[tuple[int, bool]]] = defaultdict(list)
     n_closes = 0
@@ -154,12 +156,15 @@ def _of_positions(decided: Decided, spec: Spec) -> None:
     for i, (value, word) in enumerate(cells):
         side = read_side(as_text(value or ""))
         opens = opens_or_closes(as_text(word or ""))
-        if not isinstance(side, Side) or side.opens is not None or opens is None:
+        if not isinstance(side, Side) or opens is None:
             return
-        rows[symbol_of(decided, i)].append((side.position, opens))
+        if side.opens is not None and not _OPEN_BUY.fullmatch(as_text(value).strip()):
+            return
+        rows[symbol_of(decided, i)].append((side.fill, opens))
         if not opens:
             n_closes += 1
-            text = f"{as_text(value)} {as_text(word)}".strip().lower()
+            both = (value,) if effect is spec else (value, word)
+            text = " ".join(map(as_text, both)).strip().lower()
             closing[text] = "sell" if side.fill > 0 else "buy"
 
     def wrong(of_fills: bool) -> int:
@@ -169,7 +174,8 @@ def _of_positions(decided: Decided, spec: Spec) -> None:
 
     if n_closes < 2 or not wrong(of_fills=True) or wrong(of_fills=False):
         return
-    spec.columns = [spec.column, effect.column]
+    if effect is not spec:
+        spec.columns = [spec.column, effect.column]
     for text, side_of_fill in closing.items():
         own = decided.sections.setdefault("sides", {}).setdefault(side_of_fill, ([], ""))
         own[0].append(text)
