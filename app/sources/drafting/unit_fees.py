@@ -102,7 +102,7 @@ def _told(contents: Contents, pattern: re.Pattern[str]) -> list[str]:
     return [
         column
         for column in contents.columns
-        if pattern.search(column)
+        if any(pattern.search(name.replace("_", " ")) for name in (column, known_as(column)))
         and known_as(column) != _FILL_RATE
         and contents.is_numeric(column)
         and any(contents.read_numbers(column))
