@@ -291,9 +291,12 @@ class Cells:
         return own or self.mapping.currency
 
     def in_dollars(self, row: Mapping[str, Any]) -> tuple[bool, str]:
-        """(whether the profit is in US dollars, its currency).  A sign in the cell of the profit
-        goes before what the mapping says."""
-        currency = self.unit(row, "pnl_usd") or self.currency(row)
+        """(whether the profit is in US dollars, its currency).  A sign in the cell of the profit,
+        or of the price that it is computed from, goes before what the mapping says."""
+        currency = self.unit(row, "pnl_usd")
+        if currency is None and not self._columns.keys() & {"pnl_usd", "currency"}:
+            currency = self.unit(row, "exit_price")
+        currency = currency or self.currency(row)
         return currency in making.US_DOLLARS, currency
 
 

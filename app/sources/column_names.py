@@ -166,13 +166,14 @@ _CURRENCY_BEFORE = re.compile(rf"(USDT|USDC|{'|'.join(sorted(FIAT))}) ")
 def is_in_points(column: str) -> bool:
     """Whether a column's name says that its numbers are ticks, pips or points.
 
-    >>> is_in_points("P&L (ticks)"), is_in_points("P&L ($)")
-    (True, False)
+    >>> is_in_points("P&L (ticks)"), is_in_points("PNL_TICKS"), is_in_points("P&L ($)")
+    (True, True, False)
     """
+    words = column.replace("_", " ")
     return bool(
         re.search(
             r"\b(ticks?|pips?|points|pts|punkte|puntos|pontos|punti|punkty|тик\w*|пункт\w*)\b",
-            column,
+            words,
             re.IGNORECASE,
         )
     )

@@ -7,6 +7,7 @@ May touch: the files it is given (read only).
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
@@ -26,6 +27,8 @@ _DEEPEST = 40
 _OFFICE = "{urn:schemas-microsoft-com:office:spreadsheet}"
 _DATE_1904 = "{urn:schemas-microsoft-com:office:excel}Date1904"
 _LEAST_FIELDS = 3
+_FEES = re.compile("fee|commission|charge", re.IGNORECASE)
+"""Of lists with one object, whose fields are those of the row."""
 _FIXED_POINT = {"TradeFill": ("price", "amount", "trade_fee_in_quote")}
 """Columns that Hummingbot stores in millionths, by table."""
 
@@ -178,6 +181,8 @@ def _flat(item: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield name, value
         elif len(value) == 1 and isinstance(value[0], dict) and "value" in value[0]:
             yield name, value[0]["value"]
+        elif len(value) == 1 and isinstance(value[0], dict) and _FEES.search(key):
+            yield from _flat(value[0], f"{name}.")
 
 
 def _of_xml(path: str) -> Iterator[Sheet]:

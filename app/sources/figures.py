@@ -49,7 +49,7 @@ _CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
 _CODE_BEHIND = re.compile(
     r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs|barrels?|bbl"
     r"|ounces?|oz|bushels?|tons?|tonnes?|gallons?"
-    r"|stk|coins?|r|股|株|주))"
+    r"|stk|coins?|indices|r|股|株|주))"
 )
 _THIRTY_SECONDS = re.compile(r"(\d{2,3})['’](\d\d)([0257+]?)|([5-9]\d|1\d\d)-(\d\d)([0257+]?)")
 _OF_TOTAL = re.compile(r"(\d+(?:\.\d+)?) ?/ ?(\d+(?:\.\d+)?)")
@@ -63,8 +63,9 @@ _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
 _PER_POINT = re.compile(r"(/|per)(pt|point|pip)s?$", re.IGNORECASE)
 """Of spread bets: `£2/pt`."""
 _EXPONENT_COMMA = re.compile(r"[+-]?\d+,\d*[eE][+-]?\d{1,3}")
-_POINT = re.compile(r"[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")
-_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d{1,3}('\d{3})+|\d+)?(,\d*)?")
+_POINT = re.compile(r"[+-]?([1-9]\d{0,2}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")
+_COMMA = re.compile(r"[+-]?([1-9]\d{0,2}(\.\d{3})+|\d{1,3}('\d{3})+|\d+)?(,\d*)?")
+"""Thousands never begin with 0: `0,010` has a decimal comma."""
 
 
 def in_ascii(text: str) -> str:
@@ -121,8 +122,8 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     WrittenNumber(text='-1.5', percent=False, unit='R')
     >>> written("▼１，２３４").text, written("٣١٫٥").text, written("+250.00 USDT (+0.81%)").unit
     ('-1234', '31.5', 'USDT')
-    >>> [written(odd) for odd in ("1,5", "2S", "110'16", "soon", "-", "1.2.3", "")]
-    [None, None, None, None, None, None, None]
+    >>> [written(odd) for odd in ("1,5", "0,010", "2S", "110'16", "soon", "-", "1.2.3", "")]
+    [None, None, None, None, None, None, None, None]
     """
     if not text.isascii():
         text = in_ascii(text).replace("٫", decimal).replace("٬", "," if decimal == "." else ".")

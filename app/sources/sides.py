@@ -381,6 +381,8 @@ _SENTENCE = re.compile(
     r"\b(you )?(bought|sold)\b( short| to open| to close| to cover)?"
     r"|^(buy|sell)\b[ _]?(short|to open|to close|to cover)?"
 )
+_COVERED = re.compile(r"cover(ed|ing)? (short|sale|of short)\b|short cover(ed|ing)?\b")
+"""Of texts about what ends a short position, such as `COVER SHORT APPLE INC`."""
 _VERB = re.compile(
     r"(purchase|sale|achat|vente|kauf|verkauf|compra|venta|venda|acquisto|vendita|koop|verkoop|köp"
     r"|sälj|kupno|sprzedaż|alış|satış|покупка|продажа)\b"
@@ -408,6 +410,8 @@ def read_side(text: str) -> Side | Event | None:
     word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).strip().lower()
     if not word:
         return None
+    if _COVERED.match(word):
+        return _EXACT["buy to cover"]
     if of_pair := _PAIR_AND_SIDE.match(text.strip()):
         return _EXACT[of_pair[1].lower()]
     found = _EXACT.get(word) or _EXACT.get(_GLUE.sub(" ", word).strip())

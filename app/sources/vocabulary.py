@@ -21,7 +21,8 @@ WORDS = {
         " open_timestamp"
         " opened opened_at date_opened opened_on open_dt opened_date time_in entered"
         " entered_at"
-        " entry_ts buy_date bought start_time start_date entry_at opening_time opening_date"
+        " entry_ts buy_date purchase_date date_purchased purchased bought"
+        " start_time start_date entry_at opening_time opening_date"
         " open_datetime date_open open_date_time entry_date_time bought_timestamp"
         " boughttimestamp"
         " date_in opening_time_utc entry_dt date_acquired acquired buy_time time_opened"
@@ -55,7 +56,7 @@ WORDS = {
         " fecha_de_salida"
         " data_chiusura ora_di_chiusura closed_time closed_date datetime_out exit"
         " settlement_time settled_date settled_at"
-        " update_time trade_time updated_time close_at closing_date_time close ex_date"
+        " update_time trade_time updated_time utime close_at closing_date_time close ex_date"
         " ex_time"
         " fechamento data_de_fechamento data_saída hora_de_fechamento datum_schließung"
         " schließzeit"
@@ -126,7 +127,8 @@ WORDS = {
         " result_r realized_rr r_r actual_r"
     ),
     "stake": (
-        "stake stake_amount buy_value cost_basis cost_base cost_basis_cb invested invested_amount"
+        "stake stake_amount buy_value adjusted_cost_basis cost_basis cost_base cost_basis_cb"
+        " invested invested_amount"
         " investment amount_invested purchase_amount buy_amount total_cost cost"
         " adjusted_cost"
         " entry_value einstandswert acquisition_cost"
@@ -145,11 +147,12 @@ WORDS = {
     ),
     "pnl_usd": (
         "pnl net profit pnl_currency profit_currency net_profit profit_usd"
-        " p_l pl net_pnl realized_pnl realised_pnl gain"
-        " profit_loss profit_abs result net_pl net_p_l profit_usdt pnl_usdt gross_pnl"
+        " p_l pl net_pnl realized_pnl realised_pnl"
+        " profit_loss gain profit_abs result net_pl net_p_l profit_usdt pnl_usdt gross_pnl"
         " net_gain"
         " closed_pnl closed_p_l realized_profit realised_profit realized_p_l realised_p_l"
-        " gross_p_l net_gain_loss gain_loss realized_gain_loss total_pnl closing_pnl"
+        " gross_p_l net_gain_loss adjusted_gain_loss gain_loss realized_gain_loss"
+        " total_pnl closing_pnl"
         " position_pnl"
         " profit_and_loss profit_loss_amount realized_gain amount_pnl trade_pnl"
         " net_amount_pnl"
@@ -173,7 +176,8 @@ WORDS = {
         " pyg_cerradas pyg pérdidas_y_ganancias"
         " utile_perdita utile 決済損益 実現損益"
         " gu_v beneficios nettogewinn bruttogewinn nettoergebnis bruttoergebnis fill_pnl"
-        " 净盈亏 淨盈虧 平仓盈亏 平倉盈虧 已实现盈亏 交易盈亏 合計損益 売買損益"
+        " 净盈亏 淨盈虧 平仓盈亏 平倉盈虧 已实现盈亏 交易盈亏 売買損益 合計損益 realised realized"
+        " pl_amount pnl_amount"
     ),
     "max_drawdown": (
         "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"
@@ -224,7 +228,7 @@ WORDS = {
         " out exit_at price_closed price_at_close closed_at"
     ),
     "quantity": (
-        "lastqty last_qty fill_sz acc_fill_sz last_sz"
+        "lastqty last_qty fill_sz acc_fill_sz last_sz close_total_pos close_vol"
         " lastshares last_shares cum_exec_qty cumexecqty filled quantity_transacted"
         " filled_qty filled_quantity fill_qty"
         " exec_qty executed_qty executed_quantity executed quantity qty size shares"
@@ -305,7 +309,7 @@ WORDS = {
     "account": (
         "account account_id acct subaccount account_number account_reference"
         " clientaccountid subaccount_number subaccount_id sub_account sub_account_id"
-        " konto compte cuenta account_name uid portfolio"
+        " konto compte cuenta account_name uid portfolio wallet depot"
     ),
     "price": (
         "quote_price prämie lastpx last_px avg_price average_price avg_fill_price"
@@ -336,8 +340,9 @@ WORDS = {
     ),
     "time": (
         "filled_time fill_time exec_time executed_at execution_time order_execution_time"
-        " transaction_time trade_time datetime date_time time_filled timestamp time date"
-        " trade_date time_utc date_utc created_at transact_time filled_at run_date"
+        " date_executed transaction_time trade_time datetime date_time time_filled timestamp"
+        " time date"
+        " trade_date time_utc date_utc transact_time filled_at created_at run_date"
         " activity_date"
         " execution_date transaction_date order_time update_time create_time executed_time"
         " trade_datetime trade_date_time fill_date filled_date tradetime last_fill_time"
@@ -359,7 +364,7 @@ WORDS = {
         " schlusstag auftragsdatum"
         " fecha_concertación fecha_concertacion concertación fecha_de_concertación"
         " дата_заключения дата_заключения_сделки"
-        " updated_time 交易日期 交易日 買賣日期"
+        " updated_time last_update last_updated 交易日期 交易日 買賣日期"
     ),
     "fee": (
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"
@@ -381,7 +386,8 @@ WORDS = {
         " fee_unit moeda_da_taxa"
     ),
     "open_close": (
-        "open_close openclose open_close_indicator openclose_indicator opencloseindicator"
+        "open_close openclose trade_side open_close_indicator openclose_indicator"
+        " opencloseindicator"
         " pos_effect position_effect effect code codes notes_codes offset direction entry"
         " open_closed transaction_effect trade_effect"
         " 开平 開平 平仓标志"

@@ -288,3 +288,17 @@ def test_nothing_to_guess_from(tmp_path: Path) -> None:
     (made,) = [draft(table(tmp_path / "c.csv", "day|colour", [("2024-01-01", "red")]), "c")]
     assert made.left[0] == "Which column is the time of the close: day was taken."
     assert any("without one nothing can be learned" in sentence for sentence in made.asked)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    ["Opened|Closed|Symbol|Entry|Exit", "Opened|Closed|Symbol|Entry|Exit|Side|Qty|P&L"],
+)
+def test_prices_may_be_0(columns: str, tmp_path: Path) -> None:
+    rows: list[tuple[Any, ...]] = [
+        ("2024-03-04", "2024-03-05", "XYZ", 0, 5, "Long", 10, 50),
+        ("2024-03-06", "2024-03-07", "XYZ", 4, 0, "Long", 3, -12),
+        ("2024-03-08", "2024-03-09", "XYZ", 0, 2, "Long", 3, 6),
+    ]
+    n = len(columns.split("|"))
+    assert drafted(table(tmp_path / "t.csv", columns, [row[:n] for row in rows]))["columns"]

@@ -541,6 +541,42 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "1.70956E+12,BTCUSDT,SELL,0.1,63000,2.52\n",
             "No column of .* looks like the time of a close",
         ),
+        (
+            "Type,Buy,Cur.,Sell,Cur.,Fee,Cur.,Date\n"
+            "Trade,0.1,BTC,6200,USD,12.4,USD,2024-03-04 10:00:00\n"
+            "Trade,6300,USD,0.1,BTC,12.6,USD,2024-03-05 10:00:00\n",
+            "what was given and what was taken",
+        ),
+        (
+            "trade_time,product_id,side,price,size,size_in_quote,commission\n"
+            "2024-03-04T10:00:00Z,BTC-USD,BUY,62000,6200,true,24.8\n"
+            "2024-03-05T10:00:00Z,BTC-USD,SELL,63000,0.1,false,25.2\n",
+            "amounts of money, as size_in_quote says",
+        ),
+        (
+            "Time;Symbol;Side;Price;Quantity;Fee\n"
+            "2024-03-04 10:00:00;BTCUSDT;BUY;62000.5;0,0105;6.2\n"
+            "2024-03-05 10:00:00;BTCUSDT;SELL;63000.5;0,0105;6.3\n",
+            "decimal points and, in Quantity, with decimal commas, such as 0,0105",
+        ),
+        (
+            "Time,OrderId,Symbol,Side,OrderQty,FilledQty,AvgPrice\n"
+            "2024-03-04T15:00:01Z,A1,AAPL,BUY,100,30,170.00\n"
+            "2024-03-04T15:00:02Z,A1,AAPL,BUY,100,100,170.10\n"
+            "2024-03-05T15:00:01Z,A2,AAPL,SELL,100,100,171.10\n",
+            "each has in FilledQty what was filled so far",
+        ),
+        (
+            "Date,Symbol,Side,Qty,Price\n"
+            + "2024-03-04,AAPL,Buy,10,170\n2024-03-05,AAPL,Sell,10,171\n"
+            "2024-03-06,MSFT,Buy,5,400\n" * 2,
+            "the second half repeats the first",
+        ),
+        (
+            "time,symbol,side,qty,price\n"
+            "1709546400,AAPL,buy,10,170\n1709632800000,AAPL,sell,10,171\n",
+            "No column of .* looks like the time of a close",
+        ),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),
         ("<a><b x='1'/></a>", "no list of trades"),

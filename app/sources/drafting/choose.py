@@ -92,7 +92,8 @@ LIMIT = re.compile(
     r"|last_price|fair|c_price|close_price_prior|cost_basis|liq"
 )
 _OF_FEES = (
-    r"(currency|coin|asset).*(fee|commission)|(fee|commission).*(currency|coin|asset|token|unit)"
+    r"(currency|ccy|coin|asset).*(fee|comm(?!od))"
+    r"|(fee|comm(?!od)).*(currency|ccy|coin|asset|token|unit)"
 )
 _PER_POINT = re.compile(r"/ ?(pt|point)s?\b|per point", re.IGNORECASE)
 """Of a stake: money per point, which is a quantity."""
@@ -105,6 +106,9 @@ _TERMS = (
 """How the names of profits of short and of long term differ."""
 _NET = re.compile(r"\((net|after)", re.IGNORECASE)
 """Of one of several columns of profits with the same name."""
+_OF_ACCOUNT = re.compile(r"[(\[](account|base|home)", re.IGNORECASE)
+_OF_PRICE = re.compile(r"[(\[].*(pri[cxs]|prezzo|prec|preç|kurs|cours|koers)", re.IGNORECASE)
+"""Of one of several columns of profits (or of currencies) that differ by what is in brackets."""
 _METATRADER_5 = {
     0: "open_time",
     1: "ticket",
@@ -278,8 +282,11 @@ class Chooser:
                     one[0] != first,
                     told and currency_in(one[1]) is None,
                     not _NET.search(one[1]),
+                    bool(_OF_ACCOUNT.search(one[1])),
                 )
             )
+        if name == "currency":
+            exact.sort(key=lambda one: (known.index(one[0]), not _OF_PRICE.search(one[1])))
         for word, column in exact:
             if (
                 name in ("roi", "pnl_usd")
@@ -292,9 +299,12 @@ class Chooser:
             yield from (
                 column for column in c.columns if re.search(_OF_FEES, column, re.IGNORECASE)
             )
+        names = sorted(
+            self._names.items(), key=lambda one: name == "price" and "net" in one[1].split("_")
+        )
         for word in NAMES[name]:
             parts = word.split("_")
-            for column, own in self._names.items():
+            for column, own in names:
                 if (
                     len(parts) > 1
                     and own != word

@@ -14,6 +14,7 @@ from app.sources.cells import Cells, as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.fill_rows import symbol_of
 from app.sources.pairs import POINT_VALUES, future_of, is_crypto, is_option, pair_of, settled_in
 
 _CONTRACTS = re.compile(
@@ -24,6 +25,8 @@ _CONTRACTS = re.compile(
 
 
 _LOTS = re.compile(r"(?<![a-z])lots?(_|$)|約定lot数|ロット|手[数數]|[張张]數|张数")
+_MOST_LOTS = 500
+"""What quantities of currencies are below, in the median, if they are lots."""
 _NOMINAL = re.compile(r"nominal|nennwert|face_value")
 """Of quantities that are counted in lots, and in the nominal value of bonds."""
 
@@ -159,14 +162,12 @@ def ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
     sizes = [abs(n) for n in contents.read_numbers(decided.fields["quantity"].column)]
     if not sizes:
         return
-    pairs = [pair_of(name) for name in names]
-    lots = (
-        pairs
-        and all(
-            p and len(p[0]) == 3 and not is_crypto(n) for p, n in zip(pairs, names, strict=True)
-        )
-        and statistics.median(sizes) < 500
-    )
+    in_lots = [
+        abs(n)
+        for i, n in enumerate(contents.numbers(decided.fields["quantity"].column))
+        if n and _is_of_currencies(symbol_of(decided, i))
+    ]
+    lots = bool(in_lots) and statistics.median(in_lots) < _MOST_LOTS
     if _NOMINAL.search(name := known_as(decided.fields["quantity"].column)) and not re.search(
         "stück|stk|units|shares|pieces", name
     ):
@@ -185,6 +186,11 @@ def ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
             "units per lot; 100000 for most currencies, 1 if quantities are units",
             section="multipliers",
         )
+
+
+def _is_of_currencies(name: str) -> bool:
+    pair = pair_of(name)
+    return pair is not None and len(pair[0]) == 3 and not is_crypto(name)
 
 
 def ask_inverse(decided: Decided, symbols: list[str]) -> None:

@@ -330,7 +330,8 @@ def settle_currency(decided: Decided) -> None:
     for text in contents.texts:
         told = re.search(rf"\b({'|'.join(sorted(FIAT))}|USDT)\b", text)
         if told and re.search(
-            r"account|currency|konto|balance|compte|cuenta|счет|счёт|conta\b|conto\b|hesap",
+            r"account|currency|konto|balance|compte|cuenta|счет|счёт|conta\b|conto\b|hesap"
+            r"|\b(prices|values|amounts)\b.*\bin\b",
             text,
             re.IGNORECASE,
         ):

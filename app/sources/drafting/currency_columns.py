@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from app.sources.column_names import NAMES
 from app.sources.currencies import NAMES_OF_CURRENCIES
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Fields, Names
@@ -14,6 +15,7 @@ from app.sources.drafting.symbol_columns import CURRENCIES
 
 _CURRENCIES_OF_PRICES = ("quote_currency", "instrumentvaluta", "instrument_currency", "currency")
 _OF_PRICE = re.compile("pri[cxs]|prezzo|precio|kurs|cours")
+_OF_SETTLEMENT = re.compile("settle|account|afregning|avräkning|abrechnung|konto|compte|cuenta")
 _CURRENCIES_OF_ACCOUNTS = ("account_currency", "transaktionsvaluta", "settlement_currency")
 
 
@@ -67,8 +69,10 @@ class CurrencyColumns:
             if words(column) and all(word.strip() in CURRENCIES for word in words(column))
         ]
         behind = self._next_currency(fee)
+        settled = [c for c in currencies if c != behind and _OF_SETTLEMENT.search(self._names[c])]
         if behind and len(currencies) > 1 and not _OF_PRICE.search(self._names[behind]):
-            return behind
+            # A plain name beside that of a settlement is that of the prices, wherever it stands.
+            return None if settled and self._names[behind] in NAMES["currency"] else behind
         accounts = [
             column for column in currencies if self._names[column] in _CURRENCIES_OF_ACCOUNTS
         ]

@@ -14,6 +14,7 @@ from app.sources.column_names import NAMES, is_header_word, known_as
 from app.sources.drafting import fill_values, position_values
 from app.sources.drafting.clocks import settle_times
 from app.sources.drafting.contents import Contents
+from app.sources.drafting.cumulative import without_progress, without_totals
 from app.sources.drafting.currency import settle_currency
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.directions import settle_books, settle_sides, settle_trade_ids
@@ -21,7 +22,7 @@ from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.position_times import find_entry
 from app.sources.drafting.premiums import find_premiums
 from app.sources.drafting.quantities import ask_quantity, refuse_filled_in_part, refuse_mixed_units
-from app.sources.drafting.repeated import settle_repeated
+from app.sources.drafting.repeated import settle_repeated, without_copies
 from app.sources.drafting.row_kinds import TAKEN, fields_of
 from app.sources.drafting.rows import (
     by_side,
@@ -33,6 +34,7 @@ from app.sources.drafting.rows import (
 )
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.statuses import by_status
+from app.sources.figures import written
 from app.sources.filters import filled_down
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Side, read_side
@@ -56,6 +58,7 @@ _NAME = re.compile(r"name|descr|bezeich|instrument|produ[ck]t|secur|contract|mar
 """Of columns that may say what was traded, too."""
 _NUMBERS = ("price", "entry_price", "exit_price", "quantity", "gross", "net", "pnl_usd", "fee")
 """Fields whose columns have numbers."""
+_MARKS = {".": "decimal points", ",": "decimal commas"}
 _MANIFOLD = (
     (
         1_000,
@@ -82,6 +85,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
 
     Raises `BadDataError` if no column could be the time of a close or of a fill.
     """
+    contents = without_copies(contents)
     if {"open", "high", "low", "close"} <= {known_as(c) for c in contents.columns}:
         raise BadDataError(
             f"{path} has the prices of bars (open, high, low, close), not trades.",
@@ -132,6 +136,8 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     without_spreads(kept, fields, rows)
     unknown = by_side(kept, fields, rows)
     incomplete(kept, fields, rows)
+    without_totals(kept, fields, rows)
+    without_progress(path, kept, fields, rows)
     reversals = without_reversed(kept, fields, rows)
     fields = _again(path, kept.contents, fields, rows, asked_for)
     taken = [sentence for sentence in said if sentence.startswith(TAKEN)]
@@ -176,7 +182,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
         settle_trade_ids(decided)
         settle_books(decided)
     settle_currency(decided)
-    settle_repeated(decided)
+    settle_repeated(path, decided)
     _numbered(decided)
     if rows == "positions":
         find_premiums(decided)
@@ -184,7 +190,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     else:
         fill_values.settle(decided)
     _unknown_numbers(decided)
-    _unread_numbers(decided)
+    _unread_numbers(path, decided)
     return decided
 
 
@@ -230,9 +236,12 @@ def _unknown_numbers(decided: Decided) -> None:
         )
 
 
-def _unread_numbers(decided: Decided) -> None:
+def _unread_numbers(path: str, decided: Decided) -> None:
     """Name columns that are called prices, quantities or amounts, and whose cells are not read as
-    numbers: another column may have been taken for them."""
+    numbers: another column may have been taken for them.
+
+    Raises `BadDataError` if they can be read with the other decimal mark.
+    """
     contents = decided.kept.contents
     known = {name for field in _NUMBERS for name in NAMES[field]}
     for column in contents.columns:
@@ -245,6 +254,13 @@ def _unread_numbers(decided: Decided) -> None:
             and contents.time(column) is None
             and all(2 * sum(c.isdigit() for c in w) >= len(w.strip()) for w in words)
         ):
+            other = "," if contents.decimal == "." else "."
+            if contents.decimal in _MARKS and all(written(word, other) for word in words):
+                raise BadDataError(
+                    f"{path} has numbers with {_MARKS[contents.decimal]} and, in {column}, with"
+                    f" {_MARKS[other]}, such as {words[0]}.",
+                    "Export the file with one way of writing numbers.",
+                )
             decided.left.append(
                 f"Why {column} is not read: not all of its cells are numbers, such as {words[0]!r}."
             )
@@ -286,9 +302,26 @@ def _fill_down(kept: Kept, fields: Fields, rows: str) -> list[str]:
     ]
     if empty and len(named) > 1 and contents.cells(named[0])[0] is not None:
         found += named
+    if not found and (number := _number_above(contents, fields["side"])):
+        found = [number]
     if found:
         kept.contents = contents.with_rows(list(filled_down(contents.rows, found)))
     return found
+
+
+def _number_above(contents: Contents, side: Spec) -> str | None:
+    """The column with the number of a trade in the row that opens it, and nothing in those below
+    that close it."""
+    opens = [
+        s.opens if isinstance(s := read_side(as_text(v or "")), Side) else None
+        for v in contents.cells(side.column)
+    ]
+    for column in contents.columns:
+        name = known_as(column)
+        there = [value is not None for value in contents.cells(column)]
+        if {name, name.removesuffix("_no")} & {*NAMES["trade_id"]} and there == opens:
+            return column
+    return None
 
 
 def _unnamed(kept: Kept, fields: Fields, rows: str) -> tuple[str, int] | None:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from app.sources.cells import as_text
+from app.sources.cells import OWN_SIDES, as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import money_columns
-from app.sources.drafting.fill_rows import symbol_of
+from app.sources.drafting.fill_rows import profits_of, symbol_of
 from app.sources.drafting.side_columns import closes_first
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.time_readings import STILL_OPEN
 from app.sources.mapping import OPEN_QUESTION
+from app.sources.positions import BOUGHT, SOLD
 from app.sources.sides import CLOSED_SIDE, Event, Side, opens_or_closes, read_side
 
 _NO_SIDE = (
@@ -33,6 +34,13 @@ _SHORT_SALE = re.compile(
     re.IGNORECASE,
 )
 """How a position was sold that had been borrowed."""
+_WITH_PROFITS = {"entry_price", "exit_price", "pnl_usd"}
+_TWO_SIDED = re.compile("side|direction|type|position|cmd|action")
+"""Of columns with two values that may be the sides of positions."""
+_OPEN_BUY = re.compile(r"(open|close)\W*(buy|sell)|(buy|sell)\W*(open|close)", re.IGNORECASE)
+"""Texts that may have the side of the position, or of the fill."""
+_OF_TERM = re.compile(r"^(short|long)[ -]?term", re.IGNORECASE)
+"""How long something was held, for taxes."""
 _NOTHING = 1e-9
 """What may be left of a quantity by rounding."""
 
@@ -46,6 +54,12 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
     if spec.keys.keys() & {"cash", "paid"}:
         return
     words = contents.words(spec.column)
+    if _are_only_sales(decided, spec):
+        del decided.fields["side"]
+        decided.guessed.append(
+            f"{spec.column} is the side of the sale: what was sold was acquired before."
+        )
+        return
     said = {word: s for word in words if isinstance(s := read_side(word), Event)}
     if reducing := [word for word, s in said.items() if s.kind == "closing"]:
         decided.guessed.append(f"{', '.join(reducing)} in {spec.column} reduces what is held.")
@@ -64,6 +78,8 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
             f"{', '.join(closing[:4])} in {spec.column} shows how the position was closed: the side"
             " is that of the position."
         )
+    if not unknown:
+        _of_positions(decided, spec)
     if unknown and not _by_order(decided, spec.column, unknown):
         shown = ", ".join(repr(word) for word in unknown[:6])
         decided.sections.setdefault("sides", {})["buy"] = (
@@ -110,6 +126,65 @@ def _by_order(decided: Decided, column: str, unknown: list[str]) -> bool:
     return True
 
 
+def _are_only_sales(decided: Decided, spec: Spec) -> bool:
+    """Whether positions have the days on which they were acquired and sold, and all sides are plain
+    sales: none says that it was sold short."""
+    fields = decided.fields
+    if decided.rows != "positions" or not fields.keys() >= {"entry_timestamp", "exit_timestamp"}:
+        return False
+    if not BOUGHT.search(fields["entry_timestamp"].column) or not SOLD.search(
+        fields["exit_timestamp"].column
+    ):
+        return False
+    sides = {word: read_side(word) for word in decided.kept.contents.words(spec.column)}
+    return all(
+        isinstance(s, Side) and s.fill < 0 and not re.search("short|open|cover", word.lower())
+        for word, s in sides.items()
+    )
+
+
+def _of_positions(decided: Decided, spec: Spec) -> None:
+    """Read `buy` beside `close` as a sale if it is the side of the position, as some exchanges have
+    it for hedged positions: only so does each close follow what it closes."""
+    contents, effect = decided.kept.contents, decided.fields.get("open_close", spec)
+    if decided.rows != "fills" or len(spec.columns) > 1:
+        return
+    rows: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+    n_closes = 0
+    closing: dict[str, str] = {}
+    cells = zip(contents.cells(spec.column), contents.cells(effect.column), strict=True)
+    for i, (value, word) in enumerate(cells):
+        side = read_side(as_text(value or ""))
+        opens = opens_or_closes(as_text(word or ""))
+        if not isinstance(side, Side) or opens is None:
+            return
+        if side.opens is not None and not _OPEN_BUY.fullmatch(as_text(value).strip()):
+            return
+        rows[symbol_of(decided, i)].append((side.fill, opens))
+        if not opens:
+            n_closes += 1
+            both = (value,) if effect is spec else (value, word)
+            text = " ".join(map(as_text, both)).strip().lower()
+            closing[text] = "sell" if side.fill > 0 else "buy"
+
+    def wrong(of_fills: bool) -> int:
+        return min(
+            sum(closes_first(own[::turn], of_fills) for own in rows.values()) for turn in (1, -1)
+        )
+
+    if n_closes < 2 or not wrong(of_fills=True) or wrong(of_fills=False):
+        return
+    if effect is not spec:
+        spec.columns = [spec.column, effect.column]
+    for text, side_of_fill in closing.items():
+        own = decided.sections.setdefault("sides", {}).setdefault(side_of_fill, ([], ""))
+        own[0].append(text)
+    decided.guessed.append(
+        f"{spec.column} is the side of the position, also in fills that close it: only so is"
+        " nothing closed before it was opened."
+    )
+
+
 def _no_side(decided: Decided) -> None:
     contents, fields = decided.kept.contents, decided.fields
     quantity = fields.get("quantity")
@@ -124,6 +199,8 @@ def _no_side(decided: Decided) -> None:
             "short",
             "is_buyer",
             "isbuyer",
+            "is_buy",
+            "isbuy",
             "is_long",
             "islong",
             "long",
@@ -137,12 +214,14 @@ def _no_side(decided: Decided) -> None:
     ]
     for column in flags:
         words = {word.strip().lower() for word in contents.words(column)}
-        if words and words <= {"true", "false"}:
+        flag = known_as(column).startswith("is") and words <= {"0", "1"}
+        if words and (words <= {"true", "false"} or flag):
             fields["side"] = Spec([column])
-            buy = "true" if re.search("buyer|long", known_as(column)) else "false"
+            yes, no = ("1", "0") if flag else ("true", "false")
+            of_buys = bool(re.search("buy|long", known_as(column)))
             decided.sections["sides"] = {
-                "buy": ([buy], ""),
-                "sell": (["false" if buy == "true" else "true"], ""),
+                "buy": ([yes if of_buys else no], ""),
+                "sell": ([no if of_buys else yes], ""),
             }
             return
         if (
@@ -155,6 +234,8 @@ def _no_side(decided: Decided) -> None:
             return
     for column in contents.columns:
         words = {word.strip().removeprefix("+") for word in contents.words(column)}
+        if known_as(column) in NAMES["side"][:20] and _by_results(decided, column):
+            return
         if words == {"1", "-1"} and known_as(column) in (*NAMES["side"], "pos"):
             fields["side"] = Spec([column])
             decided.sections["sides"] = {"buy": (["1", "+1"], ""), "sell": (["-1"], "")}
@@ -174,7 +255,7 @@ def _no_side(decided: Decided) -> None:
     if decided.rows == "positions" and negative:
         decided.guessed.append("A negative quantity is a short position.")
         return
-    if _deal_types(decided) or _unknown_words(decided):
+    if _deal_types(decided) or _by_profits(decided) or _unknown_words(decided):
         return
     if decided.rows == "fills":
         if (columns := money_columns(contents)) is not None:
@@ -190,6 +271,76 @@ def _no_side(decided: Decided) -> None:
             "Which fills are purchases and which are sales: no column says, and no quantity is"
             " negative."
         )
+
+
+def _by_profits(decided: Decided) -> bool:
+    """Use a column with two values as the side, if one stands where profits rise with the prices,
+    and the other where they fall."""
+    contents, fields = decided.kept.contents, decided.fields
+    if decided.rows != "positions" or not fields.keys() >= _WITH_PROFITS:
+        return False
+    entry, left, profit = (
+        contents.numbers(fields[name].column) for name in ("entry_price", "exit_price", "pnl_usd")
+    )
+    signs = [
+        None if not (a and b and n) or a == b else (b > a) == (n > 0)
+        for a, b, n in zip(entry, left, profit, strict=True)
+    ]
+    for column in contents.columns:
+        if not _TWO_SIDED.search(known_as(column)) or column in decided.used():
+            continue
+        said: dict[str, set[bool]] = {}
+        for value, sign in zip(contents.cells(column), signs, strict=True):
+            if value is not None and sign is not None:
+                said.setdefault(as_text(value).strip().lower(), set()).add(sign)
+        if len(said) == len(contents.words(column)) == 2 and sorted(said.values(), key=str) == [
+            {False},
+            {True},
+        ]:
+            long, short = sorted(said, key=lambda word: said[word] == {False})
+            fields["side"] = Spec([column])
+            decided.sections["sides"] = {"buy": ([long], ""), "sell": ([short], "")}
+            decided.guessed.append(
+                f"{long} in {column} is long and {short} is short: so profits follow from the"
+                " prices."
+            )
+            return True
+    return False
+
+
+def _by_results(decided: Decided, column: str) -> bool:
+    """Use a column with two numbers as the side of fills, if in one reading alone the profits have
+    the signs that the prices give."""
+    contents, fields = decided.kept.contents, decided.fields
+    words = sorted(contents.words(column))
+    if decided.rows != "fills" or len(words) != 2 or not contents.is_numeric(column):
+        return False
+    results = {
+        id(row.cells): number
+        for profit in profits_of(contents)[:1]
+        for row, number in zip(contents.rows, contents.numbers(profit), strict=True)
+    }
+    fields["side"] = Spec([column])
+    fitting = []
+    for buy, sell in (words, words[::-1]):
+        decided.sections["sides"] = {"buy": ([buy], ""), "sell": ([sell], "")}
+        signs = [
+            (step.realized > 0) == (result > 0)
+            for position in simulate.fills(decided).closed
+            for step in position.steps
+            if step.realized and (result := results.get(id(step.fill.row)))
+        ]
+        if signs and all(signs):
+            fitting.append((buy, sell))
+    if len(fitting) != 1:
+        del fields["side"], decided.sections["sides"]
+        return False
+    buy, sell = fitting[0]
+    decided.sections["sides"] = {"buy": ([buy], ""), "sell": ([sell], "")}
+    decided.guessed.append(
+        f"{buy} in {column} is a purchase and {sell} a sale: so profits follow from the prices."
+    )
+    return True
 
 
 def _sold_short(decided: Decided) -> bool:
@@ -246,9 +397,10 @@ def _unknown_words(decided: Decided) -> bool:
         words = list(decided.kept.contents.words(column))
         if (
             _is_side(known_as(column), len(words))
+            and not all(_OF_TERM.search(word) for word in words)
             and column not in decided.used()
             and (
-                known_as(column) in NAMES["side"][:20]
+                known_as(column) in (*NAMES["side"][:20], "position_type")
                 or not decided.kept.contents.is_numeric(column)
             )
         ):
@@ -272,6 +424,8 @@ def _unknown_words(decided: Decided) -> bool:
 
 def _is_side(name: str, n_words: int) -> bool:
     """Whether a column with so many different words may be the side, by its name."""
+    if name in ("position_type", "positiontype"):
+        return n_words == 2
     if name in NAMES["side"][:20]:
         return (1 if name == "side" else 2) <= n_words <= 4
     return n_words == 2 and name in NAMES["side"] and name not in _NO_SIDE
@@ -380,6 +534,14 @@ _POSITION_SIDES = (
 """What exchanges call the side of the position that a fill opens or closes."""
 
 
+def _said(decided: Decided, text: str) -> Side | Event | None:
+    """What a text in the columns of the side means, by the words of the draft first."""
+    for name, (words, _) in decided.sections.get("sides", {}).items():
+        if text.strip().lower() in words:
+            return OWN_SIDES[name]
+    return read_side(text)
+
+
 def _are_hedged(decided: Decided) -> bool:
     """Whether fills that all say to open or to close hold long and short positions of a symbol at
     the same time."""
@@ -393,8 +555,9 @@ def _are_hedged(decided: Decided) -> bool:
     times = simulate.moments(decided, "time")
     quantities = contents.numbers(fields["quantity"].column)
     for i, (time, quantity) in enumerate(zip(times, quantities, strict=True)):
-        said = read_side(
-            " ".join(as_text(v) for c in side.columns if (v := contents.cells(c)[i]) is not None)
+        said = _said(
+            decided,
+            " ".join(as_text(v) for c in side.columns if (v := contents.cells(c)[i]) is not None),
         )
         if not isinstance(said, Side) or time is None or quantity is None:
             return False

@@ -39,6 +39,8 @@ _LEVIES = ("GST", "VAT", "SEC", "NFA", "TAF", "ORF", "IVA", "TTF", "STT", "USD",
 """Words in capitals behind fees, which are no coins."""
 _LEVY = re.compile("tax|steuer|duty|levy|impuest|impost|imposta|iva|vat|thuế|vergi|税|稅|세")
 """Of what is paid to the state, which is no price of a fill, whatever it amounts to."""
+_OF_FEE = re.compile("fee|comm")
+"""Of a column that says itself that it has the currency of the fees."""
 _ONE, _RATE = 0.02, 0.00006
 """By how much a rate of exchange differs from 1 at least, and what its last digit may be off."""
 _MOST_COLUMNS = 10
@@ -94,9 +96,13 @@ def _own_currency(decided: Decided, spec: Spec) -> None:
 
 def _settled_abroad(decided: Decided, spec: Spec) -> None:
     """Fees in the currency in which a trade was settled, where that is another one than its price
-    is in: they are not multiplied by the rate of exchange to make the amount."""
+    is in: they are not multiplied by the rate of exchange to make the amount.  Fees that are
+    multiplied by it are in the currency of the price."""
     contents, fields = decided.kept.contents, decided.fields
-    if "fee_currency" in fields or not {"currency", "quantity", "price"} <= fields.keys():
+    if not {"currency", "quantity", "price"} <= fields.keys():
+        return
+    told = fields.get("fee_currency")
+    if told is not None and _OF_FEE.search(known_as(told.column)):
         return
     own = contents.cells(fields["currency"].column)
     fees = [
@@ -110,7 +116,7 @@ def _settled_abroad(decided: Decided, spec: Spec) -> None:
     sizes = [(abs(q * p), 1 if buy else -1) if q and p else (0.0, 0) for q, p, buy in factors]
     free = [c for c in contents.columns if c not in decided.used()]
     numeric = [c for c in free if contents.is_numeric(c)][:_MOST_COLUMNS]
-    for column in free:
+    for column in [told.column] if told is not None else free:
         words = {word.strip() for word in contents.words(column)}
         settled = contents.cells(column)
         abroad = [
@@ -122,7 +128,17 @@ def _settled_abroad(decided: Decided, spec: Spec) -> None:
             continue
         for rate, paid in permutations(numeric, 2):
             rates, amounts = contents.numbers(rate), contents.numbers(paid)
-            if all(_is_paid(amounts[i], rates[i], sizes[i], fees[i]) for i in abroad):
+            if told is not None and all(
+                _is_paid(amounts[i], rates[i], sizes[i], fees[i], converted=True) for i in abroad
+            ):
+                del fields["fee_currency"]
+                decided.guessed.append(
+                    f"The fees are in the currency of the price: {paid} has them at the {rate}."
+                )
+                return
+            if told is None and all(
+                _is_paid(amounts[i], rates[i], sizes[i], fees[i]) for i in abroad
+            ):
                 fields["fee_currency"] = Spec([column], comment=f"that of {paid}")
                 decided.left.append(
                     f"The fees: they are in the currency in {column}, as {paid} shows, so those of"
@@ -132,15 +148,21 @@ def _settled_abroad(decided: Decided, spec: Spec) -> None:
 
 
 def _is_paid(
-    amount: float | None, rate: float | None, signed_size: tuple[float, int], fee: float
+    amount: float | None,
+    rate: float | None,
+    signed_size: tuple[float, int],
+    fee: float,
+    converted: bool = False,
 ) -> bool:
-    """Whether the amount is the value at the rate and the fee, and the fee is not at that rate."""
+    """Whether the amount is the value at the rate and the fee, and the fee is not at that rate; or
+    is, if it is `converted`."""
     if not amount or not rate or abs(rate - 1) < _ONE:
         return False
     size, sign = signed_size
     rounding = _RATE * size + 0.011
     rest = abs(amount) - size * rate
-    return abs(rest - sign * fee) <= rounding < abs(rest - sign * fee * rate)
+    plain, at_rate = abs(rest - sign * fee), abs(rest - sign * fee * rate)
+    return at_rate <= rounding < plain if converted else plain <= rounding < at_rate
 
 
 def _small_costs(decided: Decided) -> Spec | None:

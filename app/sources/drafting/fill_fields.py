@@ -85,6 +85,7 @@ def by_content(contents: Contents, as_fills: Fields, known: str) -> Spec | None:
         for c in contents.columns
         if c not in used and contents.is_numeric(c) and not _NO_AMOUNT.search(known_as(c))
     ]
+    columns.sort(key=lambda c: "net" in known_as(c).split("_"))
     for value, (found, amount) in product(_VALUES, permutations(columns, 2)):
         rows = [
             abs(abs(a) - abs(n * f) * value) <= _NEARLY * abs(a)

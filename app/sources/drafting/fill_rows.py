@@ -15,12 +15,13 @@ from app.sources.sides import Side, read_side
 
 
 def profits_of(contents: Contents) -> list[str]:
-    """The columns with profits, by their names."""
-    return [
+    """The columns with profits, by their names, the likeliest first."""
+    found = [
         column
         for column in contents.columns
         if known_as(column) in NAMES["pnl_usd"] and contents.is_numeric(column)
     ]
+    return sorted(found, key=lambda column: NAMES["pnl_usd"].index(known_as(column)))
 
 
 def fee_amounts(decided: Decided) -> list[float]:

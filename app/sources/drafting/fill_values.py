@@ -174,6 +174,7 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
         and not _in_another_currency(decided, c)
         and not _are_amounts(decided, c)
     ]
+    columns.sort(key=lambda column: not _gives_usual_values(decided, column))
     if columns and not contents.has_percent(columns[0]):
         values = _by_profits(decided, columns[0])
         if values is not None and not any(_is_rate(*one) for one in values.items()):
@@ -204,6 +205,13 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
             _ask_the_rest(decided, {*told, *values})
             return
     _ask_the_rest(decided, set(amount.values) if amount else set())
+
+
+def _gives_usual_values(decided: Decided, column: str) -> bool:
+    """Whether contract values that follow from these profits are usual ones, and not such as result
+    where costs are in the profits."""
+    values = _by_profits(decided, column)
+    return values is not None and all(nice(value) in NICE for value in values.values())
 
 
 def _are_amounts(decided: Decided, column: str) -> bool:

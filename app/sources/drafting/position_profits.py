@@ -34,6 +34,8 @@ from app.sources.making import joined
 from app.sources.pairs import may_be_inverse, settled_in
 from app.sources.value_names import is_margin, may_be_value, says_value
 
+_RECEIVED = re.compile("proceeds|erlös|produit|ricavo|ingresos")
+"""Of what something was sold for, which is no profit."""
 _TOTAL = re.compile(r"(^|_)(total|net)(_|$)")
 _NO_COST = re.compile(r"price|quantity|size|balance|equity|(^|_)(id|ref|no)(_|$)")
 _MOST_COSTS, _MOST_COLUMNS = 4, 10
@@ -145,9 +147,9 @@ def _write_values(decided: Decided, values: dict[str, float], names: set[str]) -
             section[key] = (value, "")
 
 
-def settle_contracts(decided: Decided) -> None:
-    """Options and futures whose profit has to be worked out from prices: what a point is worth has
-    to be known."""
+def settle_contracts(decided: Decided, may_have_profits: bool) -> None:
+    """Options, futures and lots whose profit has to be worked out from prices: what a point is
+    worth has to be known; of lots, unless a column of an unknown name may have the profits."""
     if (
         "quantity" not in decided.fields
         or "symbol" not in decided.fields
@@ -160,7 +162,8 @@ def settle_contracts(decided: Decided) -> None:
     ask_contract_values(decided, rest)
     ask_by_code(decided, rest)
     ask_by_class(decided, rest)
-    ask_for_lots(decided, rest, told)
+    if not may_have_profits:
+        ask_for_lots(decided, rest, told)
     inverse = [name for name in names if may_be_inverse(name)]
     sizes = decided.kept.contents.read_numbers(decided.fields["quantity"].column)
     counted = all(map(settled_in, inverse)) or all(n.is_integer() for n in sizes)
@@ -233,7 +236,9 @@ def fees_by_total(decided: Decided) -> None:
         and contents.time(column) is None
         and any(numbers := contents.numbers(column))
     }
-    totals = [c for c in columns if _TOTAL.search(known_as(c))]
+    totals = [
+        c for c in columns if _TOTAL.search(known_as(c)) and not _RECEIVED.search(known_as(c))
+    ]
     others = [c for c in columns if c not in totals and not _NO_COST.search(known_as(c))]
     for total in totals:
         costs = [

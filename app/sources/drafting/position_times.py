@@ -20,6 +20,9 @@ from app.sources.sides import Side, read_side
 _YEAR = 365
 _MIDNIGHT = "T00:00:00"
 """The end of a day without a time of day."""
+_MOMENT = ("ts", "timestamp")
+_RECEIVED = re.compile(r"(date_)?received(_at|_date|_on)?|received_time")
+"""What the time of a position's entry is called, too; the second beside that of a sale."""
 _NO_ENTRY = re.compile(r"settle|expir|valu|process|updat|creat|clos|exit|sold|sell|end")
 
 
@@ -29,12 +32,17 @@ def find_entry(decided: Decided) -> None:
     if decided.rows != "positions" or "exit_timestamp" not in fields or "entry_timestamp" in fields:
         return
     used = decided.used()
+    sold = SOLD.search(fields["exit_timestamp"].column)
+    both_prices = {"entry_price", "exit_price"} <= fields.keys()
     found = [
         column
         for column in contents.time_columns
         if column not in used
-        and known_as(column) in NAMES["time"]
-        and not _NO_ENTRY.search(known_as(column))
+        and (
+            (known_as(column) in NAMES["time"] and not _NO_ENTRY.search(known_as(column)))
+            or (both_prices and known_as(column) in _MOMENT)
+            or (sold and _RECEIVED.fullmatch(known_as(column)))
+        )
     ]
     reading = contents.time(found[0]) if len(found) == 1 else None
     if reading is None or reading.keys.get("format") == OPEN_QUESTION:

@@ -175,6 +175,24 @@ def not_the_stake(decided: Decided) -> None:
             return
 
 
+def proceeds_less_cost(decided: Decided) -> None:
+    """The profit as what something was sold for less what it cost, if nothing else tells it."""
+    contents, fields = decided.kept.contents, decided.fields
+    if fields.keys() & {"pnl_usd", "roi", "rr", "exit_price"} or "stake" not in fields:
+        return
+    cost = fields["stake"].column
+    for column in contents.columns:
+        if (
+            known_as(column) in _RECEIVED
+            and column not in decided.used()
+            and contents.is_numeric(column)
+            and all(n >= 0 for n in (*contents.read_numbers(column), *contents.read_numbers(cost)))
+        ):
+            fields["pnl_usd"] = Spec([column, cost], {"minus": [cost]})
+            decided.guessed.append(f"The profit is {column} less {cost}.")
+            return
+
+
 def counts_both_sides(decided: Decided, reading: Reading) -> bool:
     """Halve quantities that count the entry and the exit: with them, all contract values would be
     half of the usual ones."""
@@ -355,7 +373,7 @@ def of_another(trades: list[Trade], profit: str | None) -> bool:
     shares: dict[str, list[tuple[float, float]]] = {}
     for t in trades:
         gain = abs(t.quantity or 0.0) * t.side * (t.exit - t.entry)
-        if t.profit and gain and abs(t.exit / t.entry - 1) > _SMALL_MOVE:
+        if t.profit and gain and t.entry and abs(t.exit / t.entry - 1) > _SMALL_MOVE:
             shares.setdefault(t.name, []).append(
                 (t.profit / gain, abs(t.fees / gain) + 0.011 / abs(gain))
             )

@@ -41,6 +41,7 @@ from app.sources.drafting.position_trades import (
     of_another,
     other_quantity,
     prices_of_amounts,
+    proceeds_less_cost,
     trades_of,
     what_was_closed,
     with_funding,
@@ -69,6 +70,7 @@ def settle(decided: Decided) -> None:
     not_the_term(decided)
     exchanged_times(decided)
     bought_and_sold(decided)
+    proceeds_less_cost(decided)
     settle_stake(decided)
     not_the_stake(decided)
     what_was_closed(decided)
@@ -125,7 +127,7 @@ def settle(decided: Decided) -> None:
         and "pnl_usd" not in fields
         and not fields["entry_price"].keys.get("per_unit")
     ):
-        settle_contracts(decided)
+        settle_contracts(decided, bool(_likely_profits(decided)))
     find_funding(decided, reading)
     settle_fees(decided)
     settle_unit_fees(decided, trades)
@@ -186,7 +188,7 @@ def _likely_profits(decided: Decided) -> list[str]:
     multiple of it: profits whose name is not known."""
     contents = decided.kept.contents
     trades = trades_of(decided)
-    if len(trades) < contents.n_rows:
+    if len(trades) < contents.n_rows or not all(trade.entry for trade in trades):
         return []
     is_sized = "quantity" in decided.fields
     moves = [trade.side * (trade.exit - trade.entry) for trade in trades]
@@ -257,7 +259,8 @@ def _outcome(decided: Decided) -> None:
             "pnl_usd",
             f"What the trades earned: {' or '.join(likely)} is above 0 where the prices rose for"
             " the position and below 0 where they fell, and its name is not known.",
-            f"the column with the profit, such as {likely[-1]!r}; or remove this line if none is",
+            f"the column with the profit, such as {likely[-1]!r}; or remove this line if none is, and"
+            " add [multipliers] if quantities are in lots or contracts",
             section="columns",
         )
         return

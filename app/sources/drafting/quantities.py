@@ -24,6 +24,7 @@ _WORDS = {
 }
 """Words of quantities and of prices, among others."""
 _FILLED = re.compile(r"filled|fill_|exec|done|traded|matched|last_?qty")
+_IN_MONEY = re.compile(r"(size|amount|quantity|qty)_in_(quote|usd|money|cash|fiat)")
 _SO_FAR = ("cum_qty", "cumqty", "cumulative_qty", "cum_quantity", "total_filled")
 _UNFILLED = (
     "quantity_remaining", "remaining_quantity", "remaining_qty", "qty_remaining", "remaining_size",
@@ -98,6 +99,13 @@ def refuse_filled_in_part(path: str, decided: Decided) -> None:
 def refuse_mixed_units(path: str, decided: Decided) -> None:
     """Raises for amounts that are in what was traded in some rows, and in money in others."""
     contents, fields = decided.kept.contents, decided.fields
+    for column in contents.columns:
+        said = {word.strip().lower() for word in contents.words(column)}
+        if _IN_MONEY.fullmatch(known_as(column)) and said & {"true", "yes", "1"}:
+            raise BadDataError(
+                f"{path} has quantities that are amounts of money, as {column} says.",
+                "Export the fills (trades), with all quantities in what was traded.",
+            )
     if not {"symbol", "currency", "quantity"} <= fields.keys():
         return
     rows = [

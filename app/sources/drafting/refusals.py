@@ -18,6 +18,8 @@ from app.sources.sides import Side, read_side
 from app.sources.times import lacks_year
 
 _GIVEN_AND_TAKEN = (
+    {"buy", "sell", "cur"},
+    {"buy", "sell", "cur_buy"},
     {"sent_amount", "received_amount"},
     {"amount", "to_amount"},
     {"sent_quantity", "received_quantity"},

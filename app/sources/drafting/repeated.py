@@ -1,5 +1,5 @@
 """Rows that are equal in every cell: fills of their own, or the same ones once more, as in files
-that were put together.
+that were put together.  Columns that are there twice.
 
 May touch: nothing.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from app.errors import BadDataError
 from app.sources.column_names import known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
@@ -23,6 +24,31 @@ _OF_ORDER = re.compile(
 )
 """Of numbers that several fills have, which may be equal."""
 
+_HALF = 3
+"""Rows at least that are no trades of their own if they are there again in the same order."""
+_AGAIN = re.compile(r"(.+) (\(\d+\))")
+"""What a column is called whose name another one has already."""
+
+
+def without_copies(contents: Contents) -> Contents:
+    """Without columns that repeat the name and all cells of another one.  As long as one of the
+    columns that share a name differs, as with the days and prices of both ends, all of them
+    count."""
+    copies: dict[str, bool] = {}
+    for column in contents.columns:
+        if (named := _AGAIN.fullmatch(column)) and named[1] in contents.columns:
+            copies[column] = contents.cells(column) == contents.cells(named[1])
+    if not copies or not all(copies.values()) or contents.n_rows < 2:
+        return contents
+    kept = tuple(column for column in contents.columns if column not in copies)
+    return Contents(kept, contents.rows, decimal=contents.decimal, texts=contents.texts)
+
+
+def is_number_of_rows(column: str) -> bool:
+    """Whether a column's name says that it numbers rows, and not orders."""
+    name = known_as(column)
+    return bool(_NUMBERED.search(name)) and not _OF_ORDER.search(name)
+
 
 def identifies(contents: Contents, column: str) -> bool:
     """Whether each value belongs to one row, or to rows that are equal in every cell."""
@@ -37,8 +63,11 @@ def identifies(contents: Contents, column: str) -> bool:
     return len(found) > 1 or len(rows) == 1
 
 
-def settle_repeated(decided: Decided) -> None:
-    """Leave equal rows out if a column numbers the rows; else say that all of them count."""
+def settle_repeated(path: str, decided: Decided) -> None:
+    """Leave equal rows out if a column numbers the rows; else say that all of them count.
+
+    Raises `BadDataError` if the second half of the rows repeats the first.
+    """
     contents = decided.kept.contents
     name = "fill_id" if decided.rows == "fills" else "trade_id"
     rows = [tuple(map(str, row.cells.values())) for row in contents.rows]
@@ -52,13 +81,18 @@ def settle_repeated(decided: Decided) -> None:
                 c
                 for c in contents.columns
                 if c not in decided.used()
-                and _NUMBERED.search(known_as(c))
-                and not _OF_ORDER.search(known_as(c))
+                and is_number_of_rows(c)
                 and contents.time(c) is None
                 and identifies(contents, c)
             ),
             None,
         )
+        half = len(rows) // 2
+        if column is None and half >= _HALF and n_repeated == half and rows[:half] == rows[half:]:
+            raise BadDataError(
+                f"{path} has all its rows twice: the second half repeats the first.",
+                "Remove one half; the file may have been put together with itself.",
+            )
         if column is None:
             decided.left.append(
                 f"Whether {n_repeated:,} rows that are equal to others in every cell are trades of"

@@ -21,6 +21,7 @@ from app.sources.drafting.fill_fields import (
     one_sided,
     price_per_unit,
 )
+from app.sources.drafting.fill_rows import profits_of
 from app.sources.drafting.refusals import (
     refuse_amounts,
     refuse_half_exchanged,
@@ -78,6 +79,8 @@ def fields_of(
         {"exit_timestamp", "exit_price"} <= there
         and "entry_price" not in as_positions
         and {"time", "price"} <= as_fills.keys()
+        and as_fills["price"].columns != as_positions["exit_price"].columns
+        and as_fills["time"].columns != as_positions["exit_timestamp"].columns
     ):
         # The entry's columns have no word that says so, beside those of the exit.
         as_positions["entry_price"] = as_fills["price"]
@@ -218,6 +221,16 @@ def fields_of(
             f"{path} has the times of entries in {column}, and those in {exits[0]} cannot be read.",
             "Export the file with dates and times, or mend that column.",
         )
+    if end_of(known_as(column)) == "entry" or (
+        known_as(column) in NAMES["entry_timestamp"] and column in entered
+    ):
+        others = {f: s for f, s in as_positions.items() if s.column != column}
+        open_question = Spec([OPEN_QUESTION], comment="the column with the time of the close")
+        return (
+            {"exit_timestamp": open_question, **others},
+            "positions",
+            [f"{TAKEN}{column} is that of the entry, and no other column has times."],
+        )
     if len(likely) > 1:
         form = next(iter((contents.time(column) or TimeReading({}, False, False)).keys.items()), ())
         keys = f', {form[0]} = "{form[1]}"' if form else ""
@@ -311,7 +324,8 @@ def _are_closed(contents: Contents, as_positions: Fields, as_fills: Fields) -> b
     if entered is None and profit is not None and "side" not in as_fills:
         # What has no side, but a profit in each row, was closed there.
         quantities = contents.read_numbers(as_fills["quantity"].column)
-        return min(quantities, default=-1.0) > 0 and all(contents.numbers(profit.column))
+        n_open = max(sum(not n for n in contents.numbers(c)) for c in profits_of(contents))
+        return min(quantities, default=-1.0) > 0 and n_open == 0
     return (
         entered is not None
         and profit is not None

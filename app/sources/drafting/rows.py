@@ -6,12 +6,14 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from app.sources.cells import as_text
 from app.sources.column_names import known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.kept_rows import Kept
+from app.sources.drafting.repeated import is_number_of_rows
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.time_readings import STILL_OPEN
 from app.sources.mapping import OPEN_QUESTION
@@ -19,11 +21,11 @@ from app.sources.pairs import pair_of
 from app.sources.sides import Event, Side, is_no_trade, read_side
 
 _REVERSED = re.compile(
-    r"\bstorn(o|iert)\b|\breversal\b|\bbusted\b|\bannullat|\bannulé"
+    r"\bstorn(o|iert)\b|\breversal\b|\bbust(ed)?\b|\bannullat|\bannulé"
     r"|\(ca\.?\)|\btrade ?cancel(led|lation)?\b",
     re.IGNORECASE,
 )
-_FEES = re.compile(r"\bfees?\b|commission|gebühr|provision", re.IGNORECASE)
+_FEES = re.compile(r"\bfees?\b|commission|\bswap\b|gebühr|provision", re.IGNORECASE)
 _NO_DAY = re.compile(
     r"(1970|0001|1900|9999|0000)[-./]?\d\d[-./]?\d\d(?!\d)|\d\d[-./]\d\d[-./](1970|0001|1900|9999|0000)"
 )
@@ -242,9 +244,10 @@ def without_reversed(kept: Kept, fields: Fields, rows: str) -> list[str]:
     ids = next(
         (
             c
-            for c in contents.columns
-            if len(contents.words(c)) == contents.n_rows == len(contents.values(c))
+            for c in sorted(contents.columns, key=lambda c: -len(contents.words(c)))
+            if (len(contents.words(c)) == contents.n_rows or is_number_of_rows(c))
             and contents.time(c) is None
+            and _tells(contents.cells(c), gone)
         ),
         None,
     )
@@ -252,10 +255,18 @@ def without_reversed(kept: Kept, fields: Fields, rows: str) -> list[str]:
         return [f"Whether {said} names rows that undo others: leave both out, as they are counted."]
     kept.drop(
         ids,
-        [as_text(contents.cells(ids)[i]) for i in sorted(gone)],
+        [*dict.fromkeys(as_text(contents.cells(ids)[i]) for i in sorted(gone))],
         f"{said} says they were undone",
     )
     return [f"Which fills {lost:,} reversals in {said} undo: they are not found."] if lost else []
+
+
+def _tells(cells: Sequence[Any], chosen: Sequence[int]) -> bool:
+    """Whether the cells tell the chosen rows from all others."""
+    own = {cells[i] for i in chosen}
+    return None not in own and not any(
+        value in own for i, value in enumerate(cells) if i not in chosen
+    )
 
 
 def _is_number(word: str) -> bool:

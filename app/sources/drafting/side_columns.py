@@ -58,6 +58,8 @@ def side_column(contents: Contents, names: Names, used: set[str]) -> str | None:
         if _OF_TAX.search(name):
             continue
         words = contents.words(column)
+        if words.keys() <= {"BTC"}:
+            continue  # A coin, and no `buy to close`.
         if words.keys() <= {"-", "+"} and len(words) == 1:
             continue  # An empty cell, as some write it.
         if not words or (rank is None and len(words) > 40):

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from app.sources.cells import as_text
 from app.sources.column_names import joined_words, known_as
 from app.sources.drafting.contents import Contents
+from app.sources.drafting.fill_rows import profits_of
 from app.sources.drafting.kept_rows import Kept
 from app.sources.sides import is_no_trade, read_side
 
@@ -190,6 +191,8 @@ _NOT_DONE = frozenset(
         "失効",
     ]
 )
+_CLOSED = frozenset(("closed", "close", "win", "loss", "stopped", "exited"))
+"""How positions ended, and no orders."""
 _FILL_EVENTS = frozenset(["order_fill", "order_filled", "orderfilled"])
 _LEVELS = (("execution",), ("order",), ("trade",))
 _LEVEL_WORDS = frozenset(
@@ -246,6 +249,8 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
             word for word, f in folded.items() if f in _NOT_DONE or (of_fills and is_no_trade(word))
         ]
         undone = [word for word in undone if folded[word] != "open" or read_side(word) is None]
+        if {*folded.values()} & _CLOSED:
+            undone = [w for w in undone if folded[w] != "expired" or not _earned(kept, column, w)]
         if (
             not undone
             or (len(undone) == len(words))
@@ -263,6 +268,16 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
         elif undone:
             kept.drop(column, undone, "nothing was traded, or the trade is still open")
     return kept
+
+
+def _earned(kept: Kept, column: str, word: str) -> bool:
+    """Whether rows with the word have profits, as positions in options that expired."""
+    cells = kept.contents.cells(column)
+    return any(
+        number and value is not None and as_text(value) == word
+        for profit in profits_of(kept.contents)
+        for value, number in zip(cells, kept.contents.numbers(profit), strict=True)
+    )
 
 
 def _are_ends(contents: Contents, column: str, words: Iterable[str]) -> bool:

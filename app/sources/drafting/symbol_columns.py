@@ -68,7 +68,8 @@ _RIGHTS = frozenset(("call", "put", "calls", "puts", "c", "p", "ce", "pe"))
 _SENTENCE = re.compile(r"\d\s*@|@\s*\d|\bat \d")
 """Of a description that names quantity and price."""
 _MONEY = CURRENCIES | {"USDT", "USDC", "BUSD", "FDUSD", "BTC", "ETH", "BNB"}
-"""In what coins are priced."""
+"""In what coins are priced, and names of columns with that."""
+_OF_MONEY = re.compile("quote|margin|settle|fee|commission|collateral|fiat|payment")
 _COUNTRIES = {"HK", "SZ", "SS", "SH", "TW", "TWO", "KS", "KQ", "JP", "T", "US", "SI", "SG", "KL"}
 """What follows the number of a share: `0700.HK`."""
 _WORDS = frozenset(
@@ -127,6 +128,7 @@ class SymbolColumns:
             and not all(
                 w.strip().upper() in _EXCHANGES | _CLASSES | CURRENCIES for w in c.words(column)
             )
+            and not self._is_money(column)
         ]
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
         if len(found) > 1 and (
@@ -216,6 +218,7 @@ class SymbolColumns:
             and self._contents.values(column)
             and not self._contents.is_numeric(column)
             and not re.search("fee|commission|tax|taxa|balance", own)
+            and not self._is_money(column)
             and (
                 all(pair_of(word) for word in self._contents.words(column))
                 or all(is_coin(word) for word in self._contents.words(column))
@@ -279,6 +282,7 @@ class SymbolColumns:
             for column, own in self._names.items()
             if column not in used
             and _WORDS & set(own.split("_"))
+            and not self._is_money(column)
             and not _NO_SYMBOL.search(own)
             and self._contents.values(column)
             and not self._contents.is_numeric(column)
@@ -288,6 +292,12 @@ class SymbolColumns:
                 for word in self._contents.words(column)
             )
         ][:1]
+
+    def _is_money(self, column: str) -> bool:
+        """Whether the column has what prices, margins or fees are in, and not what was traded."""
+        return bool(_OF_MONEY.search(self._names[column])) and all(
+            word.strip().upper() in _MONEY for word in self._contents.words(column)
+        )
 
     def _is_quote(self, column: str, other: str) -> bool:
         """Whether the column has nothing but the money that what is in the other one is priced in:

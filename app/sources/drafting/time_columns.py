@@ -18,6 +18,7 @@ from app.sources.ends import end_of
 _NO_FILL_TIME = re.compile(
     r"exp|^s_d$|settle|process|matur|entry|exit|open|clos|birth|valid|until"
     r"|valut|väärtus|liquida|расч[её]т|rozlicz|elszámol|vypořád|decontare|takas|受渡|결제"
+    r"|^(buy|sell|bought|sold|purchase|acquisition)_(date|time)"
 )
 
 _CLOCKS = {"local", "utc", "gmt", "server", "et", "est", "edt", "ct", "cst", "broker", "exchange"}
@@ -63,6 +64,9 @@ class TimeColumns:
             and t.has_clock
             and len(c.values(column)) * 2 >= c.n_rows
         ]
+        if full and name == "time":
+            # What was filled in part and then cancelled may have no time of its end.
+            full.sort(key=lambda column: len(c.values(column)) < c.n_rows)
         if full:
             return self._time_spec([self._with_zone(full)])
         return self.time_of(found[0], used)

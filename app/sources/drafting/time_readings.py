@@ -169,7 +169,10 @@ def read_times(column: str, values: Sequence[Any]) -> TimeReading | None:
     if words & _ID_WORDS and not words & _TIME_WORDS:
         return None
     if all(_EPOCH.fullmatch(text) for text in texts):
-        middle = sorted(float(text) for text in texts)[len(texts) // 2]
+        numbers = sorted(float(text) for text in texts)
+        if numbers[-1] > 100 * numbers[0]:
+            return None  # Some are in another unit.
+        middle = numbers[len(texts) // 2]
         # 1979 to 2096
         units = [unit for unit, us in UNITS.items() if 3e14 < middle * us < 4e15]
         return TimeReading({"unit": units[0]}, True, True) if units else None

@@ -22,6 +22,10 @@ _RATE = re.compile(
     r"|\b(fee|comm|geb|frais|provision|courtage|charge).*(‰|\bbps\b|\bpro ?mille\b)",
     re.IGNORECASE,
 )
+_PERCENT = re.compile(
+    r"\b(fee|comm|commission|geb|gebühr|frais|provision|courtage)\b\W*(%|pct|percent)",
+    re.IGNORECASE,
+)
 _FILL_RATE = "commission_fill_rate"
 """What Rithmic calls the commission of a contract."""
 _SHARE = 0.002
@@ -47,7 +51,7 @@ def find_rates(decided: Decided) -> None:
         if known_as(column) in NAMES["fee"] and contents.has_percent(column)
     ]
     for column in (*rates, *texts):
-        said = [fee_cell(word) for word in contents.words(column)]
+        said = [fee_cell(word, contents.decimal) for word in contents.words(column)]
         if column not in decided.used() and all(said):
             _take_rate(decided, column)
             return
@@ -55,6 +59,11 @@ def find_rates(decided: Decided) -> None:
         decided.fields["fee"] = Spec(by_unit, {"per_unit": True}, "for each unit of the quantity")
         decided.guessed.append(f"{' and '.join(by_unit)} is the fee of one unit of the quantity.")
         return
+    for column in _told(contents, _PERCENT):
+        if column not in decided.used():
+            _take_rate(decided, column)
+            decided.fields["fee"].keys["scale"] = 0.01
+            return
     for column in _told(contents, _RATE):
         if column in decided.used():
             continue
@@ -93,7 +102,7 @@ def _told(contents: Contents, pattern: re.Pattern[str]) -> list[str]:
     return [
         column
         for column in contents.columns
-        if pattern.search(column)
+        if any(pattern.search(name.replace("_", " ")) for name in (column, known_as(column)))
         and known_as(column) != _FILL_RATE
         and contents.is_numeric(column)
         and any(contents.read_numbers(column))
