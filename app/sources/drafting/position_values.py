@@ -259,8 +259,8 @@ def _outcome(decided: Decided) -> None:
             "pnl_usd",
             f"What the trades earned: {' or '.join(likely)} is above 0 where the prices rose for"
             " the position and below 0 where they fell, and its name is not known.",
-            f"the column with the profit, such as {likely[-1]!r}; or remove this line if none is, and"
-            " add [multipliers] if quantities are in lots or contracts",
+            f"the column with the profit, such as {likely[-1]!r}; or remove this line if none is,"
+            " and add [multipliers] if quantities are in lots or contracts",
             section="columns",
         )
         return
