@@ -58,8 +58,19 @@ class Common(msgspec.Struct, frozen=True, gc=False):
 class HeldLesson(msgspec.Struct, frozen=True, gc=False):
     """A `Lesson` without what no judgement reads; the rest has the same names.
 
-    `numbers` are a digest of the sketch, the marginal's statistic, effect, its standard error,
-    precision and prior of its shared effects, these effects, and the number in its reason as text.
+    Attributes
+    ----------
+    lesson_id, scope, n, as_of
+        As in the lesson; n counts its trades.
+    from_ts, to_ts
+        Its first and last exit.
+    reason
+        Why it was not chosen, with a place for the number.
+    numbers
+        A digest of the sketch, the marginal's statistic, effect, its standard error, precision and
+        prior of its shared effects, these effects, and the number in its reason as text.
+    common
+        What it has in common with many others.
     """
 
     lesson_id: str
