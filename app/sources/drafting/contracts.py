@@ -140,7 +140,7 @@ def _ask_point_value(decided: Decided, name: str, told: str) -> None:
         )
 
 
-def ask_for_lots(decided: Decided, names: list[str], told: set[str]) -> None:
+def ask_for_lots(decided: Decided, told: set[str]) -> None:
     """Ask for the size of lots or contracts in which quantities are counted."""
     contents = decided.kept.contents
     if told or decided.sections.get("multipliers"):

@@ -289,7 +289,7 @@ def _ask_the_rest(decided: Decided, told: set[str]) -> None:
     ask_contract_values(decided, names)
     ask_by_code(decided, names)
     ask_by_class(decided, names)
-    ask_for_lots(decided, names, told)
+    ask_for_lots(decided, told)
     if parts and not told and not decided.sections.get("multipliers"):
         _ask_for_futures(decided, names)
         decided.ask(

@@ -163,7 +163,7 @@ def settle_contracts(decided: Decided, may_have_profits: bool) -> None:
     ask_by_code(decided, rest)
     ask_by_class(decided, rest)
     if not may_have_profits:
-        ask_for_lots(decided, rest, told)
+        ask_for_lots(decided, told)
     inverse = [name for name in names if may_be_inverse(name)]
     sizes = decided.kept.contents.read_numbers(decided.fields["quantity"].column)
     counted = all(map(settled_in, inverse)) or all(n.is_integer() for n in sizes)

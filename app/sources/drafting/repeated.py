@@ -41,7 +41,7 @@ def without_copies(contents: Contents) -> Contents:
     if not copies or not all(copies.values()) or contents.n_rows < 2:
         return contents
     kept = tuple(column for column in contents.columns if column not in copies)
-    return Contents(kept, contents.rows, decimal=contents.decimal, texts=contents.texts)
+    return Contents(kept, contents.rows, texts=contents.texts)
 
 
 def is_number_of_rows(column: str) -> bool:
