@@ -377,6 +377,10 @@ def is_option(symbol: str) -> bool:
     )
 
 
+_TOKEN = re.compile(r"@\d+")
+"""Of a spot market that an exchange only numbers."""
+
+
 def future_of(symbol: str) -> str | None:
     """The root of a future, None where the symbol is none.
 
@@ -401,6 +405,8 @@ def future_of(symbol: str) -> str | None:
     ('ES', 'ES', 'MICRO E-MINI S&P 500 JUN 24')
     """
     own = _ASIAN_VENUE.sub("", symbol.strip())
+    if _TOKEN.fullmatch(own):
+        return None
     if moscow := _MOSCOW_NAME.fullmatch(own):
         return moscow[1]
     text = _VENUE.sub("", _STRIKE.sub("", own.upper()))

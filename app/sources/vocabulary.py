@@ -39,6 +39,8 @@ WORDS = {
         " abertura data_de_abertura data_entrada hora_de_abertura date_time_opened"
         " ts_opened first_trade acquisition_date"
         " openingsdatum"
+        " begin deal_start deal_opened"
+        " anschaffung anschaffungsdatum anschaffungszeitpunkt acquired_date"
         " eröffnungsdatum"
         " время_входа дата_входа дата_открытия время_открытия"
     ),
@@ -62,6 +64,9 @@ WORDS = {
         " schließzeit"
         " ts_closed sale_date last_trade liquidation_date"
         " sluitingsdatum"
+        " veräußerung veräußerungsdatum veräußerungszeitpunkt date_sold_or_disposed date_disposed"
+        " disposed disposed_at disposed_date disposal_date updated_at"
+        " end deal_end deal_closed"
         " время_выхода дата_выхода дата_закрытия время_закрытия"
     ),
     "symbol": (
@@ -132,6 +137,7 @@ WORDS = {
         " investment amount_invested purchase_amount buy_amount total_cost cost"
         " adjusted_cost"
         " entry_value einstandswert acquisition_cost"
+        " anschaffungskosten einstandskosten allowable_cost"
     ),
     "roi": (
         "roi return return_pct ret returns profit_pct profit_ratio profit_percent pnl_pct"
@@ -270,7 +276,8 @@ WORDS = {
         " size_delta"
         " amount_open buy_quantity nominale nominalbetrag face_value"
         " unidades"
-        " fill_volume fill_vol"
+        " fill_volume fill_vol traded_quantity number_of_units no_of_units quantity_disposed"
+        " nb anz"
         " 成交張數 成交张数"
         " lot 手数 手數 成交手数 張數 张数 std_lots standard_lots shares_ctrts shares_ctrts_units"
     ),
@@ -336,7 +343,7 @@ WORDS = {
         " price_pct kurs_pct cours_pct prezzo_pct fill_p price_cents"
         " durchschnittspreis precio_medio precio_promedio precio_ejecución precio_de_ejecución"
         " 成交單價 成交均價 cambio"
-        " trade_rate 約定価格 約定レート"
+        " trade_rate 約定価格 約定レート price_avg"
     ),
     "time": (
         "filled_time fill_time exec_time executed_at execution_time order_execution_time"
@@ -364,7 +371,7 @@ WORDS = {
         " schlusstag auftragsdatum"
         " fecha_concertación fecha_concertacion concertación fecha_de_concertación"
         " дата_заключения дата_заключения_сделки"
-        " updated_time last_update last_updated 交易日期 交易日 買賣日期"
+        " updated_time last_update last_updated ts_last ctime 交易日期 交易日 買賣日期"
     ),
     "fee": (
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"
@@ -383,7 +390,7 @@ WORDS = {
     "fee_currency": (
         "fee_currency settl_currency settlcurrency fee_coin fee_asset commission_asset"
         " commission_currency feecoin fee_ccy commissionasset fee_cur ibcommissioncurrency"
-        " fee_unit moeda_da_taxa"
+        " fee_unit moeda_da_taxa fee_instrument_name"
     ),
     "open_close": (
         "open_close openclose trade_side open_close_indicator openclose_indicator"
@@ -407,6 +414,7 @@ WORDS = {
         " erlös trade_total gross_proceeds amount_fiat filled_volume deal_volume"
         " bruto_bedrag valor_operação_ajuste"
         " tutar deal_value efectivo usdc_amount usdt_amount usd_amount eur_amount"
+        " quote_asset_amount_filled quote_amount_filled"
         " 거래금액 сумма montant_brut importe_bruto quote_amount_total bruttobetrag"
     ),
     "net": (

@@ -95,6 +95,8 @@ _OF_FEES = (
     r"(currency|ccy|coin|asset).*(fee|comm(?!od))"
     r"|(fee|comm(?!od)).*(currency|ccy|coin|asset|token|unit)"
 )
+_OF_UNDERLYING = re.compile(r"(^|_)(stock|underlying|underlier|index|spot)(_|$)")
+"""Of a price that is that of what an option is on."""
 _PER_POINT = re.compile(r"/ ?(pt|point)s?\b|per point", re.IGNORECASE)
 """Of a stake: money per point, which is a quantity."""
 _TERMS = (
@@ -315,18 +317,22 @@ class Chooser:
         yield from self._by_end(name)
 
     def _is_signed_beside(self, column: str) -> bool:
-        """Whether an `Amount` has both signs, and a column that is called a quantity has one: then
-        it is money."""
+        """Whether an `Amount` has both signs, and a column that is called a quantity has one, or
+        the opposite one in each row: then it is money."""
         numbers = self._contents.read_numbers
         if self._names[column] != "amount" or len({n > 0 for n in numbers(column) if n}) < 2:
             return False
-        return any(
-            other != column
-            and own in NAMES["quantity"]
-            and self._contents.is_numeric(other)
-            and len({n > 0 for n in numbers(other) if n}) == 1
-            for other, own in self._names.items()
-        )
+        amounts = self._contents.numbers(column)
+        for other, own in self._names.items():
+            if other == column or own not in NAMES["quantity"]:
+                continue
+            if not self._contents.is_numeric(other):
+                continue
+            pairs = zip(amounts, self._contents.numbers(other), strict=True)
+            opposite = {(a > 0) != (n > 0) for a, n in pairs if a and n} == {True}
+            if opposite or len({n > 0 for n in numbers(other) if n}) == 1:
+                return True
+        return False
 
     def _by_end(self, name: str) -> Iterator[str]:
         """Columns that may be the time or the price of one end of the trade, by single words."""
@@ -343,6 +349,8 @@ class Chooser:
     def _other(self, name: str, own: str) -> bool:
         """Whether the additional words change the meaning: a limit price is not a price."""
         if LIMIT.search(own):
+            return True
+        if name in ("entry_price", "exit_price") and _OF_UNDERLYING.search(own):
             return True
         if name == "pnl_usd":
             return bool(
@@ -412,7 +420,7 @@ class Chooser:
 
     def _is_money(self, column: str) -> bool:
         """Whether the name says that its numbers are money, and no contracts are counted in it."""
-        if re.search(r"[$€£¥₹]|\bquote\b", column, re.IGNORECASE):
+        if re.search(r"[$€£¥₹]|(?<![a-z])quote(?![a-z])", column, re.IGNORECASE):
             return True
         if currency_in(column) in (None, "BTC", "ETH"):
             return False

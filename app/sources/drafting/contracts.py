@@ -149,7 +149,7 @@ def ask_for_lots(decided: Decided, told: set[str]) -> None:
         c
         for c in contents.columns
         if {w.strip().lower() for w in contents.words(c)}
-        <= {"cont", "conts", "contract", "contracts", "lot", "lots"}
+        <= {"cont", "conts", "contract", "contracts", "lot", "lots", "mw", "kw"}
         and contents.words(c)
     ]
     counted = counted or [

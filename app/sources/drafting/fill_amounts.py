@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from app.sources.cells import HUNDREDTHS
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.currencies import FIAT
 from app.sources.drafting.adding_amounts import Amount, read_amounts
 from app.sources.drafting.adding_up import half_unit
@@ -19,7 +19,7 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_rows import fee_amounts, purchases, symbol_of
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.value_columns import ask_whether_value, contract_values
-from app.sources.pairs import may_be_inverse
+from app.sources.pairs import may_be_inverse, pair_of
 from app.sources.value_names import is_margin, may_be_value, says_value
 
 _TAX = re.compile(r"steuer|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
@@ -360,7 +360,8 @@ def _inverse_amount(
     """Amounts that are quantity / price × contract value: the contracts are counted in dollars and
     settled in their coin."""
     if not all(may_be_inverse(symbol) for symbol in symbols):
-        return None
+        bases = {pair[0] if (pair := pair_of(symbol)) else "" for symbol in symbols}
+        columns = [one for one in columns if bases == {currency_in(one[0])}]
     sizes = [abs(q / p) if q and p else None for q, p in zip(quantity, price, strict=True)]
     found = read_amounts(columns, symbols, sizes, [0.0] * len(sizes), purchases(decided))
     if found is None or found.kind != "gross":

@@ -11,7 +11,7 @@ import statistics
 from itertools import combinations
 
 from app.sources.column_names import NAMES, currency_in, known_as
-from app.sources.drafting.adding_up import CENT, MOST, Reading, Trade
+from app.sources.drafting.adding_up import MOST, Reading, Trade, off_by
 from app.sources.drafting.before_or_after import by_prices, by_two_profits, without_prices
 from app.sources.drafting.contracts import (
     ask_by_class,
@@ -247,11 +247,12 @@ def fees_by_total(decided: Decided) -> None:
         ]
         if not any(costs):
             continue
+        off = off_by(costs, profits)
         for n in range(1, min(len(others), _MOST_COSTS) + 1):
             for chosen in combinations(others[:_MOST_COLUMNS], n):
                 if all(
                     cost is None
-                    or abs(cost - sum(columns[column][i] or 0.0 for column in chosen)) <= CENT
+                    or abs(cost - sum(columns[column][i] or 0.0 for column in chosen)) <= off
                     for i, cost in enumerate(costs)
                 ):
                     fields["fees_usd"] = Spec(
@@ -328,9 +329,10 @@ def _received_by_total(
         if column in decided.used() or column in columns or not contents.is_numeric(column):
             continue
         totals = contents.numbers(column)
+        off = off_by([cash for _, _, cash in rows], totals)
         for received in (True, False):
             if all(
-                abs((totals[i] or 0.0) - less - (cash if received else -cash)) <= CENT
+                abs((totals[i] or 0.0) - less - (cash if received else -cash)) <= off
                 for i, less, cash in rows
             ):
                 return received

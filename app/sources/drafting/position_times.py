@@ -6,13 +6,16 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-from datetime import date
+import statistics
+from collections.abc import Sequence
+from datetime import date, datetime
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Fields, Spec
+from app.sources.ends import end_of
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.positions import BOUGHT, SOLD
 from app.sources.sides import Side, read_side
@@ -23,7 +26,10 @@ _MIDNIGHT = "T00:00:00"
 _MOMENT = ("ts", "timestamp")
 _RECEIVED = re.compile(r"(date_)?received(_at|_date|_on)?|received_time")
 """What the time of a position's entry is called, too; the second beside that of a sale."""
-_NO_ENTRY = re.compile(r"settle|expir|valu|process|updat|creat|clos|exit|sold|sell|end")
+_CREATED = re.compile(r"created(_(at|on|time|date|ts|timestamp))?|create_(time|date)|creation_time")
+"""What it is called beside the time of a close, if positions last longer than an order."""
+_LASTS_S = 60
+_NO_ENTRY = re.compile(r"^ctime$|settle|expir|valu|process|updat|creat|clos|exit|sold|sell|end")
 
 
 def find_entry(decided: Decided) -> None:
@@ -34,6 +40,7 @@ def find_entry(decided: Decided) -> None:
     used = decided.used()
     sold = SOLD.search(fields["exit_timestamp"].column)
     both_prices = {"entry_price", "exit_price"} <= fields.keys()
+    closed = end_of(known_as(fields["exit_timestamp"].column)) == "exit"
     found = [
         column
         for column in contents.time_columns
@@ -41,6 +48,7 @@ def find_entry(decided: Decided) -> None:
         and (
             (known_as(column) in NAMES["time"] and not _NO_ENTRY.search(known_as(column)))
             or (both_prices and known_as(column) in _MOMENT)
+            or (both_prices and closed and _CREATED.fullmatch(known_as(column)))
             or (sold and _RECEIVED.fullmatch(known_as(column)))
         )
     ]
@@ -57,12 +65,21 @@ def find_entry(decided: Decided) -> None:
         len(both) < contents.n_rows
         or any(a > b for a, b in both)
         or not any(a < b if reading.has_clock else a[:10] < b[:10] for a, b in both)
+        or (_CREATED.fullmatch(known_as(found[0])) and not _last(both))
     ):
         del fields["entry_timestamp"]
         return
     decided.guessed.append(
         f"{found[0]} is the time of the entry: it is never after {fields['exit_timestamp'].column}."
     )
+
+
+def _last(both: Sequence[tuple[str, str]]) -> bool:
+    """Whether most positions last longer than the order of a close takes."""
+    lasted = [
+        (datetime.fromisoformat(b) - datetime.fromisoformat(a)).total_seconds() for a, b in both
+    ]
+    return statistics.median(lasted) > _LASTS_S
 
 
 def exchanged_times(decided: Decided) -> None:

@@ -26,6 +26,7 @@ from app.sources.drafting.refusals import (
     refuse_amounts,
     refuse_half_exchanged,
     refuse_ledger,
+    refuse_scaled,
     refuse_sentences,
     refuse_without_year,
 )
@@ -39,6 +40,7 @@ from app.sources.times import parsed
 _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "update_time",
     "updated_time",
+    "updated_at",
     "trade_time",
     "settlement_time",
     "exit",
@@ -62,6 +64,7 @@ def fields_of(
     there = as_positions.keys()
     refuse_without_year(path, contents, _times(as_positions, as_fills))
     refuse_half_exchanged(path, contents)
+    refuse_scaled(path, contents)
     if asked_for is not None:
         return _as_asked(path, as_positions, as_fills, asked_for)
     if (sided := one_sided(contents, {**as_fills, **as_positions})) is not None:

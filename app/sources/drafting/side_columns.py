@@ -16,6 +16,8 @@ from app.sources.sides import LETTERS, Event, Side, is_no_trade, opens_or_closes
 
 _OF_TAX = re.compile(r"(^|_)term(_|$)|holding|gain_type")
 """How long something was held: `Short` there is no side."""
+_OF_ANYONE = re.compile(r"(^|_)(taker|maker|aggressor|initiator|counter_?party|opposite)(_|$)")
+"""The side of whoever took the price, which need not be that of the account."""
 _MOST_WORDS = 12
 """How many different texts a column has at most, for it to say only what opens and what closes."""
 _EFFECT = frozenset(
@@ -55,7 +57,7 @@ def side_column(contents: Contents, names: Names, used: set[str]) -> str | None:
         rank = NAMES["side"].index(name) if name in NAMES["side"] else None
         if column in used or contents.is_numeric(column) or contents.time(column) is not None:
             continue
-        if _OF_TAX.search(name):
+        if _OF_TAX.search(name) or _OF_ANYONE.search(name):
             continue
         words = contents.words(column)
         if words.keys() <= {"BTC"}:

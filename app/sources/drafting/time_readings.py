@@ -73,6 +73,8 @@ _TIME_WORDS = frozenset(
         "closed",
         "entered",
         "exited",
+        "start",
+        "end",
         "zeit",
         "datum",
         "heure",
