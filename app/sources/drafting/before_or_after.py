@@ -135,6 +135,7 @@ def by_amounts(decided: Decided, fees: Spec) -> bool:
         and contents.is_numeric(column)
         and not contents.has_percent(column)
         and any(contents.read_numbers(column))
+        and any(abs(contents.numbers(column)[i] or 0.0) != paid[i] for i in known)
     ]
     sizes: list[list[float | None] | None] = [None]
     if "quantity" in fields:

@@ -414,6 +414,8 @@ class Chooser:
             return is_currency(c, column)
         if name == "open_close":
             return all(opens_or_closes(word) is not None for word in c.words(column))
+        if name == "account" and c.n_rows > 1:
+            return len(c.words(column)) < c.n_rows  # Else it numbers the fills.
         if name in ("timeframe", "chain", "bucket"):
             return not c.is_numeric(column) or name == "timeframe"
         return True

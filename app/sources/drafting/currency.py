@@ -15,7 +15,15 @@ from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Spec
-from app.sources.pairs import IN_US_DOLLARS, future_of, is_crypto, is_future_abroad, pair_of
+from app.sources.pairs import (
+    IN_US_DOLLARS,
+    future_of,
+    is_coin,
+    is_crypto,
+    is_future_abroad,
+    may_be_inverse,
+    pair_of,
+)
 
 ASSUMED = (
     "The currency of the profits: the file does not say, so they are read as US dollars (currency)."
@@ -29,6 +37,8 @@ _OF_FEES = re.compile(
 """Of currencies that are not those of profits."""
 _OF_SETTLEMENT = re.compile("settle|account|cash|payment|paid")
 """Of currencies that may be those of profits."""
+_COIN_BEHIND = re.compile(r"[(\[]([A-Z]{3,6})[)\]]$")
+"""Of an amount whose name ends with its coin."""
 _OPTION = re.compile(r"-[CP]$")
 _NEARLY = 0.05
 """By which share amounts after fees may differ from price × quantity."""
@@ -304,6 +314,14 @@ def settle_currency(decided: Decided) -> None:
         decided.keys["currency"] = (named, "by a column's name")
         decided.guessed.append(f"The currency is {named}, by a column's name.")
         return
+    if pairs and _perhaps_in_coins(decided, symbols):
+        decided.ask(
+            "currency",
+            f"Whether the profits of {', '.join(symbols[:4])} are in dollars or in their coins:"
+            " there are no prices to compare.",
+            '"USD" or, if all are settled in one coin, that coin, such as "BTC"',
+        )
+        return
     if pairs and (
         decided.rows == "fills"
         or "pnl_usd" not in fields
@@ -382,7 +400,20 @@ def _named(decided: Decided, column: str) -> str | None:
         (s.columns for s in decided.fields.values() if len(s.columns) > 1 and column in s.columns),
         [column],
     )
-    return currency_in(column) if len({*map(currency_in, fees)}) == 1 else None
+    if len({*map(currency_in, fees)}) > 1:
+        return None
+    coin = _COIN_BEHIND.search(column)
+    return currency_in(column) or (coin[1] if coin and is_coin(coin[1]) else None)
+
+
+def _perhaps_in_coins(decided: Decided, symbols: list[str]) -> bool:
+    """Whether positions in contracts that may be inverse have profits and no prices."""
+    return (
+        decided.rows == "positions"
+        and "pnl_usd" in decided.fields
+        and not {"entry_price", "exit_price"} <= decided.fields.keys()
+        and all(map(may_be_inverse, symbols))
+    )
 
 
 def _other_currency(decided: Decided) -> tuple[str, str] | None:

@@ -23,6 +23,7 @@ from app.sources.pairs import may_be_inverse, pair_of
 from app.sources.value_names import is_margin, may_be_value, says_value
 
 _TAX = re.compile(r"steuer|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
+_OF_ORDER = re.compile(r"(^|_)order(ed)?(_|$)")
 _SMALL_COST = 0.05
 """What fees may be of the value of a fill, at most, if only the cash tells them."""
 _CENTS = 0.004
@@ -79,6 +80,10 @@ def read_amount(decided: Decided) -> Amount | None:
     _negative_prices(decided)
     fees = [0.0] * contents.n_rows if "fee_currency" in fields else fee_amounts(decided)
     found = read_amounts(columns, symbols, sizes, fees, purchases(decided))
+    if found is not None and not found.plain and _OF_ORDER.search(known_as(found.column)):
+        # What was ordered may be more than what was filled.
+        columns = [one for one in columns if not _OF_ORDER.search(known_as(one[0]))]
+        found = read_amounts(columns, symbols, sizes, fees, purchases(decided))
     if found is None:
         return _inverse_amount(decided, columns, symbols, quantity, price)
     if found.plain and found.kind == "gross" and not fields.get("fee", Spec([])).keys.get("scale"):

@@ -115,9 +115,11 @@ def _settle_amounts(decided: Decided) -> None:
             and any(n != 1 for n in contents.read_numbers(fields["multiplier"].column))
         ):
             drop_doubled_multiplier(decided, amount)
-        if "multiplier" not in fields:
-            _realized_values(decided, amount)
-        _inverse(decided)
+        coins = _paid_in_coins(decided) if "inverse" not in decided.keys else []
+        if not coins or not _inverse_profits(decided, coins):
+            if "multiplier" not in fields:
+                _realized_values(decided, amount)
+            _inverse(decided, coins)
         if "fee" in fields:
             fees_of_another_unit(decided, fields["fee"])
 
@@ -402,14 +404,37 @@ def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
     return values
 
 
-def _inverse(decided: Decided) -> None:
+def _paid_in_coins(decided: Decided) -> list[str]:
+    """The pairs whose fees are in the coin of the pair for purchases and sales alike, if quantities
+    are whole: contracts that are settled in their coin."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"symbol", "fee", "fee_currency"} <= fields.keys() or len(fields["symbol"].columns) > 1:
+        return []
+    whole = all(n.is_integer() for n in contents.read_numbers(fields["quantity"].column))
+    sides: set[bool | None] = set()
+    for symbol, coin, buy in zip(
+        contents.cells(fields["symbol"].column),
+        contents.cells(fields["fee_currency"].column),
+        purchases(decided),
+        strict=True,
+    ):
+        pair = pair_of(as_text(symbol or ""))
+        if pair is None or pair[1] != "USD" or as_text(coin or "").upper() != pair[0]:
+            return []
+        sides.add(buy)
+    return sorted(contents.words(fields["symbol"].column)) if whole and len(sides) > 1 else []
+
+
+def _inverse(decided: Decided, coins: list[str]) -> None:
     spec = decided.fields.get("symbol")
     if spec is None or "inverse" in decided.keys:
         return
     if decided.fields["quantity"].column == OPEN_QUESTION:
         return
     found = [
-        symbol for symbol in decided.kept.contents.words(spec.column) if may_be_inverse(symbol)
+        symbol
+        for symbol in decided.kept.contents.words(spec.column)
+        if symbol in coins or may_be_inverse(symbol)
     ]
     if not found:
         return

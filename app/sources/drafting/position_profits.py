@@ -51,6 +51,7 @@ _GAIN = re.compile(
     r"|plusvalenza|lucros?|ganhos?|winst|vinst|gevinst|voitto|zysk|zisk|прибыль|kar|kâr)(_|$)"
     r"|利益|盈利|獲利|이익"
 )
+_OF_ORDER = re.compile(r"(^|_)order(ed)?(_|$)")
 _FUNDING = re.compile(r"(^|_)(funding|financing|overnight|rollover)(_|$)")
 _PAID = re.compile(r"(^|_)(paid|cost|costs|charge|charges)(_|$)")
 
@@ -200,6 +201,8 @@ def _values_by_amounts(decided: Decided) -> set[str]:
                     ask_whether_value(decided, column, values)
                 continue
             if any(value != 1 for value in values.values()):
+                if _OF_ORDER.search(known_as(column)):
+                    continue  # What was ordered may be more than what was filled.
                 _write_values(decided, values, {*names})
             shown = ", ".join(f"{name} {value:g}" for name, value in list(values.items())[:6])
             decided.guessed.append(f"Contract values follow from {column}: {shown}.")

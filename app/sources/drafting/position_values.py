@@ -30,7 +30,12 @@ from app.sources.drafting.position_returns import (
     settle_returns,
     settle_stake,
 )
-from app.sources.drafting.position_times import bought_and_sold, exchanged_times, not_the_term
+from app.sources.drafting.position_times import (
+    bought_and_sold,
+    exchanged_times,
+    not_the_term,
+    sold_what_was_bought,
+)
 from app.sources.drafting.position_trades import (
     counts_both_sides,
     fees_of_two_signs,
@@ -70,6 +75,7 @@ def settle(decided: Decided) -> None:
     prices_of_amounts(decided)
     not_the_term(decided)
     exchanged_times(decided)
+    sold_what_was_bought(decided)
     bought_and_sold(decided)
     proceeds_less_cost(decided)
     settle_stake(decided)

@@ -54,6 +54,9 @@ _CLOSED = re.compile(r"proceeds|sold|sell|sale_date|(?<!un)reali[sz]ed|side|acti
 _OF_DAYS = re.compile(r"(daily_|strategy_|portfolio_)?returns|daily_return|strategy")
 _BENCHMARK = re.compile(r"benchmark|(^|_)spy(_|$)")
 """Of columns of returns that are of days, and of what they are compared with."""
+_RATE_OF_FUNDING = re.compile(r"funding_rate")
+_FUNDING = re.compile(r"payment|funding(_(fee|payment|amount|cost))?|amount|income")
+"""Of what was paid or received for a position, at some rate."""
 _SCALED = re.compile("(?i:price|px|value|fee|pnl|rate)E[prv]$")
 """Of columns whose numbers are scaled by a power of ten, by a letter for what they are."""
 _MOVED = {"amount", "change", "amount_change", "quantity", "balance_delta", "delta"}
@@ -185,6 +188,16 @@ def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool
         raise BadDataError(
             f"{path} has what was given and what was taken in each row, without a price.",
             "Export the trades (or trade history, fills) of the exchange itself instead.",
+        )
+    if (
+        any(_RATE_OF_FUNDING.search(name) for name in names)
+        and any(_FUNDING.fullmatch(name) for name in names)
+        and "price" not in as_fills
+        and not any(end_of(name) for name in names)
+    ):
+        raise BadDataError(
+            f"{path} has payments of funding, not trades.",
+            "Export the trades or the closed positions.",
         )
     in_and_out = any(
         {word.strip().lower() for word in contents.words(column)} >= {"in", "out"}

@@ -92,8 +92,9 @@ def fields_of(
         as_fills["time"] = as_positions["exit_timestamp"]
     pair_of_prices = {"entry_price", "exit_price"} <= there
     pair_of_times = {"entry_timestamp", "exit_timestamp"} <= there
-    fills = {"time", "quantity", "price"} <= as_fills.keys() and bool(
-        as_fills.keys() & {"symbol", "side"}
+    fills = {"time", "quantity", "price"} <= as_fills.keys() and (
+        bool(as_fills.keys() & {"symbol", "side"})
+        or _has_both_signs(contents, as_fills["quantity"])
     )
     certain_exit = (
         "exit_timestamp" in as_positions
@@ -305,6 +306,11 @@ def _are_fills(contents: Contents, as_positions: Fields, as_fills: Fields) -> bo
     return min(quantities) < 0 < max(quantities)
 
 
+def _has_both_signs(contents: Contents, quantity: Spec) -> bool:
+    numbers = contents.read_numbers(quantity.column)
+    return min(numbers, default=0) < 0 < max(numbers, default=0)
+
+
 def _balances(contents: Contents, as_fills: Fields, side: Spec, quantity: Spec) -> bool:
     """Whether as much of each symbol was bought as was sold."""
     symbol = as_fills.get("symbol")
@@ -327,7 +333,8 @@ def _are_closed(contents: Contents, as_positions: Fields, as_fills: Fields) -> b
     if entered is None and profit is not None and "side" not in as_fills:
         # What has no side, but a profit in each row, was closed there.
         quantities = contents.read_numbers(as_fills["quantity"].column)
-        n_open = max(sum(not n for n in contents.numbers(c)) for c in profits_of(contents))
+        profits = profits_of(contents) or profit.columns
+        n_open = max(sum(not n for n in contents.numbers(c)) for c in profits)
         return min(quantities, default=-1.0) > 0 and n_open == 0
     return (
         entered is not None
