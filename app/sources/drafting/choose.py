@@ -95,6 +95,12 @@ _OF_FEES = (
     r"(currency|ccy|coin|asset).*(fee|comm(?!od))"
     r"|(fee|comm(?!od)).*(currency|ccy|coin|asset|token|unit)"
 )
+_FILLED = {
+    "quantity": {"quantity", "qty", "amount", "size", "volume", "vol"},
+    "price": {"price", "rate", "px"},
+}
+_DONE = re.compile("fill|exec|traded")
+"""Words of what was ordered and filled, by field."""
 _OF_UNDERLYING = re.compile(r"(^|_)(stock|underlying|underlier|index|spot)(_|$)")
 """Of a price that is that of what an option is on."""
 _PER_POINT = re.compile(r"/ ?(pt|point)s?\b|per point", re.IGNORECASE)
@@ -375,6 +381,8 @@ class Chooser:
             return False
         if name == "stake" and _PER_POINT.search(column):
             return False
+        if name in _FILLED and self._is_beside_filled(name, column):
+            return False
         if name == "quantity" and not _PER_POINT.search(column):
             if (
                 self._is_money(column)
@@ -419,6 +427,20 @@ class Chooser:
         if name in ("timeframe", "chain", "bucket"):
             return not c.is_numeric(column) or name == "timeframe"
         return True
+
+    def _is_beside_filled(self, name: str, column: str) -> bool:
+        """Whether the column has the quantity (or the price) of an order, beside that of what was
+        filled."""
+        words = self._names[column].split("_")
+        if not {"order", "ordered"} & {*words} or _DONE.search(self._names[column]):
+            return False
+        return any(
+            _DONE.search(own)
+            and _FILLED[name] & {*own.split("_")}
+            and self._contents.is_numeric(other)
+            and any(self._contents.read_numbers(other))
+            for other, own in self._names.items()
+        )
 
     def _is_money(self, column: str) -> bool:
         """Whether the name says that its numbers are money, and no contracts are counted in it."""
