@@ -29,8 +29,8 @@ QUOTE = "QUOTE"
 COIN = "COIN"
 """`currency = "coin"` of a mapping: the coin that each inverse contract is settled in."""
 UNKNOWN = "unknown"
-NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none"})
-"""Texts that programs write for "no number"."""
+NOTHING = frozenset({"--", "---", "—", "n/a", "null", "none", "various"})
+"""Texts that programs write for "no number", and tax forms for several days of purchase."""
 DASHES = frozenset("-–")
 """The same, but for columns of sides."""
 _NOTHING_BEGINS = frozenset(text[0] for one in NOTHING for text in (one, one.upper()))
@@ -52,6 +52,13 @@ OWN_SIDES: dict[str, Side | Event] = {
     "split": Event("split"),
 }
 """What the words in `[sides]` of a mapping mean."""
+
+
+def _is_nothing(value: Any) -> bool:
+    """Whether a cell has a text that means "no number", or "no time"."""
+    return isinstance(value, str) and (
+        value in DASHES or (value[:1] in _NOTHING_BEGINS and value.lower() in NOTHING)
+    )
 
 
 class Cells:
@@ -154,9 +161,7 @@ class Cells:
     def _plain(self, value: Any) -> Any:
         """None for texts that mean "nothing"; a price in 32nds of a point as a number, where the
         mapping says that apostrophes mean that."""
-        if isinstance(value, str) and (
-            value in DASHES or (value[:1] in _NOTHING_BEGINS and value.lower() in NOTHING)
-        ):
+        if _is_nothing(value):
             return None
         if self._triangle is not None and isinstance(value, str):
             value = without_triangle(value, self._triangle)
@@ -219,6 +224,8 @@ class Cells:
         if column is None:
             return None
         value = self.field(row, name) if column.more else self.raw(row, column.name)
+        if _is_nothing(value):
+            return None
         if column.unit == making.DAYS and column.more:
             parts = [self.raw(row, each) for each in (column.name, *column.more)]
             if all(isinstance(part, Since1904) for part in parts):

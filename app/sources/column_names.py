@@ -143,6 +143,8 @@ def known_as(column: str) -> str:
         and (parts[-1] in _CODES or parts[-1] in ("utc0", "0"))
     ):
         parts.pop()
+        if parts[-1] == "in" and "_".join(parts[:-1]) in _KNOWN:
+            parts.pop()  # `Proceeds in USD`
     if parts[0] in _BEFORE and "_".join(parts[1:]) in _KNOWN and "_".join(parts) not in _KNOWN:
         parts = parts[1:]  # `USD net`
     name = "_".join(parts)

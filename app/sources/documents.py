@@ -6,6 +6,7 @@ May touch: the files it is given (read only).
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import sqlite3
@@ -78,13 +79,23 @@ def _of_json(path: str) -> Iterator[Sheet]:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError:
         try:
-            document = json.loads(raw)
+            document = _by_line(raw) or json.loads(raw)
         except (ValueError, RecursionError) as error:
             raise BadDataError(
                 f"{path} is not JSON: {error}.",
                 "Get the file again; each event needs its own line.",
             ) from error
     yield from _lists(document, "", 0)
+
+
+def _by_line(raw: bytes) -> list[Any] | None:
+    """The objects of a file that has one in each line; None for another file."""
+    lines = [line for line in raw.removeprefix(codecs.BOM_UTF8).splitlines() if line.strip()]
+    try:
+        found = [orjson.loads(line) for line in lines]
+    except orjson.JSONDecodeError:
+        return None
+    return found if len(found) > 1 and all(isinstance(one, dict) for one in found) else None
 
 
 def _lists(value: Any, name: str, depth: int) -> Iterator[Sheet]:

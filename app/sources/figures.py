@@ -51,6 +51,8 @@ _CODE_BEHIND = re.compile(
     r"|ounces?|oz|bushels?|tons?|tonnes?|gallons?"
     r"|stk|coins?|indices|r|股|株|주))"
 )
+_CODE_AT_END = re.compile(rf"(.*\d\)?[.,]?)({'|'.join(sorted(FIAT))})")
+"""Which dollar or pound a sign before the number means: `$1,234.50 CAD`."""
 _THIRTY_SECONDS = re.compile(r"(\d{2,3})['’](\d\d)([0257+]?)|([5-9]\d|1\d\d)-(\d\d)([0257+]?)")
 _OF_TOTAL = re.compile(r"(\d+(?:\.\d+)?) ?/ ?(\d+(?:\.\d+)?)")
 _EIGHTHS = re.compile(r"(\d{2,4})['’]([0-7])")
@@ -110,6 +112,8 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     WrittenNumber(text='10.4725', percent=False, unit='GBP')
     >>> written("1 234,50 zł", ","), written("Rp1.250.000", ",").unit, written("50 kr").unit
     (WrittenNumber(text='1234.50', percent=False, unit='PLN'), 'IDR', None)
+    >>> written("$60.000,00 CLP", ",").unit, written("$5.00USD").unit
+    ('CLP', 'USD')
     >>> written("£2/pt")
     WrittenNumber(text='2', percent=False, unit=None)
     >>> written("1.5K").text, written("2.5M").text
@@ -147,7 +151,8 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     if sign := _SIGN.search(found):
         unit = SIGNS.get(sign[0]) or DOLLARS[sign[1] or ""]
         found = found[: sign.start()] + found[sign.end() :]
-        found = found.removesuffix("USD") or found
+        if code := _CODE_AT_END.fullmatch(found):
+            found, unit = code[1], code[2]
     elif _PENCE.fullmatch(found):
         # Pence, which are told in pounds, as other cells of the column may be.
         whole = found[:-1].replace(",", "." if decimal == "," else "")

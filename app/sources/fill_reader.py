@@ -271,8 +271,9 @@ class FillReader(RowReader):
         symbol = str(self._cells.symbol(row))
         currency = self._cells.unit(row, "price") or self._cells.currency(row)
         pair = pair_in(symbol, currency)
-        if coin == BASE.upper() and pair is not None:
-            coin = pair[0] if signed > 0 else pair[1]
+        if coin == BASE.upper():
+            traded, paid = pair or (symbol, currency)
+            coin = traded if signed > 0 else paid
         if coin == TRADED.upper() and pair is not None:
             coin = pair[0]
         own = coin_of_inverse(symbol) if self._mapping.is_inverse(symbol) else None
@@ -284,7 +285,7 @@ class FillReader(RowReader):
             return signed, price, fee * 100
         if coin in (quote, currency) or (coin in making.US_DOLLARS and quote in making.US_DOLLARS):
             return signed, price, fee
-        if pair is not None and coin == pair[0] and abs(signed) > fee:
+        if coin == (pair[0] if pair else symbol) and abs(signed) > fee:
             moved = signed - fee  # Less arrives where it was bought, more leaves where it was sold.
             return moved, price * signed / moved, ZERO
         self._notes.add(f"fees in {coin}, which is not the trade's currency, left out")

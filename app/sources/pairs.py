@@ -67,6 +67,9 @@ _EAST_NAMES = (
 """How Japanese brokers name currencies."""
 _SEPARATED = re.compile(r"([A-Z0-9]{2,12})[/_.:-]([A-Z0-9]{3,6})(?:[:_-].*)?")
 _SETTLED = re.compile(r"([A-Z0-9]{2,12})/([A-Z0-9]{3,6}):([A-Z]{2,6})(?:-.*)?")
+_OF_KRAKEN = re.compile(r"(PI|FI|PF|FF)_([A-Z0-9]{5,12})(?:_\d{6})?")
+_SETTLED_IN_COIN = ("PI", "FI")
+"""Kraken's futures, and which of them are settled in their coin."""
 _OCC = re.compile(r"\.?-?([A-Z]{1,6})\d?\s*(\d{6})([CP])(\d{8}|\d{1,6}(\.\d+)?)")
 _NAMED_OPTION = re.compile(
     r"\b\d{1,2} ?[A-Z]{3} ?'?\d{2,4} \$?[\d.,]+ ?(C|P|CALL|PUT)\b"
@@ -92,7 +95,7 @@ _MONTH_AND_NAME = re.compile(
     r"(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC) ?'?\d{2} ((?!\d)[^$]*[A-Z]{3}[^$]*)"
 )
 """As statements write them: `JUN 24 CME EMINI S&P 500`."""
-_STRIKE = re.compile(r"(?<=\d) [\d.]+ (C|P|CALL|PUT)$")
+_STRIKE = re.compile(r"(?<=\d) ([\d.]+ (C|P|CALL|PUT)|(C|P|CALL|PUT) ?[\d.]+)$")
 """What the symbol of an option on a future ends with."""
 _VENUE = re.compile(
     r"^(F\.US\.|(CME|CBOT|CBOT_MINI|NYMEX|NYMEX_MINI|COMEX|COMEX_MINI|EUREX|ICEUS|GLOBEX)"
@@ -110,6 +113,11 @@ _ASIAN_VENUE = re.compile(
     r"|\.(SHF|SHFE|DCE|ZCE|CZCE|CFFEX|INE|GFE|GFEX|TAIFEX)$",
     re.IGNORECASE,
 )
+_CHINESE = re.compile(
+    r"(?:KQ\.[mi]@)?(?:SHFE|DCE|CZCE|CFFEX|INE|GFEX)\.([A-Za-z]{1,2})(?:[._]?(?:HOT|2ND|88|888|8888|9999))?"
+    r"|([A-Za-z]{1,2})(?:8888|9999|888|88)\.(?:XSGE|XDCE|XZCE|CCFX|XINE|GFEX|SHFE|DCE|CZCE|CFFEX|INE)"
+)
+"""Of continuous futures, as programs in China write them: `SHFE.rb.HOT`, `IF9999.CCFX`."""
 _MOSCOW_NAME = re.compile(r"([A-Z][a-z])(?:[FGHJKMNQUVXZ]\d{1,2}|-\d{1,2}\.\d\d)")
 """`Si` of Moscow is no `SI` of New York."""
 _LOCAL = (
@@ -249,8 +257,8 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
     ...     pair_of("XXBTZUSD"),
     ... )
     (('SOL', 'USDT'), None, ('BTC', 'USD'), ('BTC', 'USDT'), ('XBT', 'USD'))
-    >>> pair_of("SPOT_SOL_USDT")
-    ('SOL', 'USDT')
+    >>> pair_of("SPOT_SOL_USDT"), pair_of("FX_BTC_JPY")
+    (('SOL', 'USDT'), ('BTC', 'JPY'))
     >>> pair_of("ドル/円"), pair_of("ユーロ/米ドル")
     (('USD', 'JPY'), ('EUR', 'USD'))
     >>> pair_of("EURUSDc"), pair_of("GBPJPY.raw")
@@ -268,7 +276,9 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
     for word, code in _EAST_NAMES:
         name = name.replace(word, code)
     name = re.sub(r"(?<=[A-Z0-9][/_-])TL$", "TRY", name)
-    name = re.sub(r"^(SPOT|PERP|MARGIN)_", "", name)
+    name = re.sub(r"^(SPOT|PERP|MARGIN|FX)_(?=[A-Z]+_)", "", name)
+    if kraken := _OF_KRAKEN.fullmatch(name):
+        name = kraken[2]
     name = re.sub(r"[._-]?(PERP(ETUAL)?|SWAP|\.P)$", "", name)
     name = re.sub(r"^([A-Z0-9]+(USDT|USDC))M$", r"\1", name)
     if found := _SEPARATED.fullmatch(name):
@@ -299,10 +309,15 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
 def settled_in(symbol: str) -> str | None:
     """The coin that a contract is settled in, where its symbol says so.
 
+    >>> settled_in("PI_XBTUSD"), settled_in("PF_ETHUSD"), settled_in("FI_ETHUSD_240329")
+    ('XBT', 'USD', 'ETH')
     >>> settled_in("ETH/USD:BTC"), settled_in("BTC/USDT:USDT-240329"), settled_in("BTC/USDT")
     ('BTC', 'USDT', None)
     """
-    found = _SETTLED.fullmatch(symbol.strip().upper())
+    text = symbol.strip().upper()
+    if (kraken := _OF_KRAKEN.fullmatch(text)) and (pair := pair_of(kraken[2])):
+        return pair[0] if kraken[1] in _SETTLED_IN_COIN else pair[1]
+    found = _SETTLED.fullmatch(text)
     return found[3] if found else None
 
 
@@ -377,6 +392,10 @@ def is_option(symbol: str) -> bool:
     )
 
 
+_TOKEN = re.compile(r"@\d+")
+"""Of a spot market that an exchange only numbers."""
+
+
 def future_of(symbol: str) -> str | None:
     """The root of a future, None where the symbol is none.
 
@@ -399,8 +418,14 @@ def future_of(symbol: str) -> str | None:
     ['101', 'S50', 'VN30F', None, None, None]
     >>> future_of("ESM4 5000 P"), future_of("XCME:ES.M24"), future_of("Micro E-mini S&P 500 Jun 24")
     ('ES', 'ES', 'MICRO E-MINI S&P 500 JUN 24')
+    >>> future_of("/ESM4 P5000"), future_of("SHFE.rb.HOT"), future_of("IF9999.CCFX")
+    ('ES', 'rb', 'IF')
     """
+    if continuous := _CHINESE.fullmatch(symbol.strip()):
+        return continuous[1] or continuous[2]
     own = _ASIAN_VENUE.sub("", symbol.strip())
+    if _TOKEN.fullmatch(own):
+        return None
     if moscow := _MOSCOW_NAME.fullmatch(own):
         return moscow[1]
     text = _VENUE.sub("", _STRIKE.sub("", own.upper()))
@@ -448,6 +473,8 @@ def is_future_abroad(symbol: str) -> bool:
     >>> [is_future_abroad(s) for s in ("FDAXM4", "SiM4", "TXFC4", "rb2405", "ESM4", "AAPL")]
     [True, True, True, True, False, False]
     """
+    if _CHINESE.fullmatch(symbol.strip()):
+        return True
     own = _ASIAN_VENUE.sub("", symbol.strip())
     root = future_of(own)
     if root is None or root in IN_US_DOLLARS or is_coin(root):
@@ -466,6 +493,8 @@ def may_be_inverse(symbol: str) -> bool:
     [True, True, False, False, True, True]
     """
     text = symbol.strip().upper()
+    if kraken := _OF_KRAKEN.fullmatch(text):
+        return kraken[1] in _SETTLED_IN_COIN
     if found := _SETTLED.fullmatch(text):
         return found[1] == found[3]
     if re.fullmatch(r"(BTC|ETH|SOL)-(PERPETUAL|\d{1,2}[A-Z]{3}\d{2})", text):

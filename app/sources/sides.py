@@ -375,7 +375,8 @@ _NO_TRADE = re.compile(
     r"|unstake|reward|utdelning|insättning|uttag|ränta|källskatt|dividendo?s?|dividendi|proventi?|cedola"
     r"|juros|rendimento|rimborso|versamento|bonifico|prelievo|dywidenda|wpłata|wypłata|storno|ausschüttung"
     r"|distribution|component|deposito|retiro|saque|dépôt|retrait|дивиденды?|пополнение|вывод)\b|배당"
-    r"|入金|ปันผล|ฝากเงิน|ถอนเงิน|cổ tức|dividen\b|nộp tiền|rút tiền|配当|股息|入金|出金|红利|紅利"
+    r"|入金|ปันผล|ฝากเงิน|ถอนเงิน|cổ tức|dividen\b|nộp tiền|rút tiền|配当|股息|出金|红利|紅利"
+    r"|입금|출금"
 )
 _SENTENCE = re.compile(
     r"\b(you )?(bought|sold)\b( short| to open| to close| to cover)?"

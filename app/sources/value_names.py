@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from app.sources.column_names import is_known, known_as
+from app.sources.ends import is_price
 
 _MARGIN = re.compile(
     "margin|marge(n|m)?(_|$)|marża|marže|marja|collateral|teminat|garant|cobertura|couverture"
@@ -32,10 +33,10 @@ _VALUE = re.compile(
 
 
 def may_be_value(column: str, known: Sequence[str]) -> bool:
-    """Whether an amount may be the value of what was traded, by its name: it has no word of fees
-    and margins, and is that of no field but one of those `known`."""
+    """Whether an amount may be the value of what was traded, by its name: it has no word of fees,
+    margins and prices, and is that of no field but one of those `known`."""
     name = known_as(column)
-    share = _MARGIN.search(name) or _COST.search(name)
+    share = _MARGIN.search(name) or _COST.search(name) or is_price(name)
     return not share and (not is_known(column) or name in known)
 
 

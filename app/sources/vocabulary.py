@@ -39,6 +39,8 @@ WORDS = {
         " abertura data_de_abertura data_entrada hora_de_abertura date_time_opened"
         " ts_opened first_trade acquisition_date"
         " openingsdatum"
+        " bought_at first_buy first_bought begin start deal_start deal_opened"
+        " anschaffung anschaffungsdatum anschaffungszeitpunkt acquired_date"
         " eröffnungsdatum"
         " время_входа дата_входа дата_открытия время_открытия"
     ),
@@ -62,6 +64,10 @@ WORDS = {
         " schließzeit"
         " ts_closed sale_date last_trade liquidation_date"
         " sluitingsdatum"
+        " veräußerung veräußerungsdatum veräußerungszeitpunkt date_sold_or_disposed date_disposed"
+        " disposed disposed_at disposed_date disposal_date updated_at"
+        " terminated terminated_at terminated_time"
+        " sold_at last_sell last_sold end deal_end deal_closed"
         " время_выхода дата_выхода дата_закрытия время_закрытия"
     ),
     "symbol": (
@@ -132,6 +138,7 @@ WORDS = {
         " investment amount_invested purchase_amount buy_amount total_cost cost"
         " adjusted_cost"
         " entry_value einstandswert acquisition_cost"
+        " anschaffungskosten einstandskosten allowable_cost"
     ),
     "roi": (
         "roi return return_pct ret returns profit_pct profit_ratio profit_percent pnl_pct"
@@ -170,6 +177,7 @@ WORDS = {
         " gain_or_loss gain_or total_gain total_p_l total_pl pnl_abs"
         " result_in_currency profit_in_currency net_result p_l_net"
         " closed_profit_loss"
+        " gains gains_losses trade_profit grid_profit"
         " capital_gain capital_gains capital_gain_loss 已实现的损益"
         " winst guv_betrag netto 已实现收益 kapatılan_k_z gerçekleşen_k_z 已實現收益 已实现盈亏"
         " realisierter_g_v pnl_realizado pnl_réalisé pyg_realizadas"
@@ -238,7 +246,7 @@ WORDS = {
         " shares_contracts traded_qty trade_qty closed_size closed_qty closed_volume"
         " closing_quantity closing_volume quantité_de_clôture cantidad_de_cierre"
         " quantità_di_chiusura quantidade_de_fechamento ilość_zamknięcia schließungsmenge"
-        " vol trade_quantity order_qty anzahl stück menge"
+        " vol trade_quantity anzahl stück menge"
         " kontrakte"
         " contrats"
         " contratos contratti lotgröße volumen qté quantité taille cantidad tamaño volúmen"
@@ -270,7 +278,8 @@ WORDS = {
         " size_delta"
         " amount_open buy_quantity nominale nominalbetrag face_value"
         " unidades"
-        " fill_volume fill_vol"
+        " fill_volume fill_vol traded_quantity init_qty txn_qty number_of_units no_of_units"
+        " quantity_disposed nb anz"
         " 成交張數 成交张数"
         " lot 手数 手數 成交手数 張數 张数 std_lots standard_lots shares_ctrts shares_ctrts_units"
     ),
@@ -303,7 +312,7 @@ WORDS = {
     "revision": "revision",
     "multiplier": (
         "multiplier contract_size point_value contract_multiplier contract_value"
-        " lot_units mult"
+        " lot_units mult con_mult"
         " contractsize pointvalue big_point_value value_per_point 거래승수 계약승수 合约乘数"
     ),
     "account": (
@@ -321,7 +330,7 @@ WORDS = {
         " price_share"
         " unit_price price_per_share kurs preis ausführungskurs cours prix"
         " precio prezzo koers 價格 价格 成交價 成交价 成交均价 цена cena last_price"
-        " order_price"
+        ""
         " spot_price_at_transaction"
         " trade_px 価格 px fill_px exec_px premium preço preços cost_share cost_per_share"
         " traded_price transaction_price trade_price_per_share unit_cost price_per_contract"
@@ -336,17 +345,17 @@ WORDS = {
         " price_pct kurs_pct cours_pct prezzo_pct fill_p price_cents"
         " durchschnittspreis precio_medio precio_promedio precio_ejecución precio_de_ejecución"
         " 成交單價 成交均價 cambio"
-        " trade_rate 約定価格 約定レート"
+        " trade_rate 約定価格 約定レート price_avg txn_price"
     ),
     "time": (
         "filled_time fill_time exec_time executed_at execution_time order_execution_time"
         " date_executed transaction_time trade_time datetime date_time time_filled timestamp"
         " time date"
-        " trade_date time_utc date_utc transact_time filled_at created_at run_date"
+        " trade_date time_utc date_utc transact_time filled_at run_date"
         " activity_date"
-        " execution_date transaction_date order_time update_time create_time executed_time"
+        " execution_date transaction_date update_time executed_time"
         " trade_datetime trade_date_time fill_date filled_date tradetime last_fill_time"
-        " closed_time closing_time close_time order_date zeit datum handelszeit"
+        " closed_time closing_time close_time zeit datum handelszeit"
         " ausführungszeit"
         " datum_zeit uhrzeit heure date_heure fecha hora fecha_hora data ora tijd 日期 時間 时间"
         " 成交時間 成交时间 交易時間 交易时间 日期_時間 время дата czas"
@@ -364,7 +373,8 @@ WORDS = {
         " schlusstag auftragsdatum"
         " fecha_concertación fecha_concertacion concertación fecha_de_concertación"
         " дата_заключения дата_заключения_сделки"
-        " updated_time last_update last_updated 交易日期 交易日 買賣日期"
+        " updated_time last_update last_updated ts_last ctime 交易日期 交易日 買賣日期"
+        " order_time order_date create_time created_at"
     ),
     "fee": (
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"
@@ -383,7 +393,7 @@ WORDS = {
     "fee_currency": (
         "fee_currency settl_currency settlcurrency fee_coin fee_asset commission_asset"
         " commission_currency feecoin fee_ccy commissionasset fee_cur ibcommissioncurrency"
-        " fee_unit moeda_da_taxa"
+        " fee_unit moeda_da_taxa fee_instrument_name"
     ),
     "open_close": (
         "open_close openclose trade_side open_close_indicator openclose_indicator"
@@ -407,6 +417,7 @@ WORDS = {
         " erlös trade_total gross_proceeds amount_fiat filled_volume deal_volume"
         " bruto_bedrag valor_operação_ajuste"
         " tutar deal_value efectivo usdc_amount usdt_amount usd_amount eur_amount"
+        " quote_asset_amount_filled quote_amount_filled"
         " 거래금액 сумма montant_brut importe_bruto quote_amount_total bruttobetrag"
     ),
     "net": (

@@ -53,6 +53,7 @@ MORE_WORDS = {
         " simbolis instrumentas értékpapír vertybinis_popierius vērtspapīrs väärtpaber"
         " verdipapir verdipapirnavn נייר שם_נייר שם_הנייר инструмент книжа"
         " vrijednosni_papir cenný_papier papier_wartościowy"
+        " token token_symbol"
     ),
     "side": (
         "vrsta_posla тип_трансакције urus_niaga نوع نوع_معامله प्रकार "
@@ -81,7 +82,7 @@ MORE_WORDS = {
         " кількість обсяг الكمية"
         " gerçekleşen_adet gerçekleşen_miktar adet işlem_adedi işlem_miktarı lot_adedi"
         " apimtis kiekis darabszám darab mennyiség daudzums kogus antall כמות množstvo"
-        " količina количество_бр ilość_szt"
+        " količina количество_бр ilość_szt order_qty"
     ),
     "price": (
         "ausführungskurs deal_rate "
@@ -93,7 +94,7 @@ MORE_WORDS = {
         " harga_rata_rata harga_eksekusi preț preț_unitar τιμή ціна السعر سعر"
         " ortalama_işlem_fiyatı gerçekleşen_fiyat işlem_fiyatı ortalama_fiyat birim_fiyat"
         " kaina árfolyam hind cijena שער מחיר kurs_wykonania precio_ponderado"
-        " precio_unitario cena_wykonania"
+        " precio_unitario cena_wykonania order_price"
     ),
     "entry_price": (
         "cena_otwarcia kurs_otwarcia 매수가 매수단가 "

@@ -577,6 +577,27 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "1709546400,AAPL,buy,10,170\n1709632800000,AAPL,sell,10,171\n",
             "No column of .* looks like the time of a close",
         ),
+        (
+            "transactTimeNs,symbol,side,execQty,execPriceEp,execFeeEv\n"
+            "1709546400000000000,BTCUSD,Buy,1000,620000000,967\n"
+            "1709632800000000000,BTCUSD,Sell,1000,630000000,952\n",
+            "whole numbers of a unit that each contract defines: execPriceEp, execFeeEv",
+        ),
+        (
+            "date,symbol,shares,cost_basis,last_price,pnl\n2024-03-04,AAPL,100,170,171,100\n"
+            "2024-03-05,AAPL,100,170,172,200\n",
+            "what was held on some days",
+        ),
+        (
+            "Date,returns,benchmark\n2024-03-04,0.0012,0.001\n2024-03-05,-0.0034,-0.002\n",
+            "the returns of days",
+        ),
+        (
+            "transactionType,date,inBuyAmount,inBuyAsset,outSellAmount,outSellAsset\n"
+            "order,2024-03-04 10:00:00,0.1,BTC,6200,USD\n"
+            "order,2024-03-05 10:00:00,6300,USD,0.1,BTC\n",
+            "what was given and what was taken",
+        ),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),
         ("<a><b x='1'/></a>", "no list of trades"),

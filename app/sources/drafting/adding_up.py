@@ -114,12 +114,27 @@ def half_unit(numbers: Sequence[float | None]) -> float:
     return 0.5 * 10.0 ** -max(2, *digits, 0)
 
 
+def off_by(told_apart: Sequence[float | None], *others: Sequence[float | None]) -> float:
+    """By how much sums may be off: a cent where amounts have no more digits, else less than would
+    hide the amounts that have to be told apart.
+
+    >>> off_by([0.62, 1.24]), round(off_by([0.0001, 0.00012], [0.00158]), 8)
+    (0.011, 2.2e-05)
+    """
+    sizes = [abs(n) for n in told_apart if n]
+    if not sizes:
+        return CENT
+    rounding = 4.4 * max(map(half_unit, (told_apart, *others)))
+    return min(CENT, max(rounding, 0.2 * statistics.median(sizes)))
+
+
 def read_positions(trades: Sequence[Trade]) -> Reading:
     """The reading of closed positions that explains most rows."""
     found = Reading()
     priced = [t for t in trades if t.profit is not None and t.entry > 0 and t.exit > 0]
+    least = off_by([t.profit for t in priced])
     moved = [
-        t for t in priced if t.exit != t.entry and abs(t.profit or 0) > abs(t.fees) * 1.05 + 0.011
+        t for t in priced if t.exit != t.entry and abs(t.profit or 0) > abs(t.fees) * 1.05 + least
     ]
     against = [t for t in moved if ((t.profit or 0) > 0) != (t.side * (t.exit - t.entry) > 0)]
     found.n_compared, found.n_against = len(moved), len(against)

@@ -10,7 +10,7 @@ import re
 from itertools import permutations, product
 
 from app.sources.column_names import NAMES, known_as
-from app.sources.drafting.adding_up import CENT, MOST, Reading
+from app.sources.drafting.adding_up import CENT, MOST, Reading, off_by
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import are_negative, fee_numbers
 from app.sources.drafting.spec import Spec
@@ -135,11 +135,13 @@ def by_amounts(decided: Decided, fees: Spec) -> bool:
         and contents.is_numeric(column)
         and not contents.has_percent(column)
         and any(contents.read_numbers(column))
+        and any(abs(contents.numbers(column)[i] or 0.0) != paid[i] for i in known)
     ]
     sizes: list[list[float | None] | None] = [None]
     if "quantity" in fields:
         quantities = contents.numbers(fields["quantity"].column)
         sizes += [quantities, [None if n is None else _OPTION * n for n in quantities]]
+    off = off_by([paid[i] for i in known], profits)
     for one, other in permutations(columns[:_MOST_AMOUNTS], 2):
         for sign, size in product((1, -1), sizes):
             made = [
@@ -149,7 +151,7 @@ def by_amounts(decided: Decided, fees: Spec) -> bool:
             less = [total - (profits[i] or 0.0) for total, i in zip(made, known, strict=True)]
             for kind, expected in (("gross", 0.0), ("net", 1.0)):
                 if all(
-                    abs(rest - expected * paid[i]) <= CENT
+                    abs(rest - expected * paid[i]) <= off
                     for rest, i in zip(less, known, strict=True)
                 ):
                     said = "before" if kind == "gross" else "after"
@@ -213,7 +215,8 @@ def by_two_profits(decided: Decided, spec: Spec) -> tuple[int, str, str]:
         ]
         if not less or sum(cost for cost, _ in less) <= 0:
             continue
+        off = off_by(fees, contents.numbers(gross), contents.numbers(net))
         for sign in (1, -1):
-            if all(abs(cost - sign * fee) <= CENT for cost, fee in less):
+            if all(abs(cost - sign * fee) <= off for cost, fee in less):
                 return sign, gross, net
     return 0, "", ""

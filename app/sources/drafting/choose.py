@@ -95,6 +95,14 @@ _OF_FEES = (
     r"(currency|ccy|coin|asset).*(fee|comm(?!od))"
     r"|(fee|comm(?!od)).*(currency|ccy|coin|asset|token|unit)"
 )
+_FILLED = {
+    "quantity": {"quantity", "qty", "amount", "size", "volume", "vol"},
+    "price": {"price", "rate", "px"},
+}
+_DONE = re.compile("fill|exec|traded")
+"""Words of what was ordered and filled, by field."""
+_OF_UNDERLYING = re.compile(r"(^|_)(stock|underlying|underlier|index|spot)(_|$)")
+"""Of a price that is that of what an option is on."""
 _PER_POINT = re.compile(r"/ ?(pt|point)s?\b|per point", re.IGNORECASE)
 """Of a stake: money per point, which is a quantity."""
 _TERMS = (
@@ -315,18 +323,22 @@ class Chooser:
         yield from self._by_end(name)
 
     def _is_signed_beside(self, column: str) -> bool:
-        """Whether an `Amount` has both signs, and a column that is called a quantity has one: then
-        it is money."""
+        """Whether an `Amount` has both signs, and a column that is called a quantity has one, or
+        the opposite one in each row: then it is money."""
         numbers = self._contents.read_numbers
         if self._names[column] != "amount" or len({n > 0 for n in numbers(column) if n}) < 2:
             return False
-        return any(
-            other != column
-            and own in NAMES["quantity"]
-            and self._contents.is_numeric(other)
-            and len({n > 0 for n in numbers(other) if n}) == 1
-            for other, own in self._names.items()
-        )
+        amounts = self._contents.numbers(column)
+        for other, own in self._names.items():
+            if other == column or own not in NAMES["quantity"]:
+                continue
+            if not self._contents.is_numeric(other):
+                continue
+            pairs = zip(amounts, self._contents.numbers(other), strict=True)
+            opposite = {(a > 0) != (n > 0) for a, n in pairs if a and n} == {True}
+            if opposite or len({n > 0 for n in numbers(other) if n}) == 1:
+                return True
+        return False
 
     def _by_end(self, name: str) -> Iterator[str]:
         """Columns that may be the time or the price of one end of the trade, by single words."""
@@ -343,6 +355,8 @@ class Chooser:
     def _other(self, name: str, own: str) -> bool:
         """Whether the additional words change the meaning: a limit price is not a price."""
         if LIMIT.search(own):
+            return True
+        if name in ("entry_price", "exit_price") and _OF_UNDERLYING.search(own):
             return True
         if name == "pnl_usd":
             return bool(
@@ -366,6 +380,8 @@ class Chooser:
         if not values:
             return False
         if name == "stake" and _PER_POINT.search(column):
+            return False
+        if name in _FILLED and self._is_beside_filled(name, column):
             return False
         if name == "quantity" and not _PER_POINT.search(column):
             if (
@@ -406,13 +422,29 @@ class Chooser:
             return is_currency(c, column)
         if name == "open_close":
             return all(opens_or_closes(word) is not None for word in c.words(column))
+        if name == "account" and c.n_rows > 1:
+            return len(c.words(column)) < c.n_rows  # Else it numbers the fills.
         if name in ("timeframe", "chain", "bucket"):
             return not c.is_numeric(column) or name == "timeframe"
         return True
 
+    def _is_beside_filled(self, name: str, column: str) -> bool:
+        """Whether the column has the quantity (or the price) of an order, beside that of what was
+        filled."""
+        words = self._names[column].split("_")
+        if not {"order", "ordered"} & {*words} or _DONE.search(self._names[column]):
+            return False
+        return any(
+            _DONE.search(own)
+            and _FILLED[name] & {*own.split("_")}
+            and self._contents.is_numeric(other)
+            and any(self._contents.read_numbers(other))
+            for other, own in self._names.items()
+        )
+
     def _is_money(self, column: str) -> bool:
         """Whether the name says that its numbers are money, and no contracts are counted in it."""
-        if re.search(r"[$€£¥₹]|\bquote\b", column, re.IGNORECASE):
+        if re.search(r"[$€£¥₹]|(?<![a-z])quote(?![a-z])", column, re.IGNORECASE):
             return True
         if currency_in(column) in (None, "BTC", "ETH"):
             return False

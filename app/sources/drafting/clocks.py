@@ -99,6 +99,13 @@ def settle_times(decided: Decided) -> None:
         decided.guessed.append(f"The time zone of {' and '.join(naive)} is {zone}, by the {line}.")
         decided.keys["timezone"] = (zone, f"by the {line[:60]}")
         return
+    if naive and len(zones) == 1:
+        (same,) = zones
+        decided.guessed.append(
+            f"The time zone of {' and '.join(naive)} is {same}, as that of the other time."
+        )
+        decided.keys["timezone"] = (same, "that of the other time, which is in its column's name")
+        return
     if naive:
         decided.left.append(
             f"The time zone of {' and '.join(naive)}: without an offset, they are read as UTC."

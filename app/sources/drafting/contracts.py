@@ -149,7 +149,7 @@ def ask_for_lots(decided: Decided, told: set[str]) -> None:
         c
         for c in contents.columns
         if {w.strip().lower() for w in contents.words(c)}
-        <= {"cont", "conts", "contract", "contracts", "lot", "lots"}
+        <= {"cont", "conts", "contract", "contracts", "lot", "lots", "mw", "kw"}
         and contents.words(c)
     ]
     counted = counted or [
@@ -224,7 +224,7 @@ def ask_inverse(decided: Decided, symbols: list[str]) -> None:
 def stems(root: str, symbols: Iterable[str]) -> list[str]:
     """Patterns of the futures with this root among the symbols: `ES*`, `@ES*`."""
     own = [symbol for symbol in symbols if future_of(symbol) == root]
-    starts = {symbol[: max(symbol.upper().find(root), 0)] for symbol in own} or {""}
+    starts = {symbol[: max(symbol.upper().find(root.upper()), 0)] for symbol in own} or {""}
     return [f"{escaped(start)}{root}*" for start in sorted(starts)]
 
 

@@ -15,7 +15,15 @@ from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Spec
-from app.sources.pairs import IN_US_DOLLARS, future_of, is_crypto, is_future_abroad, pair_of
+from app.sources.pairs import (
+    IN_US_DOLLARS,
+    future_of,
+    is_coin,
+    is_crypto,
+    is_future_abroad,
+    may_be_inverse,
+    pair_of,
+)
 
 ASSUMED = (
     "The currency of the profits: the file does not say, so they are read as US dollars (currency)."
@@ -27,6 +35,10 @@ _OF_FEES = re.compile(
     "fee|comm|brokerage|courtage|kurtage|gebühr|frais|tax|settle|underlying|base|counter|from|to(_|$)"
 )
 """Of currencies that are not those of profits."""
+_OF_SETTLEMENT = re.compile("settle|account|cash|payment|paid")
+"""Of currencies that may be those of profits."""
+_COIN_BEHIND = re.compile(r"[(\[]([A-Z]{3,6})[)\]]$")
+"""Of an amount whose name ends with its coin."""
 _OPTION = re.compile(r"-[CP]$")
 _NEARLY = 0.05
 """By which share amounts after fees may differ from price × quantity."""
@@ -297,10 +309,18 @@ def settle_currency(decided: Decided) -> None:
         )
         decided.guessed.append(f"The currency is {likeliest}, by the signs in the cells{several}.")
         return
-    named = next((code for column in (*profit, *money) if (code := currency_in(column))), None)
+    named = next((code for column in (*profit, *money) if (code := _named(decided, column))), None)
     if named and not _bare_dollars(decided, money) and not (decided.rows == "fills" and pairs):
         decided.keys["currency"] = (named, "by a column's name")
         decided.guessed.append(f"The currency is {named}, by a column's name.")
+        return
+    if pairs and _perhaps_in_coins(decided, symbols):
+        decided.ask(
+            "currency",
+            f"Whether the profits of {', '.join(symbols[:4])} are in dollars or in their coins:"
+            " there are no prices to compare.",
+            '"USD" or, if all are settled in one coin, that coin, such as "BTC"',
+        )
         return
     if pairs and (
         decided.rows == "fills"
@@ -361,8 +381,55 @@ def settle_currency(decided: Decided) -> None:
     if futures := list(filter(is_future_abroad, symbols)):
         _ask_abroad(decided, futures)
         return
+    if other := _other_currency(decided):
+        column, code = other
+        decided.ask(
+            "currency",
+            f"The currency of the profits: {column} has {code}, and its name does not say that"
+            " prices are in it.",
+            f'"{code}" if they are, else such as "USD"; pnl_usd is for dollars only',
+        )
+        return
     decided.keys["currency"] = ("USD", "the file does not say; pnl_usd is for dollars only")
     decided.left.append(ASSUMED)
+
+
+def _named(decided: Decided, column: str) -> str | None:
+    """The currency in the name of an amount; not that of one of several fees in different coins."""
+    fees = next(
+        (s.columns for s in decided.fields.values() if len(s.columns) > 1 and column in s.columns),
+        [column],
+    )
+    if len({*map(currency_in, fees)}) > 1:
+        return None
+    coin = _COIN_BEHIND.search(column)
+    return currency_in(column) or (coin[1] if coin and is_coin(coin[1]) else None)
+
+
+def _perhaps_in_coins(decided: Decided, symbols: list[str]) -> bool:
+    """Whether positions in contracts that may be inverse have profits and no prices."""
+    return (
+        decided.rows == "positions"
+        and "pnl_usd" in decided.fields
+        and not {"entry_price", "exit_price"} <= decided.fields.keys()
+        and all(map(may_be_inverse, symbols))
+    )
+
+
+def _other_currency(decided: Decided) -> tuple[str, str] | None:
+    """(a column that has one other currency than the dollar, the currency), if it is not that of
+    the fees."""
+    contents = decided.kept.contents
+    for column in contents.columns:
+        codes = {word.strip() for word in contents.words(column)}
+        if (
+            column not in decided.used()
+            and len(codes) == 1
+            and codes <= FIAT - {"USD"}
+            and _OF_SETTLEMENT.search(known_as(column))
+        ):
+            return column, codes.pop()
+    return None
 
 
 def _ask_abroad(decided: Decided, symbols: list[str]) -> None:

@@ -18,10 +18,12 @@ from app.sources.drafting.cumulative import without_progress, without_totals
 from app.sources.drafting.currency import settle_currency
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.directions import settle_books, settle_sides, settle_trade_ids
+from app.sources.drafting.fee_columns import name_unread
 from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.position_times import find_entry
 from app.sources.drafting.premiums import find_premiums
 from app.sources.drafting.quantities import ask_quantity, refuse_filled_in_part, refuse_mixed_units
+from app.sources.drafting.refusals import refuse_holdings, refuse_returns_of_days
 from app.sources.drafting.repeated import settle_repeated, without_copies
 from app.sources.drafting.row_kinds import TAKEN, fields_of
 from app.sources.drafting.rows import (
@@ -142,6 +144,9 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     fields = _again(path, kept.contents, fields, rows, asked_for)
     taken = [sentence for sentence in said if sentence.startswith(TAKEN)]
     open_time = OPEN_QUESTION in fields.get("exit_timestamp", Spec([])).columns
+    if rows == "positions" and asked_for is None:
+        refuse_holdings(path, kept.contents, fields)
+        refuse_returns_of_days(path, kept.contents, fields)
     decided = Decided(
         rows, fields, kept, guessed=[*(s for s in said if s not in taken), *kept.said]
     )
@@ -191,6 +196,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
         fill_values.settle(decided)
     _unknown_numbers(decided)
     _unread_numbers(path, decided)
+    name_unread(decided)
     return decided
 
 

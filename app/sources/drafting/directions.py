@@ -15,7 +15,7 @@ from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import money_columns
 from app.sources.drafting.fill_rows import profits_of, symbol_of
-from app.sources.drafting.side_columns import closes_first
+from app.sources.drafting.side_columns import closes_first, says_disposals
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.time_readings import STILL_OPEN
 from app.sources.mapping import OPEN_QUESTION
@@ -185,6 +185,10 @@ def _of_positions(decided: Decided, spec: Spec) -> None:
     )
 
 
+_FLAGS = (("true", "false"), ("1", "0"), ("t", "f"), ("y", "n"), ("yes", "no"))
+"""What stands in columns that say whether something is so."""
+
+
 def _no_side(decided: Decided) -> None:
     contents, fields = decided.kept.contents, decided.fields
     quantity = fields.get("quantity")
@@ -214,10 +218,11 @@ def _no_side(decided: Decided) -> None:
     ]
     for column in flags:
         words = {word.strip().lower() for word in contents.words(column)}
-        flag = known_as(column).startswith("is") and words <= {"0", "1"}
-        if words and (words <= {"true", "false"} or flag):
+        named = known_as(column).startswith("is")
+        flag = next((f for f in _FLAGS if words <= {*f} and (named or f == _FLAGS[0])), None)
+        if words and flag is not None:
             fields["side"] = Spec([column])
-            yes, no = ("1", "0") if flag else ("true", "false")
+            yes, no = flag
             of_buys = bool(re.search("buy|long", known_as(column)))
             decided.sections["sides"] = {
                 "buy": ([yes if of_buys else no], ""),
@@ -398,6 +403,7 @@ def _unknown_words(decided: Decided) -> bool:
         if (
             _is_side(known_as(column), len(words))
             and not all(_OF_TERM.search(word) for word in words)
+            and not says_disposals(decided.kept.contents, column)
             and column not in decided.used()
             and (
                 known_as(column) in (*NAMES["side"][:20], "position_type")

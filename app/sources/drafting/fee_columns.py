@@ -10,18 +10,20 @@ from collections.abc import Sequence
 
 from app.sources.column_names import currency_in, known_as
 from app.sources.currencies import FIAT
+from app.sources.drafting.adding_up import off_by
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Names, Spec
+from app.sources.making import US_DOLLARS
 
 _FEE = re.compile(
     r"fee|kosten|spesen|entgelt|^costs$|^(custos|costes|costos|costi|coûts)$|(^|_)vat(_|$)|(^|_)cost_(opening|closing)$|^(custos?|costes?|costos?|costi|coûts?)_|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^clearing$|^stamp|^stempel|stamp_duty|gebühr|provision"
     r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|tarifa|^taxas$|^taxa_de_(abertura|fechamento|negocia)|своп|スワップ|komisyon|provize|费用|費用|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|hoa_hồng|takas|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|комисиона|komisin|komisij|jutalék|עמלה|poplatok|naknada|provizij|kurtasj|kurtage|apsikeitimas|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)(iva|igv|iss|ttf)(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
     r"|суап|суоп|สวอป|스왑|qua_đêm|隔夜|^ränta$|^renten?$|^korko$|^kamat$|السواب|سواپ|סוואפ|स्वैप|palkkio"
-    r"|^arancel|^derechos_de_mercado|کارمزد|کمیسیون|कमीशन|komisen|komisjon|teenustasu|^tasu$|^yuran|poplatek|провизија|शुल्क|provízi|apsikeitimas"
+    r"|^gas(_(fees?|costs?|paid))?$|^arancel|^derechos_de_mercado|کارمزد|کمیسیون|कमीशन|komisen|komisjon|teenustasu|^tasu$|^yuran|poplatek|провизија|शुल्क|provízi|apsikeitimas"
 )
 _NO_FEE = re.compile(
-    r"^(market_)?spread|^fee_(open|close)$|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
+    r"^(market_)?spread|^(anschaffungs|einstands|erwerbs|kauf)kosten|^fee_(open|close)$|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
     r"|(^|_)(after|before|excl|incl|vor|nach|ohne|avant|après|antes|después)_(\w+_)?(fee|gebühr|frais|comisi)"
 )
 PER_UNIT = re.compile(
@@ -35,9 +37,10 @@ IN_POINTS = re.compile(
     re.IGNORECASE,
 )
 """Of a column that is in points, which are no money."""
+_GAS = re.compile(r"(^|_)gas(_|$)|network_(cost|charge)")
+"""Of what the use of a blockchain costs."""
 _END = re.compile(r"open|entry|enter|clos|exit|buy|sell|purchase|sale", re.IGNORECASE)
 """Of a fee of one end of a trade."""
-_HALF_CENT = 0.0051
 _CASH = re.compile(
     r"\bswaps?\b|rollover|financing|funding|overnight|своп|スワップ|스왑"
     r"|^ränta$|^renten?$|^korko$|^kamat$|суап|суоп|سواپ|סוואפ|स्वैप"
@@ -49,6 +52,8 @@ _PAID = re.compile(r"fee|cost|charge|paid|rate|gebühr|kosten|frais", re.IGNOREC
 """Of columns with the sign of the cash, and of others with the same words."""
 _BASE, _QUOTE = ("base_",), ("counter_", "quote_")
 """How names of fees in the coin that is traded begin, and in the other one."""
+_MONEY = FIAT | US_DOLLARS
+"""What coins are priced in."""
 _LARGEST_RATE = 0.01
 """What a fee may be of the traded value, at most."""
 
@@ -105,15 +110,39 @@ def without_amounts(contents: Contents, used: set[str]) -> list[str]:
     ]
 
 
+def name_unread(decided: Decided) -> None:
+    """Name columns that may be the fees, where no fees are read and no amount has them."""
+    contents, fields = decided.kept.contents, decided.fields
+    if {"fee", "fees_usd", "net"} & fields.keys() or decided.keys.get("profit", ("",))[0] == "net":
+        return
+    said = " ".join([*decided.guessed, *decided.left, *decided.asked])
+    found = [
+        column
+        for column in contents.columns
+        if column not in decided.used()
+        and (_FEE.search(known_as(column)) or _GAS.search(known_as(column)))
+        and not re.search("profit|pnl|return", known_as(column))
+        and column not in said
+        and contents.is_numeric(column)
+        and any(contents.read_numbers(column))
+    ]
+    if found:
+        decided.left.append(
+            f"Whether {' and '.join(found)} is a cost: it is not read, so profits are before it."
+            " Name it in [columns] if it is."
+        )
+
+
 def _sum_of_others(contents: Contents, columns: list[str]) -> list[str]:
     """The column that is the sum of all others."""
     numbers = [contents.numbers(column) for column in columns]
+    off = off_by([n for own in numbers for n in own]) / 2
     for i, column in enumerate(columns if len(columns) > 2 else ()):
         rows = [
             abs(2 * (row[i] or 0.0) - sum(n or 0.0 for n in row))
             for row in zip(*numbers, strict=True)
         ]
-        if all(rest <= _HALF_CENT for rest in rows):
+        if all(rest <= off for rest in rows):
             return [column]
     return []
 
@@ -166,11 +195,22 @@ def fee_numbers(contents: Contents, spec: Spec) -> list[list[float | None]]:
     ]
 
 
-def in_both_coins(contents: Contents, spec: Spec, buys: Sequence[bool | None]) -> bool | None:
-    """Whether one column has the fees of purchases, in the coin bought, and another one those of
-    sales, in the other; None where no columns are named so."""
-    base = [c for c in spec.columns if known_as(c).startswith(_BASE)]
-    quote = [c for c in spec.columns if known_as(c).startswith(_QUOTE)]
+def in_both_coins(
+    contents: Contents, spec: Spec, buys: Sequence[bool | None], bases: set[str]
+) -> bool | None:
+    """Whether one column has the fees of purchases, in the coin bought (one of the `bases`, if it
+    is named), and another one those of sales, in the other; None where no columns are named so."""
+    coins = {column: currency_in(column) for column in spec.columns}
+    apart = len({*coins.values()}) > 1
+    bases = bases or {coin for coin in coins.values() if coin and coin not in _MONEY}
+    base = [
+        c for c, coin in coins.items() if known_as(c).startswith(_BASE) or (apart and coin in bases)
+    ]
+    quote = [
+        c
+        for c, coin in coins.items()
+        if c not in base and (known_as(c).startswith(_QUOTE) or (apart and coin is not None))
+    ]
     if not base or len(base) + len(quote) < len(spec.columns):
         return None
     return all(

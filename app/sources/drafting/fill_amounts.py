@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from app.sources.cells import HUNDREDTHS
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.currencies import FIAT
 from app.sources.drafting.adding_amounts import Amount, read_amounts
 from app.sources.drafting.adding_up import half_unit
@@ -19,10 +19,11 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_rows import fee_amounts, purchases, symbol_of
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.value_columns import ask_whether_value, contract_values
-from app.sources.pairs import may_be_inverse
+from app.sources.pairs import may_be_inverse, pair_of
 from app.sources.value_names import is_margin, may_be_value, says_value
 
 _TAX = re.compile(r"steuer|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
+_OF_ORDER = re.compile(r"(^|_)order(ed)?(_|$)")
 _SMALL_COST = 0.05
 """What fees may be of the value of a fill, at most, if only the cash tells them."""
 _CENTS = 0.004
@@ -79,6 +80,10 @@ def read_amount(decided: Decided) -> Amount | None:
     _negative_prices(decided)
     fees = [0.0] * contents.n_rows if "fee_currency" in fields else fee_amounts(decided)
     found = read_amounts(columns, symbols, sizes, fees, purchases(decided))
+    if found is not None and not found.plain and _OF_ORDER.search(known_as(found.column)):
+        # What was ordered may be more than what was filled.
+        columns = [one for one in columns if not _OF_ORDER.search(known_as(one[0]))]
+        found = read_amounts(columns, symbols, sizes, fees, purchases(decided))
     if found is None:
         return _inverse_amount(decided, columns, symbols, quantity, price)
     if found.plain and found.kind == "gross" and not fields.get("fee", Spec([])).keys.get("scale"):
@@ -360,7 +365,8 @@ def _inverse_amount(
     """Amounts that are quantity / price × contract value: the contracts are counted in dollars and
     settled in their coin."""
     if not all(may_be_inverse(symbol) for symbol in symbols):
-        return None
+        bases = {pair[0] if (pair := pair_of(symbol)) else "" for symbol in symbols}
+        columns = [one for one in columns if bases == {currency_in(one[0])}]
     sizes = [abs(q / p) if q and p else None for q, p in zip(quantity, price, strict=True)]
     found = read_amounts(columns, symbols, sizes, [0.0] * len(sizes), purchases(decided))
     if found is None or found.kind != "gross":

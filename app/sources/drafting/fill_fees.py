@@ -1,4 +1,4 @@
-"""Fills: which column has the fees, in which currency, and whether they are in the amounts.
+"""Fills: which column has the fees, and whether they are in the amounts.
 
 May touch: nothing.
 """
@@ -7,36 +7,29 @@ from __future__ import annotations
 
 import math
 import re
-import statistics
 from itertools import combinations, permutations
 
 from app.sources.cells import as_text
-from app.sources.column_names import currency_in, known_as
+from app.sources.column_names import known_as
 from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import (
     are_negative,
     fee_numbers,
-    in_both_coins,
     say_fees,
     turn_cash,
 )
-from app.sources.drafting.fill_rows import profits_of, purchases
+from app.sources.drafting.fill_rows import purchases
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.symbol_columns import CURRENCIES
 from app.sources.drafting.text import spec_text
 from app.sources.drafting.unit_fees import find_rates
-from app.sources.mapping import BASE, TRADED
-from app.sources.pairs import future_of, is_option, may_be_inverse, pair_in, settled_in
+from app.sources.pairs import future_of, is_option, may_be_inverse
 
 _COSTS = re.compile(
     r"((trade|trading|transaction|total|execution)_)?costs?|taxas?|tasas?|opłat[ay]|poplatek|masraf"
 )
-_OF_COIN = re.compile(r"(?i:fees?|commission|gebühr)[ _]*[(\[]?([A-Z]{2,6})[)\]]?$")
-"""Of fees that are named with their coin."""
-_LEVIES = ("GST", "VAT", "SEC", "NFA", "TAF", "ORF", "IVA", "TTF", "STT", "USD", "PCT", "BPS", "ID")
-"""Words in capitals behind fees, which are no coins."""
 _LEVY = re.compile("tax|steuer|duty|levy|impuest|impost|imposta|iva|vat|thuế|vergi|税|稅|세")
 """Of what is paid to the state, which is no price of a fill, whatever it amounts to."""
 _OF_FEE = re.compile("fee|comm")
@@ -232,136 +225,6 @@ def fees_of_another_unit(decided: Decided, spec: Spec) -> None:
             " as fees."
         )
         del fields["fee"]
-
-
-def _fees_in_the_coin(decided: Decided, fee: Spec, bought: bool) -> bool:
-    """Whether the fees of purchases (or of sales) are usual ones as a share of the quantity, and
-    next to nothing as a share of the price."""
-    contents, fields = decided.kept.contents, decided.fields
-    if decided.sections.get("multipliers"):
-        return False  # Of contracts: a quantity of coins is another one.
-    columns = [contents.numbers(fields[name].column) for name in ("quantity", "price")] + [
-        contents.numbers(fee.column)
-    ]
-    rows = [
-        (q, p, f)
-        for q, p, f, buy in zip(*columns, purchases(decided), strict=True)
-        if buy is bought and q and p and f
-    ]
-    if not rows:
-        return False
-    of_quantity = statistics.median(abs(f / q) for q, _, f in rows)
-    of_price = statistics.median(abs(f / (q * p)) for q, p, f in rows)
-    return bool(of_price < 1e-5 and 5e-5 <= of_quantity <= 0.02)
-
-
-def settle_fee_coins(decided: Decided) -> None:
-    contents, fields = decided.kept.contents, decided.fields
-    fee = fields.get("fee")
-    if fee is None or "symbol" not in fields or fee.keys.get("rate"):
-        return
-    both = in_both_coins(contents, fee, purchases(decided))
-    if both is not None and "fee_currency" not in fields:
-        if both:
-            decided.sections.setdefault("constants", {})["fee_currency"] = (
-                BASE,
-                "of purchases in the coin bought, of sales in the other",
-            )
-        else:
-            decided.left.append(
-                f"The fees: {' and '.join(fee.columns)} are in two coins within a row, so they are"
-                " left out."
-            )
-            del fields["fee"]
-        return
-    coins = dict(contents.signs(fee.column))
-    if "fee_currency" in fields:
-        coins = dict(contents.words(fields["fee_currency"].column))
-    pairs = _pairs(decided)
-    coins_of_contracts = {settled_in(word) for word in contents.words(fields["symbol"].column)}
-    if "inverse" in decided.keys:
-        coins_of_contracts |= {pair[0] for pair in pairs if pair}
-    bases = {pair[0] for pair in pairs if pair} - coins_of_contracts
-    quotes = {pair[1] for pair in pairs if pair} | coins_of_contracts
-    if coins:
-        base = [coin for coin in coins if coin in bases]
-        other = [coin for coin in coins if coin not in bases | quotes and pairs and all(pairs)]
-        if base:
-            decided.guessed.append(
-                f"Fees in the coin that is traded ({', '.join(base[:4])}) are deducted from its"
-                " quantity."
-            )
-        if other:
-            decided.guessed.append(
-                f"Fees in {', '.join(other[:4])} are left out: their worth in the quote currency is"
-                " unknown."
-            )
-    elif (own := currency_in(fee.column)) is not None and (
-        "currency" in fields or own in bases | quotes or (pairs and all(pairs))
-    ):
-        priced = decided.keys.get("currency", ("",))[0] == own
-        settled = any(currency_in(column) == own for column in profits_of(contents))
-        if own in bases and settled and not priced:
-            decided.left.append(
-                f"The fees: {fee.column} is in {own}, as the profits are, so it is no part of what"
-                " was traded. It is left out: its worth in the quote currency is unknown."
-            )
-            del fields["fee"]
-            return
-        decided.sections.setdefault("constants", {})["fee_currency"] = (own, "by the column's name")
-    elif (
-        pairs
-        and all(pairs)
-        and (named := _OF_COIN.search(fee.column))
-        and named[1] not in (*_LEVIES, *bases, *quotes)
-        and fee.column != fee.column.upper()
-    ):
-        decided.left.append(
-            f"The fees: {fee.column} is in {named[1]}, by its name, so it is left out: its worth in"
-            " the quote currency is unknown."
-        )
-        del fields["fee"]
-    elif pairs and all(pairs) and any(contents.read_numbers(fee.column)):
-        if _fees_in_the_coin(decided, fee, True) and _fees_in_the_coin(decided, fee, False):
-            decided.sections.setdefault("constants", {})["fee_currency"] = (
-                TRADED,
-                "the coin that is traded",
-            )
-            decided.guessed.append(
-                f"{fee.column} is in the coin that is traded: in the quote currency it would be"
-                " next to nothing."
-            )
-            return
-        if _fees_in_the_coin(decided, fee, True):
-            decided.sections.setdefault("constants", {})["fee_currency"] = (
-                BASE,
-                "of purchases in the coin bought, of sales in the other",
-            )
-            decided.guessed.append(
-                f"{fee.column} of purchases is in the coin bought: in the quote currency it would"
-                " be next to nothing."
-            )
-            return
-        decided.left.append(
-            f"The currency of the fees: the file does not say, so {fee.column} is read in the quote"
-            " currency."
-        )
-
-
-def _pairs(decided: Decided) -> list[tuple[str, str] | None]:
-    """The pairs that were traded, also where the coin and its currency have columns of their
-    own."""
-    contents, fields = decided.kept.contents, decided.fields
-    symbols = contents.cells(fields["symbol"].column)
-    currencies = (
-        contents.cells(fields["currency"].column) if "currency" in fields else [None] * len(symbols)
-    )
-    both = dict.fromkeys(zip(symbols, currencies, strict=True))
-    return [
-        pair_in(as_text(symbol), None if currency is None else as_text(currency))
-        for symbol, currency in both
-        if symbol is not None
-    ]
 
 
 def all_in(decided: Decided) -> None:

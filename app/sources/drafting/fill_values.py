@@ -14,7 +14,7 @@ from app.sources.cells import HUNDREDTHS, Cells, as_text
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.adding_amounts import Amount
-from app.sources.drafting.adding_up import NICE, nice
+from app.sources.drafting.adding_up import CENT, NICE, nice
 from app.sources.drafting.contracts import (
     ask_by_class,
     ask_by_code,
@@ -25,14 +25,15 @@ from app.sources.drafting.contracts import (
 )
 from app.sources.drafting.currency import ASSUMED
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.fee_coins import settle_fee_coins
 from app.sources.drafting.fee_columns import drop_fees_abroad
 from app.sources.drafting.fill_amounts import drop_doubled_multiplier, read_amount
 from app.sources.drafting.fill_fees import (
     all_in,
     fees_of_another_unit,
-    settle_fee_coins,
     settle_fees,
 )
+from app.sources.drafting.fill_rows import fee_amounts, purchases
 from app.sources.drafting.other_profits import compare_profits
 from app.sources.drafting.quantities import coin_of_amounts, not_the_amount, quantity_in_coins
 from app.sources.drafting.shorts import settle_shorts
@@ -114,9 +115,11 @@ def _settle_amounts(decided: Decided) -> None:
             and any(n != 1 for n in contents.read_numbers(fields["multiplier"].column))
         ):
             drop_doubled_multiplier(decided, amount)
-        if "multiplier" not in fields:
-            _realized_values(decided, amount)
-        _inverse(decided)
+        coins = _paid_in_coins(decided) if "inverse" not in decided.keys else []
+        if not coins or not _inverse_profits(decided, coins):
+            if "multiplier" not in fields:
+                _realized_values(decided, amount)
+            _inverse(decided, coins)
         if "fee" in fields:
             fees_of_another_unit(decided, fields["fee"])
 
@@ -131,11 +134,48 @@ def _name_accrued(decided: Decided) -> None:
         and column not in decided.used()
         and any(contents.read_numbers(column))
     ]
-    if columns and "net" not in decided.fields:
+    if columns and "net" not in decided.fields and not _paid_with(decided, columns):
         decided.left.append(
             f"{' and '.join(columns)}: interest that was paid and received with the price of a bond"
             " is not counted."
         )
+
+
+def _paid_with(decided: Decided, accrued: list[str]) -> bool:
+    """Whether another column is the value with the interest, and after fees: then that is read."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"quantity", "price"} <= fields.keys() or "fee_currency" in fields:
+        return False
+    scale = float(fields["price"].keys.get("scale", 1))
+    sizes = [
+        q * p * scale if q and p else None
+        for q, p in zip(
+            contents.numbers(fields["quantity"].column),
+            contents.numbers(fields["price"].column),
+            strict=True,
+        )
+    ]
+    values = contents.numbers(fields["gross"].column) if "gross" in fields else sizes
+    interest = [
+        sum(abs(n or 0.0) for n in row) for row in zip(*map(contents.numbers, accrued), strict=True)
+    ]
+    costs = zip(fee_amounts(decided), purchases(decided), strict=True)
+    expected = [
+        abs(value) + own + (abs(fee) if buy else -abs(fee)) if value else None
+        for value, own, (fee, buy) in zip(values, interest, costs, strict=True)
+    ]
+    for column in contents.columns:
+        if known_as(column) not in (*NAMES["net"], *NAMES["gross"]) or column in accrued:
+            continue
+        rows = list(zip(contents.numbers(column), expected, strict=True))
+        if all(n and e and abs(abs(n) - e) <= CENT for n, e in rows):
+            fields.pop("fee", None)
+            fields["net"] = Spec([column], comment="cash, with the interest and after fees")
+            decided.guessed.append(
+                f"{column} is read: it has the interest ({' and '.join(accrued)}), too."
+            )
+            return True
+    return False
 
 
 def _in_pounds(decided: Decided) -> None:
@@ -364,14 +404,37 @@ def _by_profits(decided: Decided, column: str) -> dict[str, float] | None:
     return values
 
 
-def _inverse(decided: Decided) -> None:
+def _paid_in_coins(decided: Decided) -> list[str]:
+    """The pairs whose fees are in the coin of the pair for purchases and sales alike, if quantities
+    are whole: contracts that are settled in their coin."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"symbol", "fee", "fee_currency"} <= fields.keys() or len(fields["symbol"].columns) > 1:
+        return []
+    whole = all(n.is_integer() for n in contents.read_numbers(fields["quantity"].column))
+    sides: set[bool | None] = set()
+    for symbol, coin, buy in zip(
+        contents.cells(fields["symbol"].column),
+        contents.cells(fields["fee_currency"].column),
+        purchases(decided),
+        strict=True,
+    ):
+        pair = pair_of(as_text(symbol or ""))
+        if pair is None or pair[1] != "USD" or as_text(coin or "").upper() != pair[0]:
+            return []
+        sides.add(buy)
+    return sorted(contents.words(fields["symbol"].column)) if whole and len(sides) > 1 else []
+
+
+def _inverse(decided: Decided, coins: list[str]) -> None:
     spec = decided.fields.get("symbol")
     if spec is None or "inverse" in decided.keys:
         return
     if decided.fields["quantity"].column == OPEN_QUESTION:
         return
     found = [
-        symbol for symbol in decided.kept.contents.words(spec.column) if may_be_inverse(symbol)
+        symbol
+        for symbol in decided.kept.contents.words(spec.column)
+        if symbol in coins or may_be_inverse(symbol)
     ]
     if not found:
         return

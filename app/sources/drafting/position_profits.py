@@ -11,7 +11,7 @@ import statistics
 from itertools import combinations
 
 from app.sources.column_names import NAMES, currency_in, known_as
-from app.sources.drafting.adding_up import CENT, MOST, Reading, Trade
+from app.sources.drafting.adding_up import MOST, Reading, Trade, off_by
 from app.sources.drafting.before_or_after import by_prices, by_two_profits, without_prices
 from app.sources.drafting.contracts import (
     ask_by_class,
@@ -51,6 +51,7 @@ _GAIN = re.compile(
     r"|plusvalenza|lucros?|ganhos?|winst|vinst|gevinst|voitto|zysk|zisk|прибыль|kar|kâr)(_|$)"
     r"|利益|盈利|獲利|이익"
 )
+_OF_ORDER = re.compile(r"(^|_)order(ed)?(_|$)")
 _FUNDING = re.compile(r"(^|_)(funding|financing|overnight|rollover)(_|$)")
 _PAID = re.compile(r"(^|_)(paid|cost|costs|charge|charges)(_|$)")
 
@@ -200,6 +201,8 @@ def _values_by_amounts(decided: Decided) -> set[str]:
                     ask_whether_value(decided, column, values)
                 continue
             if any(value != 1 for value in values.values()):
+                if _OF_ORDER.search(known_as(column)):
+                    continue  # What was ordered may be more than what was filled.
                 _write_values(decided, values, {*names})
             shown = ", ".join(f"{name} {value:g}" for name, value in list(values.items())[:6])
             decided.guessed.append(f"Contract values follow from {column}: {shown}.")
@@ -247,11 +250,12 @@ def fees_by_total(decided: Decided) -> None:
         ]
         if not any(costs):
             continue
+        off = off_by(costs, profits)
         for n in range(1, min(len(others), _MOST_COSTS) + 1):
             for chosen in combinations(others[:_MOST_COLUMNS], n):
                 if all(
                     cost is None
-                    or abs(cost - sum(columns[column][i] or 0.0 for column in chosen)) <= CENT
+                    or abs(cost - sum(columns[column][i] or 0.0 for column in chosen)) <= off
                     for i, cost in enumerate(costs)
                 ):
                     fields["fees_usd"] = Spec(
@@ -328,9 +332,10 @@ def _received_by_total(
         if column in decided.used() or column in columns or not contents.is_numeric(column):
             continue
         totals = contents.numbers(column)
+        off = off_by([cash for _, _, cash in rows], totals)
         for received in (True, False):
             if all(
-                abs((totals[i] or 0.0) - less - (cash if received else -cash)) <= CENT
+                abs((totals[i] or 0.0) - less - (cash if received else -cash)) <= off
                 for i, less, cash in rows
             ):
                 return received

@@ -6,7 +6,9 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-from datetime import date
+import statistics
+from collections.abc import Sequence
+from datetime import date, datetime
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
@@ -23,7 +25,13 @@ _MIDNIGHT = "T00:00:00"
 _MOMENT = ("ts", "timestamp")
 _RECEIVED = re.compile(r"(date_)?received(_at|_date|_on)?|received_time")
 """What the time of a position's entry is called, too; the second beside that of a sale."""
-_NO_ENTRY = re.compile(r"settle|expir|valu|process|updat|creat|clos|exit|sold|sell|end")
+_CREATED = re.compile(r"created(_(at|on|time|date|ts|timestamp))?|create_(time|date)|creation_time")
+"""What it is called beside the time of a close, if positions last longer than an order."""
+_DISPOSED = re.compile("dispos|veräußer")
+_ANY_CHANGE = re.compile("updat|^utime$|trade|settle|^(date|time|timestamp)$")
+"""Of the time of a close that may be that of anything else."""
+_LASTS_S = 60
+_NO_ENTRY = re.compile(r"^ctime$|settle|expir|valu|process|updat|creat|clos|exit|sold|sell|end")
 
 
 def find_entry(decided: Decided) -> None:
@@ -34,6 +42,7 @@ def find_entry(decided: Decided) -> None:
     used = decided.used()
     sold = SOLD.search(fields["exit_timestamp"].column)
     both_prices = {"entry_price", "exit_price"} <= fields.keys()
+    closed = not _ANY_CHANGE.search(known_as(fields["exit_timestamp"].column))
     found = [
         column
         for column in contents.time_columns
@@ -41,6 +50,7 @@ def find_entry(decided: Decided) -> None:
         and (
             (known_as(column) in NAMES["time"] and not _NO_ENTRY.search(known_as(column)))
             or (both_prices and known_as(column) in _MOMENT)
+            or (closed and _CREATED.fullmatch(known_as(column)))
             or (sold and _RECEIVED.fullmatch(known_as(column)))
         )
     ]
@@ -57,12 +67,21 @@ def find_entry(decided: Decided) -> None:
         len(both) < contents.n_rows
         or any(a > b for a, b in both)
         or not any(a < b if reading.has_clock else a[:10] < b[:10] for a, b in both)
+        or (_CREATED.fullmatch(known_as(found[0])) and not _last(both))
     ):
         del fields["entry_timestamp"]
         return
     decided.guessed.append(
         f"{found[0]} is the time of the entry: it is never after {fields['exit_timestamp'].column}."
     )
+
+
+def _last(both: Sequence[tuple[str, str]]) -> bool:
+    """Whether most positions last longer than the order of a close takes."""
+    lasted = [
+        (datetime.fromisoformat(b) - datetime.fromisoformat(a)).total_seconds() for a, b in both
+    ]
+    return statistics.median(lasted) > _LASTS_S
 
 
 def exchanged_times(decided: Decided) -> None:
@@ -154,8 +173,12 @@ def not_the_term(decided: Decided) -> None:
     ]
     long = [days for days, cell in zip(held, cells, strict=True) if cell == "long"]
     short = [days for days, cell in zip(held, cells, strict=True) if cell == "short"]
+    told = not {"entry_price", "exit_price"} <= fields.keys() and (
+        BOUGHT.search(fields["entry_timestamp"].column)
+        and SOLD.search(fields["exit_timestamp"].column)
+    )
     if (
-        long
+        (long or (told and any(days for days in short)))
         and all(days is not None and days >= _YEAR for days in long)
         and all(days is not None and days <= _YEAR for days in short)
     ):
@@ -163,6 +186,31 @@ def not_the_term(decided: Decided) -> None:
         decided.guessed.append(
             f"{spec.column} is no side: it says whether a position was held for over a year."
         )
+
+
+def sold_what_was_bought(decided: Decided) -> None:
+    """Do not use a column as the side in which all rows are sales, if the dates of purchases come
+    before those of sales: it says how positions were closed."""
+    fields = decided.fields
+    if not {"side", "entry_timestamp", "exit_timestamp"} <= fields.keys():
+        return
+    ends = [fields[name].column for name in ("entry_timestamp", "exit_timestamp")]
+    if {"entry_price", "exit_price"} & fields.keys() or not (
+        BOUGHT.search(ends[0]) and (SOLD.search(ends[1]) or _DISPOSED.search(known_as(ends[1])))
+    ):
+        return
+    both = zip(
+        simulate.moments(decided, "entry_timestamp"),
+        simulate.moments(decided, "exit_timestamp"),
+        strict=True,
+    )
+    if all(a and b and a < b for a, b in both) and {
+        side_of(decided, i, None) for i in range(decided.kept.contents.n_rows)
+    } == {-1}:
+        decided.guessed.append(
+            f"{fields['side'].column} is no side: what was bought before was sold in all rows."
+        )
+        del fields["side"]
 
 
 def bought_and_sold(decided: Decided) -> None:

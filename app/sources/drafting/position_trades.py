@@ -223,11 +223,19 @@ def with_funding(
             and contents.is_numeric(column)
         ):
             fees.columns.append(column)
-            again = trades_of(decided)
-            found = read_positions(again)
-            if found.exact >= 0.8:
-                return again, found
+            before = fees.keys.get("minus", [])
+            for minus in (before, [*before, column]):
+                fees.keys["minus"] = minus
+                again = trades_of(decided)
+                found = read_positions(again)
+                if found.exact >= 0.8:
+                    if not minus:
+                        del fees.keys["minus"]
+                    return again, found
             fees.columns.remove(column)
+            fees.keys.pop("minus")
+            if before:
+                fees.keys["minus"] = before
     return trades, reading
 
 

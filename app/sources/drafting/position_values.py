@@ -30,7 +30,12 @@ from app.sources.drafting.position_returns import (
     settle_returns,
     settle_stake,
 )
-from app.sources.drafting.position_times import bought_and_sold, exchanged_times, not_the_term
+from app.sources.drafting.position_times import (
+    bought_and_sold,
+    exchanged_times,
+    not_the_term,
+    sold_what_was_bought,
+)
 from app.sources.drafting.position_trades import (
     counts_both_sides,
     fees_of_two_signs,
@@ -53,6 +58,7 @@ from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Side, read_side
 
 _PROFIT = re.compile("profit|pnl|gewinn|gain|résultat|resultado|beneficio|lucro")
+_WASH_SALE = re.compile(r"wash_(sale|amt|loss)|disallowed")
 _CONFIRMED = 0.02
 """By which share an amount may differ from what prices and quantity give, to confirm them."""
 
@@ -69,6 +75,7 @@ def settle(decided: Decided) -> None:
     prices_of_amounts(decided)
     not_the_term(decided)
     exchanged_times(decided)
+    sold_what_was_bought(decided)
     bought_and_sold(decided)
     proceeds_less_cost(decided)
     settle_stake(decided)
@@ -134,8 +141,26 @@ def settle(decided: Decided) -> None:
     settle_returns(decided, reading)
     settle_fractions(contents, decided)
     _outcome(decided)
+    _name_wash_sales(decided)
     if "symbol" not in fields:
         decided.left.append("What was traded: no column says.")
+
+
+def _name_wash_sales(decided: Decided) -> None:
+    """Name losses that a tax form has moved to later purchases."""
+    contents = decided.kept.contents
+    moved = [
+        column
+        for column in contents.columns
+        if _WASH_SALE.search(known_as(column))
+        and contents.is_numeric(column)
+        and any(contents.read_numbers(column))
+    ]
+    if moved and "pnl_usd" in decided.fields:
+        decided.left.append(
+            f"Whether {decided.fields['pnl_usd'].column} is what each trade earned: losses in"
+            f" {' and '.join(moved)} count for tax in later trades."
+        )
 
 
 def _exchange_sides(decided: Decided, reading: Reading) -> None:

@@ -19,6 +19,7 @@ _OPENS, _CLOSES = (
     re.compile(r"open|entry|initial|received|(^|_)in(_|$)"),
     re.compile(r"clos|exit|(^|_)out(_|$)"),
 )
+_MOST = 0.8
 _OF_CREDITS = re.compile(
     r"\bcredit\b|iron (condor|butterfly|fly)|\bshort\b|naked|cash.secured|\b(bull put|bear call)\b"
     r"|jade lizard",
@@ -44,6 +45,9 @@ def find_premiums(decided: Decided) -> None:
         ]
         for p in (_CREDIT, _DEBIT)
     ]
+    if found[0] == found[1] and len(found[0]) == 2:
+        _with_signs(decided, found[0])
+        return
     if [len(columns) for columns in found] != [1, 1]:
         return
     (credit,), (debit,) = found
@@ -71,6 +75,33 @@ def find_premiums(decided: Decided) -> None:
         f"The positions are {'short' if short else 'long'}: they were opened with {first} and"
         f" closed with {second}."
     )
+
+
+def _with_signs(decided: Decided, columns: list[str]) -> None:
+    """Use two columns, each with credits and debits, as the prices of the entry and of the exit, if
+    profits have the sign of their sum: what was paid is below 0."""
+    contents, fields = decided.kept.contents, decided.fields
+    opens = [c for c in columns if _OPENS.search(known_as(c)) and not _CLOSES.search(known_as(c))]
+    if len(opens) != 1 or "pnl_usd" not in fields:
+        return
+    first = opens[0]
+    second = next(column for column in columns if column != first)
+    rows = [
+        (a + b) * profit
+        for a, b, profit in zip(
+            *map(contents.numbers, (first, second, fields["pnl_usd"].column)), strict=True
+        )
+        if a is not None and b is not None and profit
+    ]
+    if not rows or sum(same > 0 for same in rows) < _MOST * len(rows):
+        return
+    fields["entry_price"] = Spec([first], {"absolute": True}, "at the entry")
+    fields["exit_price"] = Spec([second], {"absolute": True}, "at the exit")
+    if "side" not in fields:
+        fields["side"] = Spec([first], {"cash": True}, "a debit opens a long position")
+        decided.guessed.append(
+            f"{first} is below 0 where a debit opened a long position; credits opened short ones."
+        )
 
 
 def _are_totals(decided: Decided, credit: str, debit: str) -> bool:

@@ -11,6 +11,7 @@ from app.errors import BadDataError
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, is_known, known_as
 from app.sources.drafting import simulate
+from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_fees import SMALL
 from app.sources.drafting.fill_rows import symbol_of
@@ -158,6 +159,7 @@ def not_the_amount(decided: Decided, name: str, other: str) -> None:
     for column in contents.columns:
         if (
             column in decided.used()
+            or (name == "price" and LIMIT.search(known_as(column)))
             or not (
                 known_as(column) in NAMES[name]
                 or _WORDS[name] & {*known_as(column).split("_")}
@@ -176,7 +178,7 @@ def not_the_amount(decided: Decided, name: str, other: str) -> None:
         if (
             rows
             and all(abs(ratio - 1) <= SMALL for ratio, _ in rows)
-            and (name == "quantity" or any(factor != 1 for _, factor in rows))
+            and (name == "quantity" or any(abs(factor - 1) > 2 * SMALL for _, factor in rows))
         ):
             decided.guessed.append(
                 f"The {name} is {column}: {fields[name].column} is that times"

@@ -14,6 +14,7 @@ from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Fields
 from app.sources.drafting.time_readings import MOST, half_exchanged
+from app.sources.ends import end_of
 from app.sources.sides import Side, read_side
 from app.sources.times import lacks_year
 
@@ -31,6 +32,10 @@ _GIVEN_AND_TAKEN = (
     {"amount_in", "amount_out"},
     {"token_in", "token_out"},
     {"origin_amount", "destination_amount"},
+    {"in_buy_amount", "out_sell_amount"},
+    {"in_amount", "out_amount"},
+    {"montant_reçu", "montant_envoyé"},
+    {"erhaltene_menge", "gesendete_menge"},
 )
 _TRADE_IN_WORDS = re.compile(
     r"\b(buy|sell|bought|sold|kauf|verkauf|koop|verkoop|achat|vente|compra|venta|vendita)\b"
@@ -42,6 +47,18 @@ _LATER = re.compile("settle|valu|valut|expir|matur|clear")
 """Of times that are not those of trades."""
 _NEARLY = 0.05
 """By how much an amount after fees may differ from that before them, as a share of it."""
+_HELD_AT = re.compile(r"(avg|average)_(cost|price|entry_price)|cost_basis|cost_price|unit_cost")
+_OF_THE_DAY = re.compile(r"(last|current|market|mark|closing)_(price|value)|last_sale_price")
+_CLOSED = re.compile(r"proceeds|sold|sell|sale_date|(?<!un)reali[sz]ed|side|action")
+"""Of columns of holdings, and of trades that were closed."""
+_OF_DAYS = re.compile(r"(daily_|strategy_|portfolio_)?returns|daily_return|strategy")
+_BENCHMARK = re.compile(r"benchmark|(^|_)spy(_|$)")
+"""Of columns of returns that are of days, and of what they are compared with."""
+_RATE_OF_FUNDING = re.compile(r"funding_rate")
+_FUNDING = re.compile(r"payment|funding(_(fee|payment|amount|cost))?|amount|income")
+"""Of what was paid or received for a position, at some rate."""
+_SCALED = re.compile("(?i:price|px|value|fee|pnl|rate)E[prv]$")
+"""Of columns whose numbers are scaled by a power of ten, by a letter for what they are."""
 _MOVED = {"amount", "change", "amount_change", "quantity", "balance_delta", "delta"}
 """What a ledger calls its payments and receipts."""
 
@@ -113,6 +130,53 @@ def refuse_amounts(path: str, contents: Contents, as_positions: Fields) -> None:
             )
 
 
+def refuse_scaled(path: str, contents: Contents) -> None:
+    """Raises for prices and amounts that are whole numbers of a power of ten that the name of their
+    column stands for, as in interfaces of exchanges: `priceEp`, `execFeeEv`."""
+    found = [column for column in contents.columns if _SCALED.search(column)]
+    if len(found) > 1 and all(map(contents.is_numeric, found)):
+        raise BadDataError(
+            f"{path} has prices and amounts as whole numbers of a unit that each contract defines:"
+            f" {', '.join(found[:4])}.",
+            "Export the trades on the exchange's page instead, or divide the numbers first.",
+        )
+
+
+def refuse_holdings(path: str, contents: Contents, fields: Fields) -> None:
+    """Raises for what was held on some days: an average cost beside the price or the value of a
+    day, and no end of a trade."""
+    if "exit_price" in fields or any(
+        end_of(known_as(column)) == "exit" for column in contents.columns
+    ):
+        return
+    names = [known_as(column) for column in contents.columns]
+    if (
+        any(_HELD_AT.fullmatch(name) for name in names)
+        and any(_OF_THE_DAY.fullmatch(name) for name in names)
+        and not any(_CLOSED.search(name) for name in names)
+    ):
+        raise BadDataError(
+            f"{path} has what was held on some days and its value then, not closed trades.",
+            "Export the trades or transactions, or the closed positions.",
+        )
+
+
+def refuse_returns_of_days(path: str, contents: Contents, fields: Fields) -> None:
+    """Raises for returns of days, one after the other, as statistics of portfolios read them."""
+    spec, time = fields.get("roi"), fields.get("exit_timestamp")
+    if spec is None or time is None or fields.keys() - {"roi", "exit_timestamp"}:
+        return
+    days = contents.values(time.column)
+    named = _OF_DAYS.fullmatch(known_as(spec.column)) or any(
+        _BENCHMARK.search(known_as(column)) for column in contents.columns
+    )
+    if named and len(days) == contents.n_rows == len({as_text(day) for day in days}):
+        raise BadDataError(
+            f"{path} has the returns of days ({spec.column}), not of trades.",
+            "Export the trades themselves.",
+        )
+
+
 def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool) -> None:
     """Raises for a ledger, which has payments and receipts in separate rows."""
     names = {known_as(column) for column in contents.columns}
@@ -120,10 +184,20 @@ def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool
         {"buy", "sell"} <= names
         and all(contents.signs(c) for c in contents.columns if known_as(c) in ("buy", "sell"))
     )
-    if given and not {"price", "quantity"} <= as_fills.keys():
+    if given and not outcome and not {"price", "quantity"} <= as_fills.keys():
         raise BadDataError(
             f"{path} has what was given and what was taken in each row, without a price.",
             "Export the trades (or trade history, fills) of the exchange itself instead.",
+        )
+    if (
+        any(_RATE_OF_FUNDING.search(name) for name in names)
+        and any(_FUNDING.fullmatch(name) for name in names)
+        and "price" not in as_fills
+        and not any(end_of(name) for name in names)
+    ):
+        raise BadDataError(
+            f"{path} has payments of funding, not trades.",
+            "Export the trades or the closed positions.",
         )
     in_and_out = any(
         {word.strip().lower() for word in contents.words(column)} >= {"in", "out"}

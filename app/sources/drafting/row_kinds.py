@@ -26,6 +26,7 @@ from app.sources.drafting.refusals import (
     refuse_amounts,
     refuse_half_exchanged,
     refuse_ledger,
+    refuse_scaled,
     refuse_sentences,
     refuse_without_year,
 )
@@ -39,6 +40,7 @@ from app.sources.times import parsed
 _CERTAIN_EXITS = frozenset(NAMES["exit_timestamp"]) - {
     "update_time",
     "updated_time",
+    "updated_at",
     "trade_time",
     "settlement_time",
     "exit",
@@ -62,6 +64,7 @@ def fields_of(
     there = as_positions.keys()
     refuse_without_year(path, contents, _times(as_positions, as_fills))
     refuse_half_exchanged(path, contents)
+    refuse_scaled(path, contents)
     if asked_for is not None:
         return _as_asked(path, as_positions, as_fills, asked_for)
     if (sided := one_sided(contents, {**as_fills, **as_positions})) is not None:
@@ -89,8 +92,9 @@ def fields_of(
         as_fills["time"] = as_positions["exit_timestamp"]
     pair_of_prices = {"entry_price", "exit_price"} <= there
     pair_of_times = {"entry_timestamp", "exit_timestamp"} <= there
-    fills = {"time", "quantity", "price"} <= as_fills.keys() and bool(
-        as_fills.keys() & {"symbol", "side"}
+    fills = {"time", "quantity", "price"} <= as_fills.keys() and (
+        bool(as_fills.keys() & {"symbol", "side"})
+        or _has_both_signs(contents, as_fills["quantity"])
     )
     certain_exit = (
         "exit_timestamp" in as_positions
@@ -302,6 +306,11 @@ def _are_fills(contents: Contents, as_positions: Fields, as_fills: Fields) -> bo
     return min(quantities) < 0 < max(quantities)
 
 
+def _has_both_signs(contents: Contents, quantity: Spec) -> bool:
+    numbers = contents.read_numbers(quantity.column)
+    return min(numbers, default=0) < 0 < max(numbers, default=0)
+
+
 def _balances(contents: Contents, as_fills: Fields, side: Spec, quantity: Spec) -> bool:
     """Whether as much of each symbol was bought as was sold."""
     symbol = as_fills.get("symbol")
@@ -324,7 +333,8 @@ def _are_closed(contents: Contents, as_positions: Fields, as_fills: Fields) -> b
     if entered is None and profit is not None and "side" not in as_fills:
         # What has no side, but a profit in each row, was closed there.
         quantities = contents.read_numbers(as_fills["quantity"].column)
-        n_open = max(sum(not n for n in contents.numbers(c)) for c in profits_of(contents))
+        profits = profits_of(contents) or profit.columns
+        n_open = max(sum(not n for n in contents.numbers(c)) for c in profits)
         return min(quantities, default=-1.0) > 0 and n_open == 0
     return (
         entered is not None

@@ -119,7 +119,9 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
     named = {
         spec.column: name
         for name, spec in decided.fields.items()
-        if name in ("symbol", "side", "timeframe", "bucket", "chain") and len(spec.columns) == 1
+        if name in ("symbol", "side", "timeframe", "bucket", "chain")
+        and len(spec.columns) == 1
+        and not {"cash", "paid"} & spec.keys.keys()  # Amounts, each another one.
     }
     if decided.two_rows:
         named = {column: name for column, name in named.items() if name != "side"}

@@ -9,13 +9,18 @@ import re
 from collections.abc import Sequence
 
 from app.sources.cells import as_text
-from app.sources.column_names import NAMES
+from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Names, Spec
 from app.sources.sides import LETTERS, Event, Side, is_no_trade, opens_or_closes, read_side
 
 _OF_TAX = re.compile(r"(^|_)term(_|$)|holding|gain_type")
 """How long something was held: `Short` there is no side."""
+_OF_ANYONE = re.compile(r"(^|_)(taker|maker|aggressor|initiator|counter_?party|opposite)(_|$)")
+"""The side of whoever took the price, which need not be that of the account."""
+_COST_BASIS = re.compile(r"cost_ba(sis|se)|anschaffungskosten|acquisition_cost")
+_PROCEEDS = re.compile(r"proceeds|veräußerungserlös")
+"""Of lists of what was disposed of: a sale there closes what was bought."""
 _MOST_WORDS = 12
 """How many different texts a column has at most, for it to say only what opens and what closes."""
 _EFFECT = frozenset(
@@ -55,9 +60,11 @@ def side_column(contents: Contents, names: Names, used: set[str]) -> str | None:
         rank = NAMES["side"].index(name) if name in NAMES["side"] else None
         if column in used or contents.is_numeric(column) or contents.time(column) is not None:
             continue
-        if _OF_TAX.search(name):
+        if _OF_TAX.search(name) or _OF_ANYONE.search(name):
             continue
         words = contents.words(column)
+        if says_disposals(contents, column):
+            continue
         if words.keys() <= {"BTC"}:
             continue  # A coin, and no `buy to close`.
         if words.keys() <= {"-", "+"} and len(words) == 1:
@@ -91,6 +98,25 @@ def side_column(contents: Contents, names: Names, used: set[str]) -> str | None:
         if best is None or key[:2] > best[:2]:
             best = key
     return best[2] if best else None
+
+
+def says_disposals(contents: Contents, column: str) -> bool:
+    """Whether the column says how what had been bought was disposed of, in a list of costs and
+    proceeds."""
+    names = [known_as(other) for other in contents.columns]
+    return (
+        any(map(_COST_BASIS.search, names))
+        and any(map(_PROCEEDS.search, names))
+        and all(map(_is_disposal, contents.words(column)))
+    )
+
+
+def _is_disposal(word: str) -> bool:
+    """Whether the word says how something was disposed of, and not that it was bought."""
+    side = read_side(word)
+    if isinstance(side, Side):
+        return side.fill < 0 and side.opens is None and "short" not in word.lower()
+    return side is None
 
 
 def with_effect(contents: Contents, column: str, used: set[str]) -> Spec:

@@ -73,6 +73,8 @@ _TIME_WORDS = frozenset(
         "closed",
         "entered",
         "exited",
+        "start",
+        "end",
         "zeit",
         "datum",
         "heure",
@@ -185,7 +187,7 @@ def read_times(column: str, values: Sequence[Any]) -> TimeReading | None:
     ):
         return serial
     if all(
-        re.fullmatch(r"[\d.,]+", t) and (len(t) not in (8, 14) or not called_time) for t in texts
+        re.fullmatch(r"[\d.,]+", t) and not (called_time and len(t) in (8, 12, 14)) for t in texts
     ) and not all(_DOTTED_DAY.fullmatch(t) for t in texts):
         return None
     return read_texts(column, texts)
