@@ -26,7 +26,7 @@ MOST = 0.75
 """Share of a column's cells that have to be readable as what it is taken for; the others will be
 dead letters with their line."""
 _OUR_YEAR = re.compile(r"19[7-9]|20")
-_DOTTED_DAY = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}|(19|20)\d\d\.\d{1,2}\.\d{1,2}\.?")
+_DOTTED_DAY = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}\.?|(19|20)\d\d\.\d{1,2}\.\d{1,2}\.?")
 _EPOCH = re.compile(r"\d{10}(\.\d+)?|\d{13}(\.\d+)?|\d{16}|\d{19}")
 _TICKS = re.compile(r"6[2-6]\d{16}")
 """Of the years 1965 to 2123."""
