@@ -24,7 +24,7 @@ MORE_WORDS = {
         " data_da_compra datum_nákupu"
     ),
     "exit_timestamp": (
-        "stängd lukket sulkemisaika gesloten gesloten_op čas_uzavření čas_zatvorenia "
+        "ex_datum stängd lukket sulkemisaika gesloten gesloten_op čas_uzavření čas_zatvorenia "
         "zárás_ideje ora_închiderii време_на_затваряне vrijeme_zatvaranja čas_zaprtja "
         "ώρα_κλεισίματος وقت_الإغلاق זמן_סגירה زمان_بسته masa_tutup sulgemise_aeg "
         "बंद_होने_का_समय "
@@ -69,7 +69,8 @@ MORE_WORDS = {
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
     ),
     "quantity": (
-        "kpl antal_nominellt stück_ausgeführt wielkość wolumen_lotów kontraktus "
+        "einheiten units_stake stake_units kpl antal_nominellt stück_ausgeführt wielkość "
+        "wolumen_lotów kontraktus "
         "kuantiti количина "
         "volum الحجم حجم मात्रा تعداد "
         "n_di_azioni numero_di_azioni núm_acciones nombre_d_actions anzahl_aktien"
@@ -96,7 +97,8 @@ MORE_WORDS = {
         " precio_unitario cena_wykonania"
     ),
     "entry_price": (
-        "purchase_price 建単価 cena_otwarcia kurs_otwarcia 매수가 매수단가 "
+        "taux_d_ouverture taux_ouverture purchase_price "
+        "建単価 cena_otwarcia kurs_otwarcia 매수가 매수단가 "
         "otevírací_cena otváracia_cena preț_deschidere preț_de_deschidere "
         "цена_на_отваряне cijena_otvaranja cena_odprtja τιμή_ανοίγματος سعر_الفتح "
         "שער_פתיחה قیمت_باز avamishind preço_de_abertura preço_abertura खुलने_का_मूल्य "
@@ -109,7 +111,8 @@ MORE_WORDS = {
         " cena_zakupu nákupní_cena"
     ),
     "exit_price": (
-        "sale_price 決済単価 返済単価 cena_zamknięcia kurs_zamknięcia 매도가 매도단가 "
+        "ex_preis taux_de_clôture taux_clôture sale_price 決済単価 返済単価 cena_zamknięcia "
+        "kurs_zamknięcia 매도가 매도단가 "
         "slotkoers sluttkurs slutkurs uzavírací_cena zatváracia_cena preț_închidere "
         "preț_de_închidere цена_на_затваряне cijena_zatvaranja cena_zaprtja "
         "τιμή_κλεισίματος سعر_الإغلاق שער_סגירה قیمت_بسته sulgemishind preço_de_fecho "
@@ -123,7 +126,7 @@ MORE_WORDS = {
         " cena_sprzedaży prodejní_cena"
     ),
     "time": (
-        "deal_date "
+        "deal_date last_modified created_date "
         "tarikh датум تاریخ दिनांक "
         "日付_時刻 체결일시 체결일자 약정일시 거래일"
         " วันที่ วันที่ทำรายการ วันที่ซื้อขาย วันเวลา วันที่_เวลา"
@@ -166,7 +169,7 @@ MORE_WORDS = {
         " 实收金额 交割金额 결제금액"
     ),
     "pnl_usd": (
-        "pnl_net pnl_gross zysk_brutto zysk_netto "
+        "pnl_net pnl_gross profit_perte profits_pertes profits_et_pertes zysk_brutto zysk_netto "
         "чистая_п_у валовая_п_у "
         "gevinst_tab vinst_förlust tulos voitto zysk_strata zisk_ztráta zisk_strata "
         "dobiček laba untung 손익 سود लाभ resultaat winst_verlies kazanç "

@@ -573,6 +573,23 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "the second half repeats the first",
         ),
         (
+            "Time,Symbol,Side,Qty,Price\n"
+            + "2024-03-04 15:31,AAPL,Buy,10,170\n2024-03-04 16:02,AAPL,Sell,10,171\n" * 2,
+            "the second half repeats the first",
+        ),
+        (
+            "Ticker,Trade,Date,Price,Second date,Second price,Profit,Shares\n"
+            "SAP,Long,2024-05-06,170.5,2024-05-16,175.5,500,100\n"
+            "BMW,Short,2024-05-07,100,2024-05-17,102,-200,100\n",
+            "but also a profit in Profit and a second time in Second date",
+        ),
+        (
+            "时间,交易对,方向,成交均价,成交量,手续费\n"
+            "2024-03-04 10:00:00,SOLUSDT,买入,\"130,5\",10,0.01SOL\n"
+            "2024-03-05 10:00:00,SOLUSDT,卖出,\"140,5\",\"9,99\",\"1,403USDT\"\n",
+            "with decimal points, such as 0.01SOL",
+        ),
+        (
             "time,symbol,side,qty,price\n"
             "1709546400,AAPL,buy,10,170\n1709632800000,AAPL,sell,10,171\n",
             "No column of .* looks like the time of a close",

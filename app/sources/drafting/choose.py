@@ -138,7 +138,10 @@ _METATRADER_4 = {
 }
 """By position, the columns of the two programs' lists of positions, after whose price come stop
 loss and take profit."""
-_IN_LOTS = re.compile(r"[(\[]\W*(cont|contracts?|lots?|pieces|张|張|手)\W*[)\]]", re.IGNORECASE)
+_IN_LOTS = re.compile(
+    r"[(\[]\W*(cont|contracts?|lots?|pieces|张|張|手)\W*[)\]]|_(conts?|contracts|lots)$",
+    re.IGNORECASE,
+)
 """Of one of several quantities with the same name."""
 _COSTS = ("commission", "swap", "profit", "tax")
 _ALONE = frozenset(("currency", "symbol", "ticker", "instrument", "side"))

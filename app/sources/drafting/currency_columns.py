@@ -91,5 +91,8 @@ class CurrencyColumns:
         at = columns.index(column) + 1
         if at == len(columns) or self._names[columns[at]] in NAMES["account"]:
             return None
+        cells = zip(*map(self._contents.cells, (column, columns[at])), strict=True)
+        if any(value is not None and code is None for value, code in cells):
+            return None
         words = self._contents.words(columns[at])
         return columns[at] if words and all(word.strip() in CURRENCIES for word in words) else None

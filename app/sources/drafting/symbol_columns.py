@@ -16,7 +16,7 @@ from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents, alike
 from app.sources.drafting.spec import Names, Spec
 from app.sources.pairs import future_of, is_coin, is_occ, is_option, pair_of
-from app.sources.sides import Side, read_side
+from app.sources.sides import Side, opens_or_closes, read_side
 from app.sources.symbol_texts import named, option_contract
 
 CURRENCIES = FIAT | {"GBX", "GBp"}
@@ -95,6 +95,8 @@ OUTCOMES = (
 _OUTCOME = re.compile(
     r"side|outcome|token|contract|position|r[ée]sultat|issue|resultado|ergebnis|esito|uitkomst|utfall"
 )
+_CODE_OF_END = 3
+"""Letters at most of what says that a fill opens or closes."""
 _SYMBOLS = (*_CODES, "company", "security", "stock", "isin", "symbol_name", "instrument")
 """Names of columns that say what was traded, where markets are others."""
 _NUMBER = re.compile(r"[A-Za-z]{0,4}[-/]?\d{2,}")
@@ -134,6 +136,13 @@ class SymbolColumns:
             and not self._is_money(column)
         ]
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
+        # `O` and `C` may be symbols, and what fills open and close.
+        found.sort(
+            key=lambda own: all(
+                len(word) <= _CODE_OF_END and opens_or_closes(word) is not None
+                for word in c.words(own)
+            )
+        )
         if len(found) > 1 and (
             self._is_quote(found[0], found[1]) or self._is_coarser(found[0], found[1:])
         ):
@@ -314,10 +323,12 @@ class SymbolColumns:
         )
 
     def _named(self, used: set[str]) -> list[str]:
-        """A column of texts with a word for instruments in its name, among others."""
+        """A column of texts with a word for instruments in its name, among others; one of codes
+        first."""
+        names = sorted(self._names.items(), key=lambda one: not re.search("code|symbol", one[1]))
         return [
             column
-            for column, own in self._names.items()
+            for column, own in names
             if column not in used
             and _WORDS & set(own.split("_"))
             and not self._is_money(column)

@@ -179,6 +179,8 @@ class TimeColumns:
             and c.is_numeric(pair[1])
             and self._names[pair[0]] in NAMES["price"]
         ]
+        if prices and all(c.numbers(a) == c.numbers(b) for a, b in prices):
+            return  # Each fill says the same twice.
         if times:
             clocks = [pair for pair in pairs if all(map(c.is_clock, pair))]
             joined = [*zip(*times[0:1], *clocks[0:1], strict=True)]

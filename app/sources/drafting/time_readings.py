@@ -303,6 +303,19 @@ def time_text(value: Any) -> str:
     return value.isoformat() if isinstance(value, time) else as_text(value)
 
 
+_UNSIGNED = re.compile(r"(?:utc|gmt)_0*(\d{1,2})(?:_?\d\d)?$", re.IGNORECASE)
+
+
+def has_unsigned_offset(column: str) -> bool:
+    """Whether a column's name has an offset that has lost its sign, as names of small letters have.
+
+    >>> [has_unsigned_offset(name) for name in ("time_utc_3", "time_utc_0", "time_utc", "UTC+3")]
+    [True, False, False, False]
+    """
+    found = _UNSIGNED.search(column)
+    return found is not None and int(found[1]) > 0
+
+
 def zone_of_name(column: str) -> str | None:
     """The zone in a column's name, as zoneinfo calls it.
 
@@ -316,6 +329,8 @@ def zone_of_name(column: str) -> str | None:
     >>> zone_of_name("Trade Time (New York)"), zone_of_name("Price (Local)")
     ('America/New_York', None)
     """
+    if has_unsigned_offset(column):
+        return None
     if found := re.search(r"\b(?:UTC|GMT)\s*([+-]\d{1,2})(?::?00)?\b", column, re.IGNORECASE):
         hours = int(found[1])
         return "UTC" if hours == 0 else f"Etc/GMT{-hours:+d}"
@@ -325,4 +340,6 @@ def zone_of_name(column: str) -> str | None:
         name = "/" + city[1].replace(" ", "_")
         return next((zone for zone in sorted(available_timezones()) if zone.endswith(name)), None)
     found = re.search(r"[(\s_]([A-Z]{2,4})\)?$", column)
-    return _ZONES.get(found[1]) if found else None
+    if found is None:
+        found = re.search(r"(?:time|date|timestamp|at)_([a-z]{3,4})$", column)
+    return _ZONES.get(found[1].upper()) if found else None
