@@ -69,6 +69,7 @@ MORE_WORDS = {
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
     ),
     "quantity": (
+        "qty_executed quantity_executed shares_executed "
         "einheiten units_stake stake_units kpl antal_nominellt stück_ausgeführt wielkość "
         "wolumen_lotów kontraktus "
         "kuantiti количина "
@@ -85,6 +86,7 @@ MORE_WORDS = {
         " količina количество_бр ilość_szt"
     ),
     "price": (
+        "price_executed executed_at_price "
         "ausführungskurs deal_rate "
         "قیمت मूल्य "
         "平均単価 평균단가 매매단가 "

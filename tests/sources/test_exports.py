@@ -502,6 +502,12 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "filled in part",
         ),
         (
+            "Date,Order,Side,Symbol,Quantity,Price,Status\n"
+            "2024-05-16,1,Buy,AMD,100,154.9,Executed\n"
+            "2024-05-17,2,Sell,AMD,100,160.05,Partially Executed\n",
+            "filled in part, as Status says",
+        ),
+        (
             "Time,Coin,Side,Rate,Amount,Currency\n"
             "2024-03-04 10:00:00,BTC,Buy,2300000,23000,THB\n"
             "2024-03-14 10:00:00,BTC,Sell,2600000,0.01,BTC\n",

@@ -143,6 +143,11 @@ _IN_LOTS = re.compile(
     re.IGNORECASE,
 )
 """Of one of several quantities with the same name."""
+_FILLED = re.compile(
+    r"(^|_)(filled|executed|exec|done|traded|matched)(_|$)|ausgeführt|ejecutad|executad|eseguit"
+    r"|exécuté|gerçekleşen|체결|成交|約定"
+)
+"""Of quantities that were filled, beside those that were ordered."""
 _COSTS = ("commission", "swap", "profit", "tax")
 _ALONE = frozenset(("currency", "symbol", "ticker", "instrument", "side"))
 _FEES = re.compile("fee|commission", re.IGNORECASE)
@@ -292,7 +297,13 @@ class Chooser:
             )
             exact.sort(key=lambda one: (one[0] != first, self._in_wrong_unit(one[1])))
         if name == "quantity":  # `Quantity (units)` before `Quantity (lots)`.
-            exact.sort(key=lambda one: (known.index(one[0]), bool(_IN_LOTS.search(one[1]))))
+            exact.sort(
+                key=lambda one: (
+                    not _FILLED.search(one[0]),
+                    known.index(one[0]),
+                    bool(_IN_LOTS.search(one[1])),
+                )
+            )
         if name == "currency":
             exact.sort(key=lambda one: (known.index(one[0]), not _OF_PRICE.search(one[1])))
         for word, column in exact:

@@ -341,5 +341,5 @@ def zone_of_name(column: str) -> str | None:
         return next((zone for zone in sorted(available_timezones()) if zone.endswith(name)), None)
     found = re.search(r"[(\s_]([A-Z]{2,4})\)?$", column)
     if found is None:
-        found = re.search(r"(?:time|date|timestamp|at)_([a-z]{3,4})$", column)
+        found = re.search(r"(?:time|date|timestamp|at)_(et|[a-z]{3,4})$", column)
     return _ZONES.get(found[1].upper()) if found else None
