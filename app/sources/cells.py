@@ -45,6 +45,8 @@ HUNDREDTHS = {
     "ILA": "ILA",
 }
 """Codes of hundredths of a currency: some differ from its own only by small letters."""
+WHOLE = {"GBX": "GBP", "ZAC": "ZAR", "ILA": "ILS"}
+"""The currencies of which these are hundredths."""
 OWN_SIDES: dict[str, Side | Event] = {
     "buy": Side(1, 1),
     "sell": Side(-1, -1),
@@ -289,8 +291,10 @@ class Cells:
         own = str(self.text(row, "currency") or "").strip()
         own = HUNDREDTHS.get(own, SMALLEST.get(own, (own.upper(),))[0])
         own = NAMES_OF_CURRENCIES.get(own.lower(), own)
-        if not own and self.mapping.currency == COIN:
-            return coin_of_inverse(str(self.symbol(row) or "")) or COIN
+        if not own and (self.mapping.inverse or self.mapping.currency == COIN):
+            name = str(symbol if symbol is not None else self.symbol(row) or "")
+            if self.mapping.currency == COIN or self.mapping.is_inverse(name):
+                return coin_of_inverse(name) or COIN
         if not own and self.mapping.currency == QUOTE:
             text = str(symbol if symbol is not None else self.symbol(row) or "")
             pair = pair_of(text)

@@ -74,6 +74,8 @@ NAMES_OF_CURRENCIES = {
     **dict.fromkeys(("원", "원화"), "KRW"),
     **dict.fromkeys(("рубль", "рубли", "российский рубль", "rur"), "RUB"),
     **dict.fromkeys(("real", "reais"), "BRL"),
+    **dict.fromkeys(("אג'", "אג׳", "אגורות", "agorot"), "ILA"),
+    **dict.fromkeys(("ש\"ח", "ש״ח", "שקל", "₪"), "ILS"),
 }  # fmt: skip
 """Names of currencies in cells, in small letters.  A dollar or a peso without its country may be
 that of several."""

@@ -497,7 +497,7 @@ def may_be_inverse(symbol: str) -> bool:
         return kraken[1] in _SETTLED_IN_COIN
     if found := _SETTLED.fullmatch(text):
         return found[1] == found[3]
-    if re.fullmatch(r"(BTC|ETH|SOL)-(PERPETUAL|\d{1,2}[A-Z]{3}\d{2})", text):
+    if re.fullmatch(r"(BTC|ETH|SOL)-(PERPETUAL|USD-\d{6}|\d{1,2}[A-Z]{3}\d{2})", text):
         return True
     if not _COIN_IN_DOLLARS.fullmatch(text):
         return False

@@ -270,6 +270,8 @@ _EXACT = {
             "köpt",
             "kjøpt",
             "매수",
+            "구매",
+            "αγορα",
             "買埋建",
             "aankoop",
             "savings plan",
@@ -281,7 +283,20 @@ _EXACT = {
         Side(1, 1),
     ),
     **dict.fromkeys(
-        ("v", "venda", "sprzedaż", "sålt", "solgt", "매도", "売", "売付", "证券卖出"), Side(-1, -1)
+        (
+            "v",
+            "venda",
+            "sprzedaż",
+            "sålt",
+            "solgt",
+            "매도",
+            "판매",
+            "πωληση",
+            "売",
+            "売付",
+            "证券卖出",
+        ),
+        Side(-1, -1),
     ),
     **dict.fromkeys(
         ("買建", "買埋建", "新規買", "信用新規買", "买开", "买入开仓"), Side(1, 1, True)

@@ -24,7 +24,7 @@ MORE_WORDS = {
         " data_da_compra datum_nákupu"
     ),
     "exit_timestamp": (
-        "stängd lukket sulkemisaika gesloten gesloten_op čas_uzavření čas_zatvorenia "
+        "ex_datum stängd lukket sulkemisaika gesloten gesloten_op čas_uzavření čas_zatvorenia "
         "zárás_ideje ora_închiderii време_на_затваряне vrijeme_zatvaranja čas_zaprtja "
         "ώρα_κλεισίματος وقت_الإغلاق זמן_סגירה زمان_بسته masa_tutup sulgemise_aeg "
         "बंद_होने_का_समय "
@@ -39,7 +39,7 @@ MORE_WORDS = {
         " data_da_venda datum_prodeje"
     ),
     "symbol": (
-        "ccy_pair titre termék kode kode_efek "
+        "naam papirnavn fondsnavn naam_fonds fondsnaam ccy_pair titre termék kode kode_efek "
         "ценна_книга vrednostni_papir хартија शेयर "
         "instrumentti inštrument instrumentum instruments προϊόν 종목 प्रतीक نماد "
         "mercado mercato marknad titul název_titulu especie nemotécnico nemotecnico mã_hđ"
@@ -70,7 +70,9 @@ MORE_WORDS = {
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
     ),
     "quantity": (
-        "stück_ausgeführt wielkość wolumen_lotów kontraktus "
+        "qty_executed quantity_executed shares_executed "
+        "einheiten units_stake stake_units kpl antal_nominellt stück_ausgeführt wielkość "
+        "wolumen_lotów kontraktus "
         "kuantiti количина "
         "volum الحجم حجم मात्रा تعداد "
         "n_di_azioni numero_di_azioni núm_acciones nombre_d_actions anzahl_aktien"
@@ -85,6 +87,7 @@ MORE_WORDS = {
         " količina количество_бр ilość_szt order_qty"
     ),
     "price": (
+        "price_executed executed_at_price "
         "ausführungskurs deal_rate "
         "قیمت मूल्य "
         "平均単価 평균단가 매매단가 "
@@ -97,7 +100,8 @@ MORE_WORDS = {
         " precio_unitario cena_wykonania order_price"
     ),
     "entry_price": (
-        "cena_otwarcia kurs_otwarcia 매수가 매수단가 "
+        "taux_d_ouverture taux_ouverture purchase_price "
+        "建単価 cena_otwarcia kurs_otwarcia 매수가 매수단가 "
         "otevírací_cena otváracia_cena preț_deschidere preț_de_deschidere "
         "цена_на_отваряне cijena_otvaranja cena_odprtja τιμή_ανοίγματος سعر_الفتح "
         "שער_פתיחה قیمت_باز avamishind preço_de_abertura preço_abertura खुलने_का_मूल्य "
@@ -110,7 +114,8 @@ MORE_WORDS = {
         " cena_zakupu nákupní_cena"
     ),
     "exit_price": (
-        "cena_zamknięcia kurs_zamknięcia 매도가 매도단가 "
+        "ex_preis taux_de_clôture taux_clôture sale_price 決済単価 返済単価 cena_zamknięcia "
+        "kurs_zamknięcia 매도가 매도단가 "
         "slotkoers sluttkurs slutkurs uzavírací_cena zatváracia_cena preț_închidere "
         "preț_de_închidere цена_на_затваряне cijena_zatvaranja cena_zaprtja "
         "τιμή_κλεισίματος سعر_الإغلاق שער_סגירה قیمت_بسته sulgemishind preço_de_fecho "
@@ -124,7 +129,7 @@ MORE_WORDS = {
         " cena_sprzedaży prodejní_cena"
     ),
     "time": (
-        "deal_date "
+        "deal_date last_modified created_date "
         "tarikh датум تاریخ दिनांक "
         "日付_時刻 체결일시 체결일자 약정일시 거래일"
         " วันที่ วันที่ทำรายการ วันที่ซื้อขาย วันเวลา วันที่_เวลา"
@@ -151,7 +156,7 @@ MORE_WORDS = {
         " комисиона tasu teenustasu palkkiot komisjon prowizja_maklerska"
     ),
     "gross": (
-        "износ مبلغ राशि "
+        "תמורה износ مبلغ राशि "
         "収入 交易額 交易额 약정금액 체결금액"
         " มูลค่า จำนวนเงิน มูลค่ารวม มูลค่าซื้อขาย giá_trị giá_trị_khớp giá_trị_gd thành_tiền nilai"
         " nilai_transaksi valoare αξία сума القيمة المبلغ"
@@ -160,10 +165,14 @@ MORE_WORDS = {
     ),
     "net": (
         "จำนวนเงินสุทธิ ยอดสุทธิ มูลค่าสุทธิ giá_trị_thuần nilai_bersih jumlah_bersih valoare_netă"
-        " καθαρή_αξία الصافي net_tutar"
+        " καθαρή_αξία الصافي net_tutar bedrag kwota částka importo monto valor_neto valor_líquido"
+        " endbetrag abrechnungsbetrag gesamtbetrag nettobetrag likvidbelopp afregnet_beløb"
+        " afregningsbeløb totalbelopp yhteensä nett_amount nettbeløp oppgjørsbeløp importo_netto"
+        " po_prowizji kwota_netto total_net amount_net nettó 受渡代金 精算金額 应收付金额 收付金额"
+        " 实收金额 交割金额 결제금액"
     ),
     "pnl_usd": (
-        "zysk_brutto zysk_netto "
+        "pnl_net pnl_gross profit_perte profits_pertes profits_et_pertes zysk_brutto zysk_netto "
         "чистая_п_у валовая_п_у "
         "gevinst_tab vinst_förlust tulos voitto zysk_strata zisk_ztráta zisk_strata "
         "dobiček laba untung 손익 سود लाभ resultaat winst_verlies kazanç "

@@ -502,6 +502,12 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "filled in part",
         ),
         (
+            "Date,Order,Side,Symbol,Quantity,Price,Status\n"
+            "2024-05-16,1,Buy,AMD,100,154.9,Executed\n"
+            "2024-05-17,2,Sell,AMD,100,160.05,Partially Executed\n",
+            "filled in part, as Status says",
+        ),
+        (
             "Time,Coin,Side,Rate,Amount,Currency\n"
             "2024-03-04 10:00:00,BTC,Buy,2300000,23000,THB\n"
             "2024-03-14 10:00:00,BTC,Sell,2600000,0.01,BTC\n",
@@ -571,6 +577,23 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             + "2024-03-04,AAPL,Buy,10,170\n2024-03-05,AAPL,Sell,10,171\n"
             "2024-03-06,MSFT,Buy,5,400\n" * 2,
             "the second half repeats the first",
+        ),
+        (
+            "Time,Symbol,Side,Qty,Price\n"
+            + "2024-03-04 15:31,AAPL,Buy,10,170\n2024-03-04 16:02,AAPL,Sell,10,171\n" * 2,
+            "the second half repeats the first",
+        ),
+        (
+            "Ticker,Trade,Date,Price,Second date,Second price,Profit,Shares\n"
+            "SAP,Long,2024-05-06,170.5,2024-05-16,175.5,500,100\n"
+            "BMW,Short,2024-05-07,100,2024-05-17,102,-200,100\n",
+            "but also a profit in Profit and a second time in Second date",
+        ),
+        (
+            "时间,交易对,方向,成交均价,成交量,手续费\n"
+            "2024-03-04 10:00:00,SOLUSDT,买入,\"130,5\",10,0.01SOL\n"
+            "2024-03-05 10:00:00,SOLUSDT,卖出,\"140,5\",\"9,99\",\"1,403USDT\"\n",
+            "with decimal points, such as 0.01SOL",
         ),
         (
             "time,symbol,side,qty,price\n"

@@ -184,6 +184,8 @@ def _read_profit(trades: Sequence[Trade], found: Reading) -> None:
                 found.profit, found.fee_scale = kind if has_fees else None, sign
         if best and best.exact >= MOST:
             break
+    if found.inverse and _are_exit_prices(sized, found.values):
+        found.exact = 0.0
     if found.exact < MOST:
         found.inverse = False
         found.values = {}
@@ -198,6 +200,13 @@ def _read_profit(trades: Sequence[Trade], found: Reading) -> None:
         found.fee_scale = (
             -1 if sum(t.fees < 0 for t in sized) > sum(t.fees > 0 for t in sized) else 1
         )
+
+
+def _are_exit_prices(trades: Sequence[Trade], values: dict[str, float]) -> bool:
+    """Whether contract values with which profits are those of inverse contracts are but the prices
+    of the exits: then quantities are amounts of money at the entry, and profits are in money."""
+    own = [(values[trade.name], trade.exit) for trade in trades if trade.name in values]
+    return bool(own) and all(abs(value / price - 1) < _SAME for value, price in own)
 
 
 class _Explained(NamedTuple):

@@ -26,7 +26,7 @@ from app.sources.drafting.symbol_columns import CURRENCIES, SymbolColumns
 from app.sources.drafting.time_columns import TimeColumns
 from app.sources.ends import end_of, is_price
 from app.sources.figures import has_share
-from app.sources.pairs import may_be_inverse
+from app.sources.pairs import is_coin, may_be_inverse
 from app.sources.sides import Side, opens_or_closes, read_side
 
 POSITIONS = (
@@ -95,12 +95,12 @@ _OF_FEES = (
     r"(currency|ccy|coin|asset).*(fee|comm(?!od))"
     r"|(fee|comm(?!od)).*(currency|ccy|coin|asset|token|unit)"
 )
-_FILLED = {
+_ORDERED = {
     "quantity": {"quantity", "qty", "amount", "size", "volume", "vol"},
     "price": {"price", "rate", "px"},
 }
+"""Words of what was ordered, by field."""
 _DONE = re.compile("fill|exec|traded")
-"""Words of what was ordered and filled, by field."""
 _OF_UNDERLYING = re.compile(r"(^|_)(stock|underlying|underlier|index|spot)(_|$)")
 """Of a price that is that of what an option is on."""
 _PER_POINT = re.compile(r"/ ?(pt|point)s?\b|per point", re.IGNORECASE)
@@ -146,6 +146,16 @@ _METATRADER_4 = {
 }
 """By position, the columns of the two programs' lists of positions, after whose price come stop
 loss and take profit."""
+_IN_LOTS = re.compile(
+    r"[(\[]\W*(cont|contracts?|lots?|pieces|张|張|手)\W*[)\]]|_(conts?|contracts|lots)$",
+    re.IGNORECASE,
+)
+"""Of one of several quantities with the same name."""
+_FILLED = re.compile(
+    r"(^|_)(filled|executed|exec|done|traded|matched)(_|$)|ausgeführt|ejecutad|executad|eseguit"
+    r"|exécuté|gerçekleşen|체결|成交|約定"
+)
+"""Of quantities that were filled, beside those that were ordered."""
 _COSTS = ("commission", "swap", "profit", "tax")
 _ALONE = frozenset(("currency", "symbol", "ticker", "instrument", "side"))
 _FEES = re.compile("fee|commission", re.IGNORECASE)
@@ -293,6 +303,15 @@ class Chooser:
                     bool(_OF_ACCOUNT.search(one[1])),
                 )
             )
+            exact.sort(key=lambda one: (one[0] != first, self._in_wrong_unit(one[1])))
+        if name == "quantity":  # `Quantity (units)` before `Quantity (lots)`.
+            exact.sort(
+                key=lambda one: (
+                    not _FILLED.search(one[0]),
+                    known.index(one[0]),
+                    bool(_IN_LOTS.search(one[1])),
+                )
+            )
         if name == "currency":
             exact.sort(key=lambda one: (known.index(one[0]), not _OF_PRICE.search(one[1])))
         for word, column in exact:
@@ -308,7 +327,11 @@ class Chooser:
                 column for column in c.columns if re.search(_OF_FEES, column, re.IGNORECASE)
             )
         names = sorted(
-            self._names.items(), key=lambda one: name == "price" and "net" in one[1].split("_")
+            self._names.items(),
+            key=lambda one: (
+                (name == "price" and "net" in one[1].split("_"))
+                or (name == "quantity" and bool(_IN_LOTS.search(one[0])))
+            ),
         )
         for word in NAMES[name]:
             parts = word.split("_")
@@ -321,6 +344,19 @@ class Chooser:
                 ):
                     yield column
         yield from self._by_end(name)
+
+    def _in_wrong_unit(self, column: str) -> bool:
+        """Whether profits are in a coin, unless all contracts may be inverse: those are settled in
+        it, and not in dollars."""
+        unit = currency_in(column)
+        return unit is not None and is_coin(unit) != self._are_inverse()
+
+    def _are_inverse(self) -> bool:
+        c = self._contents
+        return any(
+            c.words(column) and all(may_be_inverse(word) for word in c.words(column))
+            for column in c.columns
+        )
 
     def _is_signed_beside(self, column: str) -> bool:
         """Whether an `Amount` has both signs, and a column that is called a quantity has one, or
@@ -381,7 +417,7 @@ class Chooser:
             return False
         if name == "stake" and _PER_POINT.search(column):
             return False
-        if name in _FILLED and self._is_beside_filled(name, column):
+        if name in _ORDERED and self._is_beside_filled(name, column):
             return False
         if name == "quantity" and not _PER_POINT.search(column):
             if (
@@ -436,7 +472,7 @@ class Chooser:
             return False
         return any(
             _DONE.search(own)
-            and _FILLED[name] & {*own.split("_")}
+            and _ORDERED[name] & {*own.split("_")}
             and self._contents.is_numeric(other)
             and any(self._contents.read_numbers(other))
             for other, own in self._names.items()
@@ -448,11 +484,7 @@ class Chooser:
             return True
         if currency_in(column) in (None, "BTC", "ETH"):
             return False
-        c = self._contents
-        return not any(
-            c.words(other) and all(may_be_inverse(word) for word in c.words(other))
-            for other in c.columns
-        )
+        return not self._are_inverse()
 
     def _is_value_of(self, column: str) -> bool:
         """Whether the name differs from that of a quantity by the word value alone: `Position size

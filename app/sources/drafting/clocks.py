@@ -15,7 +15,7 @@ from app.sources.cells import as_text
 from app.sources.column_names import known_as
 from app.sources.drafting.choose import TIMES
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.time_readings import zone_of_name
+from app.sources.drafting.time_readings import has_unsigned_offset, zone_of_name
 from app.sources.making import DAYS, LOCAL_UNITS
 from app.sources.mapping import OPEN_QUESTION, Column
 
@@ -105,6 +105,14 @@ def settle_times(decided: Decided) -> None:
             f"The time zone of {' and '.join(naive)} is {same}, as that of the other time."
         )
         decided.keys["timezone"] = (same, "that of the other time, which is in its column's name")
+        return
+    if naive and (unsigned := list(filter(has_unsigned_offset, naive))):
+        decided.ask(
+            "timezone",
+            f"The time zone of {' and '.join(unsigned)}: the name has an offset, and not whether it"
+            " is east or west of UTC.",
+            'such as "Europe/Berlin", or "Etc/GMT-3" for three hours east of UTC',
+        )
         return
     if naive:
         decided.left.append(

@@ -57,6 +57,8 @@ _EAST = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 _SHARE = re.compile(r"%|\d ?bps?$", re.IGNORECASE)
 _TRIANGLE = re.compile(r"[▲△▼▽]\s?\d")
 _JAPANESE = re.compile("[\u3040-\u30ff]|損益|約定|銘柄|数量|決済")
+_DOTTED_DAY = re.compile(r"\d{1,2}\.\d{1,2}\.\d{2,4}(?!\d)")
+_SIGN = re.compile(r"[$€£]")
 _UTC = ZoneInfo("UTC")
 
 
@@ -208,6 +210,7 @@ class Contents:
         """`,` where numbers are written `1.234,5`; `?` where both marks could be meant and nothing
         decides."""
         seen: Counter[str] = Counter()
+        in_money = False
         for column in self.columns:
             texts = [v for v in self.values(column)[:400] if isinstance(v, str)]
             if not texts or sum(
@@ -215,11 +218,17 @@ class Contents:
             ) < MOST * len(texts):
                 continue
             seen.update(marks(t) for t in texts)
+            in_money |= any(marks(t) == "?." and _SIGN.search(t) for t in texts)
         if seen[","] or seen["."]:
             return "," if seen[","] > seen["."] else "."
         if any(_EAST.search(column) for column in self.columns):
             return "."  # As everywhere from Thailand to Japan.
+        if seen["?."] and (in_money or any(map(self._has_dotted_days, self.columns))):
+            return OPEN_QUESTION  # Neither amounts nor such writers have a thousandth by habit.
         return OPEN_QUESTION if seen["?,"] else "."
+
+    def _has_dotted_days(self, column: str) -> bool:
+        return any(isinstance(v, str) and _DOTTED_DAY.match(v) for v in self.values(column)[:20])
 
     # --- times
     # ----------------------------------------------------------------------------------------------

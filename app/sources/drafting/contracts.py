@@ -13,9 +13,18 @@ from fnmatch import fnmatchcase
 from app.sources.cells import Cells, as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
+from app.sources.drafting.currency import UNSAID
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_rows import symbol_of
-from app.sources.pairs import POINT_VALUES, future_of, is_crypto, is_option, pair_of, settled_in
+from app.sources.pairs import (
+    POINT_VALUES,
+    future_of,
+    is_crypto,
+    is_option,
+    may_be_inverse,
+    pair_of,
+    settled_in,
+)
 
 _CONTRACTS = re.compile(
     r"fut(ures?)?|opt(n|ions?)?|fop"
@@ -24,6 +33,9 @@ _CONTRACTS = re.compile(
 )
 
 
+_STRIKE = re.compile(r" [\d.]+( |$)")
+_RIGHT = re.compile(r"call|put|right|option|c_p|cp")
+"""Of symbols that are composed with the strike of an option."""
 _LOTS = re.compile(r"(?<![a-z])lots?(_|$)|約定lot数|ロット|手[数數]|[張张]數|张数")
 _MOST_LOTS = 500
 """What quantities of currencies are below, in the median, if they are lots."""
@@ -47,9 +59,12 @@ def symbols_of(decided: Decided) -> list[str]:
 def ask_contract_values(decided: Decided, symbols: object) -> None:
     """A question for each kind of contract among the symbols whose value nothing tells."""
     names = [str(symbol) for symbol in symbols]  # type: ignore[attr-defined]
-    options = [name for name in names if is_option(name)]
     roots: dict[str, list[str]] = {}
     spec = decided.fields.get("symbol")
+    parts = "|".join(known_as(column) for column in spec.columns) if spec else ""
+    of_positions = decided.rows == "positions"
+    strikes = of_positions and "strike" in parts and not _RIGHT.search(parts)
+    options = [name for name in names if is_option(name) or (strikes and _STRIKE.search(name))]
     coins = spec is not None and known_as(spec.column) in ("coin", "currency", "asset")
     size = decided.fields.get("quantity")
     whole = size is None or all(
@@ -218,6 +233,35 @@ def ask_inverse(decided: Decided, symbols: list[str]) -> None:
         + ", ".join(f'"{symbol}"' for symbol in symbols[:8])
         + "] if so, [] if a unit is a coin;"
         " [] too if they are settled in a third currency, which then is the currency",
+    )
+
+
+def ask_inverse_profits(decided: Decided) -> None:
+    """Ask whether profits that nothing checks are in the coin of contracts that may be inverse,
+    unless the table names their currency."""
+    _, why = decided.keys.get("currency", ("", ""))
+    if (
+        not {"pnl_usd", "symbol"} <= decided.fields.keys()
+        or "currency" in decided.fields
+        or "inverse" in decided.keys
+        or why not in UNSAID
+    ):
+        return
+    symbols = [name for name in symbols_of(decided) if may_be_inverse(name)]
+    if not symbols:
+        return
+    shown = ", ".join(symbols[:4])
+    if all(map(settled_in, symbols)):
+        decided.keys["inverse"] = (symbols, "settled in their coin, by their symbols")
+        decided.guessed.append(f"{shown} are inverse, settled in their coin, by their symbols.")
+        return
+    decided.ask(
+        "inverse",
+        f"Whether profits of {shown} are in their coin, as those of inverse contracts, or in"
+        " dollars: the file does not say, and nothing in it shows.",
+        "["
+        + ", ".join(f'"{symbol}"' for symbol in symbols[:8])
+        + "] if they are in the coin, [] if in dollars",
     )
 
 

@@ -28,6 +28,10 @@ from app.sources.pairs import (
 ASSUMED = (
     "The currency of the profits: the file does not say, so they are read as US dollars (currency)."
 )
+_BY_PAIR = "each pair's quote currency"
+_BY_DEFAULT = "the file does not say; pnl_usd is for dollars only"
+UNSAID = ("", _BY_PAIR, _BY_DEFAULT)
+"""Why a currency was chosen that the file does not name."""
 _ABROAD_QUESTION = (
     "The currency of the profits: the file does not use American formats and does not say."
 )
@@ -79,6 +83,12 @@ _NOT_ENGLISH = re.compile(
     r"|harga|jumlah|aantal|koers|bedrag|antal|pris|belopp|dato|darab|pret|cantitate|hinta)(_|$)"
 )
 """Words of other languages for days, prices and quantities, in English letters."""
+_OF_OTHER_DOLLARS = re.compile(
+    r"(^|_)(fecha|cantidad|precio|importe|monto|moneda|comisi[oó]n(es)?|operaci[oó]n|t[ií]tulos"
+    r"|acci[oó]n(es)?|prix|montant|quantit[eé]|op[eé]ration|frais)(_|$)"
+)
+"""Words of the languages of countries that write `$` for their own peso or dollar: from Argentina
+to Mexico, and in Quebec."""
 _NOT_LATIN = re.compile("[\u0370-\u1dff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 """Letters from Greek ones to those of China, Japan and Korea."""
 
@@ -183,8 +193,13 @@ def _bare_dollars(decided: Decided, money: list[str]) -> bool:
         return False  # Other signs tell currencies apart.
     if _of_american_futures(decided):
         return False
+    if not dollars or told:
+        return False
+    names = [known_as(column) for column in contents.columns]
+    if any(_OF_OTHER_DOLLARS.search(name) or _NOT_AMERICAN.search(name) for name in names):
+        return True
     english = contents.decimal != "," and all(column.isascii() for column in decided.used())
-    return dollars and not told and english and _is_abroad(decided)
+    return english and _is_abroad(decided)
 
 
 def _settled_in_coins(decided: Decided) -> bool:
@@ -327,7 +342,7 @@ def settle_currency(decided: Decided) -> None:
         or "pnl_usd" not in fields
         or all(is_crypto(symbol) for symbol in symbols)
     ):
-        decided.keys["currency"] = ("quote", "each pair's quote currency")
+        decided.keys["currency"] = ("quote", _BY_PAIR)
         decided.guessed.append("The currency is each pair's quote currency.")
         return
     local = _by_exchange(decided)
@@ -390,7 +405,7 @@ def settle_currency(decided: Decided) -> None:
             f'"{code}" if they are, else such as "USD"; pnl_usd is for dollars only',
         )
         return
-    decided.keys["currency"] = ("USD", "the file does not say; pnl_usd is for dollars only")
+    decided.keys["currency"] = ("USD", _BY_DEFAULT)
     decided.left.append(ASSUMED)
 
 

@@ -60,14 +60,18 @@ class CurrencyColumns:
         return None
 
     def of_fee(self, fee: str) -> str | None:
-        """The column with the currency of the fees: right behind them, if another column has that
-        of the prices; else that of the account, if prices are in another one."""
+        """The column with the currency of the fees: called after them, or right behind them, if
+        another column has that of the prices; else that of the account, if prices are in another
+        one."""
         words = self._contents.words
         currencies = [
             column
             for column in self._contents.columns
             if words(column) and all(word.strip() in CURRENCIES for word in words(column))
         ]
+        currencies = [c for c in currencies if self._names[c] not in NAMES["account"]]
+        if named := [c for c in currencies if c != fee and fee.lower() in c.lower()]:
+            return named[0] if len(currencies) > 1 else None
         behind = self._next_currency(fee)
         settled = [c for c in currencies if c != behind and _OF_SETTLEMENT.search(self._names[c])]
         if behind and len(currencies) > 1 and not _OF_PRICE.search(self._names[behind]):
@@ -85,5 +89,10 @@ class CurrencyColumns:
         """The column behind `column`, where nothing but codes of currencies stands in it."""
         columns = list(self._contents.columns)
         at = columns.index(column) + 1
-        words = self._contents.words(columns[at]) if at < len(columns) else {}
+        if at == len(columns) or self._names[columns[at]] in NAMES["account"]:
+            return None
+        cells = zip(*map(self._contents.cells, (column, columns[at])), strict=True)
+        if any(value is not None and code is None for value, code in cells):
+            return None
+        words = self._contents.words(columns[at])
         return columns[at] if words and all(word.strip() in CURRENCIES for word in words) else None

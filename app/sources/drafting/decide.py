@@ -60,6 +60,8 @@ _NAME = re.compile(r"name|descr|bezeich|instrument|produ[ck]t|secur|contract|mar
 """Of columns that may say what was traded, too."""
 _NUMBERS = ("price", "entry_price", "exit_price", "quantity", "gross", "net", "pnl_usd", "fee")
 """Fields whose columns have numbers."""
+_LIKE_NUMBER = re.compile(r"[^\W\d_]{0,5}[^\w]*\d[\d.,' ]*[^\w]*[^\W\d_]{0,5}\W*")
+"""Digits with a sign, a unit or a currency before or behind them."""
 _MARKS = {".": "decimal points", ",": "decimal commas"}
 _MANIFOLD = (
     (
@@ -258,13 +260,17 @@ def _unread_numbers(path: str, decided: Decided) -> None:
             and words
             and not contents.is_numeric(column)
             and contents.time(column) is None
-            and all(2 * sum(c.isdigit() for c in w) >= len(w.strip()) for w in words)
+            and all(map(_LIKE_NUMBER.fullmatch, words))
         ):
             other = "," if contents.decimal == "." else "."
-            if contents.decimal in _MARKS and all(written(word, other) for word in words):
+            unread = [word for word in words if written(word, contents.decimal) is None]
+            readable = [word for word in unread if written(word, other)]
+            if contents.decimal in _MARKS and (
+                all(written(word, other) for word in words) or (readable and not decided.asked)
+            ):
                 raise BadDataError(
                     f"{path} has numbers with {_MARKS[contents.decimal]} and, in {column}, with"
-                    f" {_MARKS[other]}, such as {words[0]}.",
+                    f" {_MARKS[other]}, such as {readable[0]}.",
                     "Export the file with one way of writing numbers.",
                 )
             decided.left.append(
@@ -406,7 +412,7 @@ def _decimal(decided: Decided) -> None:
             "decimal",
             "Whether 1,234 is a thousand or 1.234: no number in the file shows which mark is the"
             " decimal one.",
-            '"." if 1,234 is a thousand, "," if it is a little more than one',
+            '"." if 1,234 is a thousand and 1.234 a little more than one, "," the other way round',
         )
     elif decided.kept.contents.decimal == ",":
         decided.keys["decimal"] = (",", "")

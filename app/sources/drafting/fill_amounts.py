@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from app.sources.cells import HUNDREDTHS
+from app.sources.cells import HUNDREDTHS, WHOLE
 from app.sources.column_names import NAMES, currency_in, known_as
-from app.sources.currencies import FIAT
+from app.sources.currencies import FIAT, NAMES_OF_CURRENCIES
 from app.sources.drafting.adding_amounts import Amount, read_amounts
 from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.contents import Contents
@@ -22,7 +22,7 @@ from app.sources.drafting.value_columns import ask_whether_value, contract_value
 from app.sources.pairs import may_be_inverse, pair_of
 from app.sources.value_names import is_margin, may_be_value, says_value
 
-_TAX = re.compile(r"steuer|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
+_TAX = re.compile(r"steuer|(^|_)kest|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
 _OF_ORDER = re.compile(r"(^|_)order(ed)?(_|$)")
 _SMALL_COST = 0.05
 """What fees may be of the value of a fill, at most, if only the cash tells them."""
@@ -103,6 +103,7 @@ def read_amount(decided: Decided) -> Amount | None:
             and cash.plain
             and _loses(decided, sizes, rest)
             and "fee_currency" not in fields
+            and not _is_tax(decided, found, rest, sizes, fees)
         ):
             fields.pop("fee", None)
             fields["net"] = Spec([cash.column], comment="cash paid or received, after fees")
@@ -152,7 +153,8 @@ def _in_whole_units(decided: Decided, found: Amount) -> None:
     own = fields.get("currency")
     if own is None or {*found.values.values()} != {0.01}:
         return
-    if not {word.strip() for word in contents.words(own.column)} <= HUNDREDTHS.keys():
+    hundredths = {_code(word) for word in contents.words(own.column)}
+    if not hundredths <= HUNDREDTHS.keys():
         return
     whole = [
         column
@@ -168,6 +170,16 @@ def _in_whole_units(decided: Decided, found: Amount) -> None:
         decided.guessed.append(
             f"Profits are in the currency of {found.column}, prices in hundredths of it."
         )
+    elif len(wholes := {WHOLE[HUNDREDTHS[code]] for code in hundredths}) == 1:
+        del fields["currency"]
+        why = f"prices are in hundredths of it, by {own.column}"
+        decided.keys["currency"] = (wholes.pop(), why)
+        decided.guessed.append(f"{found.column} is in whole units, prices in hundredths of them.")
+
+
+def _code(word: str) -> str:
+    """The code of a currency that a cell has by its code or its name."""
+    return NAMES_OF_CURRENCIES.get(word.strip().lower(), word.strip())
 
 
 def _fees_by_net(
@@ -310,6 +322,36 @@ def _costs_more(
         half_unit(numbers) >= _CENTS
         and all(more >= -rounding for more in rest)
         and any(more > rounding for more in rest)
+    )
+
+
+def _is_tax(
+    decided: Decided,
+    found: Amount,
+    columns: list[tuple[str, list[float | None]]],
+    sizes: list[float | None],
+    fees: list[float],
+) -> bool:
+    """Whether what the cash lacks besides the fees is a tax that no purchase bore: one on gains."""
+    contents, buys = decided.kept.contents, purchases(decided)
+    taxes = [
+        numbers
+        for column in contents.columns
+        if _TAX.search(known_as(column))
+        and column not in decided.used()
+        and any(numbers := contents.numbers(column))
+        and not any(n and buy for n, buy in zip(numbers, buys, strict=True))
+    ]
+    return bool(taxes) and any(
+        all(
+            cost is None
+            or abs(cost - abs(fee) - sum(abs(tax[i] or 0.0) for tax in taxes))
+            <= 2.4 * half_unit(numbers)
+            for i, (cost, fee) in enumerate(
+                zip(_costs(decided, found, numbers, sizes), fees, strict=True)
+            )
+        )
+        for _, numbers in columns
     )
 
 

@@ -10,7 +10,7 @@ import re
 from itertools import combinations, permutations
 
 from app.sources.cells import as_text
-from app.sources.column_names import known_as
+from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.decided import Decided
@@ -20,7 +20,7 @@ from app.sources.drafting.fee_columns import (
     say_fees,
     turn_cash,
 )
-from app.sources.drafting.fill_rows import purchases
+from app.sources.drafting.fill_rows import profits_of, purchases
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.symbol_columns import CURRENCIES
 from app.sources.drafting.text import spec_text
@@ -49,6 +49,7 @@ def settle_fees(decided: Decided) -> None:
         find_rates(decided)
         return
     _without_the_amount(decided, spec)
+    _with_other_costs(decided, spec)
     _own_currency(decided, spec)
     _settled_abroad(decided, spec)
     turn_cash(decided.kept.contents, spec)
@@ -71,6 +72,32 @@ def _without_the_amount(decided: Decided, spec: Spec) -> None:
         ]
         if rows and all(rows):
             spec.columns.remove(column)
+
+
+def _with_other_costs(decided: Decided, spec: Spec) -> None:
+    """Add the columns that with the fees make what an amount is more than the value of purchases,
+    and less than that of sales: duties on trades.  A tax on gains has nothing for any purchase."""
+    if spec.keys or "fee_currency" in decided.fields:
+        return
+    contents, buys = decided.kept.contents, purchases(decided)
+    known = [
+        sum(abs(n or 0.0) for n in row)
+        for row in zip(*(contents.numbers(column) for column in spec.columns), strict=True)
+    ]
+    if (found := _costs_of_amounts(decided, known)) is None:
+        return
+    chosen, paid = found
+    amounts = contents.numbers(paid)
+    rows = [list(zip(contents.numbers(column), amounts, buys, strict=True)) for column in chosen]
+    if all(
+        any(n and buy for n, _, buy in own)
+        and all(abs(n or 0.0) <= SMALL * abs(amount or 0.0) for n, amount, _ in own)
+        for own in rows
+    ):
+        spec.columns += chosen
+        decided.guessed.append(
+            f"{' and '.join(chosen)} is a cost, too: with it {paid} is price × quantity."
+        )
 
 
 def _own_currency(decided: Decided, spec: Spec) -> None:
@@ -244,8 +271,22 @@ def all_in(decided: Decided) -> None:
 
 
 def _fee_by_amounts(decided: Decided) -> Spec | None:
-    """The columns, whatever they are called, that together are what another one is more than the
-    value of all purchases, and less than that of all sales."""
+    """Fees, whatever they are called, that an amount and the value of the fills differ by."""
+    found = _costs_of_amounts(decided, [0.0] * decided.kept.contents.n_rows)
+    if found is None:
+        return None
+    chosen, paid = found
+    decided.fields["fee"] = Spec(chosen)
+    decided.guessed.append(
+        f"Fees are {' and '.join(chosen)}: with them {paid} is price × quantity."
+    )
+    return decided.fields["fee"]
+
+
+def _costs_of_amounts(decided: Decided, known: list[float]) -> tuple[list[str], str] | None:
+    """(the columns, whatever they are called, that together with the `known` costs are what another
+    one is more than the value of all purchases, and less than that of all sales; that other
+    one)."""
     contents, fields = decided.kept.contents, decided.fields
     if not {"quantity", "price"} <= fields.keys() or fields["price"].keys.get("per_unit"):
         return None
@@ -269,25 +310,25 @@ def _fee_by_amounts(decided: Decided) -> Spec | None:
         and contents.time(column) is None
     ]
     numbers = {column: contents.numbers(column) for column in columns[:_MOST_COLUMNS]}
+    amounts = {*NAMES["gross"], *NAMES["net"]}
+    profits = profits_of(contents) if any(known) else []
     for paid in numbers:
+        if any(known) and known_as(paid) not in amounts:
+            continue
         rounding = 2.4 * half_unit(numbers[paid])
         costs = [
-            (i, (abs(amount) - size) * (1 if buy else -1))
+            (i, (abs(amount) - size) * (1 if buy else -1) - known[i])
             for i, (amount, size, buy) in enumerate(zip(numbers[paid], sizes, buys, strict=True))
             if amount and size and buy is not None
         ]
         if len(costs) < 2 or sum(cost > rounding for _, cost in costs) * 2 < len(costs):
             continue
-        others = [column for column in numbers if column != paid]
+        others = [column for column in numbers if column != paid and column not in profits]
         for n in (1, 2, 3):
             for chosen in combinations(others, n):
                 if all(any(numbers[column]) for column in chosen) and all(
                     abs(cost - sum(abs(numbers[column][i] or 0.0) for column in chosen)) <= rounding
                     for i, cost in costs
                 ):
-                    fields["fee"] = Spec(list(chosen))
-                    decided.guessed.append(
-                        f"Fees are {' and '.join(chosen)}: with them {paid} is price × quantity."
-                    )
-                    return fields["fee"]
+                    return list(chosen), paid
     return None

@@ -10,9 +10,10 @@ import re
 from collections.abc import Sequence
 
 from app.sources.column_names import NAMES, is_in_points, known_as
-from app.sources.drafting.adding_up import Reading, read_positions
+from app.sources.drafting.adding_up import MOST, Reading, read_positions
 from app.sources.drafting.before_or_after import by_amounts
 from app.sources.drafting.binary_options import settle_bets
+from app.sources.drafting.contracts import ask_inverse_profits
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import drop_fees_abroad, turn_cash
 from app.sources.drafting.position_profits import (
@@ -135,6 +136,8 @@ def settle(decided: Decided) -> None:
         and not fields["entry_price"].keys.get("per_unit")
     ):
         settle_contracts(decided, bool(_likely_profits(decided)))
+    if reading.exact < MOST:
+        ask_inverse_profits(decided)
     find_funding(decided, reading)
     settle_fees(decided)
     settle_unit_fees(decided, trades)

@@ -12,6 +12,7 @@ from app.sources.cells import as_text
 from app.sources.column_names import NAMES, is_known, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.choose import LIMIT
+from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_fees import SMALL
 from app.sources.drafting.fill_rows import symbol_of
@@ -26,6 +27,7 @@ _WORDS = {
 """Words of quantities and of prices, among others."""
 _FILLED = re.compile(r"filled|fill_|exec|done|traded|matched|last_?qty")
 _IN_MONEY = re.compile(r"(size|amount|quantity|qty)_in_(quote|usd|money|cash|fiat)")
+_PARTLY = re.compile(r"part(ly|ial|ially)?[ _-]?(filled|executed|complete|fill)")
 _SO_FAR = ("cum_qty", "cumqty", "cumulative_qty", "cum_quantity", "total_filled")
 _UNFILLED = (
     "quantity_remaining", "remaining_quantity", "remaining_qty", "qty_remaining", "remaining_size",
@@ -75,10 +77,17 @@ def ask_quantity(decided: Decided) -> None:
 def refuse_filled_in_part(path: str, decided: Decided) -> None:
     """Raise for orders that were filled in part, if no column says how much was filled."""
     contents, spec = decided.kept.contents, decided.fields.get("quantity")
-    if spec is None or spec.column == OPEN_QUESTION or _FILLED.match(known_as(spec.column)):
+    if spec is None or spec.column == OPEN_QUESTION or _is_filled(known_as(spec.column)):
         return
     if any(known_as(column) in _SO_FAR for column in contents.columns):
         return  # Each row is a fill, beside what was filled before.
+    partial = next((c for c in contents.columns if _is_status_of_parts(contents, c)), None)
+    if partial is not None:
+        raise BadDataError(
+            f"{path} has orders that were filled in part, as {partial} says, and no column says how"
+            " much was filled.",
+            "Export the fills (executions, trades), or add a column with the filled quantity.",
+        )
     ordered = contents.numbers(spec.column)
     for column in contents.columns:
         if known_as(column) not in _UNFILLED or not contents.is_numeric(column):
@@ -95,6 +104,21 @@ def refuse_filled_in_part(path: str, decided: Decided) -> None:
                 " says how much was filled.",
                 "Export the fills (executions, trades), or add a column with the filled quantity.",
             )
+
+
+def _is_filled(name: str) -> bool:
+    return bool(_FILLED.search(name)) and "unfilled" not in name
+
+
+def _is_status_of_parts(contents: Contents, column: str) -> bool:
+    """Whether a column with a status says of some orders that they were filled in part, and of
+    others that they were filled."""
+    words = [word.strip().lower() for word in contents.words(column)]
+    return (
+        "status" in known_as(column)
+        and any(_PARTLY.match(word) for word in words)
+        and any(re.match("filled|executed|complete", word) for word in words)
+    )
 
 
 def refuse_mixed_units(path: str, decided: Decided) -> None:

@@ -24,8 +24,9 @@ _OF_ORDER = re.compile(
 )
 """Of numbers that several fills have, which may be equal."""
 
-_HALF = 3
-"""Rows at least that are no trades of their own if they are there again in the same order."""
+_HALF, _HALF_OF_DAYS = 2, 3
+"""Rows at least that are no trades of their own if they are there again in the same order: with a
+time of day, and with bare days."""
 _AGAIN = re.compile(r"(.+) (\(\d+\))")
 """What a column is called whose name another one has already."""
 
@@ -63,6 +64,11 @@ def identifies(contents: Contents, column: str) -> bool:
     return len(found) > 1 or len(rows) == 1
 
 
+def _has_clock(contents: Contents) -> bool:
+    readings = map(contents.time, contents.columns)
+    return any(reading is not None and reading.has_clock for reading in readings)
+
+
 def settle_repeated(path: str, decided: Decided) -> None:
     """Leave equal rows out if a column numbers the rows; else say that all of them count.
 
@@ -88,7 +94,12 @@ def settle_repeated(path: str, decided: Decided) -> None:
             None,
         )
         half = len(rows) // 2
-        if column is None and half >= _HALF and n_repeated == half and rows[:half] == rows[half:]:
+        least = (
+            _HALF
+            if any(map(contents.is_clock, contents.columns)) or _has_clock(contents)
+            else _HALF_OF_DAYS
+        )
+        if column is None and half >= least and n_repeated == half and rows[:half] == rows[half:]:
             raise BadDataError(
                 f"{path} has all its rows twice: the second half repeats the first.",
                 "Remove one half; the file may have been put together with itself.",

@@ -134,6 +134,7 @@ def fields_of(
             ],
         )
     if fills:
+        _refuse_all_earned(path, contents, as_positions, as_fills)
         return as_fills, "fills", ["Each row is a fill: it has one time, one price and a quantity."]
     if "price" not in as_fills and not outcome and price_per_unit(contents, as_fills):
         return (
@@ -342,6 +343,23 @@ def _are_closed(contents: Contents, as_positions: Fields, as_fills: Fields) -> b
         and entered.columns != as_fills["time"].columns
         and all(contents.numbers(profit.column))
     )
+
+
+def _refuse_all_earned(
+    path: str, contents: Contents, as_positions: Fields, as_fills: Fields
+) -> None:
+    """Raise if every row has a profit, as closed positions have, and a second time beside that of
+    what looks like a fill."""
+    profit = as_positions.get("pnl_usd")
+    if profit is None or contents.n_rows < 2 or not all(contents.numbers(profit.column)):
+        return
+    others = [column for column in contents.time_columns if column not in as_fills["time"].columns]
+    if others and not any(re.search("settl|valu|exp|matur", known_as(c)) for c in others):
+        raise BadDataError(
+            f"Each row of {path} has one price and one quantity, as a fill, but also a profit in"
+            f" {profit.column} and a second time in {others[0]}, as a closed position.",
+            "Say what a row is with --rows positions or --rows fills.",
+        )
 
 
 def _as_asked(

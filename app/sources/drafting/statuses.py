@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from app.sources.cells import as_text
-from app.sources.column_names import joined_words, known_as
+from app.sources.column_names import NAMES, joined_words, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.fill_rows import profits_of
 from app.sources.drafting.kept_rows import Kept
@@ -191,6 +191,18 @@ _NOT_DONE = frozenset(
         "失効",
     ]
 )
+_STATUS = re.compile(
+    r"((order|trade|transaction|execution|exec|deal)_)?(status|state|stat)|stato(_\w+)?|estado(_\w+)?"
+    r"|statut(_\w+)?|tila|toimeksiannon_tila|stav|durum|emir_durumu|статус|стан|состояние|狀態|状态"
+    r"|委托状态|委託狀態|상태|주문상태|สถานะ|trạng_thái|állapot|stare|auftragsstatus|orderstatus"
+)
+_STEM_NOT_DONE = re.compile(
+    r"cancel|reject|rechaz|rejeit|rejet|refus|rifiut|abgelehnt|zurückgew|storn|gestrich|gelösch"
+    r"|annul|anul|avvis|avbrut|odrzuc|отмен|отклон|снят|iptal|redded|pend|afgewezen|geannul"
+    r"|vervallen|hylät|peruu|makul|afvist|zamít|zruš|elutas|töröl|respins|撤|废|廢|拒|取消|失效|失効"
+    r"|취소|거부|미체결|未"
+)
+"""Parts of words of orders that were not done, in columns that are called a status."""
 _CLOSED = frozenset(("closed", "close", "win", "loss", "stopped", "exited"))
 """How positions ended, and no orders."""
 _FILL_EVENTS = frozenset(["order_fill", "order_filled", "orderfilled"])
@@ -248,13 +260,16 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
         undone = [
             word for word, f in folded.items() if f in _NOT_DONE or (of_fills and is_no_trade(word))
         ]
+        is_status = bool(_STATUS.fullmatch(known_as(column)))
+        if is_status:
+            undone += [w for w, f in folded.items() if w not in undone and _STEM_NOT_DONE.search(f)]
         undone = [word for word in undone if folded[word] != "open" or read_side(word) is None]
         if {*folded.values()} & _CLOSED:
             undone = [w for w in undone if folded[w] != "expired" or not _earned(kept, column, w)]
         if (
             not undone
             or (len(undone) == len(words))
-            or not any(f in _DONE for f in folded.values())
+            or not (is_status or any(f in _DONE for f in folded.values()))
         ):
             continue
         if filled is not None and filled in contents.columns:
@@ -271,8 +286,16 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
 
 
 def _earned(kept: Kept, column: str, word: str) -> bool:
-    """Whether rows with the word have profits, as positions in options that expired."""
+    """Whether rows with the word have profits, or prices of exits, as positions in options that
+    expired."""
     cells = kept.contents.cells(column)
+    exits = [c for c in kept.contents.columns if known_as(c) in NAMES["exit_price"]]
+    if exits and all(
+        kept.contents.numbers(exits[0])[i] is not None
+        for i, value in enumerate(cells)
+        if value is not None and as_text(value) == word
+    ):
+        return True
     return any(
         number and value is not None and as_text(value) == word
         for profit in profits_of(kept.contents)

@@ -16,7 +16,7 @@ from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents, alike
 from app.sources.drafting.spec import Names, Spec
 from app.sources.pairs import future_of, is_coin, is_occ, is_option, pair_of
-from app.sources.sides import Side, read_side
+from app.sources.sides import Side, opens_or_closes, read_side
 from app.sources.symbol_texts import named, option_contract
 
 CURRENCIES = FIAT | {"GBX", "GBp"}
@@ -95,6 +95,11 @@ OUTCOMES = (
 _OUTCOME = re.compile(
     r"side|outcome|token|contract|position|r[ée]sultat|issue|resultado|ergebnis|esito|uitkomst|utfall"
 )
+_CODE_OF_END = 3
+"""Letters at most of what says that a fill opens or closes."""
+_SYMBOLS = (*_CODES, "company", "security", "stock", "isin", "symbol_name", "instrument")
+"""Names of columns that say what was traded, where markets are others."""
+_NUMBER = re.compile(r"[A-Za-z]{0,4}[-/]?\d{2,}")
 _MARKETS = ("market", "marktname", "market_name")
 
 
@@ -131,10 +136,18 @@ class SymbolColumns:
             and not self._is_money(column)
         ]
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
+        # `O` and `C` may be symbols, and what fills open and close.
+        found.sort(
+            key=lambda own: all(
+                len(word) <= _CODE_OF_END and opens_or_closes(word) is not None
+                for word in c.words(own)
+            )
+        )
         if len(found) > 1 and (
             self._is_quote(found[0], found[1]) or self._is_coarser(found[0], found[1:])
         ):
             found = found[1:]
+        found = self._without_numbers(self._before_markets(found, used))
         if not found and "quote_currency" in self._names.values():
             # What is bought is a coin, beside the currency in which it is priced.
             found = [c for c, own in self._names.items() if own == "currency"][:1]
@@ -183,6 +196,40 @@ class SymbolColumns:
                     "an option named in the other column is an instrument of its own",
                 )
         return Spec([symbol])
+
+    def _before_markets(self, found: list[str], used: set[str]) -> list[str]:
+        """The columns, that of markets behind those of symbols and of codes that have as many
+        values: `Tadawul` beside `2222`."""
+        if not found or self._names[found[0]] not in _MARKETS:
+            return found
+        words = self._contents.words
+        codes = [
+            column
+            for column, own in self._names.items()
+            if column not in used and own in _CODES and self._is_code(column)
+        ]
+        better = [
+            column
+            for column in (*codes, *found[1:])
+            if self._names[column] in _SYMBOLS and len(words(column)) >= len(words(found[0]))
+        ]
+        return better + [column for column in found if column not in better]
+
+    def _without_numbers(self, found: list[str]) -> list[str]:
+        """The columns without a first one that numbers the rows (the contract `N01`), where what
+        is in the second one recurs."""
+        words = self._contents.words
+        if (
+            len(found) > 1
+            and max(words(found[0]).values()) == 1 < max(words(found[1]).values())
+            and all(
+                _NUMBER.fullmatch(word.strip())
+                and not (future_of(word) or is_option(word) or pair_of(word))
+                for word in words(found[0])
+            )
+        ):
+            return found[1:]
+        return found
 
     def _has_several(self, symbol: str, expiry: str) -> bool:
         """Whether one symbol has several expiries, in several rows each."""
@@ -276,10 +323,12 @@ class SymbolColumns:
         )
 
     def _named(self, used: set[str]) -> list[str]:
-        """A column of texts with a word for instruments in its name, among others."""
+        """A column of texts with a word for instruments in its name, among others; one of codes
+        first."""
+        names = sorted(self._names.items(), key=lambda one: not re.search("code|symbol", one[1]))
         return [
             column
-            for column, own in self._names.items()
+            for column, own in names
             if column not in used
             and _WORDS & set(own.split("_"))
             and not self._is_money(column)

@@ -23,6 +23,8 @@ _NO_FILL_TIME = re.compile(
 
 _CLOCKS = {"local", "utc", "gmt", "server", "et", "est", "edt", "ct", "cst", "broker", "exchange"}
 """Words for whose clock a time is of."""
+_EAST_WORDS = re.compile("日期|日時|日时|時間|时间|時刻|时刻|日付|일자|일시|시간|시각")
+"""Days and times in names that are written without gaps."""
 _NO_TRADE_DAY = re.compile("exp|^s_d$|settle|matur|valid")
 """Of days on which nothing was traded."""
 
@@ -72,18 +74,20 @@ class TimeColumns:
         return self.time_of(found[0], used)
 
     def _with_zone(self, columns: Sequence[str]) -> str:
-        """The first column, or another one that names its zone and is called the same but for
-        that."""
+        """The first column, or another one that is called the same but for its zone, and names
+        that or has offsets in its cells."""
 
         def words(column: str) -> set[str]:
             return set(self._names[column].split("_")) - _CLOCKS
 
+        def is_told(column: str) -> bool:
+            reading = self._contents.time(column)
+            return zone_of_name(column) is not None or bool(reading and reading.has_offset)
+
         first = columns[0]
-        if zone_of_name(first) is not None:
+        if is_told(first):
             return first
-        return next(
-            (c for c in columns if zone_of_name(c) is not None and words(c) == words(first)), first
-        )
+        return next((c for c in columns if is_told(c) and words(c) == words(first)), first)
 
     def _clock_alone(self, candidates: Sequence[str]) -> Spec | None:
         """The time of day of the field, with the only day that the table has."""
@@ -123,7 +127,9 @@ class TimeColumns:
         )
 
     def _stem(self, column: str) -> set[str]:
-        return set(self._names[column].split("_")) - {
+        name = _EAST_WORDS.sub("", self._names[column])
+        return {*name.split("_")} - {
+            "",
             "date",
             "time",
             "day",
@@ -173,6 +179,8 @@ class TimeColumns:
             and c.is_numeric(pair[1])
             and self._names[pair[0]] in NAMES["price"]
         ]
+        if prices and all(c.numbers(a) == c.numbers(b) for a, b in prices):
+            return  # Each fill says the same twice.
         if times:
             clocks = [pair for pair in pairs if all(map(c.is_clock, pair))]
             joined = [*zip(*times[0:1], *clocks[0:1], strict=True)]

@@ -26,7 +26,7 @@ MOST = 0.75
 """Share of a column's cells that have to be readable as what it is taken for; the others will be
 dead letters with their line."""
 _OUR_YEAR = re.compile(r"19[7-9]|20")
-_DOTTED_DAY = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}|(19|20)\d\d\.\d{1,2}\.\d{1,2}\.?")
+_DOTTED_DAY = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}\.?|(19|20)\d\d\.\d{1,2}\.\d{1,2}\.?")
 _EPOCH = re.compile(r"\d{10}(\.\d+)?|\d{13}(\.\d+)?|\d{16}|\d{19}")
 _TICKS = re.compile(r"6[2-6]\d{16}")
 """Of the years 1965 to 2123."""
@@ -305,6 +305,19 @@ def time_text(value: Any) -> str:
     return value.isoformat() if isinstance(value, time) else as_text(value)
 
 
+_UNSIGNED = re.compile(r"(?:utc|gmt)_0*(\d{1,2})(?:_?\d\d)?$", re.IGNORECASE)
+
+
+def has_unsigned_offset(column: str) -> bool:
+    """Whether a column's name has an offset that has lost its sign, as names of small letters have.
+
+    >>> [has_unsigned_offset(name) for name in ("time_utc_3", "time_utc_0", "time_utc", "UTC+3")]
+    [True, False, False, False]
+    """
+    found = _UNSIGNED.search(column)
+    return found is not None and int(found[1]) > 0
+
+
 def zone_of_name(column: str) -> str | None:
     """The zone in a column's name, as zoneinfo calls it.
 
@@ -318,6 +331,8 @@ def zone_of_name(column: str) -> str | None:
     >>> zone_of_name("Trade Time (New York)"), zone_of_name("Price (Local)")
     ('America/New_York', None)
     """
+    if has_unsigned_offset(column):
+        return None
     if found := re.search(r"\b(?:UTC|GMT)\s*([+-]\d{1,2})(?::?00)?\b", column, re.IGNORECASE):
         hours = int(found[1])
         return "UTC" if hours == 0 else f"Etc/GMT{-hours:+d}"
@@ -327,4 +342,6 @@ def zone_of_name(column: str) -> str | None:
         name = "/" + city[1].replace(" ", "_")
         return next((zone for zone in sorted(available_timezones()) if zone.endswith(name)), None)
     found = re.search(r"[(\s_]([A-Z]{2,4})\)?$", column)
-    return _ZONES.get(found[1]) if found else None
+    if found is None:
+        found = re.search(r"(?:time|date|timestamp|at)_(et|[a-z]{3,4})$", column)
+    return _ZONES.get(found[1].upper()) if found else None
