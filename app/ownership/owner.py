@@ -50,8 +50,7 @@ from app.stages.pace import (
 )
 from app.worker.batches import batches
 from app.worker.end_process import fatal_exit, refuse
-from app.worker.garbage import keep_state
-from app.worker.memory import Spare, give_back, room
+from app.worker.memory import Spare, collect_all, give_back, room
 from app.worker.watchdog import beat
 
 log = structlog.get_logger(__name__)
@@ -183,7 +182,7 @@ class PartitionOwner:
         kept = list(self._partitions.values())
         fresh = [self._new(number) for number in sorted(numbers - self._partitions.keys())]
         await self._hydration.hydrate(fresh, kept, [], aborted)
-        await self._run(keep_state)
+        await self._run(collect_all)
         await self._run(give_back)
         self._own(fresh)
 
