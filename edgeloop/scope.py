@@ -73,17 +73,28 @@ def canonical_scope(
 
 def canonical_values(dimensions: tuple[str, ...], values: Iterable[object]) -> dict[str, str]:
     """`canonical_scope` of a scope given as `values`: one per dimension, None for missing ones."""
+    row = tuple(values)
+    try:
+        # The hot path: a few short texts, repeated often, all of them seen before.
+        known = dict(zip(dimensions, map(dict.__getitem__, _known(dimensions), row), strict=True))
+    except (KeyError, TypeError):  # new, long, or no text
+        return _canonical_values(dimensions, row)
+    if None in known.values():
+        return {dimension: text for dimension, text in known.items() if text is not None}
+    return known  # type: ignore[return-value]  # has no None
+
+
+def _canonical_values(dimensions: tuple[str, ...], values: tuple[object, ...]) -> dict[str, str]:
     texts: dict[str, str] = {}
     dimension = ""
     try:
-        for dimension, value in zip(dimensions, values, strict=True):
-            if value is None:
-                continue
-            # The hot path: a few short texts, repeated often.
+        for dimension, value, known in zip(dimensions, values, _known(dimensions), strict=True):
+            text = canonical_value(value, dimension)
             if type(value) is str and len(value) <= MAX_CODE_POINTS:
-                text = _cached_regime(value) if dimension in _REGIMES else _cached_plain(value)
-            else:
-                text = canonical_value(value, dimension)
+                if len(known) > _KNOWN_VALUES:
+                    known.clear()
+                    known[None] = None
+                known[value] = text
             if text is not None:
                 texts[dimension] = text
     except CanonicalError as error:
@@ -137,14 +148,18 @@ def _text(value: str, regime: bool, path: str = "") -> str | None:
     return text
 
 
-@lru_cache(maxsize=65_536)
-def _cached_plain(value: str) -> str | None:
-    return _text(value, False)
+_KNOWN_VALUES = 65_536
+_plain_texts: dict[object, str | None] = {None: None}
+_regime_texts: dict[object, str | None] = {None: None}
 
 
 @lru_cache(maxsize=4_096)
-def _cached_regime(value: str) -> str | None:
-    return _text(value, True)
+def _known(dimensions: tuple[str, ...]) -> tuple[dict[object, str | None], ...]:
+    """The canonical texts known so far, one table for each of these dimensions: short texts only,
+    so that 1, 1.0 and True, which are equal, are not taken for each other."""
+    return tuple(
+        _regime_texts if dimension in _REGIMES else _plain_texts for dimension in dimensions
+    )
 
 
 def _number(value: object, dimension: str) -> str:

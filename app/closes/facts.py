@@ -26,6 +26,8 @@ from schemas.times import DAY_MS
 OUTCOME_FIELDS = {"rr": "rr", "roi": "roi", "pnl": "pnl_usd"}
 """The field of `trade_summary` that holds the outcome, by the setting EDGELOOP_OUTCOME."""
 
+_TEXTS = frozenset((str, type(None)))
+
 
 class Checked(NamedTuple):
     """A valid close as it was read, with the canonical forms that its facts need.  `groups` are its
@@ -150,13 +152,15 @@ def _groups(
         try:
             ts = canonical_time(action.ts)
             key = canonical_pattern_key(action.pattern_key, module)
-            if action.scope is None:
+            given = action.scope
+            if given is None:
                 scope = inherited
-            elif (row := astuple(action.scope)) == texts:
+            elif (row := astuple(given)) == texts:
                 scope = own
             else:
-                scope = own = {**inherited, **canonical_values(dimensions, row)}
-                texts = row if all([x is None or type(x) is str for x in row]) else None
+                own = canonical_values(dimensions, row)
+                scope = own = {**inherited, **own} if inherited else own
+                texts = row if _TEXTS.issuperset(map(type, row)) else None
         except CanonicalError as error:
             raise _refused(
                 error, f"{paths.actions}[{index}].{'scope' if error.path else 'pattern_key'}"
@@ -176,8 +180,11 @@ def _groups(
         group = (key, action.action_category)
         if ts < earliest:
             home, earliest = group, ts
-        applied, sizing = _applied(action.applied_overrides or (), f"{paths.actions}[{index}]")
-        fact = FactAction(action_id, ts, scope, action.size_frac, applied, sizing)
+        if action.applied_overrides:
+            applied, sizing = _applied(action.applied_overrides, f"{paths.actions}[{index}]")
+            fact = FactAction(action_id, ts, scope, action.size_frac, applied, sizing)
+        else:
+            fact = FactAction(action_id, ts, scope, action.size_frac)
         if group in groups:
             groups[group].append(fact)
         else:

@@ -46,12 +46,12 @@ from app.stages.pace import (
     FULL_AFTER_S,
     PARTITIONS_PART,
     PARTITIONS_TURN_S,
+    Allowance,
     rest_s,
 )
 from app.worker.batches import batches
 from app.worker.end_process import fatal_exit, refuse
-from app.worker.garbage import keep_state
-from app.worker.memory import Spare, give_back, room
+from app.worker.memory import Spare, collect_all, give_back, room
 from app.worker.watchdog import beat
 
 log = structlog.get_logger(__name__)
@@ -89,6 +89,7 @@ class PartitionOwner:
         self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=stage.role)
         self._came: deque[tuple[float, int]] = deque()  # when, and how many records
+        self._allowance = Allowance(settings.lessons_per_second)
         self._rest_until_s = self._noted_s = self._noted_again_s = self._watched_s = 0.0
         self._spare = Spare()
         self._running = False  # a worker stopped before it has joined never runs the loop
@@ -183,7 +184,7 @@ class PartitionOwner:
         kept = list(self._partitions.values())
         fresh = [self._new(number) for number in sorted(numbers - self._partitions.keys())]
         await self._hydration.hydrate(fresh, kept, [], aborted)
-        await self._run(keep_state)
+        await self._run(collect_all)
         await self._run(give_back)
         self._own(fresh)
 
@@ -220,6 +221,7 @@ class PartitionOwner:
                     await asyncio.wait_for(self._wake.wait(), self._idle_s())
                 self._wake.clear()
                 beat(self._stage.role)
+                began_s = time.monotonic()
                 try:
                     async with self._lock:
                         with client_errors():
@@ -231,7 +233,7 @@ class PartitionOwner:
                     await back_off(3, self._stop_asked.is_set)
                     self._wake.set()
                     continue
-                await self._pace(n_sent)
+                await self._pace(n_sent, began_s)
         except Stopping:
             pass
         except ConfigurationError as error:
@@ -379,15 +381,12 @@ class PartitionOwner:
             lag = LAG_RECORDS.labels(self._stage.role, str(partition.number))
             lag.set(len(partition.pending))
 
-    async def _pace(self, n_sent: int) -> None:
-        """Wait so that downstream gets at most the configured records per second.
-
-        Small batches hardly wait.
-        """
-        if n_sent and not self._stop_asked.is_set():
+    async def _pace(self, n_sent: int, began_s: float) -> None:
+        """Wait so that downstream gets at most the configured records per second."""
+        wait_s = self._allowance.wait_s(n_sent, began_s, time.monotonic())
+        if wait_s and not self._stop_asked.is_set():
             with suppress(asyncio.TimeoutError):
-                limit = self._settings.lessons_per_second
-                await asyncio.wait_for(self._stop_asked.wait(), n_sent / limit)
+                await asyncio.wait_for(self._stop_asked.wait(), wait_s)
 
     async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

@@ -29,7 +29,7 @@ from app.errors import BadDataError
 from app.kafka.bulk_reader import read_range, scan
 from app.kafka.records import letter_partition, partition_of
 from app.learning.common.trade import clipped, distinct_scopes, packed
-from app.learning.common.trade_columns import TradeColumns
+from app.learning.common.trade_columns import Row, TradeColumns, by_group
 from app.replay import pool, spool
 from app.replay.pool import Pool
 from app.replay.shadow import Source
@@ -72,7 +72,7 @@ def explode_batch(
 ) -> Exploded:
     """Explode (value, timestamp in ms) pairs."""
     dimensions, outcome, partitions = settings.dimensions, settings.outcome, settings.partitions
-    found: dict[Group, TradeColumns] = {}
+    found: dict[Group, list[Row]] = {}
     whole = span.is_all or span.offsets is not None
     rejected: Counter[str] = Counter()
     facts, field = 0, OUTCOME_FIELDS[outcome]
@@ -103,19 +103,21 @@ def explode_batch(
             group = (checked.module, *key)
             held = found.get(group)
             if held is None:
-                held = found[group] = TradeColumns()
+                held = found[group] = []
             held.append(
-                close.trade_id,
-                rank,
-                checked.exit_us,
-                result,
-                segment,
-                key == checked.home,
-                distinct_scopes(actions),
-                efficiency,
+                (
+                    close.trade_id,
+                    rank,
+                    checked.exit_us,
+                    result,
+                    segment,
+                    key == checked.home,
+                    distinct_scopes(actions),
+                    efficiency,
+                )
             )
     by_partition: dict[int, dict[Group, TradeColumns]] = {}
-    for group, trades in found.items():
+    for group, trades in by_group(found).items():
         by_partition.setdefault(partition_of(group_key(group[1], group[2]), partitions), {})[
             group
         ] = trades

@@ -57,3 +57,26 @@ def rest_s(took_s: float, part: float) -> float:
     6.0
     """
     return took_s * (1.0 / part - 1.0)
+
+
+class Allowance:
+    """How long work waits so that it sends at most some records per second: the time that the work
+    itself takes counts.
+
+    >>> allowance = Allowance(per_second=100.0)
+    >>> allowance.wait_s(50, began_s=10.0, now_s=10.2)
+    0.3
+    >>> allowance.wait_s(50, began_s=10.5, now_s=12.0)  # at most so many: nothing is saved up
+    0.0
+    >>> allowance.wait_s(50, began_s=12.0, now_s=12.0)
+    0.5
+    """
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second = per_second
+        self._used_until_s = 0.0
+
+    def wait_s(self, n: int, began_s: float, now_s: float) -> float:
+        """How long to wait at `now_s`, once work that began at `began_s` has sent `n` records."""
+        self._used_until_s = max(self._used_until_s, began_s) + n / self._per_second
+        return round(max(0.0, self._used_until_s - now_s), 6)

@@ -1,7 +1,7 @@
 """How much memory this process may use, waiting until there is room, and when to return what is
 free.
 
-May touch: /proc and /sys of this process (read only).
+May touch: /proc and /sys of this process (read only), Python's garbage collector, the allocator.
 
 A worker that takes in more than its limit allows is killed, reads the same again at its next start,
 and is killed again.  So near the limit it takes no input and refits nothing.  It reports this and
@@ -107,8 +107,23 @@ REMEDY = (
 
 def _collect() -> None:
     """Free what is garbage, and return it to the system."""
-    gc.collect()
+    collect_all()
     give_back()
+
+
+def collect_all() -> None:
+    """Free all cyclic garbage.  What is left is exempt from collections until the next call: most
+    of it is state that lives long."""
+    gc.unfreeze()
+    collect_new()
+
+
+def collect_new() -> None:
+    """Free the cyclic garbage among the objects that have come since the last call, and exempt the
+    others.  The cycles of Kafka clients and of errors are young; one that is exempt before it
+    becomes garbage waits for `collect_all`."""
+    gc.collect()
+    gc.freeze()
 
 
 class Spare:

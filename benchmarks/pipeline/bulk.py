@@ -6,6 +6,7 @@ May touch: the benchmark's stack, processes that it started.
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
 from pathlib import Path
@@ -73,17 +74,22 @@ async def backlog(stack: devstack.StackInfo, count: int, learning: str) -> list[
     )
     await here.create()
     await here.produce(kinds.FACTS, workload.facts(count))
-    bare = min([await _bare_read(here) for _ in range(3)])
+    bare, bare_cpu = map(min, zip(*[await _bare_read(here) for _ in range(3)], strict=True))
     started = time.monotonic()
     with here.worker() as process:
         seconds = await here.idle(["lesson_builder"]) - started
-        peak = _peak_mb(process.pid)
+        peak, cpu = _peak_mb(process.pid), _cpu_s(process.pid)
     return [
         Figure(
             f"idle behind {count:,} facts, start included ({learning})",
             f"{seconds:.1f} s against {bare:.1f} s of getmany + orjson",
             seconds / bare,
             "≤ 3",
+        ),
+        Figure(
+            f"CPU of that worker ({learning})",
+            f"{cpu:.1f} s against {bare_cpu:.1f} s of getmany + orjson",
+            cpu / bare_cpu,
         ),
         Figure(
             f"peak memory of that worker ({learning})", f"{peak:,.0f} MB", peak / 1024, "< 2 GB"
@@ -97,10 +103,17 @@ def _peak_mb(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-async def _bare_read(here: Installation) -> float:
+def _cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def _bare_read(here: Installation) -> tuple[float, float]:
+    """Seconds, and seconds of CPU."""
     consumer = reader(here.settings)
     await consumer.start()
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     starts: dict[TopicPartition, int | None] = {
         TopicPartition(here.settings.topic(kinds.FACTS), p): None
         for p in range(here.settings.partitions)
@@ -108,6 +121,6 @@ async def _bare_read(here: Installation) -> float:
     async for _, records, _ in read_to_end(consumer, starts):
         for record in records:
             orjson.loads(record.value)
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - busy
     await consumer.stop()
-    return seconds
+    return seconds, cpu

@@ -7,6 +7,7 @@ May touch: the benchmark's stack, processes that it started.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -61,6 +62,18 @@ def running(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage collection in this process meanwhile: with all that it keeps, one takes 0.1 s and
+    more, which would count as a delay of the records that come in that time."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class Installation:

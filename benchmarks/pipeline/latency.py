@@ -9,14 +9,14 @@ For each close, two moments are measured:
   how long digits wait.
 * *right*: a book resolves, within a step of the grid, to the multiplier that an exact learner gives
   for the log up to this close, or up to a later one.  For a sample of closes, the exact learner
-  refits everything.
+  refits everything; where a book was not right at once, also for the closes of the next second.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ from app.learning.engine import Engine
 from app.settings import Settings
 from benchmarks.pipeline import workload
 from benchmarks.pipeline.figures import Figure
-from benchmarks.pipeline.installation import Installation
+from benchmarks.pipeline.installation import Installation, uncollected
 from benchmarks.pipeline.peer import peer_delays
 from edgeloop import resolve
 from edgeloop.shelf import Shelf
@@ -41,14 +41,22 @@ WARM = 3_000
 PROBES_A_SECOND = 1.0
 """Number of closes in the sample, for each of which the exact learner refits all groups that have
 changed."""
+LATER_S = 1.0
+"""For how long after a close whose size was not right at once every later close is asked about."""
 STEP = 0.01
 
+Context = tuple[str, str, str]
+"""Pattern key, category, scope as JSON."""
+Asked = dict[int, set[Context]]
+"""Contexts by the place of the close after which they are asked about."""
 
-class Probe(NamedTuple):
-    """The exact learner's multipliers after a close, by context of its groups."""
 
-    exit: str
-    answers: dict[tuple[str, str, str], float]
+class Answer(NamedTuple):
+    """The exact learner's multiplier in a context after the close at a place."""
+
+    place: int
+    context: Context
+    multiplier: float
 
 
 async def latency(
@@ -69,16 +77,17 @@ async def latency(
     with here.worker():
         await here.produce(kinds.CLOSES, messages[:warm])
         await here.idle()
-        reading = asyncio.create_task(_follow(here))
-        await here.pace(rate, messages[warm:], sent)
-        await here.idle()
-        reading.cancel()
-        came = await reading
+        with uncollected():
+            done = asyncio.Event()
+            reading = asyncio.create_task(_follow(here, done))
+            await here.pace(rate, messages[warm:], sent)
+            await here.idle()
+            done.set()
+            came = await reading
     shown = f"{rate:.0f} closes/s, {warm // patterns:,} trades a group ({learning})"
     waits = in_evidence(came, messages[warm:], sent)
-    places = range(warm, len(messages), max(1, round(rate / PROBES_A_SECOND)))
-    probes = exact(here.settings, messages, places)
-    rights = right(came, probes, sent)
+    sample = range(warm, len(messages), max(1, round(rate / PROBES_A_SECOND)))
+    rights = sorted(until_right(here.settings, came, messages, sample, sent, rate))
     at_once = sum(wait == 0.0 for wait in rights)
     late = [wait for wait in rights if wait > 0.0] or [0.0]
     figures = [
@@ -127,39 +136,65 @@ def in_evidence(
     return sorted(waits) or [float("nan")]
 
 
-def exact(
-    settings: Settings, messages: Sequence[tuple[str, bytes]], places: Sequence[int]
-) -> list[Probe]:
-    """The answers of a learner that refits everything after each of these closes."""
+def until_right(
+    settings: Settings,
+    came: Sequence[tuple[float, Any]],
+    messages: Sequence[tuple[str, bytes]],
+    sample: Sequence[int],
+    sent: dict[str, float],
+    rate: float,
+) -> list[float]:
+    """For the close at each place of the sample and each of its groups, the seconds until a book is
+    right: 0 if it was right before, infinite if it never was."""
+    moments = [sent.get(_exit(value), 0.0) for _, value in messages]
+    asked = {place: set(_contexts(messages[place][1])) for place in sample}
+    first = exact(settings, messages, asked)
+    known = _resolved(came, {answer.context for answer in first})
+    late: Asked = {}
+    for answer in first:
+        if _first(known[answer.context], [answer], moments) > moments[answer.place]:
+            until = min(len(messages), answer.place + 1 + round(rate * LATER_S))
+            for place in range(answer.place + 1, until):
+                late.setdefault(place, set()).add(answer.context)
+    goals: dict[Context, list[Answer]] = {}
+    for answer in first + exact(settings, messages, late):
+        goals.setdefault(answer.context, []).append(answer)
+    return [
+        _first(
+            known[answer.context],
+            [goal for goal in goals[answer.context] if goal.place >= answer.place],
+            moments,
+        )
+        - moments[answer.place]
+        for answer in first
+    ]
+
+
+def exact(settings: Settings, messages: Sequence[tuple[str, bytes]], asked: Asked) -> list[Answer]:
+    """The answers of a learner that refits everything after each of the closes asked about."""
     engine = Engine(settings.learning_config)
-    probes, folded = [], 0
-    for place in places:
+    answers, folded = [], 0
+    for place in sorted(asked):
         engine.fold(_trades(settings, messages[folded : place + 1]))
         folded = place + 1
         overrides = engine.learn()
-        event = orjson.loads(messages[place][1])
-        answers = {
-            key: resolve(overrides, key[0], key[1], orjson.loads(key[2]), _at()).multiplier
-            for key in _contexts(event)
-        }
-        probes.append(Probe(event["trade_summary"]["exit_timestamp"], answers))
-    return probes
+        answers += [
+            Answer(place, context, _multiplier(overrides, context)) for context in asked[place]
+        ]
+    return answers
 
 
-def right(
-    came: Sequence[tuple[float, Any]], probes: Sequence[Probe], sent: dict[str, float]
-) -> list[float]:
-    """For each probe and group, the seconds until a book is right: 0 if it was right before,
-    infinite if it never was; in ascending order."""
+def _resolved(
+    came: Sequence[tuple[float, Any]], contexts: Collection[Context]
+) -> dict[Context, list[tuple[float, float]]]:
+    """When a book resolved a context to what: moments and multipliers, where these changed."""
     shelf = Shelf()
-    known: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
-    contexts = {key for probe in probes for key in probe.answers}
+    known: dict[Context, list[tuple[float, float]]] = {context: [] for context in contexts}
 
     def note(at: float) -> None:
         overrides = list(shelf.records.values())
-        for key in contexts:
-            now = resolve(overrides, key[0], key[1], orjson.loads(key[2]), _at()).multiplier
-            published = known.setdefault(key, [])
+        for context, published in known.items():
+            now = _multiplier(overrides, context)
             if not published or published[-1][1] != now:
                 published.append((at, now))
 
@@ -170,34 +205,35 @@ def right(
             at = came_at
         shelf.apply([record])
     note(at)
-    waits = []
-    for i, probe in enumerate(probes):
-        for key, answer in probe.answers.items():
-            # (from when on it is right to say so, what)
-            goals = [(sent[probe.exit], answer)] + [
-                (sent[later.exit], later.answers[key])
-                for later in probes[i + 1 :]
-                if key in later.answers
-            ]
-            waits.append(_first(known[key], goals) - sent[probe.exit])
-    return sorted(waits)
+    return known
 
 
-def _first(published: Sequence[tuple[float, float]], goals: Sequence[tuple[float, float]]) -> float:
+def _first(
+    published: Sequence[tuple[float, float]], goals: Sequence[Answer], moments: Sequence[float]
+) -> float:
     """The first moment at which the published multiplier is within a step of a goal that is valid
-    by then."""
+    by then: from the moment of its close on."""
     best = float("inf")
     for place, (since, multiplier) in enumerate(published):
         until = published[place + 1][0] if place + 1 < len(published) else float("inf")
-        for counts_from, goal in goals:
-            start = max(since, counts_from)
-            if start < until and abs(multiplier - goal) < STEP + 1e-9:
+        for goal in goals:
+            start = max(since, moments[goal.place])
+            if start < until and abs(multiplier - goal.multiplier) < STEP + 1e-9:
                 best = min(best, start)
     return best
 
 
-def _contexts(event: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    for action in event["actions"]:
+def _multiplier(overrides: Sequence[Any], context: Context) -> float:
+    pattern_key, category, scope = context
+    return resolve(overrides, pattern_key, category, orjson.loads(scope), _at()).multiplier
+
+
+def _exit(value: bytes) -> str:
+    return str(orjson.loads(value)["trade_summary"]["exit_timestamp"])
+
+
+def _contexts(value: bytes) -> Iterator[Context]:
+    for action in orjson.loads(value)["actions"]:
         scope = orjson.dumps(action["scope"]).decode()
         yield action["pattern_key"], action["action_category"], scope
 
@@ -222,23 +258,23 @@ def _at() -> datetime:
     return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
 
-async def _follow(here: Installation) -> list[tuple[float, Any]]:
-    """Collect all records of overrides with the time of their arrival, until cancelled."""
+async def _follow(here: Installation, done: asyncio.Event) -> list[tuple[float, Any]]:
+    """Collect all records of overrides with the time of their arrival, until it is done and all
+    that were there by then have come."""
     consumer = reader(here.settings, fetch_max_wait_ms=20)
     await consumer.start()
     came: list[tuple[float, Any]] = []
-    consumer.assign(
-        [
-            TopicPartition(here.settings.topic(kinds.OVERRIDES), p)
-            for p in range(here.settings.partitions)
-        ]
-    )
+    topic = here.settings.topic(kinds.OVERRIDES)
+    partitions = [TopicPartition(topic, p) for p in range(here.settings.partitions)]
+    consumer.assign(partitions)
+    ends: dict[TopicPartition, int] | None = None
     try:
-        while True:
+        while ends is None or any([await consumer.position(tp) < ends[tp] for tp in partitions]):
+            if ends is None and done.is_set():
+                ends = await consumer.end_offsets(partitions)
             for records in (await consumer.getmany(timeout_ms=50)).values():
                 now = time.perf_counter()
                 came += [(now, record) for record in records]
-    except asyncio.CancelledError:
         return came
     finally:
         await consumer.stop()

@@ -21,7 +21,7 @@ from aiokafka import TopicPartition
 from app import devstack
 from app.kafka.bulk_reader import reader
 from benchmarks.pipeline import workload
-from benchmarks.pipeline.installation import ROOT, Installation, running
+from benchmarks.pipeline.installation import ROOT, Installation, running, uncollected
 from schemas import kinds
 
 SLICES = 12
@@ -73,9 +73,10 @@ async def peer_delays(
     with peers(here, python, 1):
         await _warmed(here)
         sent: dict[str, float] = {}
-        reading = asyncio.create_task(_read(here, sent, count))
-        await here.pace(rate, workload.closes(count, first=200), sent)
-        return sorted(await asyncio.wait_for(reading, 120.0))
+        with uncollected():
+            reading = asyncio.create_task(_read(here, sent, count))
+            await here.pace(rate, workload.closes(count, first=200), sent)
+            return sorted(await asyncio.wait_for(reading, 120.0))
 
 
 async def _warmed(here: Installation) -> None:

@@ -14,7 +14,8 @@ import pytest
 from app.settings import Settings
 from app.stages.facts_or_letters import read_closes
 from app.worker import garbage
-from app.worker.garbage import Garbage, keep_state
+from app.worker.garbage import Garbage
+from app.worker.memory import collect_all, collect_new
 from app.worker.process import make_app
 from app.worker.threads import started_pool
 from tests.stages.making import Message
@@ -36,11 +37,15 @@ def _only_as_asked() -> Iterator[None]:
     gc.unfreeze()
 
 
-async def test_a_worker_collects_garbage_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(garbage, "COLLECT_EVERY_S", 0.01)
+    monkeypatch.setattr(garbage, "MOST_TIME", 1.0)
+
+
+async def _collected(gone: weakref.ref[Cycle]) -> None:
+    """Run a worker's collector until something is gone."""
     collector = Garbage(make_app(Settings()))
     running = asyncio.create_task(collector.run())
-    gone = weakref.ref(Cycle())
     give_up = time.monotonic() + 20
     while gone() is not None:
         assert time.monotonic() < give_up
@@ -49,16 +54,34 @@ async def test_a_worker_collects_garbage_from_time_to_time(monkeypatch: pytest.M
     await asyncio.wait_for(running, 20)
 
 
-def test_what_is_garbage_at_the_next_reading_is_not_kept() -> None:
+async def test_a_worker_collects_garbage_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    _often(monkeypatch)
+    await _collected(weakref.ref(Cycle()))
+
+
+async def test_a_worker_collects_old_garbage_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was in use at some collections, and is garbage since."""
+    _often(monkeypatch)
     live = Cycle()
     gone = weakref.ref(live)
-    keep_state()
-    assert gc.get_freeze_count() > 0
+    collect_new()
     del live
-    gc.collect()
-    assert gone() is not None, "it is exempt"
-    keep_state()
+    await _collected(gone)
+
+
+def test_new_garbage_is_collected_without_a_look_at_what_is_kept() -> None:
+    live = Cycle()
+    kept = weakref.ref(live)
+    collect_all()
+    exempt = gc.get_freeze_count()
+    del live
+    gone = weakref.ref(Cycle())
+    collect_new()
     assert gone() is None
+    assert kept() is not None, "it is exempt"
+    assert gc.get_freeze_count() >= exempt
+    collect_all()
+    assert kept() is None
 
 
 def test_refused_closes_are_freed_without_a_collection() -> None:

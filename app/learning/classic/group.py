@@ -223,11 +223,11 @@ class ClassicLearner:
         changed: list[int] = []
         retired: list[str] = []
         if self.window.changed:
-            snapshot = self.window.snapshot()
+            snapshot = self.window.snapshot(ids=False)
             changed, retired = self._learn(snapshot)
             summary = self._summarised(snapshot, version)
         elif len(self.window):
-            summary = self._summarised(self.window.snapshot(), version)
+            summary = self._summarised(self.window.snapshot(ids=False), version)
         if self._adopted is None:
             lessons = self._lessons(changed, version)
         else:

@@ -18,7 +18,7 @@ from app.learning.common.trade import (
     outcome_field,
     packed,
 )
-from app.learning.common.trade_columns import TradeColumns
+from app.learning.common.trade_columns import Row, TradeColumns, by_group
 
 Group = tuple[str, str, str]
 """(module, pattern key, category)."""
@@ -86,7 +86,7 @@ def trades_by_group(
     0 Object missing required field `module`
     ({}, 0)
     """
-    found: dict[Group, TradeColumns] = {}
+    found: dict[Group, list[Row]] = {}
     segments: dict[SegmentKey, SegmentKey] = {}  # one object for equal ones
     without = 0
     outcome_of = attrgetter(outcome_field(outcome))
@@ -106,20 +106,22 @@ def trades_by_group(
         group = (fact.module, fact.pattern_key, fact.action_category)
         held = found.get(group)
         if held is None:
-            held = found[group] = TradeColumns()
+            held = found[group] = []
         if result is None:
             without += 1
             continue
         segment = (fact.segment.bucket, fact.segment.timeframe)
         actions = fact.actions
         held.append(
-            fact.trade_id,
-            rank,
-            exit_us,
-            clipped(result, outcome),
-            segments.setdefault(segment, segment),
-            fact.home,
-            (actions[0].scope,) if len(actions) == 1 else distinct_scopes(actions),  # type: ignore[arg-type]  # has what it reads
-            fact.metrics.time_efficiency,
+            (
+                fact.trade_id,
+                rank,
+                exit_us,
+                clipped(result, outcome),
+                segments.setdefault(segment, segment),
+                fact.home,
+                (actions[0].scope,) if len(actions) == 1 else distinct_scopes(actions),  # type: ignore[arg-type]  # has what it reads
+                fact.metrics.time_efficiency,
+            )
         )
-    return found, without
+    return by_group(found), without

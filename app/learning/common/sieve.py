@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.learning.common.trade import exit_of
+from app.learning.common.trade import EXIT, exit_of, packed_exit
 from app.learning.common.trade_columns import TradeColumns, Trades, columns_of
 
 SLACK = 4_096
@@ -129,8 +129,22 @@ class Sieve:
         return self._gone | held
 
     def _inside(self) -> set[str]:
-        gone = ((exit_of(rank), trade_id) for trade_id, rank in self._gone.items())
-        return self._window([*self._keys(), *gone])
+        keys = list(self._keys())
+        return self._window([*keys, *self._near(keys)])
+
+    def _near(self, keys: list[tuple[int, str]]) -> list[tuple[int, str]]:
+        """(exit, trade id) of the dropped trades that may be inside, beside those held: of the many
+        others not even the exit is read."""
+        if not self._gone:
+            return []
+        newest = max([rank[EXIT] for rank in self._gone.values()])
+        newest_us = max([int.from_bytes(newest, "big"), *(exit_us for exit_us, _ in keys)])
+        oldest_us = max(newest_us - self._window_us, 0)
+        if len(keys) >= self._window_trades:
+            # So many trades are newer than any before this one.
+            oldest_us = max(oldest_us, sorted(keys, reverse=True)[self._window_trades - 1][0])
+        since, gone = packed_exit(oldest_us), self._gone.items()
+        return [(exit_of(rank), trade_id) for trade_id, rank in gone if rank[EXIT] >= since]
 
     def _keys(self) -> Iterator[tuple[int, str]]:
         exits = self._held.exit_us

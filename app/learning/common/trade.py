@@ -29,6 +29,8 @@ _SHA_BYTES = 16
 _HEAD = struct.Struct(">QIQ")
 """The layout of a packed rank: revision, number of actions and exit, each as bytes that sort like
 numbers."""
+EXIT = slice(12, 20)
+"""The bytes of a packed rank that are its exit."""
 
 
 class Trade(NamedTuple):
@@ -198,3 +200,21 @@ def exit_of(rank: bytes) -> int:
     Microseconds since the epoch.
     """
     return int(_HEAD.unpack_from(rank)[2])
+
+
+def packed_exit(exit_us: int) -> bytes:
+    """An exit as the bytes that a packed rank has of it, which sort like it.
+
+    Parameters
+    ----------
+    exit_us
+        Microseconds since the epoch, at least 0.
+
+    Returns
+    -------
+    Its bytes.
+
+    >>> packed((3, 1, 1_700_000_000_000_000, "e", "00"))[EXIT] == packed_exit(1_700_000_000_000_000)
+    True
+    """
+    return exit_us.to_bytes(8, "big")

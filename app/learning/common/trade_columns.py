@@ -5,13 +5,15 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
 from app.learning.common.trade import Scope, SegmentKey, Trade, packed
+
+Key = TypeVar("Key")
 
 
 class TradeColumns(msgspec.Struct, array_like=True, gc=False):
@@ -48,33 +50,6 @@ class TradeColumns(msgspec.Struct, array_like=True, gc=False):
     def __len__(self) -> int:
         return len(self.trade_ids)
 
-    def append(
-        self,
-        trade_id: str,
-        rank: bytes,
-        exit_us: int,
-        outcome: float,
-        segment: SegmentKey,
-        home: bool,
-        scopes: tuple[Scope, ...],
-        efficiency: float | None,
-    ) -> None:
-        """Add a trade at the end.
-
-        Parameters
-        ----------
-        trade_id, rank, exit_us, outcome, segment, home, scopes, efficiency
-            As in `Trade`, with a packed rank.
-        """
-        self.trade_ids.append(trade_id)
-        self.ranks.append(rank)
-        self.exit_us.append(exit_us)
-        self.outcomes.append(outcome)
-        self.segments.append(segment)
-        self.homes.append(home)
-        self.scopes.append(scopes)
-        self.efficiencies.append(efficiency)
-
     def take(self, places: Sequence[int]) -> TradeColumns:
         """The trades at some places.
 
@@ -105,6 +80,34 @@ class TradeColumns(msgspec.Struct, array_like=True, gc=False):
 
     def _columns(self) -> tuple[list[Any], ...]:
         return msgspec.structs.astuple(self)
+
+
+Row: TypeAlias = tuple[str, bytes, int, float, SegmentKey, bool, tuple[Scope, ...], float | None]
+"""The fields of a trade, with a packed rank."""
+
+
+def by_group(rows: Mapping[Key, Sequence[Row]]) -> dict[Key, TradeColumns]:
+    """Trades as columns, which takes less time at once than one trade after the other.
+
+    Parameters
+    ----------
+    rows
+        The trades of each group; some may have none.
+
+    Returns
+    -------
+    Their columns, in the same order.
+
+    >>> scopes = ({"chain": "sol"},)
+    >>> row = ("a", b"rank", 5, 1.0, (None, None), True, scopes, None)
+    >>> found = by_group({"one": [row, row], "none": []})
+    >>> found["one"].exit_us, len(found["none"])
+    ([5, 5], 0)
+    """
+    return {
+        group: TradeColumns(*map(list, zip(*held, strict=True))) if held else TradeColumns()
+        for group, held in rows.items()
+    }
 
 
 Trades: TypeAlias = TradeColumns | Iterable[Trade]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from app.learning.integrated.distinct_sketches import BANDS, MINIMA, Points
+from app.learning.integrated.distinct_sketches import BANDS, MINIMA, Points, distinct
 from app.learning.integrated.jaccards import (
     ROUNDING,
     KnownPairs,
@@ -225,7 +225,7 @@ def _candidates(points: Points, label: Ints, left: Ints, right: Ints, bar: float
         points.n[a], points.n[b]
     )
     left, right = left[near], right[near]
-    entries = np.unique(pair_codes(left, right))
+    entries = distinct(pair_codes(left, right))
     least = MINIMA * bar - AGREE_SD * (MINIMA * bar * (1 - bar)) ** 0.5
     step = CHUNK_COMPARED
     alike = [
@@ -235,7 +235,7 @@ def _candidates(points: Points, label: Ints, left: Ints, right: Ints, bar: float
     if alike:
         entries = entries[np.concatenate(alike)]
     left, right = pairs_of_codes(entries)
-    return np.unique(pair_codes(left >> 1, right >> 1))
+    return distinct(pair_codes(left >> 1, right >> 1))
 
 
 def _agreement(minima: NDArray[np.uint8], entries: Ints) -> Ints:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,9 @@ _WORD = (1 << 64) - 1
 """The largest 64-bit word."""
 _FIRST_SALT = 101
 """Salts of the permutations begin here, above those of the levels."""
+
+
+Word = TypeVar("Word", np.int64, np.uint64)
 
 
 def point_key(n: int, sketch: bytes) -> bytes:
@@ -253,7 +256,7 @@ class Points:
         """
         entries = self.entries(active)
         keys = self._keys_of(entries, BAND_RANGE)
-        wanted = _distinct(keys | BAND_RANGE.astype(np.uint64)[:, None] << np.uint64(KEY_BITS))
+        wanted = distinct(keys | BAND_RANGE.astype(np.uint64)[:, None] << np.uint64(KEY_BITS))
         band, key = (wanted >> np.uint64(KEY_BITS)).astype(np.int64), wanted & KEY
         found, places = [], []
         for run in self._runs:
@@ -395,8 +398,21 @@ class Points:
         return minima.reshape(-1, MINIMA)
 
 
-def _distinct(words: Hashes) -> Hashes:
-    """The distinct ones of many words, ascending: faster than `np.unique`, which hashes them."""
+def distinct(words: NDArray[Word]) -> NDArray[Word]:
+    """The distinct ones of many words: faster than `np.unique`, which hashes them.
+
+    Parameters
+    ----------
+    words
+        Integers, in any order.
+
+    Returns
+    -------
+    Each of them once, ascending.
+
+    >>> distinct(np.array([3, 1, 3])).tolist()
+    [1, 3]
+    """
     ordered = np.sort(words, axis=None)
     return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 

@@ -51,7 +51,7 @@ from app.learning.integrated.learner_weight import Counts
 from app.learning.integrated.merging import Group
 from app.learning.integrated.regime_gains import RegimeHistories
 from app.learning.integrated.sizing import Common, SizeChanges, Sizing
-from app.learning.integrated.sketches import decoded
+from app.learning.integrated.sketches import packed_texts
 from edgeloop.overrides import Override
 from schemas.lessons import GroupSummary, LatentFactor, Lesson, LessonVerdict
 
@@ -293,7 +293,7 @@ class IntegratedJudge:
         if self._config.latent_factors is False or not new:
             return set()
         came = [(self._held.lesson(i), x) for i, x in new.items() if x is not None]
-        sketches = decoded([sketch for _, sketch in came])
+        sketches = packed_texts([sketch for _, sketch in came])
         members = [
             Member(
                 x.lesson_id,

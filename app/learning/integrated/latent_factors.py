@@ -53,14 +53,15 @@ class Member(NamedTuple):
     n_dims
         Dimensions of its scope.
     sketch
-        The smallest hashes of its trades (min(n, 512),), ascending.
+        The smallest hashes of its trades (min(n, 512),), ascending; or the same as `packed_hashes`
+        packs them.
     """
 
     lesson_id: str
     group: str
     n: int
     n_dims: int
-    sketch: Hashes
+    sketch: Hashes | bytes
 
 
 class Factor(NamedTuple):
@@ -215,7 +216,8 @@ class Clusterer:
                 touched.add(point)
         fresh: dict[bytes, tuple[bytes, list[Member]]] = {}
         for member in latest.values():
-            sketch = packed_hashes(member.sketch)
+            given = member.sketch
+            sketch = given if isinstance(given, bytes) else packed_hashes(given)
             key = point_key(member.n, sketch)
             point = self._point_of.get(key, -1)
             if point < 0:

@@ -73,7 +73,11 @@ def refinements_of(
     }
     if not coarse:
         return {}
-    place = {frozenset(e.lesson.scope.items()): i for i, e in effects.items()}
+    place = {
+        frozenset(effect.lesson.scope.items()): i
+        for i, effect in effects.items()
+        if dims.isdisjoint(effect.lesson.scope)
+    }
     members: dict[str, list[str]] = {}
     for i, rest in sorted(coarse.items()):
         whole = place.get(frozenset(rest.items()))

@@ -190,19 +190,16 @@ def decode(text: str) -> Hashes:
     >>> decode("AAAAAAABAAAAAAEC").tolist()
     [1, 258]
     """
-    raw = base64.b64decode(text, validate=True)
-    if len(raw) % HASH_BYTES:
-        raise ValueError(f"The sketch has {len(raw)} bytes; it must have six for each hash.")
-    return unpacked_hashes(raw)
+    return unpacked_hashes(_unpacked_text(text))
 
 
-def decoded(texts: Sequence[str]) -> list[Hashes]:
-    """`decode` of many texts at once.
+def packed_texts(texts: Sequence[str]) -> list[bytes]:
+    """The sketches of many texts at once, as `packed_hashes` packs them.
 
     Parameters
     ----------
     texts
-        Texts of sketches.
+        Texts of sketches, as `encode` writes them.
 
     Returns
     -------
@@ -213,19 +210,24 @@ def decoded(texts: Sequence[str]) -> list[Hashes]:
     ValueError
         If a text is not base64 of six bytes a hash.
 
-    >>> [sketch.tolist() for sketch in decoded(["AAAAAAABAAAAAAEC", "", "AAAAAAAD"])]
-    [[1, 258], [], [3]]
-    >>> decoded([])
+    >>> [packed.hex() for packed in packed_texts(["AAAAAAABAAAAAAEC", "", "AAAAAAAD"])]
+    ['000000000001000000000102', '', '000000000003']
+    >>> packed_texts([])
     []
     """
     # six bytes are eight letters, so that texts laid end to end are one
-    if any(len(text) % 8 for text in texts):
-        return [decode(text) for text in texts]
-    whole, ends = (
-        decode("".join(texts)),
-        list(itertools.accumulate(len(text) // 8 for text in texts)),
-    )
-    return [whole[start:end].copy() for start, end in zip([0, *ends], ends, strict=False)]
+    if any([len(text) % 8 for text in texts]):
+        return [_unpacked_text(text) for text in texts]
+    whole = _unpacked_text("".join(texts))
+    ends = list(itertools.accumulate([len(text) // 8 * HASH_BYTES for text in texts]))
+    return [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _unpacked_text(text: str) -> bytes:
+    raw = base64.b64decode(text, validate=True)
+    if len(raw) % HASH_BYTES:
+        raise ValueError(f"The sketch has {len(raw)} bytes; it must have six for each hash.")
+    return raw
 
 
 def jaccard(a: Hashes, n_a: int, b: Hashes, n_b: int) -> float:
