@@ -18,6 +18,16 @@ MAX_MULTIPLIER = 3.0
 """The bounds of a size multiplier."""
 
 
+def times_text(multiplier: float) -> str:
+    """A multiplier for people: with two decimals, or three where two would say 1.00.
+
+    >>> times_text(1.4), times_text(1.003), times_text(1.0)
+    ('1.40', '1.003', '1.00')
+    """
+    text = f"{multiplier:.2f}"
+    return f"{multiplier:.3f}" if text == "1.00" and multiplier != 1.0 else text
+
+
 class Evidence(msgspec.Struct, frozen=True, rename={"from_ts": "from", "to_ts": "to"}):
     """The exits between which the slice's trades lie, and the version of the lesson they make."""
 

@@ -12,7 +12,7 @@ from app.learning.common.size_unit import robust_sd
 
 Floats = NDArray[np.float64]
 
-CLIP_SDS = 6.0
+CLIP_SDS = 12.0
 """Outcomes are clipped at this many robust standard deviations (1.4826 MAD) from the median."""
 
 
