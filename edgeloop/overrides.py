@@ -51,9 +51,10 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     `learning` tells the reader how to combine several (classic blends, integrated sums).
 
     `effect` is the expected uplift at `as_of` (classic: edge_raw), `multiplier` the size factor of
-    this override alone, in [0.3, 3.0] on a grid of 0.01.  `part` says where it comes from:
-    `selected`, an effect that passes alone, or `shared`, one of many that count together.
-    `regime_gains` maps a regime's canonical text to a gain of the effect; missing = 1.
+    this override alone, in [0.3, 3.0], on a grid of 0.01, or of 0.001 if it is shared.  `part`
+    says where it comes from: `selected`, an effect that passes alone, or `shared`, one of many that
+    count together.  `regime_gains` maps a regime's canonical text to a gain of the effect; missing
+    = 1.
     """
 
     override_id: str
