@@ -52,7 +52,7 @@ class Settings:
     shared_effects: bool | None = None
     regime_signature: tuple[str, ...] = ("btc_macro",)
     factor_jaccard: float = 0.7
-    alpha: float = 0.03
+    alpha: float = 0.02
     lessons_per_group: int = 200
     outcome: str = "rr"
     window_days: float = 90.0

@@ -18,6 +18,16 @@ MAX_MULTIPLIER = 3.0
 """The bounds of a size multiplier."""
 
 
+def times_text(multiplier: float) -> str:
+    """A multiplier for people: with two decimals, or three where two would say 1.00.
+
+    >>> times_text(1.4), times_text(1.003), times_text(1.0)
+    ('1.40', '1.003', '1.00')
+    """
+    text = f"{multiplier:.2f}"
+    return f"{multiplier:.3f}" if text == "1.00" and multiplier != 1.0 else text
+
+
 class Evidence(msgspec.Struct, frozen=True, rename={"from_ts": "from", "to_ts": "to"}):
     """The exits between which the slice's trades lie, and the version of the lesson they make."""
 
@@ -41,9 +51,10 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     `learning` tells the reader how to combine several (classic blends, integrated sums).
 
     `effect` is the expected uplift at `as_of` (classic: edge_raw), `multiplier` the size factor of
-    this override alone, in [0.3, 3.0] on a grid of 0.01.  `part` says where it comes from:
-    `selected`, an effect that passes alone, or `shared`, one of many that count together.
-    `regime_gains` maps a regime's canonical text to a gain of the effect; missing = 1.
+    this override alone, in [0.3, 3.0], on a grid of 0.01, or of 0.001 if it is shared.  `part`
+    says where it comes from: `selected`, an effect that passes alone, or `shared`, one of many that
+    count together.  `regime_gains` maps a regime's canonical text to a gain of the effect; missing
+    = 1.
     """
 
     override_id: str

@@ -23,7 +23,7 @@ from app.kafka.snapshot import current
 from app.learning.integrated.regime_weights import LEVEL
 from app.settings import Settings
 from app.storage.connect import close, connect
-from edgeloop.overrides import Override
+from edgeloop.overrides import Override, times_text
 from edgeloop.resolution import resolve
 from edgeloop.scope import canonical_text
 from schemas import kinds
@@ -136,7 +136,7 @@ def _searched(
 def _overrides(entries: list[Override], factors: dict[str, LatentFactor], console: Console) -> None:
     for o in entries:
         console.print(
-            f"  × {o.multiplier:.2f}  {o.pattern_key} in"
+            f"  × {times_text(o.multiplier)}  {o.pattern_key} in"
             f" {canonical_text(o.scope) or 'every context'}",
             markup=False,
         )

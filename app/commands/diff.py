@@ -21,6 +21,7 @@ from app.commands.learned import overrides
 from app.kafka.skipped import Skipped
 from app.settings import Settings
 from edgeloop.identity import CATEGORIES
+from edgeloop.overrides import times_text
 from edgeloop.scope import canonical_text
 
 AGAINST = ("classic", *(f"no {name}" for name in LEARNERS))
@@ -168,8 +169,9 @@ def _print_listed(what: str, theirs: str, listed: list[Difference], limit: int) 
             else ""
         )
         echo(
-            f"  × {mine.multiplier if mine else 1.0:.2f}, {theirs} ×"
-            f" {d.theirs.multiplier if d.theirs else 1.0:.2f}   {o.pattern_key} {o.action_category}"
-            f" in {canonical_text(o.scope) or 'every context'}, {o.n_trades:,} trades"
+            f"  × {times_text(mine.multiplier if mine else 1.0)}, {theirs} ×"
+            f" {times_text(d.theirs.multiplier if d.theirs else 1.0)}   {o.pattern_key}"
+            f" {o.action_category} in {canonical_text(o.scope) or 'every context'},"
+            f" {o.n_trades:,} trades"
         )
         echo(f"          {d.reason.removesuffix('.')}{gains}{fades}.")

@@ -41,7 +41,7 @@ from app.kafka.skipped import SHOWN, Skipped
 from app.kafka.snapshot import current, decoder
 from app.settings import Settings
 from app.time_argument import parse_time
-from edgeloop.overrides import Override
+from edgeloop.overrides import Override, times_text
 from edgeloop.scope import canonical_text
 from schemas import kinds
 from schemas.lessons import Lesson, LessonVerdict
@@ -152,7 +152,7 @@ def list_overrides(
             o.pattern_key,
             o.action_category,
             context_text(o.scope),
-            f"{o.multiplier:.2f}",
+            times_text(o.multiplier),
             f"{o.n_trades:,}",
             f"{o.effect:+.3f}",
             f"{o.confidence:.2f}",
@@ -258,7 +258,7 @@ def _change(key: str, record: Override | None) -> tuple[str, ...]:
     scope = context_text(record.scope)
     return (
         key[:12],
-        f"×{record.multiplier:.2f}",
+        f"×{times_text(record.multiplier)}",
         record.pattern_key,
         record.action_category,
         scope,

@@ -45,7 +45,7 @@ from app.replay.shadow import Source, State, names, opened
 from app.replay.span import span_of
 from app.settings import Settings
 from app.sources import KINDS
-from edgeloop.overrides import Override
+from edgeloop.overrides import Override, times_text
 from edgeloop.scope import canonical_text
 from schemas import kinds
 from schemas.lessons import LessonVerdict
@@ -442,7 +442,7 @@ def _shown(side: Override | None) -> str:
         if side.decay.half_life_hours
         else ""
     )
-    return f"× {side.multiplier:.2f}{fades}{gains}"
+    return f"× {times_text(side.multiplier)}{fades}{gains}"
 
 
 @replay.command("promote")

@@ -18,6 +18,7 @@ from app.kafka.snapshot import current
 from app.settings import Settings
 from app.time_argument import parse_time
 from edgeloop.identity import CATEGORIES
+from edgeloop.overrides import times_text
 from edgeloop.resolution import resolve as resolve_records
 from schemas import kinds
 
@@ -87,6 +88,6 @@ def resolve(
         o = overrides[m.override_id]
         context = context_text(o.scope)
         echo(
-            f"  {m.contribution:+.4f} from × {o.multiplier:.2f} {context}: {o.n_trades} trades,"
-            f" override {o.override_id[:12]}"
+            f"  {m.contribution:+.4f} from × {times_text(o.multiplier)} {context}: {o.n_trades}"
+            f" trades, override {o.override_id[:12]}"
         )

@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
+from edgeloop.overrides import times_text
+
 
 def size(value: float) -> str:
     """A multiplier: `× 1.42`."""
-    return f"× {value:.2f}"
+    return f"× {times_text(value)}"
 
 
 def prose(text: str) -> Markup:

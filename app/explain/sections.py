@@ -17,6 +17,7 @@ from app.explain.document import (
     DifferenceLine,
     OverrideDocument,
 )
+from edgeloop.overrides import times_text
 
 BAR_CELLS = 20
 """Characters of the longest bar."""
@@ -73,8 +74,9 @@ def _head(d: OverrideDocument) -> Section:
     state = "in force" if d.in_force else "not in force"
     sentences = [
         (
-            f"Override {o.override_id}, {state} at {_time(d.at)}: size × {o.multiplier:.2f} for"
-            f" {o.pattern_key} {o.action_category} in {context_text(o.scope)}."
+            f"Override {o.override_id}, {state} at {_time(d.at)}: size ×"
+            f" {times_text(o.multiplier)} for {o.pattern_key} {o.action_category} in"
+            f" {context_text(o.scope)}."
         ),
         d.reason,
     ]
@@ -95,7 +97,8 @@ def _head(d: OverrideDocument) -> Section:
             + "."
         )
     return Section(
-        f"× {o.multiplier:.2f}  {o.pattern_key} {o.action_category}  {context_text(o.scope)}",
+        f"× {times_text(o.multiplier)}  {o.pattern_key} {o.action_category}"
+        f"  {context_text(o.scope)}",
         tuple(sentences),
     )
 
@@ -312,7 +315,7 @@ def _history(d: OverrideDocument) -> Section:
         (
             _time(c.published_at),
             f"{c.version:,}",
-            "retired" if c.retired else f"× {c.multiplier:.2f}",
+            "retired" if c.multiplier is None else f"× {times_text(c.multiplier)}",
             _number(c.effect),
             "" if c.n_trades is None else f"{c.n_trades:,}",
             c.state or "",
@@ -396,7 +399,7 @@ def _of_context(d: ContextDocument) -> list[Section]:
         near = tuple(
             (
                 context_text(x.scope),
-                f"× {x.multiplier:.2f}",
+                f"× {times_text(x.multiplier)}",
                 _differs(x.differs),
                 x.override_id[:12],
             )

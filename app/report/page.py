@@ -16,6 +16,7 @@ from app.audit.document import Audit, AuditedOverride, Exploration, Question, Se
 from app.report import plots
 from app.report.style import STYLE
 from app.report.text import SIMPLE, figure
+from edgeloop.overrides import times_text
 from edgeloop.scope import canonical_text
 
 DRAWN = 12
@@ -454,7 +455,7 @@ def _override(shown: AuditedOverride, k: int, explanation: str) -> str:
     )
     return (
         f'<details{" open" if k < 3 else ""}><summary><span class="times">×'
-        f" {o.multiplier:.2f}</span> {escape(o.pattern_key)} {escape(o.action_category)} in"
+        f" {times_text(o.multiplier)}</span> {escape(o.pattern_key)} {escape(o.action_category)} in"
         f' {escape(scope)}</summary><div class="override"><dl'
         f' class="facts">{listed}</dl>{drawn}</div>{behind}</details>'
     )

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from app.audit.bootstrap import Estimate
 from app.audit.document import Audit
+from edgeloop.overrides import times_text
 from edgeloop.scope import canonical_text
 
 WIDTH = 120
@@ -250,7 +251,7 @@ def _overrides(found: Audit) -> Table | None:
         table.add_row(
             f"{o.pattern_key} {o.action_category}",
             canonical_text(o.scope) or "every context",
-            f"{o.multiplier:.2f}",
+            times_text(o.multiplier),
             f"{o.n_trades:,}",
             f"{life / 24:.3g} days" if life else "–",
         )

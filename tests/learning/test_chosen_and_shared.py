@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 
 from app.learning.common.baselines import SegmentBaselines, segment_baselines
-from app.learning.integrated.chosen_and_shared import shared_part, shared_weight, with_shared
+from app.learning.integrated.chosen_and_shared import (
+    LEAST_SIZE,
+    shared_part,
+    shared_weight,
+    with_shared,
+)
 from app.learning.integrated.group_path import GroupPath, of_one_refit, shared_sum
 from app.learning.integrated.judge import IntegratedJudge
 from app.learning.integrated.learner_weight import SHARED, Counts
@@ -147,7 +152,7 @@ def test_a_slice_in_both_predictors_has_one_effect_that_is_chosen() -> None:
 def test_what_would_not_move_a_multiplier_is_left_out() -> None:
     result = made({}, 0.0, 0.5, scale=1.0)
     assert 0 < len(result) < len(made({}, 0.0, 0.5))
-    assert all(abs(e.effect) >= 0.005 for e in result.values())
+    assert all(abs(e.effect) >= LEAST_SIZE for e in result.values())
 
 
 @pytest.mark.parametrize(

@@ -264,14 +264,14 @@ def test_both_readers_agree(log: list[Trade], context: dict[str, str], hours: fl
 @contextmanager
 def without_grids() -> Iterator[None]:
     """For speed, quantities that groups share are rounded to steps (listed in
-    docs/architecture.md); passing one moves all edges of a module by up to 2 %, and shared effects
-    of less than half a step of the multiplier are left out.  Continuity is guaranteed apart from
+    docs/architecture.md); passing one moves all edges of a module by up to 2 %, and the smallest
+    shared effects are left out.  Continuity is guaranteed apart from
     rounding; here the steps are too small to matter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prior_share, "SHARE_STEPS", 2**24)
         patch.setattr(learner_weight, "STEPS", 10**8)
         patch.setattr(whole_groups, "TAU_STEPS", 2**24)
-        patch.setattr(chosen_and_shared, "GRID", 10**6)
+        patch.setattr(chosen_and_shared, "LEAST_SIZE", 0.5e-6)
         patch.setattr(baselines, "on_error_grid", lambda mean, variance, _: (mean, variance))
         yield
 

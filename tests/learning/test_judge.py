@@ -603,7 +603,7 @@ def test_standings_tell_of_what_is_handed_out_how_surely_it_passes() -> None:
         assert standings.searched <= sum(
             g.path.hypotheses + 1 for g in groups if g.path is not None
         )
-        assert standings.bar == z_of_log_p(entry_log_p(0.03, standings.searched))
+        assert standings.bar == z_of_log_p(entry_log_p(LearningConfig().alpha, standings.searched))
         for verdict in changes.verdicts.published:
             if verdict.decision == "override":
                 statistic, share = standings.effects[verdict.lesson_id]

@@ -233,7 +233,7 @@ def test_ranges_are_of_exits_and_of_offsets(learned: Installation, good: list[Cl
     )
     other = replace(learned.settings, alpha=0.2)
     assert (
-        "started with other settings: alpha (0.03, here 0.2)"
+        "started with other settings: alpha (0.02, here 0.2)"
         in run(other, "run", "part", "--from", start, "--to", end, code=3).stderr
     )
     assert document(other, "run", "part", "--all", "--restart")["trades"] == len(good)

@@ -53,7 +53,7 @@ class LearningConfig:
     max_dims: int = 4
     edge_min: float = 0.05
     baseline_default: float = 0.0
-    alpha: float = 0.03
+    alpha: float = 0.02
     half_life: bool | None = None
     regime_weights: bool | None = None
     latent_factors: bool | None = None

@@ -13,6 +13,9 @@ from edgeloop.overrides import MAX_MULTIPLIER, MIN_MULTIPLIER
 
 GRID = 100
 """Steps of a multiplier per 1.0."""
+FINE_GRID = 1000
+"""The same where many small effects add up: each is less than a step of `GRID`, and together they
+are worth several."""
 
 
 def multiplier(edge: ArrayLike) -> NDArray[np.float64]:
@@ -33,13 +36,15 @@ def multiplier(edge: ArrayLike) -> NDArray[np.float64]:
     return np.clip(1.0 + np.asarray(edge, np.float64), MIN_MULTIPLIER, MAX_MULTIPLIER)
 
 
-def on_grid(multiplier: ArrayLike) -> NDArray[np.float64]:
-    """The multiplier rounded to its grid of 0.01.
+def on_grid(multiplier: ArrayLike, grid: ArrayLike = GRID) -> NDArray[np.float64]:
+    """The multiplier rounded to its grid, of 0.01 unless another one is given.
 
     Parameters
     ----------
     multiplier
         A scalar or an array.
+    grid
+        Steps per 1.0, of all or of each.
 
     Returns
     -------
@@ -47,5 +52,8 @@ def on_grid(multiplier: ArrayLike) -> NDArray[np.float64]:
 
     >>> on_grid([2.317484, 0.3]).tolist()
     [2.32, 0.3]
+    >>> on_grid([2.317484, 1.0012], [GRID, FINE_GRID]).tolist()
+    [2.32, 1.001]
     """
-    return np.rint(np.asarray(multiplier, np.float64) * GRID) / GRID
+    steps = np.asarray(grid, np.float64)
+    return np.rint(np.asarray(multiplier, np.float64) * steps) / steps

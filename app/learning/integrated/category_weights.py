@@ -45,6 +45,7 @@ from app.learning.integrated.whole_groups import (
     net_noise2,
     noise_of,
     pooled_level,
+    pooling_noise2,
     record_of_level,
 )
 from schemas.lessons import GroupSummary
@@ -156,12 +157,13 @@ class Weighing:
         """
         summary = self._summaries[group]
         noise2, earned = noise_of(summary, level, self._config)
-        self._noise2[group] = noise2
-        row = (level.mean, noise2, level.net, net_noise2(level, noise2), level.z)
-        self._levels.put(group, row)
         independent = independent_noise2(summary)
+        pooling2 = pooling_noise2(noise2, independent)
+        self._noise2[group] = pooling2
+        row = (level.mean, pooling2, level.net, net_noise2(level, pooling2), level.z)
+        self._levels.put(group, row)
         if group in self._share_estimates and independent > 0:
-            self._clustering.put(group, (summary.n, summary.n * noise2 / independent))
+            self._clustering.put(group, (summary.n, summary.n * pooling2 / independent))
         else:
             self._clustering.drop(group)
         self._earned.put(group, earned)

@@ -19,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.common.multiplier import GRID
 from app.learning.integrated.group_path import GroupPath
 from app.learning.integrated.held_lesson import AnyLesson, posterior_of
 from app.learning.integrated.learner_weight import Counts, in_steps
@@ -29,6 +28,10 @@ from app.learning.integrated.whole_groups import PooledLevel
 from schemas.lessons import LessonDecay
 
 Floats = NDArray[np.float64]
+
+LEAST_SIZE = 0.002
+"""Shared effects below this, in units of size, are left out.  It is less than half a step of the
+multiplier, since up to a hundred of them add up in one context."""
 
 
 class SharedPart(NamedTuple):
@@ -127,7 +130,7 @@ def shared_part(
 ) -> SharedPart:
     """The shared effects of a group's slices, weighed.
 
-    What would not move a multiplier is left out.
+    Those below `LEAST_SIZE` are left out.
 
     Parameters
     ----------
@@ -152,7 +155,7 @@ def shared_part(
     raw = (shared.effects * between(share)).sum(axis=1)
     sizes = weight * raw
     sds = 1.0 / np.sqrt(shared.precision + 1.0 / np.maximum(share * shared.prior, 1e-300))
-    seen = (np.abs(sizes) >= 0.5 / GRID * scale).tolist()
+    seen = (np.abs(sizes) >= LEAST_SIZE * scale).tolist()
     part = SharedPart({}, {}, 0.0)
     as_of, mean = group.summary.as_of, []
     for lesson, x, size, sd, moves, n in zip(
@@ -222,7 +225,7 @@ def with_shared(
     size = of_level * pooled + (opened - of_level) * of_mean * level.added - part.mean
     if own_level is not None:
         made[whole.lesson_id] = _plus(own_level, of_level, size)
-    elif abs(size) >= 0.5 / GRID * scale:
+    elif abs(size) >= LEAST_SIZE * scale:
         made[whole.lesson_id] = _shared(whole, group.summary.as_of, size, pooled, abs(pooled))
     return made
 

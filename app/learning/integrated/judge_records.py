@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from scipy.special import ndtr
 
+from app.learning.common.multiplier import GRID
 from app.learning.common.rounding import shortened
 from app.learning.integrated.expiry import expires_at
 from app.learning.integrated.held_lesson import AnyLesson
@@ -348,7 +349,7 @@ def factor_record(factor: Factor, module: str, as_of: str, version: int) -> Late
     )
 
 
-def override_part(override: Override) -> tuple[float, str, dict[str, float], str | None]:
+def override_part(override: Override) -> tuple[int, str, dict[str, float], str | None]:
     """The part of an override whose change is published at once, because it changes a size.
 
     Parameters
@@ -358,17 +359,17 @@ def override_part(override: Override) -> tuple[float, str, dict[str, float], str
 
     Returns
     -------
-    Its multiplier, decay state, gains and factor.
+    Its multiplier in steps of the coarse grid, decay state, gains and factor.
     """
     return (
-        override.multiplier,
+        round(override.multiplier * GRID),
         override.decay.state,
         override.regime_gains,
         override.latent_factor_id,
     )
 
 
-def verdict_part(verdict: LessonVerdict) -> tuple[str, float, int]:
+def verdict_part(verdict: LessonVerdict) -> tuple[str, int, int]:
     """The part of a verdict whose change is published at once.
 
     Parameters
@@ -378,9 +379,9 @@ def verdict_part(verdict: LessonVerdict) -> tuple[str, float, int]:
 
     Returns
     -------
-    Its decision, multiplier and number of trades.
+    Its decision, multiplier in steps of the coarse grid, and number of trades.
     """
-    return verdict.decision, verdict.multiplier, verdict.n
+    return verdict.decision, round(verdict.multiplier * GRID), verdict.n
 
 
 def confidences(effects: Sequence[Effect]) -> list[float]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.learning.common.config import LearningConfig
-from app.learning.common.multiplier import multiplier, on_grid
+from app.learning.common.multiplier import FINE_GRID, GRID, multiplier, on_grid
 from app.learning.integrated.held_lesson import HeldLesson
 from app.learning.integrated.held_lessons import HeldGroup
 from app.learning.integrated.judge_records import (
@@ -285,7 +285,8 @@ class Sizing:
         covered: dict[str, str] = {}
         found.sort()
         sizes = np.array([effect.effect for _, effect in found]) / scale
-        multipliers = on_grid(multiplier(sizes)).tolist()
+        grids = [FINE_GRID if effect.part == "shared" else GRID for _, effect in found]
+        multipliers = on_grid(multiplier(sizes), np.array(grids)).tolist()
         certain = confidences([effect for _, effect in found])
         for (i, effect), size, times, confidence in zip(
             found, sizes.tolist(), multipliers, certain, strict=True

@@ -146,8 +146,8 @@ class Spread(NamedTuple):
     net_tau2
         The same beyond the chosen effects.
     clustering
-        How many times the variance of a mean is that of independent outcomes, for the average trade
-        of groups with enough blocks of time to tell.
+        How many times the variance by which a mean is shrunk is that of independent outcomes, for
+        the average trade of groups with enough blocks of time to tell.
     """
 
     tau2: float
@@ -204,6 +204,29 @@ def net_noise2(level: Level, noise2: float) -> float:
     The variance of what is left beyond the chosen effects, in the same units.
     """
     return noise2 * (level.sd / level.mean_sd) ** 2 if level.mean_sd > 0 else noise2
+
+
+def pooling_noise2(clustered: float, independent: float) -> float:
+    """The noise of a level by which it is shrunk.
+
+    How outcomes cluster is estimated from two dozen blocks of time, so it is uncertain itself: the
+    estimate is shrunk half of the way, on a log scale, to what it would be if outcomes did not.
+
+    Parameters
+    ----------
+    clustered
+        Variance of the level as its outcomes cluster in time, in squared units of the outcome.
+    independent
+        The same if they were independent; 0 if nothing tells.
+
+    Returns
+    -------
+    The variance, in the same units.
+
+    >>> pooling_noise2(0.25, 0.04), pooling_noise2(0.25, 0.0)
+    (0.1, 0.25)
+    """
+    return sqrt(clustered * independent) if independent > 0 else clustered
 
 
 def varies(summary: GroupSummary, level: Level) -> bool:
