@@ -36,10 +36,11 @@ fetch: with aiokafka's half second, hydrating four empty partitions took a secon
 def reader(settings: Settings, **more: Any) -> Consumer:
     """A consumer without a group; the caller starts, assigns and stops it; `more` are its options.
 
-    It reads committed records only: a transaction is seen whole or not at all.
+    Unless they say otherwise, it reads committed records only: a transaction is seen whole or not
+    at all.
     """
     options = {"fetch_max_bytes": 33_554_432, "fetch_max_wait_ms": _FETCH_WAIT_MS, **more}
-    return Consumer(**_options(settings), **options)
+    return Consumer(**{**_options(settings), **options})
 
 
 def group_reader(
