@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
@@ -43,6 +44,14 @@ def reader(settings: Settings, **more: Any) -> Consumer:
     return Consumer(**{**_options(settings), **options})
 
 
+class OwnAssignor(RoundRobinPartitionAssignor):  # type: ignore[misc]  # aiokafka has no types for it
+    """Round robin under a name of its own.  The broker admits only members with a common protocol
+    to a group, so another program that uses the group's name by mistake is refused, instead of
+    taking partitions and committing what was never written."""
+
+    name = "edgeloop"
+
+
 def group_reader(
     settings: Settings, group: str, topics: Iterable[str], *, max_poll_interval_ms: int
 ) -> Consumer:
@@ -52,6 +61,7 @@ def group_reader(
         **_options(settings),
         client_id=client_id(),
         group_id=group,
+        partition_assignment_strategy=(OwnAssignor,),
         session_timeout_ms=_GROUP_TIMEOUT_MS,
         rebalance_timeout_ms=_GROUP_TIMEOUT_MS,
         heartbeat_interval_ms=_GROUP_TIMEOUT_MS // 4,
