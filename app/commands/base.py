@@ -22,6 +22,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 import orjson
+import structlog
 from aiokafka.errors import KafkaError
 from faust.cli.base import cli
 from rich.console import Console
@@ -119,6 +120,8 @@ def handle_errors(command: F) -> F:
         # retried, or end in our own message.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         _write_in_any_encoding()
+        if not structlog.is_configured():  # its default is stdout, where documents are
+            structlog.configure(logger_factory=lambda *_: structlog.WriteLogger(sys.stderr))
         try:
             return command(*args, **kwargs)
         except EdgeloopError as error:

@@ -19,6 +19,18 @@ def command():
 command()
 """
 
+LOGS = """
+import structlog
+from app.commands.base import echo_json, handle_errors
+
+@handle_errors
+def command():
+    structlog.get_logger("app.kafka.control").error("control.unreadable", offset=91)
+    echo_json({})
+
+command()
+"""
+
 
 def start(lines: int, stdout: int, **environment: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
@@ -51,3 +63,11 @@ def test_characters_that_the_encoding_lacks_are_escaped() -> None:
     process = start(1, subprocess.PIPE, PYTHONIOENCODING="latin-1")
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (0, b"\\u2192 1.5\n", b"")
+
+
+def test_log_lines_are_not_in_the_output() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOGS], cwd=ROOT, capture_output=True, check=True, timeout=60
+    )
+    assert done.stdout == b"{}\n"
+    assert b"control.unreadable" in done.stderr
