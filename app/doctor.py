@@ -28,7 +28,7 @@ from app.kafka.versions_beyond import versions_beyond
 from app.settings import Settings
 from app.storage import projected_log
 from app.storage.connect import close, connect
-from app.storage.lost_rows import missing_trades, read_so_far
+from app.storage.lost_rows import read_so_far, sample_rows
 from app.storage.migrate import NotMigratedError, require_migrated
 from app.storage.rights import require_rights
 from app.urls import redact_url
@@ -317,14 +317,26 @@ async def _projection(settings: Settings) -> list[Finding]:
     if "projector" in settings.agents:
         findings.append(await _rights(settings))
     with suppress(EdgeloopError):  # a broker or a topic that is not there has its own finding
-        missing, sampled = await missing_trades(settings)
-        if missing * 2 > sampled:
-            text = f"{missing} of {sampled} sampled trades that the projector has read are missing"
-            remedy = "stop the workers, then `faust -A app rebuild`"
-            findings.append(Finding("tables", False, text, remedy))
-        else:
-            findings.append(Finding("tables", True, f"{sampled} sampled trades, {missing} missing"))
+        findings.append(await _tables(settings))
     return findings
+
+
+async def _tables(settings: Settings) -> Finding:
+    """Whether records that the projector has read are in the tables."""
+    try:
+        sampled = await sample_rows(settings)
+    except (asyncpg.PostgresError, KafkaError) as error:
+        return Finding("tables", False, f"The tables cannot be compared: {error!r}", "try again")
+    records = sum(s.records for s in sampled)
+    lacking = [f"{s.missing:,} of {s.records:,} of {s.topic}" for s in sampled if s.missing]
+    if not lacking:
+        return Finding("tables", True, f"{records:,} sampled records, none is missing")
+    return Finding(
+        "tables",
+        False,
+        f"records that the projector has read are missing in the samples: {'; '.join(lacking)}",
+        "stop the workers, then `faust -A app rebuild`",
+    )
 
 
 async def _rights(settings: Settings) -> Finding:

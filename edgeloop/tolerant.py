@@ -1,4 +1,5 @@
-"""Read records with malformed headers, which neither the broker nor a producer checks.
+"""Read records with malformed headers, which neither the broker nor a producer checks, and say
+where a log is damaged.
 
 aiokafka decodes the names of headers as UTF-8 while it unpacks a batch.  A name that is not UTF-8
 raises in the middle of the batch, at every attempt: one such record would stop every reader of its
@@ -6,7 +7,11 @@ partition for good.  Here a batch that aiokafka cannot unpack is unpacked again,
 invalid bytes in a name become escapes (`trace\\xff`), and an invalid header, key or value is left
 out.  All other batches are unpacked as before.
 
-May touch: aiokafka (`install` replaces the class by which its fetcher unpacks batches).
+A batch whose checksum is wrong was damaged on the broker's disk or on the way.  aiokafka drops the
+good batches of the same response and does not say which one it is.  Here the good batches before it
+are delivered; only then `DamagedBatchError` names the place.
+
+May touch: aiokafka (`install` replaces the classes by which its fetcher unpacks batches).
 """
 
 from __future__ import annotations
@@ -30,6 +35,35 @@ _UNPACKING = (UnicodeDecodeError, CorruptRecordException, ValueError, IndexError
 def install() -> None:
     """Make every consumer of this process read this way; calling it again changes nothing."""
     fetcher.MemoryRecords = TolerantRecords
+    fetcher.PartitionRecords = LocatingRecords
+
+
+class DamagedBatchError(CorruptRecordException):  # type: ignore[misc]  # aiokafka has no types
+    """The batch at this offset of a partition has a wrong checksum."""
+
+    def __init__(self, topic: str, partition: int, offset: int) -> None:
+        super().__init__(
+            f"{topic} partition {partition} is damaged at offset {offset:,}: a checksum is wrong."
+        )
+        self.topic, self.partition, self.offset = topic, partition, offset
+
+    @property
+    def what(self) -> str:
+        """The message in a sentence, without aiokafka's number of the error."""
+        return str(self.args[0])
+
+
+class LocatingRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types
+    """The records of a partition in a response; replaces aiokafka's `PartitionRecords`."""
+
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except DamagedBatchError:
+            raise
+        except CorruptRecordException as error:
+            topic, partition = self._tp
+            raise DamagedBatchError(topic, partition, self.next_fetch_offset) from error
 
 
 class TolerantRecords:
@@ -39,11 +73,25 @@ class TolerantRecords:
         self._records = MemoryRecords(data)
         self._data = data
         self._at = 0
+        self._ahead: Any = None
+        self._delivered = 0
         self.size_in_bytes = self._records.size_in_bytes
-        self.has_next = self._records.has_next
+
+    def has_next(self) -> bool:
+        """Whether there is another batch; a damaged one counts only as the first."""
+        if self._ahead is None:
+            self._ahead = self._take()
+        if self._ahead is None:
+            return False
+        return not self._delivered or bool(self._ahead.validate_crc())
 
     def next_batch(self) -> Any:
         """The next batch."""
+        taken, self._ahead = self._ahead or self._take(), None
+        self._delivered += 1
+        return taken
+
+    def _take(self) -> Any:
         native, start = self._records.next_batch(), self._at
         if native is None:
             return None
@@ -59,6 +107,13 @@ class _Batch:
     def __init__(self, native: Any, data: memoryview) -> None:
         self._native = native
         self._data = data
+        self._is_sound: bool | None = None
+
+    def validate_crc(self) -> bool:
+        """Whether the checksum is right; computed once."""
+        if self._is_sound is None:
+            self._is_sound = bool(self._native.validate_crc())
+        return self._is_sound
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._native, name)

@@ -7,8 +7,12 @@ from `@cli.group`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
+import io
 import logging
+import os
+import select
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +22,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 import orjson
+import structlog
 from aiokafka.errors import KafkaError
 from faust.cli.base import cli
 from rich.console import Console
@@ -44,6 +49,8 @@ __all__ = [
     "working",
     "yes_option",
 ]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -112,16 +119,52 @@ def handle_errors(command: F) -> F:
         # aiokafka logs errors on the way (a broker away, a new topic's leader unknown). They are
         # retried, or end in our own message.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+        _write_in_any_encoding()
+        if not structlog.is_configured():  # its default is stdout, where documents are
+            structlog.configure(logger_factory=lambda *_: structlog.WriteLogger(sys.stderr))
         try:
             return command(*args, **kwargs)
         except EdgeloopError as error:
             _exit_with(error)
+        except BrokenPipeError as error:
+            if not _reader_has_left():
+                _exit_with(_away(error))
+            _drop_output()
+            sys.exit(EdgeloopError.exit_code)
         except (KafkaError, ConnectionError, asyncio.CancelledError) as error:
             # A cancellation that reaches this point comes from a client that has given up a
             # request.
             _exit_with(explained(error) or _away(error))
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            _drop_output()
+            _exit_with(EdgeloopError(f"Cannot write: {error.strerror}.", "Free some space."))
 
     return wrapper  # type: ignore[return-value]
+
+
+def _write_in_any_encoding() -> None:
+    """Let a terminal or pipe whose encoding lacks a character get its escape (`\\xd7`)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Send what is still buffered nowhere: Python would fail to write it at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+
+
+def _reader_has_left() -> bool:
+    """Whether the program that reads our output, such as `head`, has ended."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), select.POLLOUT)
+        return any(events & select.POLLERR for _, events in poll.poll(0))
+    except (OSError, ValueError):  # stdout is no file, or is closed
+        return False
 
 
 def _away(error: BaseException) -> UnreachableError:

@@ -3,8 +3,9 @@
 May touch: the broker: reads and writes `edgeloop_control`.
 
 One compacted topic, of which only partition 0 is used, so that all readers see the same records in
-the same order.  No producer of closes needs the right to write to it.  The first word of the key
-names the kind:
+the same order.  No producer of closes needs the right to write to it.  Edgeloop writes it without
+transactions, and reads it whatever transactions are open: a worker that could not see its own
+claims would refuse closes for which there is room.  The first word of the key names the kind:
 
 * `settings|ID`: a claim of the settings that must be equal (`app.worker.agreement`).  Among the
   claims of the highest epoch, the first in the log counts.  Each has its own id, so compaction
@@ -163,7 +164,8 @@ class ControlLog:
 
     async def _read_on(self) -> None:
         if self._consumer is None:
-            self._consumer = await started(reader(self._settings))
+            uncommitted = reader(self._settings, isolation_level="read_uncommitted")
+            self._consumer = await started(uncommitted)
         consumer = self._consumer  # `stop` may clear it meanwhile
         ends = await consumer.end_offsets([self._tp])
         if ends[self._tp] == self._next:

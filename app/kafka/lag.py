@@ -24,6 +24,7 @@ from app.kafka.shared_offsets import SharedOffsets, record_between
 from app.kafka.topics import require_existence
 from app.settings import Settings
 from edgeloop.close_client import close_client
+from edgeloop.tolerant import DamagedBatchError
 from schemas.kinds import CLOSES, DERIVED, FACTS, LESSONS
 
 _LOOK_S = 2.0  # for finding a record in the lag; a fetch that finds one takes milliseconds
@@ -36,8 +37,8 @@ class Lag:
     `group` is the consumer group whose committed offsets show it.  `in_transaction` of the records
     wait behind an open transaction, in each partition from offset `open_at` on; `deleted` more were
     deleted before they were read; `beyond` means that more was read than exists, so the log is
-    another one.  `next_offsets` has the offset of the first pending record of each partition that
-    has one.
+    another one; `damaged` says where the next record cannot be read.  `next_offsets` has the offset
+    of the first pending record of each partition that has one.
     """
 
     role: str
@@ -50,11 +51,12 @@ class Lag:
     beyond: bool = False
     open_at: Mapping[int, int] = field(default_factory=dict)
     next_offsets: Mapping[int, int] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[str]:
         """What blocks these records: one sentence each."""
-        found = []
+        found = [f"{text} See docs/operations.md#when-a-log-is-damaged." for text in self.damaged]
         if self.in_transaction:
             found.append(
                 f"{self.in_transaction:,} records of {self.topic} wait behind a producer's open"
@@ -140,6 +142,8 @@ class LagReader:
             return True
         try:
             found = await record_between(self._committed_ends, tp, start, end, _LOOK_S)
+        except DamagedBatchError:
+            raise
         except KafkaError:
             return False  # counts as lag until the broker says otherwise
         if found is False:
@@ -198,6 +202,7 @@ async def lag_of(
     behind: dict[int, int] = {}
     open_at: dict[int, int] = {}
     next_offsets: dict[int, int] = {}
+    damaged: list[str] = []
     in_transaction = deleted = 0
     beyond = False
     for tp, (begin, end) in bounds.items():
@@ -206,8 +211,11 @@ async def lag_of(
         beyond = beyond or done > end
         deleted += max(0, begin - done) if done >= 0 else 0
         readable = min(end, stable[tp])
-        if start < readable and await is_nothing(tp, start, readable):
-            start = readable
+        try:
+            if start < readable and await is_nothing(tp, start, readable):
+                start = readable
+        except DamagedBatchError as error:
+            damaged.append(error.what)
         behind[tp.partition] = max(0, end - start)
         if behind[tp.partition]:
             next_offsets[tp.partition] = start
@@ -226,4 +234,5 @@ async def lag_of(
         beyond,
         open_at,
         next_offsets,
+        tuple(damaged),
     )

@@ -122,6 +122,11 @@ class Facts:
             await connection.execute(_FACTS_SQL)
         return len(rows)
 
+    async def missing(self, connection: asyncpg.Connection, written: Sequence[Record]) -> int:
+        """See `Projection`."""
+        groups = zip(*{record.key for record in written}, strict=True) if written else ()
+        return int(await connection.fetchval(_MISSING_SQL, *groups)) if written else 0
+
 
 def _facts_sql() -> str:
     table, stage = "pattern_trade_events", "stage_pattern_trade_events"
@@ -140,3 +145,9 @@ def _facts_sql() -> str:
 
 
 _FACTS_SQL = _facts_sql()
+_MISSING_SQL = f"""
+SELECT count(*)
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS s ({", ".join(_GROUP)})
+    WHERE NOT EXISTS (
+        SELECT FROM pattern_trade_events t WHERE {" AND ".join(f"t.{c} = s.{c}" for c in _GROUP)})
+"""

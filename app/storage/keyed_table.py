@@ -55,8 +55,8 @@ class Keyed:
 
     `shared` columns belong to the key itself and are written by either half; `own` ones are this
     topic's.  `halves` names the version columns of all topics which write the table: a row is
-    deleted when all of them are null.  Where the kind's key is an id and a day, so is the table's.
-    `prune` is a statement that ends each batch.
+    deleted when all of them are null.  Where the kind's key is an id and a day, so is the table's,
+    and each batch ends by deleting all but the newest `days`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Keyed:
         halves: Sequence[str] = ("version",),
         rowless: type | tuple[()] = (),
         history: str | None = None,
-        prune: str = "",
+        days: int = 0,
     ) -> None:
         self.topic = topic
         self.table = table
@@ -83,7 +83,8 @@ class Keyed:
         self._key = key
         self._history = history
         self._daily = daily
-        self._prune = prune
+        newest_day = f"(SELECT max(day) FROM {table})"
+        self._prune = f"DELETE FROM {table} WHERE day < {newest_day} - {days};" if daily else ""
         keys = (key, "day") if daily else (key,)
         record_key = f"s.{key} || '|' || to_char(s.day, 'YYYY-MM-DD')" if daily else f"s.{key}"
         same_row = " AND ".join(f"t.{c} = s.{c}" for c in keys)
@@ -94,6 +95,7 @@ class Keyed:
             ("retired", "boolean"),
             *((c.name, "text" if c.is_json else c.kind) for c in self._columns),
         )
+        at = self._key_and_version = len(keys) + 1
         self._retired_cells = (None,) * len(self._columns)
         names = (*keys, version, *(c.name for c in self._columns))
         json_columns = frozenset(c.name for c in self._columns if c.is_json)
@@ -125,6 +127,17 @@ class Keyed:
             DELETE FROM {table} t USING {self._stage} s
                 WHERE s.retired AND {same_row} AND {nothing_left};"""
         )
+
+        kept = f"AND s.day >= coalesce({newest_day} - {days}, '-infinity')" if daily else ""
+        columns = [f"${n}::{kind}[]" for n, (_, kind) in enumerate(self._stage_columns[:at], 1)]
+        self._missing = f"""
+            SELECT count(*) FROM unnest({", ".join(columns)}) AS s ({", ".join((*keys, "version"))})
+            WHERE NOT EXISTS (
+                SELECT FROM {table} t WHERE {same_row} AND t.{version} >= s.version)
+            AND NOT EXISTS (
+                SELECT FROM projection_tombstones m
+                WHERE m.topic = '{topic}' AND m.key = {record_key} AND m.version >= s.version)
+            {kept}"""
 
     def decode(self, record: ConsumerRecord) -> Record | None:
         """See `Projection`."""
@@ -180,6 +193,15 @@ class Keyed:
                     connection, [record.change for record in batch if record.change]
                 )
         return len(current)
+
+    async def missing(self, connection: asyncpg.Connection, written: Sequence[Record]) -> int:
+        """See `Projection`."""
+        rows = [
+            row[: self._key_and_version] for r in newest(written) if not r.retired for row in r.rows
+        ]
+        if not rows:
+            return 0
+        return int(await connection.fetchval(self._missing, *zip(*rows, strict=True)))
 
     async def _write_history(self, connection: asyncpg.Connection, changes: Sequence[Row]) -> None:
         columns = (

@@ -1,6 +1,7 @@
 """Whether the tables hold everything up to the projector's committed offsets.
 
-They do not if the schema was dropped and migrated again, or came from an old backup: the projector
+They do not if the schema was dropped and migrated again, came from an old backup, or lost rows to
+another program; or if another program committed offsets of the projector's group.  The projector
 continues from its offsets, and would never write the records before them.
 
 May touch: the broker and PostgreSQL (read only).
@@ -8,87 +9,110 @@ May touch: the broker and PostgreSQL (read only).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from typing import NamedTuple
 
-import msgspec
+import asyncpg
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from app.kafka.admin import admin
-from app.kafka.bulk_reader import log_bounds, read_range
+from app.kafka.bulk_reader import log_bounds, started_reader
+from app.kafka.consumer import Consumer
 from app.kafka.consumer_groups import projector_group
-from app.kafka.records import UNREADABLE
 from app.settings import Settings
 from app.storage.connect import close, connect
-from schemas import kinds
+from app.storage.projection import BadRecord, Projection, Record
+from app.storage.tables import PROJECTIONS
 
 SAMPLE = 50
-"""Number of facts sampled at either end of the projected range of each partition."""
+"""Number of offsets sampled at either end of the projected range of each partition."""
+_SAMPLE_WITHIN_S = 5.0
 
 
-class _Trade(msgspec.Struct):
-    module: str
-    trade_id: str
+class Sampled(NamedTuple):
+    """How many records of a topic (full name) were looked for in its table, and how many of them
+    are not there."""
+
+    topic: str
+    records: int
+    missing: int
 
 
-_decode = msgspec.json.Decoder(_Trade).decode
-_MISSING = """
-SELECT count(*) FROM unnest($1::text[], $2::text[]) AS f (module, trade_id)
-    WHERE NOT EXISTS (
-        SELECT FROM pattern_trade_events t WHERE t.module = f.module AND t.trade_id = f.trade_id)
-"""
-
-
-async def read_so_far(settings: Settings) -> dict[int, tuple[int, int]]:
-    """Partition → the first offset of its facts, and the offset up to which the projector has
-    written; without partitions of which nothing was written.  Raises `UnreachableError`."""
-    begins, ends = await log_bounds(settings, kinds.FACTS)
+async def read_so_far(settings: Settings) -> dict[TopicPartition, tuple[int, int]]:
+    """Partition → its first offset, and the offset up to which the projector has written; without
+    partitions of which nothing was written.  Raises `UnreachableError`."""
     async with admin(settings) as client:
         try:
             committed = await client.list_consumer_group_offsets(projector_group(settings))
         except KafkaError:
             return {}  # a group that never committed
-    topic, found = settings.topic(kinds.FACTS), {}
-    for tp, at in committed.items():
-        if tp.topic == topic and (begin := begins.get(str(tp.partition))) is not None:
-            end = min(at.offset, ends[str(tp.partition)])
+    found = {}
+    for name in PROJECTIONS:
+        begins, ends = await log_bounds(settings, name)
+        for number, begin in begins.items():
+            tp = TopicPartition(settings.topic(name), int(number))
+            end = min(committed[tp].offset if tp in committed else -1, ends[number])
             if end > begin:
-                found[tp.partition] = (begin, end)
+                found[tp] = (begin, end)
     return found
 
 
-async def missing_trades(settings: Settings) -> tuple[int, int]:
-    """(number of sampled trades that are not in the tables, number of sampled trades).
+async def sample_rows(settings: Settings) -> list[Sampled]:
+    """Look for the oldest and the newest projected records of each topic in its table.
 
-    Raises `UnreachableError` and `ConfigurationError`.
+    Raises `UnreachableError`, `ConfigurationError` and `asyncpg.PostgresError`.
     """
-    trades: list[_Trade] = []
-    for partition, (begin, end) in (await read_so_far(settings)).items():
-        for start in {begin, max(begin, end - SAMPLE)}:
-            trades += await _sample(settings, partition, start, min(end, start + SAMPLE))
-    if not trades:
-        return 0, 0
+    ranges = await read_so_far(settings)
     connection = await connect(settings.database_url, settings.database_schema)
     try:
-        missing = await connection.fetchval(
-            _MISSING, [t.module for t in trades], [t.trade_id for t in trades]
-        )
+        async with started_reader(settings, "The projected records") as consumer:
+            return [
+                await _sampled(settings, consumer, connection, projection, ranges)
+                for projection in PROJECTIONS.values()
+            ]
     finally:
         await close(connection)
-    return int(missing), len(trades)
 
 
-async def _sample(settings: Settings, partition: int, start: int, end: int) -> list[_Trade]:
-    found: list[_Trade] = []
-    async for records, _ in read_range(settings, kinds.FACTS, partition, start, end):
-        found += _trades(value for value, *_ in records if value is not None)
+async def _sampled(
+    settings: Settings,
+    consumer: Consumer,
+    connection: asyncpg.Connection,
+    projection: Projection,
+    ranges: dict[TopicPartition, tuple[int, int]],
+) -> Sampled:
+    topic = settings.topic(projection.topic)
+    written: list[Record] = []
+    for tp, (begin, end) in ranges.items():
+        if tp.topic == topic:
+            for start in sorted({begin, max(begin, end - SAMPLE)}):
+                stop = min(end, start + SAMPLE)
+                written += _decoded(projection, await _records(consumer, tp, start, stop))
+    return Sampled(topic, len(written), await projection.missing(connection, written))
+
+
+async def _records(
+    consumer: Consumer, tp: TopicPartition, start: int, end: int
+) -> list[ConsumerRecord]:
+    """The records from `start` to before `end`, as far as the broker delivers them soon."""
+    found: list[ConsumerRecord] = []
+    consumer.assign([tp])
+    consumer.seek(tp, start)
+    give_up = time.monotonic() + _SAMPLE_WITHIN_S
+    while await consumer.position(tp) < end and time.monotonic() < give_up:
+        got = await consumer.getmany(tp, timeout_ms=200, max_records=SAMPLE)
+        found += [record for record in got.get(tp, ()) if record.offset < end]
     return found
 
 
-def _trades(values: Iterable[bytes]) -> list[_Trade]:
+def _decoded(projection: Projection, records: Iterable[ConsumerRecord]) -> list[Record]:
     found = []
-    for value in values:
+    for record in records:
         try:
-            found.append(_decode(value))
-        except UNREADABLE:
+            if (decoded := projection.decode(record)) is not None:
+                found.append(decoded)
+        except BadRecord:
             continue  # has no row: the projector skips and counts it
     return found

@@ -52,6 +52,10 @@ class Projection(Protocol):
         """Write a batch, in log order, in one transaction; returns the number of rows.  Writing it
         twice changes nothing."""
 
+    async def missing(self, connection: asyncpg.Connection, written: Sequence[Record]) -> int:
+        """How many of these records, all of which were written once, have left no trace: neither
+        themselves nor a later record of their key."""
+
 
 time_of = datetime.fromisoformat
 

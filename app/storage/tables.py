@@ -187,10 +187,7 @@ HISTORY = Keyed(
     ],
     # By event time, counted back from the table's newest day, so that a rebuild keeps the same
     # days.
-    prune=(
-        "DELETE FROM learning_edge_history WHERE day < (SELECT max(day) FROM"
-        f" learning_edge_history) - {HISTORY_DAYS};"
-    ),
+    days=HISTORY_DAYS,
 )
 
 PROJECTIONS: dict[str, Projection] = {

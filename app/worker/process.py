@@ -15,19 +15,24 @@ from importlib import import_module
 from typing import Any, ClassVar, cast
 
 import faust
+import structlog
 from aiokafka import TopicPartition
 from faust.cli.worker import worker as worker_command
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer, Transport
 from faust.types import TP, EventT, StreamT
 
+from app.errors import BadDataError
 from app.kafka.client import client_id, faust_broker, faust_credentials
 from app.kafka.retry import was_cancelled
 from app.settings import Settings
 from app.worker.batches import MAX_BATCHES, BatchingConsumer
 from app.worker.connecting import connected
-from app.worker.end_process import fatal_exit, guard_stop
+from app.worker.end_process import fatal_exit, guard_stop, refuse
 from app.worker.logs import logging_config
 from app.worker.threads import LOOP_THREADS, started_pool
+from edgeloop.tolerant import DamagedBatchError
+
+log = structlog.get_logger(__name__)
 
 # Otherwise lines that a library prints would be split in the log; Faust ignores the setting
 # `worker_redirect_stdouts`.
@@ -40,6 +45,12 @@ the current fetch waits that long, with Faust's default 1.5 s."""
 
 SESSION_TIMEOUT_S = 12.0
 """How long a killed worker's partitions stay idle; Faust's default is 60 s."""
+DAMAGED = (
+    "Start the worker again once.  If that does not help, the broker's disk is damaged: see"
+    " docs/operations.md#when-a-log-is-damaged."
+)
+FINISH_WITHIN_S = 5.0
+"""Time in which the closes before a damaged batch may still be sent on and acknowledged."""
 LOOK_WITHIN_S = SESSION_TIMEOUT_S * 2 / 3
 
 
@@ -64,6 +75,15 @@ class CommittedThread(AIOKafkaConsumerThread):
             lambda: self.app.should_stop,
         )
         self.time_started = time.monotonic()
+
+    async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
+        """End the worker where the log is damaged, after what was read before has been finished."""
+        try:
+            return await super()._fetch_records(*args, **kwargs)
+        except DamagedBatchError as error:
+            log.critical("log.damaged", what=error.what)
+            await asyncio.sleep(FINISH_WITHIN_S)
+            refuse(BadDataError(error.what, DAMAGED))
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Check for stalls only if there is a position.  There is none while a lost offset is

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from aiokafka.consumer import fetcher
-from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from edgeloop import tolerant
-from edgeloop.tolerant import TolerantRecords
+from edgeloop.tolerant import DamagedBatchError, LocatingRecords, TolerantRecords
 from tests.hostile import BAD_HEADERS, CODECS, READ_HEADERS, Record, builder
 
 GOOD: Record = (b"k", b"v", [("name", b"x")])
@@ -20,10 +20,13 @@ BARE: Record = (None, None, [])
 
 def read(data: bytes, records: type = TolerantRecords) -> list[ConsumerRecord]:
     """Unpack as aiokafka's fetcher does."""
-    unpacked = PartitionRecords(
-        TopicPartition("t", 0), records(data), [], 0, None, None, True, READ_COMMITTED
-    )
-    return list(unpacked)
+    return list(unpacked(data, records))
+
+
+def unpacked(data: bytes, records: type = TolerantRecords, start: int = 0) -> LocatingRecords:
+    """What the fetcher makes of a response to a fetch from `start`."""
+    at = TopicPartition("t", 0)
+    return LocatingRecords(at, records(data), [], start, None, None, True, READ_COMMITTED)
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -69,3 +72,20 @@ def test_every_client_of_this_process_reads_so() -> None:
 
     assert app.kafka.client
     assert fetcher.MemoryRecords is TolerantRecords
+
+
+def test_batches_before_a_damaged_one_are_read_and_then_it_is_named() -> None:
+    def batch(first: int) -> bytearray:
+        made = bytearray(builder([GOOD, BARE], "none", 0).build())
+        made[:8] = first.to_bytes(8, "big")  # not part of the checksum
+        return made
+
+    damaged = batch(4)
+    damaged[-1] ^= 0xFF
+    response = bytes(batch(0) + batch(2) + damaged + batch(6))
+    before = unpacked(response)
+    assert [record.offset for record in before] == [0, 1, 2, 3]
+    assert before.next_fetch_offset == 4
+    with pytest.raises(DamagedBatchError, match="t partition 0 is damaged at offset 4: ") as error:
+        list(unpacked(bytes(damaged + batch(6)), start=4))
+    assert (error.value.topic, error.value.partition, error.value.offset) == ("t", 0, 4)
