@@ -8,9 +8,10 @@ silently.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any, NamedTuple
 
 from app.sources.column_names import is_header_word
@@ -22,6 +23,8 @@ from app.sources.times import parsed
 TEXT_LINES = "lines that are not table rows (titles, totals, footers), left out"
 _LOOKED_AT = 80
 """Lines among which the first header is looked for."""
+_ROWS_NUMBERED = 20
+"""Rows by which a last column without a name is known to count them."""
 _SECTION_KINDS = frozenset({"header", "data", "subtotal", "total", "notes"})
 _PAGE = re.compile(r"(page|seite|página|pagina|p\.)\s*\d+", re.IGNORECASE)
 _TOTAL = re.compile(
@@ -196,18 +199,44 @@ class _Finder:
         wanted: frozenset[str],
         notes: Notes,
     ) -> None:
-        self._lines, self._wanted, self._notes = lines, wanted, notes
+        self._source, self._wanted, self._notes = lines, wanted, notes
+        self._ahead: deque[Line] = deque()
+        self._lines = self._all_lines()
         self._title = name
         self._pending: Line | None = None
         self._first = self._first_header(head)
 
     def blocks(self) -> Iterator[Block]:
         while (header := self._next_header()) is not None:
-            names = _names(header.cells)
+            names = self._columns(header.cells)
             rows = self._rows(names, tuple(header.cells))
             yield Block(self._title, header.number, names, rows)
             for _ in rows:
                 pass
+
+    def _all_lines(self) -> Iterator[Line]:
+        while True:
+            line = self._ahead.popleft() if self._ahead else next(self._source, None)
+            if line is None:
+                return
+            yield line
+
+    def _columns(self, header: Sequence[Any]) -> tuple[str, ...]:
+        """The names of the columns.  A last one without a name counts only where it numbers the
+        rows: what stands in others may be the rest of a number that a decimal comma has cut."""
+        names = _names(header)
+        if len(header) != len(names) + 1 or not names:
+            return names
+        while len(self._ahead) < _ROWS_NUMBERED and (line := next(self._source, None)):
+            self._ahead.append(line)
+        last = [
+            _texts(line.cells)[-1] if len(line.cells) == len(header) else ""
+            for line in self._ahead
+            if any(_texts(line.cells))
+        ]
+        numbers = list(takewhile(str.isdecimal, last))
+        counted = any(numbers == [str(first + i) for i in range(len(numbers))] for first in (0, 1))
+        return (*names, f"column {len(header)}") if counted and len(numbers) > 1 else names
 
     def _first_header(self, head: list[Line]) -> int | None:
         """The line of the first header: one with the wanted names, else one that looks like a
