@@ -14,7 +14,7 @@ from datetime import date, datetime
 from itertools import chain, takewhile
 from typing import Any, NamedTuple
 
-from app.sources.column_names import is_header_word
+from app.sources.column_names import NAMES, is_header_word, known_as
 from app.sources.figures import written
 from app.sources.lines import Line, Sheet
 from app.sources.notes import Notes
@@ -25,6 +25,11 @@ _LOOKED_AT = 80
 """Lines among which the first header is looked for."""
 _ROWS_NUMBERED = 20
 """Rows by which a last column without a name is known to count them."""
+_TIMES = frozenset(
+    name for field in ("time", "entry_timestamp", "exit_timestamp") for name in NAMES[field]
+) - {*NAMES["trade_id"]}
+_SYMBOLS = frozenset(NAMES["symbol"]) - {*NAMES["trade_id"]}
+"""Names of columns whose cells are not the numbers of rows."""
 _SECTION_KINDS = frozenset({"header", "data", "subtotal", "total", "notes"})
 _PAGE = re.compile(r"(page|seite|página|pagina|p\.)\s*\d+", re.IGNORECASE)
 _TOTAL = re.compile(
@@ -103,6 +108,22 @@ def _names(cells: Sequence[Any]) -> tuple[str, ...]:
             else (text if times[text] == 1 else f"{text} ({times[text]})")
         )
     return tuple(names)
+
+
+def _are_numbered(rows: list[list[str]], at: int, beside: int) -> bool:
+    """Whether the cells `at` this place count the rows, from 0 or 1, and are no parts of the
+    numbers `beside` them.
+
+    >>> _are_numbered([["0", "AAPL"], ["1", "MSFT"]], 0, 1)
+    True
+    >>> _are_numbered([["1", "5"], ["2", "5"]], 0, 1), _are_numbered([["0", "AAPL"]], 0, 1)
+    (False, False)
+    """
+    numbers = [row[at] for row in rows]
+    whole = any(row[beside].lstrip("+-").isdecimal() for row in rows)
+    return len(rows) >= (4 if whole else 2) and any(
+        numbers == [str(first + n) for n in range(len(rows))] for first in (0, 1)
+    )
 
 
 def _row(names: tuple[str, ...], line: Line) -> Row:
@@ -222,21 +243,22 @@ class _Finder:
             yield line
 
     def _columns(self, header: Sequence[Any]) -> tuple[str, ...]:
-        """The names of the columns.  A last one without a name counts only where it numbers the
-        rows: what stands in others may be the rest of a number that a decimal comma has cut."""
+        """The names of the columns.  A last one without a name, or a first one that the header
+        lacks, counts only where it numbers the rows: what stands in others may be a part of a
+        number that a decimal comma has cut."""
         names = _names(header)
-        if len(header) != len(names) + 1 or not names:
-            return names
         while len(self._ahead) < _ROWS_NUMBERED and (line := next(self._source, None)):
             self._ahead.append(line)
-        last = [
-            _texts(line.cells)[-1] if len(line.cells) == len(header) else ""
-            for line in self._ahead
-            if any(_texts(line.cells))
-        ]
-        numbers = list(takewhile(str.isdecimal, last))
-        counted = any(numbers == [str(first + i) for i in range(len(numbers))] for first in (0, 1))
-        return (*names, f"column {len(header)}") if counted and len(numbers) > 1 else names
+        rows = [texts for line in self._ahead if any(texts := _texts(line.cells))]
+        wide = list(takewhile(lambda texts: len(texts) == len(names) + 1, rows))
+        if len(header) == len(names) + 1 and _are_numbered(wide, -1, -2):
+            return (*names, f"column {len(header)}")
+        # Without a cell in the last column, the rows may as well end with a delimiter.
+        first = known_as(names[0]) if names else ""
+        unnumbered = first in _TIMES or (first in _SYMBOLS and any(texts[-1] for texts in wide))
+        if len(header) == len(names) > 2 and unnumbered and _are_numbered(wide, 0, 1):
+            return ("column 1", *names)
+        return names
 
     def _first_header(self, head: list[Line]) -> int | None:
         """The line of the first header: one with the wanted names, else one that looks like a

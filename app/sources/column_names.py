@@ -114,7 +114,7 @@ def joined_words(text: str) -> str:
 
 _PNL = re.compile(
     r"PnL|PNL|\b[Pp]n_[Ll]|P ?& ?L|P ?/ ?L(?![a-z ]*/)"
-    r"|[Pp] ?& ?[Ll](?![A-Za-z])|[Pp] ?/ ?[Ll](?![A-Za-z ]*/|[A-Za-z])"
+    r"|[Pp]&[Ll](?!imit)|[Pp] & [Ll](?![A-Za-z])|[Pp] ?/ ?[Ll](?![A-Za-z ]*/|[A-Za-z])"
 )
 """Profit and loss, however it is shortened; not a part of `stop/limit`."""
 

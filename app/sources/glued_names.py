@@ -11,29 +11,33 @@ from itertools import islice
 
 _WORDS = frozenset(
     (
-        "account", "acquired", "action", "adjusted", "amount", "asset", "average", "avg",
-        "balance", "base", "basis", "bought", "broker", "brokerage", "buy", "cash", "cents",
-        "change", "charge", "charges", "close", "closed", "closing", "code", "coin",
-        "commission", "commissions", "consideration", "contract", "contracts", "cost",
-        "count", "created", "cumulative", "currency", "data", "date", "datetime", "days",
-        "deal", "description", "direction", "disposed", "duration", "entry", "exchange",
-        "exec", "executed", "execution", "exit", "exp", "expiration", "expiry", "fee",
-        "fees", "fill", "filled", "fills", "first", "foreign", "fund", "funding", "gain",
-        "gross", "home", "initial", "instrument", "interest", "isin", "iso", "last", "leg",
-        "level", "limit", "loss", "lot", "lots", "mae", "margin", "mark", "market", "max",
-        "mfe", "min", "multiplier", "name", "net", "notional", "number", "offset", "open",
-        "opened", "opening", "order", "ordered", "other", "pair", "percent", "period",
-        "pnl", "point", "points", "position", "premium", "price", "proceeds", "product",
-        "profit", "qty", "quantity", "quote", "rate", "realised", "realized", "reason",
-        "remaining", "return", "risk", "security", "sell", "settl", "settle", "settlement",
-        "share", "shares", "side", "size", "sold", "spread", "start", "status", "stock",
-        "stop", "strike", "swap", "symbol", "tax", "text", "tick", "ticker", "time",
-        "timestamp", "total", "trade", "traded", "trades", "trading", "transaction",
-        "trigger", "type", "underlying", "unit", "units", "unrealized", "update", "updated",
-        "value", "volume",
+        "account", "accrued", "acquired", "action", "adjusted", "amount", "asset",
+        "average", "avg", "balance", "base", "basis", "bought", "broker", "brokerage",
+        "buy", "cash", "cents", "change", "charge", "charges", "close", "closed", "closing",
+        "code", "coin", "commission", "commissions", "completed", "consideration",
+        "contract", "contracts", "conversion", "cost", "count", "created", "credit",
+        "cumulative", "currency", "data", "date", "datetime", "days", "deal", "debit",
+        "description", "digital", "direction", "discount", "disposed", "drawdown",
+        "duration", "entry", "exchange", "exec", "executed", "execution", "exit", "exp",
+        "expiration", "expiry", "fee", "fees", "fill", "filled", "fills", "final", "first",
+        "force", "foreign", "form", "fund", "funding", "gain", "gas", "gross", "hash",
+        "home", "income", "initial", "instrument", "interest", "isin", "iso", "last", "leg",
+        "legs", "level", "limit", "liquidity", "long", "loss", "lot", "lots", "mae",
+        "maker", "margin", "mark", "market", "maturity", "max", "mfe", "min", "multiplier",
+        "name", "net", "notional", "number", "offset", "open", "opened", "opening", "order",
+        "ordered", "other", "paid", "pair", "percent", "percentage", "period", "pnl",
+        "point", "points", "position", "premium", "price", "proceeds", "product", "profit",
+        "qty", "quantity", "quote", "rate", "realised", "realized", "reason", "received",
+        "reference", "remaining", "reported", "result", "return", "risk", "sale",
+        "security", "sell", "settl", "settle", "settlement", "share", "shares", "short",
+        "side", "size", "sold", "spread", "start", "status", "stake", "stock", "stop", "strike",
+        "swap", "symbol", "taker", "tax", "term", "text", "tick", "ticker", "time",
+        "timestamp", "token", "total", "trade", "traded", "trades", "trading", "trailing",
+        "transaction", "trigger", "type", "underlying", "unit", "units", "unrealized",
+        "update", "updated", "value", "volume", "wash",
     )
 )  # fmt: skip
-_SHORT = frozenset(("id", "no", "pct", "ms", "at", "and", "or", "of", "in", "px", "iso"))
+_SHORT = frozenset(("id", "no", "pct", "ms", "at", "and", "or", "of", "in", "per", "up", "px"))
 """Words that stand behind others."""
 _CURRENCIES = frozenset(("usd", "usdt", "usdc", "eur", "gbp", "jpy", "btc", "eth"))
 _ZONES = frozenset(("utc", "gmt", "et", "est", "edt", "cet", "cest"))
@@ -70,12 +74,15 @@ def parted(word: str) -> tuple[str, ...]:
 def spaced(column: str) -> str:
     """The name with gaps between its words, however it tells them apart.
 
+    >>> spaced("netp&lusd")
+    'net p&l usd'
     >>> spaced("priceCents"), spaced("FEEUSD"), spaced("open_date-utc"), spaced("PnL (USDT)")
     ('price Cents', 'FEE USD', 'open date utc', 'PnL (USDT)')
     """
     words = re.sub(r"(?<=[a-z])(?<!\bPn)(?=[A-Z])", " ", column)
+    words = re.sub(r"([Pp]&[Ll])(?!imit)", r" \1 ", words)
     words = re.sub(r"_|(?<=[A-Za-z])-(?=[A-Za-z])", " ", words)
-    return re.sub(r"[A-Za-z]+", _with_gaps, words)
+    return re.sub(r"[A-Za-z]+", _with_gaps, words).strip()
 
 
 def _with_gaps(found: re.Match[str]) -> str:

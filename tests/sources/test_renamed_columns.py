@@ -146,6 +146,9 @@ SHAPES: dict[str, Callable[[Rows], Rows]] = {
     "numbered from 1 at the end": lambda rows: [
         [*row, str(n) if n else ""] for n, row in enumerate(rows)
     ],
+    "numbered in front, below no name": lambda rows: [
+        [str(n), *row] if n else row for n, row in enumerate(rows)
+    ],
     "delimiters at the end": lambda rows: [[*row, "", ""] for row in rows],
     "an empty column": lambda rows: [[*row, "" if n else "Remark"] for n, row in enumerate(rows)],
     "a constant": lambda rows: [[*row, "1" if n else "Version"] for n, row in enumerate(rows)],
@@ -160,7 +163,20 @@ def test_columns_that_say_nothing_change_nothing(name: str, shape: str, tmp_path
     assert table is not None
     delimiter, rows = table
     found = outcome(name, SHAPES[shape](rows), delimiter, tmp_path)
-    assert found == "read" or len(rows) == 2
+    # A number that is alone, or stands beside whole numbers, may be cut off from another one.
+    unsure = len(rows) < 5 if "at the end" in shape else shape.endswith("below no name")
+    assert found == "read" or (unsure and "numbered" in shape)
+
+
+def test_a_name_with_a_comma_is_no_column_of_row_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "#,Symbol,Name,Time,Side,Price,Qty\n"
+        "1,AAPL,Apple, Inc.,2024-03-04 10:00,Buy,170,1\n"
+        "2,MSFT,Microsoft, Corp.,2024-03-05 10:00,Sell,171,1\n"
+    )
+    with pytest.raises(BadDataError, match=r"Every row of .* has more cells than there are names"):
+        draft(str(path), "t")
 
 
 @pytest.mark.parametrize("last", ["5", "7"])
@@ -173,3 +189,14 @@ def test_rows_wider_than_the_header_are_refused_in_one_sentence(last: str, tmp_p
     )
     with pytest.raises(BadDataError, match=r"Every row of .* has more cells than there are names"):
         draft(str(path), "t")
+
+
+def test_row_numbers_below_no_name_are_read(tmp_path: Path) -> None:
+    """As R writes them."""
+    path = tmp_path / "t.csv"
+    path.write_text(
+        '"Time","Symbol","Side","Price","Qty"\n'
+        '"1","2024-03-04 10:00","AAPL","Buy",170,1\n"2","2024-03-05 10:00","AAPL","Sell",171,1\n'
+    )
+    found, refused, _ = read(path, answered(draft(str(path), "t"), [], tmp_path / "m.toml"))
+    assert ([row[0] for row in found], [row[5] for row in found], refused) == (["AAPL"], [1.0], [])
