@@ -8,12 +8,13 @@ silently.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any, NamedTuple
 
-from app.sources.column_names import is_header_word
+from app.sources.column_names import NAMES, is_header_word, known_as
 from app.sources.figures import written
 from app.sources.lines import Line, Sheet
 from app.sources.notes import Notes
@@ -22,6 +23,13 @@ from app.sources.times import parsed
 TEXT_LINES = "lines that are not table rows (titles, totals, footers), left out"
 _LOOKED_AT = 80
 """Lines among which the first header is looked for."""
+_ROWS_NUMBERED = 20
+"""Rows by which a last column without a name is known to count them."""
+_TIMES = frozenset(
+    name for field in ("time", "entry_timestamp", "exit_timestamp") for name in NAMES[field]
+) - {*NAMES["trade_id"]}
+_SYMBOLS = frozenset(NAMES["symbol"]) - {*NAMES["trade_id"]}
+"""Names of columns whose cells are not the numbers of rows."""
 _SECTION_KINDS = frozenset({"header", "data", "subtotal", "total", "notes"})
 _PAGE = re.compile(r"(page|seite|página|pagina|p\.)\s*\d+", re.IGNORECASE)
 _TOTAL = re.compile(
@@ -100,6 +108,22 @@ def _names(cells: Sequence[Any]) -> tuple[str, ...]:
             else (text if times[text] == 1 else f"{text} ({times[text]})")
         )
     return tuple(names)
+
+
+def _are_numbered(rows: list[list[str]], at: int, beside: int) -> bool:
+    """Whether the cells `at` this place count the rows, from 0 or 1, and are no parts of the
+    numbers `beside` them.
+
+    >>> _are_numbered([["0", "AAPL"], ["1", "MSFT"]], 0, 1)
+    True
+    >>> _are_numbered([["1", "5"], ["2", "5"]], 0, 1), _are_numbered([["0", "AAPL"]], 0, 1)
+    (False, False)
+    """
+    numbers = [row[at] for row in rows]
+    whole = any(row[beside].lstrip("+-").isdecimal() for row in rows)
+    return len(rows) >= (4 if whole else 2) and any(
+        numbers == [str(first + n) for n in range(len(rows))] for first in (0, 1)
+    )
 
 
 def _row(names: tuple[str, ...], line: Line) -> Row:
@@ -196,18 +220,45 @@ class _Finder:
         wanted: frozenset[str],
         notes: Notes,
     ) -> None:
-        self._lines, self._wanted, self._notes = lines, wanted, notes
+        self._source, self._wanted, self._notes = lines, wanted, notes
+        self._ahead: deque[Line] = deque()
+        self._lines = self._all_lines()
         self._title = name
         self._pending: Line | None = None
         self._first = self._first_header(head)
 
     def blocks(self) -> Iterator[Block]:
         while (header := self._next_header()) is not None:
-            names = _names(header.cells)
+            names = self._columns(header.cells)
             rows = self._rows(names, tuple(header.cells))
             yield Block(self._title, header.number, names, rows)
             for _ in rows:
                 pass
+
+    def _all_lines(self) -> Iterator[Line]:
+        while True:
+            line = self._ahead.popleft() if self._ahead else next(self._source, None)
+            if line is None:
+                return
+            yield line
+
+    def _columns(self, header: Sequence[Any]) -> tuple[str, ...]:
+        """The names of the columns.  A last one without a name, or a first one that the header
+        lacks, counts only where it numbers the rows: what stands in others may be a part of a
+        number that a decimal comma has cut."""
+        names = _names(header)
+        while len(self._ahead) < _ROWS_NUMBERED and (line := next(self._source, None)):
+            self._ahead.append(line)
+        rows = [texts for line in self._ahead if any(texts := _texts(line.cells))]
+        wide = list(takewhile(lambda texts: len(texts) == len(names) + 1, rows))
+        if len(header) == len(names) + 1 and _are_numbered(wide, -1, -2):
+            return (*names, f"column {len(header)}")
+        # Without a cell in the last column, the rows may as well end with a delimiter.
+        first = known_as(names[0]) if names else ""
+        unnumbered = first in _TIMES or (first in _SYMBOLS and any(texts[-1] for texts in wide))
+        if len(header) == len(names) > 2 and unnumbered and _are_numbered(wide, 0, 1):
+            return ("column 1", *names)
+        return names
 
     def _first_header(self, head: list[Line]) -> int | None:
         """The line of the first header: one with the wanted names, else one that looks like a

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from app.sources.currencies import BESIDE_NUMBERS, FIAT, SIGNS
 from app.sources.figures import DOLLARS
+from app.sources.glued_names import parted, spaced
 from app.sources.vocabulary import WORDS
 from app.sources.vocabulary_more import MORE_WORDS
 
@@ -62,7 +63,7 @@ def _squashed(name: str) -> str:
     >>> _squashed("entered_at"), _squashed("résultat"), _squashed("precio_de_entrada")
     ('enteredat', 'resultat', 'precioentrada')
     """
-    name = _PARTICLES.sub("", name).replace("_", "").replace("ß", "ss")
+    name = _PARTICLES.sub("", name).replace("_", "").replace("ß", "ss").replace("ı", "i")
     letters = unicodedata.normalize("NFD", name)
     return unicodedata.normalize("NFC", _ACCENTS.sub("", letters))
 
@@ -111,6 +112,13 @@ def joined_words(text: str) -> str:
     return _GAPS.sub("_", letters).strip("_")
 
 
+_PNL = re.compile(
+    r"PnL|PNL|\b[Pp]n_[Ll]|P ?& ?L|P ?/ ?L(?![a-z ]*/)"
+    r"|[Pp]&[Ll](?!imit)|[Pp] & [Ll](?![A-Za-z])|[Pp] ?/ ?[Ll](?![A-Za-z ]*/|[A-Za-z])"
+)
+"""Profit and loss, however it is shortened; not a part of `stop/limit`."""
+
+
 @lru_cache(maxsize=16_384)
 def known_as(column: str) -> str:
     """A column's name as names are compared: as `folded`, without its unit, currency, time zone or
@@ -125,6 +133,8 @@ def known_as(column: str) -> str:
     ('pnl_r', 'consideration')
     >>> known_as("EXITEDAT"), known_as("CLOSEDPNL"), known_as("Avg. Fill Price")
     ('exited_at', 'closed_pnl', 'avg_fill_price')
+    >>> known_as("TRADEDATE"), known_as("DATEUTC"), known_as("closedateutc"), known_as("Pn_L")
+    ('trade_date', 'date_utc', 'close_date', 'pnl')
     >>> (
     ...     known_as("ReturnPct"), known_as("Net P&L %"), known_as("Trade #"),
     ...     known_as("Prix d’entrée"), known_as("Fill qty"), known_as("P/L"),
@@ -135,8 +145,8 @@ def known_as(column: str) -> str:
     text = re.sub(r"\(\s*([rRtT]|ticks|points|pips|bps)\s*\)", r" \1 ", text, flags=re.IGNORECASE)
     text = re.sub(r"\(\s*2\s*\)$", "", text)
     text = _UNIT.sub(" ", text) if _UNIT.sub("", text).strip() else text
-    text = re.sub(r"PnL|PNL|P ?& ?L|P ?/ ?L(?![a-z ]*/)", " pnl ", text).replace("#", " no ")
-    parts = folded(text).split("_")
+    text = _PNL.sub(" pnl ", text).replace("#", " no ")
+    parts = [part for word in folded(text).split("_") for part in _words_of(word)]
     while (
         len(parts) > 1
         and "_".join(parts) not in _KNOWN
@@ -157,6 +167,24 @@ def known_as(column: str) -> str:
     return name if name in _KNOWN else _SQUASHED.get(_squashed(name), name)
 
 
+def _words_of(word: str) -> tuple[str, ...]:
+    """The word, or the words that are written as one in it, unless it is known only as it stands.
+
+    >>> _words_of("tradedate"), _words_of("ticker"), _words_of("datumutc")
+    (('trade', 'date'), ('ticker',), ('datum', 'utc'))
+    """
+    if _is_name(word):
+        parts = parted(word)
+        return parts if "_".join(parts) in _KNOWN else (word,)
+    if word.endswith(("utc", "gmt")) and _is_name(word[:-3]):
+        return word[:-3], word[-3:]
+    return parted(word)
+
+
+def _is_name(word: str) -> bool:
+    return word in _KNOWN or _squashed(word) in _SQUASHED
+
+
 _OF_MONEY = {name for field in ("pnl_usd", "net", "gross", "fee") for name in NAMES[field]}
 _AMOUNTS = {name for field in ("net", "gross", "fee", "price") for name in NAMES[field]} - {
     *NAMES["pnl_usd"]
@@ -171,7 +199,7 @@ def is_in_points(column: str) -> bool:
     >>> is_in_points("P&L (ticks)"), is_in_points("PNL_TICKS"), is_in_points("P&L ($)")
     (True, True, False)
     """
-    words = column.replace("_", " ")
+    words = spaced(column)
     return bool(
         re.search(
             r"\b(ticks?|pips?|points|pts|punkte|puntos|pontos|punti|punkty|тик\w*|пункт\w*)\b",
@@ -187,7 +215,7 @@ def is_in_basis_points(column: str) -> bool:
     >>> [is_in_basis_points(name) for name in ("Return (bps)", "pnl_bp", "BPI")]
     [True, True, False]
     """
-    return bool(re.search(r"(?<![a-z])bps?\W*$", column, re.IGNORECASE))
+    return bool(re.search(r"(?<![a-z])bps?\W*$", spaced(column), re.IGNORECASE))
 
 
 def is_known(column: str) -> bool:
@@ -224,6 +252,8 @@ def currency_in(column: str) -> str | None:
     ('USDT', 'USD', None, 'EUR', 'USDT', 'MYR')
     >>> currency_in("USD net"), currency_in("EUR Gewinn"), currency_in("USD rate")
     ('USD', 'EUR', None)
+    >>> currency_in("pnlUsd"), currency_in("FEEUSDT"), currency_in("BTCUSDT")
+    ('USD', 'USDT', None)
     >>> currency_in("Resultado (R$)"), currency_in("Net HK$"), currency_in("Profit$")
     ('BRL', 'HKD', 'USD')
     """
@@ -232,7 +262,7 @@ def currency_in(column: str) -> str | None:
     for sign, code in (("USドル", "USD"), ("円", "JPY"), *SIGNS.items(), ("$", "USD")):
         if sign in column:
             return code
-    if found := _CURRENCY.search(column):
+    if found := _CURRENCY.search(spaced(column)):
         return found[1].upper()
     if (before := _CURRENCY_BEFORE.match(column)) and known_as(column) in _OF_MONEY:
         return before[1]

@@ -85,6 +85,7 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
             "The first line names the columns; at least one row must follow.",
         )
     chosen, decided = _best(path, with_rows, rows, notes.names(TEXT_LINES))
+    _refuse_wider_rows(path, chosen)
     if len(with_rows) > 1:
         others = ", ".join(f"{t.name} ({len(t.rows):,} rows)" for t in with_rows if t is not chosen)
         decided.guessed.insert(
@@ -114,6 +115,17 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
             "Lines that are not rows are left out: " + "; ".join(notes.names(TEXT_LINES)[:8]) + "."
         )
     return Drafted(text, decided.guessed, decided.left, list(dict.fromkeys(decided.asked)))
+
+
+def _refuse_wider_rows(path: str, table: _Found) -> None:
+    """Raises `BadDataError` if every row has more cells than the header has names: none could be
+    read."""
+    if table.rows and all(row.beyond for row in table.rows):
+        raise BadDataError(
+            f"Every row of {path} has more cells than there are names of columns: line"
+            f" {table.rows[0].line} ends with {str(table.rows[0].beyond[-1])!r}.",
+            "Name each column, also one of row numbers, and put numbers with commas in quotes.",
+        )
 
 
 def _is_other(table: _Found) -> bool:

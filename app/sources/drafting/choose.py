@@ -26,6 +26,7 @@ from app.sources.drafting.symbol_columns import CURRENCIES, SymbolColumns
 from app.sources.drafting.time_columns import TimeColumns
 from app.sources.ends import end_of, is_price
 from app.sources.figures import has_share
+from app.sources.glued_names import spaced
 from app.sources.pairs import is_coin, may_be_inverse
 from app.sources.sides import Side, opens_or_closes, read_side
 
@@ -103,7 +104,7 @@ _ORDERED = {
 _DONE = re.compile("fill|exec|traded")
 _OF_UNDERLYING = re.compile(r"(^|_)(stock|underlying|underlier|index|spot)(_|$)")
 """Of a price that is that of what an option is on."""
-_PER_POINT = re.compile(r"/ ?(pt|point)s?\b|per point", re.IGNORECASE)
+_PER_POINT = re.compile(r"/ ?(pt|point)s?\b|\bper point", re.IGNORECASE)
 """Of a stake: money per point, which is a quantity."""
 _TERMS = (
     (re.compile("^short_term"), "long_term"),
@@ -278,7 +279,7 @@ class Chooser:
             yield from (
                 column
                 for column in c.columns
-                if _PER_POINT.search(column)
+                if _PER_POINT.search(spaced(column))
                 and not (known_size and self._names[column] in NAMES["multiplier"])
             )
         known = [*NAMES[name], *(NAMES["pnl_usd"] if name == "roi" else ())]
@@ -415,11 +416,11 @@ class Chooser:
         values = c.values(column)
         if not values:
             return False
-        if name == "stake" and _PER_POINT.search(column):
+        if name == "stake" and _PER_POINT.search(spaced(column)):
             return False
         if name in _ORDERED and self._is_beside_filled(name, column):
             return False
-        if name == "quantity" and not _PER_POINT.search(column):
+        if name == "quantity" and not _PER_POINT.search(spaced(column)):
             if (
                 self._is_money(column)
                 or self._is_value_of(column)
@@ -480,7 +481,7 @@ class Chooser:
 
     def _is_money(self, column: str) -> bool:
         """Whether the name says that its numbers are money, and no contracts are counted in it."""
-        if re.search(r"[$€£¥₹]|(?<![a-z])quote(?![a-z])", column, re.IGNORECASE):
+        if re.search(r"[$€£¥₹]|(?<![a-z])quote(?![a-z])", spaced(column), re.IGNORECASE):
             return True
         if currency_in(column) in (None, "BTC", "ETH"):
             return False

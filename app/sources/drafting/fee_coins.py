@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from app.sources.cells import as_text
-from app.sources.column_names import currency_in
+from app.sources.column_names import currency_in, joined_words
 from app.sources.drafting.contracts import escaped
 from app.sources.drafting.currency import ASSUMED
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import in_both_coins
 from app.sources.drafting.fill_rows import profits_of, purchases
 from app.sources.drafting.spec import Spec
+from app.sources.glued_names import spaced
 from app.sources.mapping import BASE, TRADED
 from app.sources.pairs import pair_in, settled_in
 
@@ -91,12 +92,11 @@ def settle_fee_coins(decided: Decided) -> None:
     elif (
         pairs
         and all(pairs)
-        and (named := _OF_COIN.search(fee.column))
-        and named[1] not in (*_LEVIES, *bases, *quotes)
-        and fee.column != fee.column.upper()
+        and (named := _coin_of(fee.column, contents.columns))
+        and named not in (*_LEVIES, *bases, *quotes)
     ):
         decided.left.append(
-            f"The fees: {fee.column} is in {named[1]}, by its name, so it is left out: its worth in"
+            f"The fees: {fee.column} is in {named}, by its name, so it is left out: its worth in"
             " the quote currency is unknown."
         )
         del fields["fee"]
@@ -165,6 +165,26 @@ def _of_each_side(decided: Decided) -> bool:
         f" {fields['fee'].column}."
     )
     return True
+
+
+def _coin_of(column: str, columns: Iterable[str]) -> str | None:
+    """The coin at the end of the name of fees: in capitals where the other words are not, or in
+    place of the currency of another column.
+
+    >>> _coin_of("Fee BNB", ()), _coin_of("FEE PAID", ()), _coin_of("fee_paid", ("fee_rate",))
+    ('BNB', None, None)
+    >>> _coin_of("TRADE FEE BSQ", ("TRADE FEE BTC",)), _coin_of("feeBsq", ("feeBtc",))
+    ('BSQ', 'BSQ')
+    """
+    named = _OF_COIN.search(column)
+    if named and column != column.upper():
+        return named[1]
+    *begin, last = joined_words(spaced(column)).split("_")
+    for other in columns:
+        *same, coin = joined_words(spaced(other)).split("_")
+        if same == begin and coin != last and currency_in(other) == coin.upper():
+            return last.upper()
+    return None
 
 
 def _fees_in_the_coin(decided: Decided, fee: Spec, bought: bool) -> bool:

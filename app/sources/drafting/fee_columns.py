@@ -14,6 +14,7 @@ from app.sources.drafting.adding_up import off_by
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Names, Spec
+from app.sources.glued_names import spaced
 from app.sources.making import US_DOLLARS
 
 _FEE = re.compile(
@@ -37,6 +38,8 @@ IN_POINTS = re.compile(
     re.IGNORECASE,
 )
 """Of a column that is in points, which are no money."""
+_WITH_GST = re.compile(r"(\binc\w*\.?|[+&]) *gst", re.IGNORECASE)
+"""Of fees with the tax on them."""
 _GAS = re.compile(r"(^|_)gas(_|$)|network_(cost|charge)")
 """Of what the use of a blockchain costs."""
 _END = re.compile(r"open|entry|enter|clos|exit|buy|sell|purchase|sale", re.IGNORECASE)
@@ -71,13 +74,13 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         and contents.is_numeric(column)
         and not contents.has_percent(column)
         and any(contents.read_numbers(column))
-        and not PER_UNIT.search(column)
+        and not PER_UNIT.search(spaced(column))
         and not IN_POINTS.search(column)
         and "‰" not in column
         and not _of_other_leg(name, set(names.values()))
     ]
     found = _without_rates(contents, names, _once(contents, found))
-    if any(re.search(r"(\binc\w*\.?|[+&]) *gst", column, re.IGNORECASE) for column in names):
+    if any(_WITH_GST.search(spaced(column)) for column in names):
         found = [column for column in found if not re.match("gst", names[column])]
     total = [column for column in found if re.search(r"total|^all_", names[column])]
     return total if len(total) == 1 else _sum_of_others(contents, found) or found
@@ -240,7 +243,7 @@ def _is_back(contents: Contents, column: str) -> bool:
 
 
 def _is_cash(column: str) -> bool:
-    return bool(_CASH.search(column) and not _PAID.search(column))
+    return bool(_CASH.search(spaced(column)) and not _PAID.search(column))
 
 
 def are_negative(decided: Decided, spec: Spec) -> bool:

@@ -41,6 +41,7 @@ from app.sources.drafting.smallest_units import in_base_units, in_smallest_units
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.split_rows import settle_splits
 from app.sources.drafting.symbol_columns import OUTCOMES
+from app.sources.glued_names import spaced
 from app.sources.making import US_DOLLARS
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import is_crypto, may_be_inverse, pair_of, settled_in
@@ -182,11 +183,11 @@ def _in_pounds(decided: Decided) -> None:
     """Prices that are in pence, and amounts that are in cents, by their columns' names."""
     for name in ("price", "fee"):
         own = decided.fields.get(name)
-        if own is not None and all(_CENTS.search(column) for column in own.columns):
+        if own is not None and all(_CENTS.search(spaced(column)) for column in own.columns):
             own.keys["scale"], own.comment = 0.01, "cents"
             decided.guessed.append(f"{' and '.join(own.columns)} is in cents.")
     spec = decided.fields.get("price")
-    if spec is not None and _PENCE.search(spec.column):
+    if spec is not None and _PENCE.search(spaced(spec.column)):
         spec.keys["scale"], spec.comment = 0.01, "pence"
         decided.keys["currency"] = ("GBP", "prices are in pence")
         decided.guessed.append(f"{spec.column} is in pence: the currency is GBP.")

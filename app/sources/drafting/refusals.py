@@ -57,7 +57,7 @@ _BENCHMARK = re.compile(r"benchmark|(^|_)spy(_|$)")
 _RATE_OF_FUNDING = re.compile(r"funding_rate")
 _FUNDING = re.compile(r"payment|funding(_(fee|payment|amount|cost))?|amount|income")
 """Of what was paid or received for a position, at some rate."""
-_SCALED = re.compile("(?i:price|px|value|fee|pnl|rate)E[prv]$")
+_SCALED = re.compile("(price|px|value|fee|pnl|rate)[_ ]?e[prv]$", re.IGNORECASE)
 """Of columns whose numbers are scaled by a power of ten, by a letter for what they are."""
 _MOVED = {"amount", "change", "amount_change", "quantity", "balance_delta", "delta"}
 """What a ledger calls its payments and receipts."""

@@ -19,6 +19,7 @@ from app.sources.cell_times import parse_time
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.ends import end_of, is_price
+from app.sources.glued_names import spaced
 from app.sources.making import DAYS, TICKS, UNITS, is_time
 from app.sources.mapping import OPEN_QUESTION, Column
 
@@ -305,7 +306,7 @@ def time_text(value: Any) -> str:
     return value.isoformat() if isinstance(value, time) else as_text(value)
 
 
-_UNSIGNED = re.compile(r"(?:utc|gmt)_0*(\d{1,2})(?:_?\d\d)?$", re.IGNORECASE)
+_UNSIGNED = re.compile(r"(?:utc|gmt) ?0*(\d{1,2})(?:_?\d\d)?$", re.IGNORECASE)
 
 
 def has_unsigned_offset(column: str) -> bool:
@@ -313,8 +314,10 @@ def has_unsigned_offset(column: str) -> bool:
 
     >>> [has_unsigned_offset(name) for name in ("time_utc_3", "time_utc_0", "time_utc", "UTC+3")]
     [True, False, False, False]
+    >>> has_unsigned_offset("timeUtc3")
+    True
     """
-    found = _UNSIGNED.search(column)
+    found = _UNSIGNED.search(spaced(column))
     return found is not None and int(found[1]) > 0
 
 
@@ -328,6 +331,8 @@ def zone_of_name(column: str) -> str | None:
     ['UTC', 'Etc/GMT-8', 'UTC', None, 'America/New_York']
     >>> zone_of_name("Transaction Time (CET)"), zone_of_name("Price (USD)")
     ('Europe/Berlin', None)
+    >>> zone_of_name("tradeTimeEst"), zone_of_name("Date Et"), zone_of_name("DateUtc")
+    ('America/New_York', 'America/New_York', 'UTC')
     >>> zone_of_name("Trade Time (New York)"), zone_of_name("Price (Local)")
     ('America/New_York', None)
     """
@@ -336,12 +341,13 @@ def zone_of_name(column: str) -> str | None:
     if found := re.search(r"\b(?:UTC|GMT)\s*([+-]\d{1,2})(?::?00)?\b", column, re.IGNORECASE):
         hours = int(found[1])
         return "UTC" if hours == 0 else f"Etc/GMT{-hours:+d}"
-    if re.search(r"(?<![A-Za-z])(UTC|GMT)(?![A-Za-z])", column, re.IGNORECASE):
+    if re.search(r"(?<![A-Za-z])(UTC|GMT)(?![A-Za-z])", spaced(column), re.IGNORECASE):
         return "UTC"
     if city := re.search(r"\(([A-Z][a-z]+(?: [A-Z][a-z]+)?)\)$", column):
         name = "/" + city[1].replace(" ", "_")
         return next((zone for zone in sorted(available_timezones()) if zone.endswith(name)), None)
-    found = re.search(r"[(\s_]([A-Z]{2,4})\)?$", column)
+    words = spaced(column)
+    found = re.search(r"[(\s_]([A-Z]{2,4})\)?$", words)
     if found is None:
-        found = re.search(r"(?:time|date|timestamp|at)_(et|[a-z]{3,4})$", column)
+        found = re.search(r"(?:time|date|timestamp|at) (et|[a-z]{3,4})$", words, re.IGNORECASE)
     return _ZONES.get(found[1].upper()) if found else None

@@ -16,6 +16,7 @@ from app.sources.drafting.fee_columns import PER_UNIT
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.text import quoted
 from app.sources.fee_cells import fee_cell
+from app.sources.glued_names import spaced
 
 _RATE = re.compile(
     r"(fee|commission|\bcomm)\b.*\brate\b|\brate\b.*(fee|commission)"
@@ -102,7 +103,7 @@ def _told(contents: Contents, pattern: re.Pattern[str]) -> list[str]:
     return [
         column
         for column in contents.columns
-        if any(pattern.search(name.replace("_", " ")) for name in (column, known_as(column)))
+        if any(pattern.search(name) for name in (spaced(column), spaced(known_as(column))))
         and known_as(column) != _FILL_RATE
         and contents.is_numeric(column)
         and any(contents.read_numbers(column))
