@@ -6,15 +6,13 @@ May touch: nothing.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from decimal import Decimal
-
 from app.sources.cells import as_text
 from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.spec import Spec
 from app.sources.value_names import is_balance
 
-_MOST_BOOKS, _NOTHING = 50, 1e-9
+_MOST_BOOKS = 50
 
 
 def column_of_books(decided: Decided) -> str | None:
@@ -34,16 +32,15 @@ def column_of_books(decided: Decided) -> str | None:
         return None
     tried = simulate.fills(decided)
     positions = [
-        [(id(step.fill.row), str(step.fill.book), step.fill.quantity) for step in position.steps]
-        for position in (*tried.closed, *tried.open)
+        {id(step.fill.row) for step in position.steps} for position in (*tried.closed, *tried.open)
     ]
     for column in candidates:
         words = {
             id(row.cells): as_text(cell)
             for row, cell in zip(contents.rows, contents.cells(column), strict=True)
         }
-        mixed = any(len({words.get(row) for row, _, _ in steps}) > 1 for steps in positions)
-        if mixed and _end_flat(positions, words):
+        mixed = any(len({words.get(row) for row in rows}) > 1 for rows in positions)
+        if mixed and _end_flat(decided, column):
             return column
     return None
 
@@ -57,10 +54,10 @@ def _may_name(decided: Decided, column: str) -> bool:
     )
 
 
-def _end_flat(positions: list[list[tuple[int, str, Decimal]]], words: dict[int, str]) -> bool:
-    held: dict[tuple[str, str], float] = defaultdict(float)
-    for row, (book, quantity) in {
-        row: (book, quantity) for steps in positions for row, book, quantity in steps
-    }.items():
-        held[words.get(row, ""), book] += float(quantity)
-    return bool(held) and all(abs(left) <= _NOTHING for left in held.values())
+def _end_flat(decided: Decided, column: str) -> bool:
+    """Whether all positions are closed, and nothing else is sold, if the column keeps them
+    apart."""
+    decided.fields["account"] = Spec([column])
+    apart = simulate.fills(decided)
+    del decided.fields["account"]
+    return bool(apart.closed) and not (apart.open or apart.oversold)
