@@ -100,6 +100,8 @@ SIDES = ("buy", "sell", "expiry", "split")
 SHORTS = ("yes", "no", "said")
 APOSTROPHES = ("thousands", "32nds")
 PROFITS = ("gross", "net", "shown")
+ACCEPT = "accept"
+"""As `contradictions`: the file is read although figures in it that are not read contradict it."""
 BASE = "base"
 """As a constant `fee_currency`: fees of purchases are in the coin that is bought, those of sales in
 the quote currency."""
@@ -199,6 +201,7 @@ class TableMapping:
     multipliers: Mapping[str, float] = field(default_factory=dict)
     inverse: tuple[str, ...] = ()
     shorts: str = "yes"
+    contradictions: str | None = None
     bought_sold: bool = False
     hedged: bool = False
     apostrophe: str = "thousands"

@@ -18,6 +18,7 @@ from app.errors import ConfigurationError
 from app.sources.figures import TRIANGLES
 from app.sources.making import DRAWDOWN_FLOOR
 from app.sources.mapping import (
+    ACCEPT,
     APOSTROPHES,
     CATEGORIES,
     FIELDS,
@@ -91,6 +92,7 @@ _TOP = (
     "triangle",
     "newest_first",
     "fill_down",
+    "contradictions",
 )
 
 
@@ -159,6 +161,7 @@ class _Reader(ColumnReader):
                 for name, n in self._section("multipliers", None).items()
             },
             shorts=self._shorts(),
+            contradictions=self._contradictions(),
             fill_down=tuple(self._text_list("", "fill_down", self._document.get("fill_down", []))),
             newest_first=self._flag("newest_first") if "newest_first" in self._document else None,
             apostrophe=self._apostrophe(),
@@ -227,6 +230,12 @@ class _Reader(ColumnReader):
                 " (ignore fees).",
             )
         return given  # type: ignore[no-any-return]
+
+    def _contradictions(self) -> str | None:
+        given: str | None = self._text("contradictions", None)
+        if given not in (None, ACCEPT):
+            self._wrong("", "contradictions", f"is {given!r}; expected {ACCEPT!r}.")
+        return given
 
     def _apostrophe(self) -> str:
         given: str = self._text("apostrophe", APOSTROPHES[0])

@@ -236,6 +236,16 @@ IN_US_DOLLARS = POINT_VALUES.keys() - {
 of anything."""
 
 
+_FUTURES_ABROAD = POINT_VALUES.keys() - IN_US_DOLLARS - {"BTC", "ETH"}
+_NO_SHARES = {
+    "FDAX", "FDXM", "FDXS", "FESX", "FGBL", "FGBM", "FGBS", "NK225", "NK225M", "FKLI", "FCPO",
+    "VN30F",
+}  # fmt: skip
+"""Names of futures that are those of nothing else."""
+_MONTH_APART = re.compile(r"[A-Z]{3}[ '-]?\d{2,4}|\d{4}-?\d{2}(-?\d{2})?|[FGHJKMNQUVXZ]\d{1,2}")
+"""A month of delivery behind the name of a future."""
+
+
 def _is_quote_of(first: str, second: str) -> bool:
     """Whether a pair is written with its quote first, as `USDT_BTC` and `BTC-ETH` are by some."""
     if first in (*_STABLE, "USD"):
@@ -472,10 +482,15 @@ def is_future_abroad(symbol: str) -> bool:
 
     >>> [is_future_abroad(s) for s in ("FDAXM4", "SiM4", "TXFC4", "rb2405", "ESM4", "AAPL")]
     [True, True, True, True, False, False]
+    >>> [is_future_abroad(s) for s in ("FDAX MAR24", "FESX", "ES MAR24", "HSI", "WIN CORP")]
+    [True, True, False, False, False]
     """
     if _CHINESE.fullmatch(symbol.strip()):
         return True
     own = _ASIAN_VENUE.sub("", symbol.strip())
+    first, _, month = own.upper().partition(" ")
+    if first in _FUTURES_ABROAD and (first in _NO_SHARES or _MONTH_APART.fullmatch(month)):
+        return True
     root = future_of(own)
     if root is None or root in IN_US_DOLLARS or is_coin(root):
         return False

@@ -409,6 +409,10 @@ _REINVESTED = re.compile(r"(dividend )?reinvestment\b|reinvest(ed)? shares")
 _GLUE = re.compile(r"[\s_./|·-]+")
 
 
+_DEAL = re.compile(r"(buy|sell)[ ,/_-]+(in|out)")
+"""A deal that opens a position, or closes one."""
+
+
 @lru_cache(maxsize=16_384)
 def read_side(text: str) -> Side | Event | None:
     """What the side says, None where it says nothing that is known.
@@ -433,6 +437,9 @@ def read_side(text: str) -> Side | Event | None:
     found = _EXACT.get(word) or _EXACT.get(_GLUE.sub(" ", word).strip())
     if found:
         return found
+    if of_deal := _DEAL.fullmatch(word):
+        fill = 1 if of_deal[1] == "buy" else -1
+        return Side(fill, fill if of_deal[2] == "in" else -fill, of_deal[2] == "in")
     if _CLOSING.fullmatch(_GLUE.sub(" ", word)):
         return Event("closing")
     if _REINVESTED.match(word):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from app.sources.column_names import is_known, known_as
+from app.sources.column_names import is_in_points, is_known, known_as
 from app.sources.ends import is_price
 
 _MARGIN = re.compile(
@@ -30,6 +30,24 @@ _VALUE = re.compile(
     "|money|額|额|金|価値|价值|價值|대금|금액|มูลค่า|จำนวนเงิน|giá_trị|nilai|قيمة|مبلغ|שווי|סכום|αξία|ποσό"
 )
 """Words of amounts that are the value of what was traded."""
+_BALANCE = re.compile(
+    r"balance|equity|running|(^|_)cum|account_value|capital_after|saldo|solde|kontostand|bakiye|stan_konta"
+    r"|guthaben|баланс|остаток|残高|余额|餘額|잔고|累计|累計|누적"
+)
+_OTHER_BALANCE = re.compile(r"pct|percent|(^|_)r($|_)|open|unreal|float|before|start")
+"""Of balances that are not those after the row, in money."""
+
+
+def is_balance(column: str) -> bool:
+    """Whether the numbers may be what an account had after each row, or the profit so far.
+
+    >>> is_balance("Account Balance"), is_balance("Cum. profit"), is_balance("Balance before")
+    (True, True, False)
+    """
+    name = known_as(column)
+    return (
+        bool(_BALANCE.search(name)) and not _OTHER_BALANCE.search(name) and not is_in_points(column)
+    )
 
 
 def may_be_value(column: str, known: Sequence[str]) -> bool:

@@ -185,7 +185,7 @@ WORDS = {
         " utile_perdita utile 決済損益 実現損益"
         " gu_v beneficios nettogewinn bruttogewinn nettoergebnis bruttoergebnis fill_pnl"
         " 净盈亏 淨盈虧 平仓盈亏 平倉盈虧 已实现盈亏 交易盈亏 売買損益 合計損益 realised realized"
-        " pl_amount pnl_amount"
+        " pl_amount pnl_amount результат финансовый_результат финрез фин_результат"
     ),
     "max_drawdown": (
         "max_drawdown drawdown max_dd mae mae_pct worst drawdown_pct max_drawdown_pct"
@@ -280,7 +280,7 @@ WORDS = {
         " unidades"
         " fill_volume fill_vol traded_quantity init_qty txn_qty number_of_units no_of_units"
         " quantity_disposed nb anz"
-        " 成交張數 成交张数"
+        " 成交張數 成交张数 лоты лотов количество_лотов кол_во_лотов"
         " lot 手数 手數 成交手数 張數 张数 std_lots standard_lots shares_ctrts shares_ctrts_units"
     ),
     "fees_usd": (
@@ -312,13 +312,14 @@ WORDS = {
     "revision": "revision",
     "multiplier": (
         "multiplier contract_size point_value contract_multiplier contract_value"
+        " pt_value pt_val point_val"
         " lot_units mult con_mult"
         " contractsize pointvalue big_point_value value_per_point 거래승수 계약승수 合约乘数"
     ),
     "account": (
         "account account_id acct subaccount account_number account_reference"
         " clientaccountid subaccount_number subaccount_id sub_account sub_account_id"
-        " konto compte cuenta account_name uid portfolio wallet depot"
+        " konto compte cuenta account_name uid portfolio wallet depot client client_id client_code"
     ),
     "price": (
         "quote_price prämie lastpx last_px avg_price average_price avg_fill_price"

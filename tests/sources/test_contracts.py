@@ -94,6 +94,7 @@ def test_splits_expiries_and_shorts_as_the_mapping_says(tmp_path: Path) -> None:
     ("key", "says"),
     [
         ('shorts = "maybe"', "shorts is 'maybe'"),
+        ('contradictions = "yes"', "contradictions is 'yes'; expected 'accept'"),
         ('profit = "all"', "profit is 'all'"),
         ('apostrophe = "x"', "apostrophe is 'x'"),
         ('bought_sold = "yes"', "bought_sold is 'yes'"),

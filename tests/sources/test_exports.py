@@ -621,6 +621,29 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "order,2024-03-05 10:00:00,6300,USD,0.1,BTC\n",
             "what was given and what was taken",
         ),
+        (
+            "Order,Time,Symbol,Side,Quantity,Fill %,Price\n"
+            "A1,2024-03-04 10:00:00,SOL-USDT,Buy,10,50%,130\n"
+            "A2,2024-03-05 10:00:00,SOL-USDT,Sell,5,100%,140\n",
+            "filled in part, as Fill % says",
+        ),
+        (
+            '[{"t":1709546400,"s":"EURUSD","side":"buy","volume":10000,"price":108500,"digits":5},'
+            '{"t":1709550000,"s":"EURUSD","side":"sell","volume":10000,"price":108600,"digits":5}]',
+            "digits says how many of their digits are decimals",
+        ),
+        (
+            "Date,Symbol,Long/Short,Time In,Time Out,Shares,Entry,Exit,Net\n"
+            "2024-03-04,ES,Long,22:15,02:30,1,5100,5110,495.80\n"
+            "2024-03-05,ES,Short,23:05,01:20,1,5100,5105,-254.20\n",
+            "has one day, Date, for entries and exits",
+        ),
+        (
+            "Date,Pair,Side,Amount,Price,Total Fee,Amount Currency\n"
+            "2024-03-04 10:00,BTC-USD,BUY,6200,62000,6.2,USD\n"
+            "2024-03-05 10:00,BTC-USD,SELL,0.1,63000,6.3,BTC\n",
+            "quantities of one symbol in BTC and in USD",
+        ),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),
         ("<a><b x='1'/></a>", "no list of trades"),

@@ -1,5 +1,5 @@
 """Closed positions: whether profits are before or after fees: by prices, another column of profits,
-two other amounts, a total in the file, the name, or else by a question.
+two other amounts, a total or a balance in the file, the name, or else by a question.
 
 May touch: nothing.
 """
@@ -15,6 +15,7 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import are_negative, fee_numbers
 from app.sources.drafting.spec import Spec
 from app.sources.figures import written
+from app.sources.value_names import is_balance
 
 _SAID = re.compile(
     r"\b(?:(?P<net>net|netto|neto|nett|after)|gross|brutto|bruto|before)\b", re.IGNORECASE
@@ -46,6 +47,7 @@ def by_prices(decided: Decided, reading: Reading, n_sized: int) -> None:
         and not reading.values
         and not by_amounts(decided, fees)
         and not _by_totals(decided, fees)
+        and not _by_balance(decided, fees)
     ):
         _ask(decided, "the rows add up neither way")
 
@@ -103,7 +105,7 @@ def without_prices(decided: Decided, fees: Spec, gross: str, net: str) -> None:
             "gross" if profit.column == gross else "net",
             f"{gross} without fees is {net}",
         )
-    elif by_amounts(decided, fees) or _by_totals(decided, fees):
+    elif by_amounts(decided, fees) or _by_totals(decided, fees) or _by_balance(decided, fees):
         return
     elif said := _SAID.search(profit.column):
         decided.keys["profit"] = ("net" if said["net"] else "gross", "by the column's name")
@@ -192,6 +194,38 @@ def _by_totals(decided: Decided, fees: Spec) -> bool:
         f"{decided.fields['pnl_usd'].column} is {said} fees, by the total in the file."
     )
     return True
+
+
+def _by_balance(decided: Decided, fees: Spec) -> bool:
+    """Write whether profits are before or after fees, if a balance changes by the one or the other
+    in nearly all rows."""
+    contents, profit = decided.kept.contents, decided.fields["pnl_usd"].column
+    profits = [n or 0.0 for n in contents.numbers(profit)]
+    columns = fee_numbers(contents, fees)
+    paid = [abs(sum(numbers[i] or 0.0 for numbers in columns)) for i in range(contents.n_rows)]
+    off = off_by(paid, profits)
+    for column in contents.columns:
+        if column in decided.used() or not is_balance(column) or not contents.is_numeric(column):
+            continue
+        balances = contents.numbers(column)
+        for step in (1, -1):
+            rows = [
+                (balances[i] - balances[i - step], profits[i], paid[i])  # type: ignore[operator]
+                for i in range(contents.n_rows)
+                if 0 <= i - step < contents.n_rows
+                and balances[i] is not None
+                and balances[i - step] is not None
+                and paid[i]
+            ]
+            gross = sum(abs(moved - own + fee) <= off for moved, own, fee in rows)
+            net = sum(abs(moved - own) <= off for moved, own, _ in rows)
+            if len(rows) < _FEWEST_ROWS or max(gross, net) < MOST * len(rows):
+                continue
+            kind, said = ("gross", "before") if gross > net else ("net", "after")
+            decided.keys["profit"] = (kind, f"{said} fees, by {column}")
+            decided.guessed.append(f"{profit} is {said} fees, as {column} changes.")
+            return True
+    return False
 
 
 def by_two_profits(decided: Decided, spec: Spec) -> tuple[int, str, str]:

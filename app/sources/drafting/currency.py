@@ -24,6 +24,7 @@ from app.sources.pairs import (
     may_be_inverse,
     pair_of,
 )
+from app.sources.value_names import is_balance
 
 ASSUMED = (
     "The currency of the profits: the file does not say, so they are read as US dollars (currency)."
@@ -166,6 +167,15 @@ def _by_exchange(decided: Decided) -> str | None:
         for word in map(str.strip, symbols)
     }
     return named.pop() if len(named) == 1 else None
+
+
+def _composed(decided: Decided) -> list[str]:
+    """What was traded, where several columns say it."""
+    spec, contents = decided.fields.get("symbol"), decided.kept.contents
+    if spec is None:
+        return []
+    rows = zip(*map(contents.cells, spec.columns), strict=True)
+    return sorted({" ".join(str(cell) for cell in row if cell is not None) for row in rows})
 
 
 def _of_american_futures(decided: Decided) -> bool:
@@ -393,7 +403,7 @@ def settle_currency(decided: Decided) -> None:
     ):
         decided.ask("currency", _ABROAD_QUESTION, 'such as "EUR"; pnl_usd is for dollars only')
         return
-    if futures := list(filter(is_future_abroad, symbols)):
+    if futures := list(filter(is_future_abroad, symbols or _composed(decided))):
         _ask_abroad(decided, futures)
         return
     if other := _other_currency(decided):
@@ -432,8 +442,8 @@ def _perhaps_in_coins(decided: Decided, symbols: list[str]) -> bool:
 
 
 def _other_currency(decided: Decided) -> tuple[str, str] | None:
-    """(a column that has one other currency than the dollar, the currency), if it is not that of
-    the fees."""
+    """(a column that has one other currency than the dollar, or a balance in one, the currency), if
+    it is not that of the fees."""
     contents = decided.kept.contents
     for column in contents.columns:
         codes = {word.strip() for word in contents.words(column)}
@@ -444,6 +454,9 @@ def _other_currency(decided: Decided) -> tuple[str, str] | None:
             and _OF_SETTLEMENT.search(known_as(column))
         ):
             return column, codes.pop()
+        named = currency_in(column)
+        if is_balance(column) and named in FIAT - {"USD"}:
+            return column, str(named)
     return None
 
 

@@ -14,6 +14,7 @@ from app.sources.column_names import NAMES, is_header_word, known_as
 from app.sources.drafting import fill_values, position_values
 from app.sources.drafting.clocks import settle_times
 from app.sources.drafting.contents import Contents
+from app.sources.drafting.cross_check import cross_check
 from app.sources.drafting.cumulative import without_progress, without_totals
 from app.sources.drafting.currency import settle_currency
 from app.sources.drafting.decided import Decided
@@ -23,7 +24,11 @@ from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.position_times import find_entry
 from app.sources.drafting.premiums import find_premiums
 from app.sources.drafting.quantities import ask_quantity, refuse_filled_in_part, refuse_mixed_units
-from app.sources.drafting.refusals import refuse_holdings, refuse_returns_of_days
+from app.sources.drafting.refusals import (
+    refuse_digits,
+    refuse_holdings,
+    refuse_returns_of_days,
+)
 from app.sources.drafting.repeated import settle_repeated, without_copies
 from app.sources.drafting.row_kinds import TAKEN, fields_of
 from app.sources.drafting.rows import (
@@ -103,6 +108,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
             " hundredths of units.",
             "Export the history of the platform as CSV or HTML.",
         )
+    refuse_digits(path, contents)
     if any(pair <= {known_as(c) for c in contents.columns} for pair in _COUNTS):
         raise BadDataError(
             f"{path} has totals of several trades in each row (wins and losses), not trades.",
@@ -199,6 +205,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     _unknown_numbers(decided)
     _unread_numbers(path, decided)
     name_unread(decided)
+    cross_check(decided)
     return decided
 
 

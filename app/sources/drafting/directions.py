@@ -12,11 +12,13 @@ from collections import defaultdict
 from app.sources.cells import OWN_SIDES, as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
+from app.sources.drafting.books import column_of_books
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import money_columns
 from app.sources.drafting.fill_rows import profits_of, symbol_of
 from app.sources.drafting.side_columns import closes_first, says_disposals
 from app.sources.drafting.spec import Spec
+from app.sources.drafting.text import quoted
 from app.sources.drafting.time_readings import STILL_OPEN
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.positions import BOUGHT, SOLD
@@ -528,6 +530,15 @@ def settle_books(decided: Decided) -> None:
         decided.guessed.append(
             "Long and short positions of one symbol are kept apart: fills say to open one while the"
             " other is held."
+        )
+    elif "account" not in fields and (named := column_of_books(decided)) is not None:
+        fields["account"] = Spec(
+            [OPEN_QUESTION],
+            comment=f"{quoted(named)} keeps them apart; delete this line if they are one",
+        )
+        decided.asked.append(
+            f"Whether positions of one symbol are kept apart by {named}: the fills of each of its"
+            " values end flat by themselves."
         )
 
 

@@ -11,6 +11,7 @@ import statistics
 from itertools import combinations
 
 from app.sources.column_names import NAMES, currency_in, known_as
+from app.sources.currencies import FIAT
 from app.sources.drafting.adding_up import MOST, Reading, Trade, off_by
 from app.sources.drafting.before_or_after import by_prices, by_two_profits, without_prices
 from app.sources.drafting.contracts import (
@@ -83,6 +84,9 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
     """Whether profits are before or after fees, contract values, and inverse contracts."""
     n_sized = sum(t.profit is not None for t in trades)
     has_fees = "fees_usd" in decided.fields
+    if reading.inverse and currency_in(decided.fields["pnl_usd"].column) in FIAT:
+        # No contract that is settled in its coin has profits in such a currency.
+        reading.inverse, reading.exact, reading.values, reading.profit = False, 0.0, {}, None
     if (reading.inverse and reading.exact >= MOST) or _is_nearly_inverse(decided, trades):
         decided.keys["inverse"] = (["*"], "profits are 1 / entry - 1 / exit: settled in the coin")
         decided.keys["currency"] = ("COIN", "the coin that the contracts are settled in")

@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Sequence
 from datetime import date, datetime
 
+from app.errors import BadDataError
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
@@ -84,6 +85,18 @@ def _last(both: Sequence[tuple[str, str]]) -> bool:
     return statistics.median(lasted) > _LASTS_S
 
 
+def _refuse_one_day(decided: Decided) -> None:
+    """Raises where both times are times of one day: an exit before its entry was on another day,
+    and no column says which."""
+    entry, left = (decided.fields[name] for name in ("entry_timestamp", "exit_timestamp"))
+    if entry.column == left.column and len(entry.columns) > 1:
+        raise BadDataError(
+            f"The file has one day, {entry.column}, for entries and exits, and the times of exits"
+            " are before those of their entries: trades were held overnight.",
+            "Give the day of the exit in a column of its own.",
+        )
+
+
 def exchanged_times(decided: Decided) -> None:
     """Handle entries after their exits: shorts that a purchase closed, or two swapped columns."""
     fields = decided.fields
@@ -113,6 +126,7 @@ def exchanged_times(decided: Decided) -> None:
         )
         fields.pop("side", None)
     elif late > 0.8 * len(both):
+        _refuse_one_day(decided)
         fields["entry_timestamp"], fields["exit_timestamp"] = (
             fields["exit_timestamp"],
             fields["entry_timestamp"],

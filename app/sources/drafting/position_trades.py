@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import permutations, product
 
 from app.sources.cells import as_text
-from app.sources.column_names import NAMES, folded, known_as
+from app.sources.column_names import NAMES, currency_in, folded, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.adding_up import Reading, Trade, read_positions
 from app.sources.drafting.decided import Decided
@@ -293,10 +293,48 @@ def in_points(trades: list[Trade]) -> bool:
     )
 
 
-def is_return(trades: list[Trade]) -> bool:
+def profit_in_the_currency_of_prices(decided: Decided) -> None:
+    """Of two columns with the same profits in two currencies, take the one that prices and
+    quantities make."""
+    contents, spec = decided.kept.contents, decided.fields.get("pnl_usd")
+    if spec is None or len(spec.columns) > 1 or currency_in(spec.column) is None:
+        return
+    others = [
+        column
+        for column in contents.columns
+        if column != spec.column
+        and known_as(column) == known_as(spec.column)
+        and currency_in(column) not in (None, currency_in(spec.column))
+        and contents.is_numeric(column)
+    ]
+    trades = trades_of(decided)
+    if not others or not trades or not all(t.quantity for t in trades):
+        return
+
+    def follows(column: str) -> bool:
+        return all(
+            profit is None
+            or abs(t.side * (t.exit - t.entry) * abs(t.quantity or 0) - profit)
+            <= abs(t.fees) + max(0.011, 0.002 * abs(profit))
+            for t, profit in zip(trades, contents.numbers(column), strict=True)
+        )
+
+    if len(trades) == contents.n_rows and not follows(spec.column):
+        for column in filter(follows, others):
+            decided.guessed.append(
+                f"The profits are those in {column}, which follow from prices and quantities."
+            )
+            said = currency_in(column)
+            decided.fields["pnl_usd"] = Spec([column], spec.keys)
+            decided.keys["currency"] = (said, f"of {column}")
+            return
+
+
+def is_return(trades: list[Trade], in_money: bool = False) -> bool:
     """Whether the profits are changes of the price in percent, and not what the quantities make of
-    them."""
+    them, or without quantities, not told to be money."""
     known = [t for t in trades if t.profit is not None and t.entry > 0]
+    unsized = not in_money and len(known) > 1 and not any(t.quantity for t in known)
     return (
         any(t.profit for t in known)
         and all(
@@ -304,11 +342,15 @@ def is_return(trades: list[Trade]) -> bool:
             <= max(0.006, 0.005 * abs(t.profit or 0.0))
             for t in known
         )
-        and any(
-            t.profit
-            and abs(abs(t.quantity) * t.side * (t.exit - t.entry) - t.profit) > 0.02 * abs(t.profit)
-            for t in known
-            if t.quantity
+        and (
+            unsized
+            or any(
+                t.profit
+                and abs(abs(t.quantity) * t.side * (t.exit - t.entry) - t.profit)
+                > 0.02 * abs(t.profit)
+                for t in known
+                if t.quantity
+            )
         )
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from app.sources.column_names import NAMES, is_in_points, known_as
+from app.sources.column_names import NAMES, currency_in, is_in_points, known_as
 from app.sources.drafting.adding_up import MOST, Reading, read_positions
 from app.sources.drafting.before_or_after import by_amounts
 from app.sources.drafting.binary_options import settle_bets
@@ -48,6 +48,7 @@ from app.sources.drafting.position_trades import (
     other_quantity,
     prices_of_amounts,
     proceeds_less_cost,
+    profit_in_the_currency_of_prices,
     trades_of,
     what_was_closed,
     with_funding,
@@ -64,10 +65,16 @@ _CONFIRMED = 0.02
 """By which share an amount may differ from what prices and quantity give, to confirm them."""
 
 
+def _is_money(decided: Decided, column: str) -> bool:
+    """Whether a column's name or its cells have a currency."""
+    return currency_in(column) is not None or bool(decided.kept.contents.signs(column))
+
+
 def settle(decided: Decided) -> None:
     """Decide what the rows show; ask about the rest."""
     contents, fields = decided.kept.contents, decided.fields
     in_basis_points(decided)
+    profit_in_the_currency_of_prices(decided)
     drop_fees_abroad(decided, "fees_usd")
     gains_and_losses(decided)
     settle_cents(decided)
@@ -93,7 +100,9 @@ def settle(decided: Decided) -> None:
         )
         del fields["pnl_usd"]
         trades = trades_of(decided)
-    if "pnl_usd" in fields and (is_return(trades) or find_prices(decided)):
+    if "pnl_usd" in fields and (
+        is_return(trades, _is_money(decided, fields["pnl_usd"].column)) or find_prices(decided)
+    ):
         spec = fields.pop("pnl_usd")
         fields.pop("stake", None)
         decided.guessed.append(

@@ -28,6 +28,10 @@ _WORDS = {
 _FILLED = re.compile(r"filled|fill_|exec|done|traded|matched|last_?qty")
 _IN_MONEY = re.compile(r"(size|amount|quantity|qty)_in_(quote|usd|money|cash|fiat)")
 _PARTLY = re.compile(r"part(ly|ial|ially)?[ _-]?(filled|executed|complete|fill)")
+_OF_UNITS = re.compile(r"(amount|quantity|qty|size|volume)_(currency|ccy|unit|units|coin|asset)")
+_SHARE_FILLED = re.compile(
+    r"(pct|percent)_(filled|executed|complete)|(fill(ed)?|exec(uted)?|completion|executed_qty)_(pct|percent|ratio|rate)"
+)
 _SO_FAR = ("cum_qty", "cumqty", "cumulative_qty", "cum_quantity", "total_filled")
 _UNFILLED = (
     "quantity_remaining", "remaining_quantity", "remaining_qty", "qty_remaining", "remaining_size",
@@ -88,6 +92,13 @@ def refuse_filled_in_part(path: str, decided: Decided) -> None:
             " much was filled.",
             "Export the fills (executions, trades), or add a column with the filled quantity.",
         )
+    share = next((c for c in contents.columns if _is_share_filled(contents, c)), None)
+    if share is not None:
+        raise BadDataError(
+            f"{path} has orders that were filled in part, as {share} says, and no column says how"
+            " much was filled.",
+            "Export the fills (executions, trades), or add a column with the filled quantity.",
+        )
     ordered = contents.numbers(spec.column)
     for column in contents.columns:
         if known_as(column) not in _UNFILLED or not contents.is_numeric(column):
@@ -104,6 +115,14 @@ def refuse_filled_in_part(path: str, decided: Decided) -> None:
                 " says how much was filled.",
                 "Export the fills (executions, trades), or add a column with the filled quantity.",
             )
+
+
+def _is_share_filled(contents: Contents, column: str) -> bool:
+    """Whether a column has shares of orders that were filled, of which some are less than all."""
+    if not _SHARE_FILLED.fullmatch(known_as(column)) or not contents.is_numeric(column):
+        return False
+    shares = contents.read_numbers(column)
+    return any(0 < n < max(shares) for n in shares)
 
 
 def _is_filled(name: str) -> bool:
@@ -131,6 +150,23 @@ def refuse_mixed_units(path: str, decided: Decided) -> None:
                 f"{path} has quantities that are amounts of money, as {column} says.",
                 "Export the fills (trades), with all quantities in what was traded.",
             )
+        if (
+            "symbol" in fields
+            and _OF_UNITS.fullmatch(known_as(column))
+            and not contents.read_numbers(column)
+        ):
+            units: dict[str, set[str]] = {}
+            symbols = contents.cells(fields["symbol"].column)
+            for symbol, unit in zip(symbols, contents.cells(column), strict=True):
+                if symbol is not None and unit is not None:
+                    units.setdefault(as_text(symbol), set()).add(as_text(unit).strip().upper())
+            mixed = next((own for own in units.values() if len(own) > 1), None)
+            if mixed:
+                raise BadDataError(
+                    f"{path} has quantities of one symbol in {' and in '.join(sorted(mixed))}, as"
+                    f" {column} says.",
+                    "Export the fills (trades), with all quantities in what was traded.",
+                )
     if not {"symbol", "currency", "quantity"} <= fields.keys():
         return
     rows = [

@@ -14,7 +14,7 @@ from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Fields
 from app.sources.drafting.time_readings import MOST, half_exchanged
-from app.sources.ends import end_of
+from app.sources.ends import end_of, is_price
 from app.sources.sides import Side, read_side
 from app.sources.times import lacks_year
 
@@ -61,6 +61,12 @@ _SCALED = re.compile("(price|px|value|fee|pnl|rate)[_ ]?e[prv]$", re.IGNORECASE)
 """Of columns whose numbers are scaled by a power of ten, by a letter for what they are."""
 _MOVED = {"amount", "change", "amount_change", "quantity", "balance_delta", "delta"}
 """What a ledger calls its payments and receipts."""
+
+
+_DIGITS = re.compile(
+    r"(price_)?(digits|decimals|precision|decimal_places|exponent|price_scale|scale)"
+)
+"""Of columns with how many digits of whole numbers are decimals."""
 
 
 def refuse_without_year(path: str, contents: Contents, times: Sequence[str]) -> None:
@@ -158,6 +164,23 @@ def refuse_holdings(path: str, contents: Contents, fields: Fields) -> None:
         raise BadDataError(
             f"{path} has what was held on some days and its value then, not closed trades.",
             "Export the trades or transactions, or the closed positions.",
+        )
+
+
+def refuse_digits(path: str, contents: Contents) -> None:
+    """Raises for prices as whole numbers beside a column with how many of their digits are
+    decimals."""
+    digits = next((c for c in contents.columns if _DIGITS.fullmatch(known_as(c))), None)
+    if digits is None or not any(contents.read_numbers(digits)):
+        return
+    prices = [c for c in contents.columns if is_price(known_as(c)) and contents.is_numeric(c)]
+    least = 10 ** min(contents.read_numbers(digits))
+    numbers = [n for column in prices for n in contents.read_numbers(column) if n]
+    if numbers and all(n.is_integer() and n >= least for n in numbers):
+        raise BadDataError(
+            f"{path} has prices as whole numbers, and {digits} says how many of their digits are"
+            " decimals.",
+            "Export prices with a decimal point.",
         )
 
 

@@ -200,9 +200,11 @@ _STEM_NOT_DONE = re.compile(
     r"cancel|reject|rechaz|rejeit|rejet|refus|rifiut|abgelehnt|zurückgew|storn|gestrich|gelösch"
     r"|annul|anul|avvis|avbrut|odrzuc|отмен|отклон|снят|iptal|redded|pend|afgewezen|geannul"
     r"|vervallen|hylät|peruu|makul|afvist|zamít|zruš|elutas|töröl|respins|撤|废|廢|拒|取消|失效|失効"
-    r"|취소|거부|미체결|未"
+    r"|취소|거부|미체결|未|(^|_)err(or)?(_|$)|(^|_)fail|(^|_)denied|(^|_)invalid"
 )
 """Parts of words of orders that were not done, in columns that are called a status."""
+_MOST_WORDS = 15
+"""How many different words a column with a status has, at most."""
 _CLOSED = frozenset(("closed", "close", "win", "loss", "stopped", "exited"))
 """How positions ended, and no orders."""
 _FILL_EVENTS = frozenset(["order_fill", "order_filled", "orderfilled"])
@@ -224,6 +226,13 @@ _LEVEL_WORDS = frozenset(
 )
 
 
+def _are_of_orders(words: Iterable[str]) -> bool:
+    """Whether the words, whatever their column is called, all say whether an order was done, and
+    some say that it was not."""
+    undone = [bool(_STEM_NOT_DONE.search(word)) for word in words if word not in _DONE]
+    return all(undone) and 0 < len(undone) < len([*words])
+
+
 def by_status(contents: Contents, filled: str | None = None) -> Kept:
     """Rows of trades that were done; where a column `filled` has the filled quantity, it decides
     what of a cancelled order counts."""
@@ -240,7 +249,10 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
         if _are_ends(kept.contents, column, words):
             continue
         folded = {word: joined_words(word) for word in words}
-        if not words or len(words) > 15 or len(words) < 2 or not _COLUMN.search(known_as(column)):
+        of_orders = _are_of_orders(folded.values())
+        if not 2 <= len(words) <= _MOST_WORDS or not (
+            _COLUMN.search(known_as(column)) or of_orders
+        ):
             continue
         if set(folded.values()) <= _LEVEL_WORDS:
             level = next((own for own in _LEVELS if set(own) & set(folded.values())), None)
@@ -260,7 +272,7 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
         undone = [
             word for word, f in folded.items() if f in _NOT_DONE or (of_fills and is_no_trade(word))
         ]
-        is_status = bool(_STATUS.fullmatch(known_as(column)))
+        is_status = of_orders or bool(_STATUS.fullmatch(known_as(column)))
         if is_status:
             undone += [w for w, f in folded.items() if w not in undone and _STEM_NOT_DONE.search(f)]
         undone = [word for word in undone if folded[word] != "open" or read_side(word) is None]
