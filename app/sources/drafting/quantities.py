@@ -85,20 +85,14 @@ def refuse_filled_in_part(path: str, decided: Decided) -> None:
         return
     if any(known_as(column) in _SO_FAR for column in contents.columns):
         return  # Each row is a fill, beside what was filled before.
-    partial = next((c for c in contents.columns if _is_status_of_parts(contents, c)), None)
-    if partial is not None:
-        raise BadDataError(
-            f"{path} has orders that were filled in part, as {partial} says, and no column says how"
-            " much was filled.",
-            "Export the fills (executions, trades), or add a column with the filled quantity.",
-        )
-    share = next((c for c in contents.columns if _is_share_filled(contents, c)), None)
-    if share is not None:
-        raise BadDataError(
-            f"{path} has orders that were filled in part, as {share} says, and no column says how"
-            " much was filled.",
-            "Export the fills (executions, trades), or add a column with the filled quantity.",
-        )
+    for says in (_is_status_of_parts, _is_share_filled):
+        column = next((c for c in contents.columns if says(contents, c)), None)
+        if column is not None:
+            raise BadDataError(
+                f"{path} has orders that were filled in part, as {column} says, and no column says"
+                " how much was filled.",
+                "Export the fills (executions, trades), or add a column with the filled quantity.",
+            )
     ordered = contents.numbers(spec.column)
     for column in contents.columns:
         if known_as(column) not in _UNFILLED or not contents.is_numeric(column):
