@@ -50,6 +50,19 @@ def is_balance(column: str) -> bool:
     )
 
 
+_OF_ORDER = re.compile(r"(^|_)order(ed)?(_|$)")
+
+
+def is_of_order(name: str) -> bool:
+    """Whether a name, as names are compared, is that of numbers of an order, which may be more than
+    was filled.
+
+    >>> is_of_order("order_value"), is_of_order("qty_ordered"), is_of_order("border")
+    (True, True, False)
+    """
+    return bool(_OF_ORDER.search(name))
+
+
 def may_be_value(column: str, known: Sequence[str]) -> bool:
     """Whether an amount may be the value of what was traded, by its name: it has no word of fees,
     margins and prices, and is that of no field but one of those `known`."""

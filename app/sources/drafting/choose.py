@@ -29,6 +29,7 @@ from app.sources.figures import has_share
 from app.sources.glued_names import spaced
 from app.sources.pairs import is_coin, may_be_inverse
 from app.sources.sides import Side, opens_or_closes, read_side
+from app.sources.value_names import is_of_order
 
 POSITIONS = (
     "exit_timestamp",
@@ -468,8 +469,7 @@ class Chooser:
     def _is_beside_filled(self, name: str, column: str) -> bool:
         """Whether the column has the quantity (or the price) of an order, beside that of what was
         filled."""
-        words = self._names[column].split("_")
-        if not {"order", "ordered"} & {*words} or _DONE.search(self._names[column]):
+        if not is_of_order(self._names[column]) or _DONE.search(self._names[column]):
             return False
         return any(
             _DONE.search(own)

@@ -20,10 +20,9 @@ from app.sources.drafting.fill_rows import fee_amounts, purchases, symbol_of
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.value_columns import ask_whether_value, contract_values
 from app.sources.pairs import may_be_inverse, pair_of
-from app.sources.value_names import is_margin, may_be_value, says_value
+from app.sources.value_names import is_margin, is_of_order, may_be_value, says_value
 
 _TAX = re.compile(r"steuer|(^|_)kest|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
-_OF_ORDER = re.compile(r"(^|_)order(ed)?(_|$)")
 _SMALL_COST = 0.05
 """What fees may be of the value of a fill, at most, if only the cash tells them."""
 _CENTS = 0.004
@@ -80,9 +79,9 @@ def read_amount(decided: Decided) -> Amount | None:
     _negative_prices(decided)
     fees = [0.0] * contents.n_rows if "fee_currency" in fields else fee_amounts(decided)
     found = read_amounts(columns, symbols, sizes, fees, purchases(decided))
-    if found is not None and not found.plain and _OF_ORDER.search(known_as(found.column)):
+    if found is not None and not found.plain and is_of_order(known_as(found.column)):
         # What was ordered may be more than what was filled.
-        columns = [one for one in columns if not _OF_ORDER.search(known_as(one[0]))]
+        columns = [one for one in columns if not is_of_order(known_as(one[0]))]
         found = read_amounts(columns, symbols, sizes, fees, purchases(decided))
     if found is None:
         return _inverse_amount(decided, columns, symbols, quantity, price)
@@ -105,9 +104,7 @@ def read_amount(decided: Decided) -> Amount | None:
             and "fee_currency" not in fields
             and not _is_tax(decided, found, rest, sizes, fees)
         ):
-            fields.pop("fee", None)
-            fields["net"] = Spec([cash.column], comment="cash paid or received, after fees")
-            decided.guessed.append(f"Fees are what {cash.column} and {found.column} differ by.")
+            _take_for_fees(decided, cash.column, found)
             return found
     if found.kind == "gross" and not any(fees) and _has_fees(decided, found, columns, sizes):
         found.kind = "net"
@@ -210,10 +207,15 @@ def _fees_by_net(
             )
         )
         if small and len(more) > 1 and min(more) >= -rounding and max(more) > rounding:
-            fields.pop("fee", None)
-            fields["net"] = Spec([column], comment="cash paid or received, after fees")
-            decided.guessed.append(f"Fees are what {column} and {found.column} differ by.")
+            _take_for_fees(decided, column, found)
             return
+
+
+def _take_for_fees(decided: Decided, cash: str, found: Amount) -> None:
+    """Take what the cash differs by from the value for the fees, whatever has been read as fees."""
+    decided.fields.pop("fee", None)
+    decided.fields["net"] = Spec([cash], comment="cash paid or received, after fees")
+    decided.guessed.append(f"Fees are what {cash} and {found.column} differ by.")
 
 
 def _unnamed(
@@ -304,20 +306,9 @@ def _costs_more(
 ) -> bool:
     """Whether more than the fees is missing in the amounts, in no row less, and it is no tax on
     gains."""
-    contents, numbers = decided.kept.contents, dict(columns)[found.column]
-    taxes = [
-        contents.numbers(column)
-        for column in contents.columns
-        if _TAX.search(known_as(column)) and column not in decided.used()
-    ]
+    numbers = dict(columns)[found.column]
     rounding = 1.2 * half_unit(numbers)
-    rest = [
-        cost - abs(fee) - sum(abs(tax[i] or 0.0) for tax in taxes)
-        for i, (cost, fee) in enumerate(
-            zip(_costs(decided, found, numbers, sizes), fees, strict=True)
-        )
-        if cost is not None
-    ]
+    rest = _rest(_costs(decided, found, numbers, sizes), fees, _unread_taxes(decided))
     return (
         half_unit(numbers) >= _CENTS
         and all(more >= -rounding for more in rest)
@@ -333,26 +324,39 @@ def _is_tax(
     fees: list[float],
 ) -> bool:
     """Whether what the cash lacks besides the fees is a tax that no purchase bore: one on gains."""
-    contents, buys = decided.kept.contents, purchases(decided)
+    buys = purchases(decided)
     taxes = [
-        numbers
-        for column in contents.columns
-        if _TAX.search(known_as(column))
-        and column not in decided.used()
-        and any(numbers := contents.numbers(column))
-        and not any(n and buy for n, buy in zip(numbers, buys, strict=True))
+        tax
+        for tax in _unread_taxes(decided)
+        if any(tax) and not any(n and buy for n, buy in zip(tax, buys, strict=True))
     ]
     return bool(taxes) and any(
         all(
-            cost is None
-            or abs(cost - abs(fee) - sum(abs(tax[i] or 0.0) for tax in taxes))
-            <= 2.4 * half_unit(numbers)
-            for i, (cost, fee) in enumerate(
-                zip(_costs(decided, found, numbers, sizes), fees, strict=True)
-            )
+            abs(more) <= 2.4 * half_unit(numbers)
+            for more in _rest(_costs(decided, found, numbers, sizes), fees, taxes)
         )
         for _, numbers in columns
     )
+
+
+def _unread_taxes(decided: Decided) -> list[list[float | None]]:
+    contents = decided.kept.contents
+    return [
+        contents.numbers(column)
+        for column in contents.columns
+        if _TAX.search(known_as(column)) and column not in decided.used()
+    ]
+
+
+def _rest(
+    costs: list[float | None], fees: list[float], taxes: list[list[float | None]]
+) -> list[float]:
+    """What is left of the known costs of each row beyond its fees and taxes."""
+    return [
+        cost - abs(fee) - sum(abs(tax[i] or 0.0) for tax in taxes)
+        for i, (cost, fee) in enumerate(zip(costs, fees, strict=True))
+        if cost is not None
+    ]
 
 
 def _loses(

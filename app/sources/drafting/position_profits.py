@@ -33,7 +33,7 @@ from app.sources.drafting.text import spec_text
 from app.sources.drafting.value_columns import ask_whether_value, contract_values
 from app.sources.making import joined
 from app.sources.pairs import may_be_inverse, settled_in
-from app.sources.value_names import is_margin, may_be_value, says_value
+from app.sources.value_names import is_margin, is_of_order, may_be_value, says_value
 
 _RECEIVED = re.compile("proceeds|erlös|produit|ricavo|ingresos")
 """Of what something was sold for, which is no profit."""
@@ -52,7 +52,6 @@ _GAIN = re.compile(
     r"|plusvalenza|lucros?|ganhos?|winst|vinst|gevinst|voitto|zysk|zisk|прибыль|kar|kâr)(_|$)"
     r"|利益|盈利|獲利|이익"
 )
-_OF_ORDER = re.compile(r"(^|_)order(ed)?(_|$)")
 _FUNDING = re.compile(r"(^|_)(funding|financing|overnight|rollover)(_|$)")
 _PAID = re.compile(r"(^|_)(paid|cost|costs|charge|charges)(_|$)")
 
@@ -205,7 +204,7 @@ def _values_by_amounts(decided: Decided) -> set[str]:
                     ask_whether_value(decided, column, values)
                 continue
             if any(value != 1 for value in values.values()):
-                if _OF_ORDER.search(known_as(column)):
+                if is_of_order(known_as(column)):
                     continue  # What was ordered may be more than what was filled.
                 _write_values(decided, values, {*names})
             shown = ", ".join(f"{name} {value:g}" for name, value in list(values.items())[:6])
