@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from app.sources import making
 from app.sources.amounts import contract_value, from_net, is_rounding
 from app.sources.books import SPLITS, ZERO, Fill
+from app.sources.cells import WHOLE
 from app.sources.currencies import SMALLEST
 from app.sources.fee_cells import FeeCell, fee_cell
 from app.sources.mapping import BASE, TRADED, TableMapping
@@ -26,8 +27,6 @@ from app.sources.tables import Row
 
 UNREADABLE = "rows that cannot be read as fills; positions of their symbols may be wrong"
 _BITCOIN = ("XBT", "BTC")
-_HUNDREDS = {("GBP", "GBX"), ("ZAR", "ZAC"), ("ILS", "ILA")}
-"""Currencies of fees of what is priced in hundredths of them."""
 
 
 class Closing(NamedTuple):
@@ -281,7 +280,7 @@ class FillReader(RowReader):
             satoshis = not self._in_smallest and self._cells.text(row, "fee_currency") == "XBt"
             return signed, price, fee / 100_000_000 if satoshis else fee
         quote = pair[1] if pair else currency
-        if (coin, quote) in _HUNDREDS:
+        if quote in WHOLE and WHOLE[quote] == coin:
             return signed, price, fee * 100
         if coin in (quote, currency) or (coin in making.US_DOLLARS and quote in making.US_DOLLARS):
             return signed, price, fee
