@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -40,13 +39,12 @@ from app.ownership.watch import WATCH_EVERY_S, Watch
 from app.settings import Settings
 from app.stages.owned import OwnedStage
 from app.stages.pace import (
-    BUSY_RECORDS,
-    BUSY_SPAN_S,
     FULL_AFTER_QUIET_S,
     FULL_AFTER_S,
     PARTITIONS_PART,
     PARTITIONS_TURN_S,
     Allowance,
+    Load,
     rest_s,
 )
 from app.worker.batches import batches
@@ -88,7 +86,7 @@ class PartitionOwner:
         # Held either by a rebalance that hydrates or by the loop that refits.
         self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=stage.role)
-        self._came: deque[tuple[float, int]] = deque()  # when, and how many records
+        self._load = Load()
         self._allowance = Allowance(settings.lessons_per_second)
         self._rest_until_s = self._noted_s = self._noted_again_s = self._watched_s = 0.0
         self._spare = Spare()
@@ -291,10 +289,7 @@ class PartitionOwner:
         for partition, batch, offset in taken:
             partition.store.fold(batch, offset)
             partition.folded = True
-        self._came.append((now_s, sum(len(batch) for _, batch, _ in taken)))
-        while now_s - self._came[0][0] > BUSY_SPAN_S:
-            self._came.popleft()
-        busy = max(n for _, n in self._came) >= BUSY_RECORDS
+        busy = self._load.heavy(sum(len(batch) for _, batch, _ in taken), now_s)
         if busy and now_s < self._rest_until_s:
             return []
         began_s = time.monotonic()

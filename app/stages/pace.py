@@ -11,6 +11,8 @@ Each scheduler divides the time of the one above it.  None of them affects what 
 
 from __future__ import annotations
 
+from collections import deque
+
 # 1. Partitions.
 
 FULL_AFTER_QUIET_S = 0.25
@@ -21,9 +23,9 @@ FULL_AFTER_S = 10.0
 PARTITIONS_TURN_S = 0.05
 """After this time the turn of the partitions ends, so that results are sent and new records folded;
 one group or module takes as long as it takes."""
-BUSY_RECORDS = 200
-"""A load is heavy where this many records came in at a time within the last `BUSY_SPAN_S`."""
-BUSY_SPAN_S = 0.25
+BUSY_RECORDS = 2_000
+"""A load is heavy where this many records came in within the last `BUSY_SPAN_S`."""
+BUSY_SPAN_S = 1.0
 PARTITIONS_PART = 0.1
 """The part of the time that turns take under a heavy load: the more records a refit covers, the
 less it costs per record."""
@@ -57,6 +59,26 @@ def rest_s(took_s: float, part: float) -> float:
     6.0
     """
     return took_s * (1.0 / part - 1.0)
+
+
+class Load:
+    """Whether records come in quickly.  How many come at a time does not tell: after any delay it
+    is many, and a rest would be the next delay.
+
+    >>> load = Load()
+    >>> [load.heavy(n, now_s) for n, now_s in ((600, 10.0), (600, 10.9), (600, 11.8), (1600, 12.0))]
+    [False, False, False, True]
+    """
+
+    def __init__(self) -> None:
+        self._came: deque[tuple[float, int]] = deque()
+
+    def heavy(self, n: int, now_s: float) -> bool:
+        """Note that `n` records came in at `now_s`; whether the load is heavy now."""
+        self._came.append((now_s, n))
+        while now_s - self._came[0][0] > BUSY_SPAN_S:
+            self._came.popleft()
+        return sum(n for _, n in self._came) >= BUSY_RECORDS
 
 
 class Allowance:
