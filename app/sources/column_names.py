@@ -45,7 +45,12 @@ AFTERWARDS = re.compile(
     r"|draw|gain|peak|worst|best|after|balance|equity|proceeds|funding|financing|rollover"
     r"|(^|[^a-z])total|points|pips|"
     r"comment|note|fee|commission|swap|slippage|realis|realiz|final|stop_hit|target_hit|cum|grade"
-    r"|mistake|lesson|review|screenshot|url)"
+    r"|mistake|lesson|review|screenshot|url|(^|[^a-z])(ticks|bars|perf|efficiency|etd)($|[^a-z])"
+    r"|(^|[^a-z])(punkte|puntos|punti|pontos|punkty)($|[^a-z])"
+    r"|run.?up|(high|low).{0,12}(while|during)|cash.?flow|saldo|kontostand|guthaben|solde|bakiye|résultat|resultad|risultat|resultat"
+    r"|ergebnis|gewinn|verlust|ganancia|pérdida|beneficio|bénéfice|lucro|prejuízo|guadagno|perdita"
+    r"|utile|plus.?value|(^|[^a-z])(neto|netto|bruto|brutto|brut|l[íi]quido|lordo)($|[^a-z])|zysk|strata|winst|verlies"
+    r"|kâr|zarar|прибыл|убыт|результат|損益|损益|盈亏|盈虧|收益|余额|餘額|残高|手数料|手续费|手續費|손익)"
 )
 """Words in names of columns that are probably known only after the entry."""
 
@@ -72,7 +77,7 @@ _SQUASHED = {_squashed(name): name for name in sorted(_KNOWN) if len(name) > 3}
 """Known names by themselves without `_`, accents and particles: `ENTEREDAT` is `entered_at`."""
 _CODES = frozenset(code.lower() for code in FIAT) | frozenset(
     (
-        "usdt", "usdc", "busd", "btc", "xbt", "eth", "sats", "satoshi", "satoshis",
+        "usdt", "usdc", "busd", "btc", "xbt", "eth", "bnb", "sol", "sats", "satoshi", "satoshis",
         "utc", "gmt", "est", "edt", "et", "local", "cet", "cst", "ist", "ny",
         "lots", "pts", "points", "ticks",
     )
@@ -233,7 +238,7 @@ _WORD_OF_MONEY = re.compile(
 )
 """Of a column whose currency is a word in brackets: `Price (RM)`."""
 _CURRENCY = re.compile(
-    r"(?:[(\[ _]|^)(USC|USDT|USDC|BUSD|BTC|XBT|ETH|SATS|SATOSHIS?"
+    r"(?:[(\[ _]|^)(USC|USDT|USDC|BUSD|BTC|XBT|ETH|BNB|SOL|SATS|SATOSHIS?"
     rf"|{'|'.join(sorted(FIAT))})(?:[)\]]|$)",
     re.IGNORECASE,
 )

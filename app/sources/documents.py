@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import orjson
 
 from app.errors import BadDataError
-from app.sources.column_names import is_known
+from app.sources.column_names import folded, is_known
 from app.sources.files import read_whole
 from app.sources.lines import MOST_COLUMNS, Line, Sheet, Since1904
 
@@ -28,6 +28,10 @@ _DEEPEST = 40
 _OFFICE = "{urn:schemas-microsoft-com:office:spreadsheet}"
 _DATE_1904 = "{urn:schemas-microsoft-com:office:excel}Date1904"
 _LEAST_FIELDS = 3
+_ACCOUNT = frozenset(
+    ("currency", "account_currency", "deposit_currency", "login", "account", "account_id")
+)
+"""What an object says of the account whose trades are in a list inside of it."""
 _FEES = re.compile("fee|commission|charge", re.IGNORECASE)
 """Of lists with one object, whose fields are those of the row."""
 _FIXED_POINT = {"TradeFill": ("price", "amount", "trade_fee_in_quote")}
@@ -114,7 +118,8 @@ def _lists(value: Any, name: str, depth: int) -> Iterator[Sheet]:
         for item in objects[:50]:
             for key, inner in item.items():
                 if isinstance(inner, list) and not name.endswith("symbols"):
-                    yield from _lists(inner, f"{name}.{key}".strip("."), depth + 1)
+                    own = _of_account(item, inner)
+                    yield from _lists(own, f"{name}.{key}".strip("."), depth + 1)
     elif isinstance(value, dict):
         if (records := _turned(value)) and (sheet := _sheet(name, records)):
             yield sheet
@@ -127,7 +132,25 @@ def _lists(value: Any, name: str, depth: int) -> Iterator[Sheet]:
                 yield sheet
             return
         for key, inner in value.items():
-            yield from _lists(inner, f"{name}.{key}".strip("."), depth + 1)
+            own = _of_account(value, inner) if isinstance(inner, list) else inner
+            yield from _lists(own, f"{name}.{key}".strip("."), depth + 1)
+
+
+def _of_account(value: Mapping[str, Any], rows: list[Any]) -> list[Any]:
+    """The rows of a list with the account and its currency that the object around it has, where
+    they have none of their own.
+
+    >>> _of_account({"login": 7, "currency": "EUR", "n": 1}, [{"profit": 5}])
+    [{'profit': 5, 'login': 7, 'currency': 'EUR'}]
+    """
+    told = {
+        key: own
+        for key, own in value.items()
+        if folded(key) in _ACCOUNT and isinstance(own, (str, int)) and not isinstance(own, bool)
+    }
+    if not told or not all(isinstance(row, dict) for row in rows):
+        return rows
+    return [{**row, **{key: own for key, own in told.items() if key not in row}} for row in rows]
 
 
 def _turned(value: dict[str, Any]) -> list[dict[str, Any]]:

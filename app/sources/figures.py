@@ -49,8 +49,12 @@ _CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
 _CODE_BEHIND = re.compile(
     r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs|barrels?|bbl"
     r"|ounces?|oz|bushels?|tons?|tonnes?|gallons?"
-    r"|stk|coins?|indices|r|股|株|주))"
+    r"|stk|stück|lose|lotes?|lotti|lotto|index|indizes|indices|índices|unidades|acciones|contratos?|contratti"
+    r"|titres|azioni|coins?|r|股|株|주))"
 )
+_COUNTED = re.compile(r"(.*\d\.(?:\d{8}|\d{10}))(1000(?:000)?[A-Z]{2,10})")
+"""Of a coin that is counted in thousands, whose name begins with their number: behind all decimals
+that an exchange writes, `1000SATS`."""
 _CODE_AT_END = re.compile(rf"(.*\d\)?[.,]?)({'|'.join(sorted(FIAT))})")
 """Which dollar or pound a sign before the number means: `$1,234.50 CAD`."""
 _THIRTY_SECONDS = re.compile(r"(\d{2,3})['’](\d\d)([0257+]?)|([5-9]\d|1\d\d)-(\d\d)([0257+]?)")
@@ -114,6 +118,8 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     (WrittenNumber(text='1234.50', percent=False, unit='PLN'), 'IDR', None)
     >>> written("$60.000,00 CLP", ",").unit, written("$5.00USD").unit
     ('CLP', 'USD')
+    >>> written("500.00000000001000SATS"), written("0,50 lotes", ",").text
+    (WrittenNumber(text='500.0000000000', percent=False, unit='1000SATS'), '0.50')
     >>> written("£2/pt")
     WrittenNumber(text='2', percent=False, unit=None)
     >>> written("1.5K").text, written("2.5M").text
@@ -177,6 +183,8 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
         unit, found = BESIDE_NUMBERS[word[2].lower()], word[1] + word[3]
     elif word := _WORD_BEHIND.fullmatch(found):
         found, unit = word[1], BESIDE_NUMBERS[word[2].lower()]
+    elif counted := _COUNTED.fullmatch(found):
+        found, unit = counted[1], counted[2]
     elif behind := _CODE_BEHIND.fullmatch(found):
         found, unit = behind[1], behind[2].upper()
     if found.startswith("(") and found.endswith(")"):

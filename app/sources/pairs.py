@@ -12,6 +12,7 @@ from functools import lru_cache
 from app.sources.currencies import FIAT, MAJOR, MINOR
 
 _STABLE = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USDP", "DAI")
+_BITFINEX_TETHER = "UST"
 _QUOTES = (*_STABLE, "USDE", "USD1", *MAJOR, "BTC", "XBT", "ETH", "BNB", "SOL", *MINOR)
 """Currencies that end the name of a pair without a separator, in the order in which they are tried.
 """
@@ -269,6 +270,8 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
     (('SOL', 'USDT'), None, ('BTC', 'USD'), ('BTC', 'USDT'), ('XBT', 'USD'))
     >>> pair_of("SPOT_SOL_USDT"), pair_of("FX_BTC_JPY")
     (('SOL', 'USDT'), ('BTC', 'JPY'))
+    >>> pair_of("XBTUSDM"), pair_of("BTC/UST"), pair_of("TRUST")
+    (('XBT', 'USD'), ('BTC', 'UST'), None)
     >>> pair_of("ドル/円"), pair_of("ユーロ/米ドル")
     (('USD', 'JPY'), ('EUR', 'USD'))
     >>> pair_of("EURUSDc"), pair_of("GBPJPY.raw")
@@ -283,6 +286,8 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
     )
     if with_suffix := re.fullmatch(r"([A-Z]{6})[a-z.#+_-][a-zA-Z]{0,4}", symbol.strip()):
         name = with_suffix[1]  # As brokers write the kind of account: `EURUSDc`.
+    elif in_cents(symbol):
+        name = name[:6]
     for word, code in _EAST_NAMES:
         name = name.replace(word, code)
     name = re.sub(r"(?<=[A-Z0-9][/_-])TL$", "TRY", name)
@@ -291,11 +296,13 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
         name = kraken[2]
     name = re.sub(r"[._-]?(PERP(ETUAL)?|SWAP|\.P)$", "", name)
     name = re.sub(r"^([A-Z0-9]+(USDT|USDC))M$", r"\1", name)
+    if (of_coin := re.fullmatch(r"([A-Z]+)USDM", name)) and of_coin[1] in _COINS:
+        return of_coin[1], "USD"  # Settled in the coin: `XBTUSDM`.
     if found := _SEPARATED.fullmatch(name):
         first, second = found[1], found[2]
         if _is_quote_of(first, second):
             return second, first
-        return (first, second) if second in _QUOTES or second in FIAT else None
+        return (first, second) if second in (*_QUOTES, _BITFINEX_TETHER) or second in FIAT else None
     if found := re.fullmatch(r"X([A-Z]{3,4})Z([A-Z]{3})", name):
         return found[1], found[2]
     for quote in _QUOTES:
@@ -360,6 +367,30 @@ def is_coin(symbol: str) -> bool:
     (True, False)
     """
     return symbol.strip().upper() in _COINS
+
+
+def in_cents(symbol: str) -> bool:
+    """Whether the symbol is a pair of currencies, or a metal, with the mark of accounts that are
+    counted in cents behind it.
+
+    >>> in_cents("EURUSDc"), in_cents("xauusd.c"), in_cents("EURUSDC"), in_cents("btcusdc")
+    (True, True, False, False)
+    """
+    found = re.fullmatch(r"([A-Z]{6}|[a-z]{6})[._-]?(c|cent)", symbol.strip())
+    return (
+        found is not None
+        and found[1][:3].upper() in (*FIAT, "XAU", "XAG")
+        and found[1][3:].upper() in FIAT
+    )
+
+
+def is_stable(symbol: str) -> bool:
+    """Whether the symbol is a coin that is pegged to the dollar.
+
+    >>> is_stable("USDT"), is_stable("USD")
+    (True, False)
+    """
+    return symbol.strip().upper() in _STABLE
 
 
 def is_occ(symbol: str) -> bool:
@@ -428,6 +459,8 @@ def future_of(symbol: str) -> str | None:
     ['101', 'S50', 'VN30F', None, None, None]
     >>> future_of("ESM4 5000 P"), future_of("XCME:ES.M24"), future_of("Micro E-mini S&P 500 Jun 24")
     ('ES', 'ES', 'MICRO E-MINI S&P 500 JUN 24')
+    >>> future_of("/MESM25 FUTURE"), future_of("GOLD FUTURE")
+    ('MES', 'GOLD FUTURE')
     >>> future_of("/ESM4 P5000"), future_of("SHFE.rb.HOT"), future_of("IF9999.CCFX")
     ('ES', 'rb', 'IF')
     """
@@ -444,6 +477,9 @@ def future_of(symbol: str) -> str | None:
         return apart[1]
     if named := _MONTH_AND_NAME.fullmatch(text):
         return named[1]
+    code, _, kind = text.rpartition(" ")
+    if kind in ("FUTURE", "FUT") and (root := future_of(code)) is not None:
+        return root
     if _NAMED_FUTURE.search(text) and not _NAMED_FUND.search(text):
         return text
     near, _, far = text.partition("-")

@@ -262,11 +262,17 @@ class Positions(RowReader):
     ) -> None:
         """Work out what the table does not have and what it has allows: profit and return from
         prices, `rr` from return and drawdown."""
+        pnl = summary.get("pnl_usd")
+        nothing = summary.get("roi") == 0 and _numbers(pnl) and pnl != 0
+        if nothing:
+            summary["roi"] = None  # A return of 0 beside a profit is rounded, or was not known.
         if self._prices and direction is not None:
             self._from_prices(row, summary, direction)
         by_stake = self._cells.has("stake") and not self._cells.has("roi")
         if (summary.get("roi") is None or by_stake) and _numbers(summary.get("pnl_usd")):
             self._from_stake(row, summary, direction)
+        if nothing and summary.get("roi") is None:
+            summary["roi"] = 0.0
         if summary.get("rr") is None and _numbers(summary.get("roi"), summary.get("max_drawdown")):
             summary["rr"] = making.return_to_drawdown(
                 summary["roi"], summary["max_drawdown"], self._mapping.drawdown_floor

@@ -413,12 +413,18 @@ _DEAL = re.compile(r"(buy|sell)[ ,/_-]+(in|out)")
 """A deal that opens a position, or closes one."""
 
 
+_PICTURES = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d]+ ?")
+"""Pictures that stand with the words of sheets."""
+
+
 @lru_cache(maxsize=16_384)
 def read_side(text: str) -> Side | Event | None:
     """What the side says, None where it says nothing that is known.
 
     >>> read_side("YOU BOUGHT APPLE INC (Cash)"), read_side("Close Long")
     (Side(fill=1, position=1, opens=None), Side(fill=-1, position=1, opens=False))
+    >>> read_side("🔴 Short")
+    Side(fill=-1, position=-1, opens=None)
     >>> read_side("SSHRT")
     Side(fill=-1, position=-1, opens=True)
     >>> (
@@ -427,6 +433,8 @@ def read_side(text: str) -> Side | Event | None:
     ... )
     (Side(fill=1, position=-1, opens=False), Event(kind='expiry'), None, Event(kind='split'))
     """
+    if not text.isascii():
+        text = _PICTURES.sub("", text)
     word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).strip().lower()
     if not word:
         return None

@@ -39,7 +39,7 @@ MORE_WORDS = {
         " data_da_venda datum_prodeje"
     ),
     "symbol": (
-        "naam papirnavn fondsnavn naam_fonds fondsnaam ccy_pair titre termék kode kode_efek "
+        "actif naam papirnavn fondsnavn naam_fonds fondsnaam ccy_pair titre termék kode kode_efek "
         "ценна_книга vrednostni_papir хартија शेयर "
         "instrumentti inštrument instrumentum instruments προϊόν 종목 प्रतीक نماد "
         "mercado mercato marknad titul název_titulu especie nemotécnico nemotecnico mã_hđ"
@@ -70,7 +70,8 @@ MORE_WORDS = {
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
     ),
     "quantity": (
-        "qty_executed quantity_executed shares_executed "
+        "qty_executed quantity_executed shares_executed lotti lotes max_amount tokens "
+        "volume_in_units base_asset_amount eröffnungsvolumen "
         "einheiten units_stake stake_units kpl antal_nominellt stück_ausgeführt wielkość "
         "wolumen_lotów kontraktus "
         "kuantiti количина "
@@ -100,7 +101,7 @@ MORE_WORDS = {
         " precio_unitario cena_wykonania order_price"
     ),
     "entry_price": (
-        "taux_d_ouverture taux_ouverture purchase_price "
+        "avg_open ingresso entrée taux_d_ouverture taux_ouverture purchase_price "
         "建単価 cena_otwarcia kurs_otwarcia 매수가 매수단가 "
         "otevírací_cena otváracia_cena preț_deschidere preț_de_deschidere "
         "цена_на_отваряне cijena_otvaranja cena_odprtja τιμή_ανοίγματος سعر_الفتح "
@@ -114,7 +115,8 @@ MORE_WORDS = {
         " cena_zakupu nákupní_cena"
     ),
     "exit_price": (
-        "ex_preis taux_de_clôture taux_clôture sale_price 決済単価 返済単価 cena_zamknięcia "
+        "uscita sortie ex_preis taux_de_clôture taux_clôture sale_price 決済単価 返済単価 "
+        "cena_zamknięcia "
         "kurs_zamknięcia 매도가 매도단가 "
         "slotkoers sluttkurs slutkurs uzavírací_cena zatváracia_cena preț_închidere "
         "preț_de_închidere цена_на_затваряне cijena_zatvaranja cena_zaprtja "
@@ -172,6 +174,8 @@ MORE_WORDS = {
         " 实收金额 交割金额 결제금액"
     ),
     "pnl_usd": (
+        "resultado_neto résultat_net risultato_netto resultado_bruto résultat_brut risultato_lordo "
+        "realize_pnl "
         "pnl_net pnl_gross profit_perte profits_pertes profits_et_pertes zysk_brutto zysk_netto "
         "чистая_п_у валовая_п_у "
         "gevinst_tab vinst_förlust tulos voitto zysk_strata zisk_ztráta zisk_strata "

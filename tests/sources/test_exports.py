@@ -22,6 +22,7 @@ from app.errors import BadDataError, ConfigurationError
 from app.sources import Closed, Notes, closes
 from app.sources.draft import Drafted, draft
 from app.sources.fills import STILL_OPEN
+from app.sources.making import US_DOLLARS
 from tests.sources.making import facts
 
 EXPORTS = Path(__file__).parent / "exports"
@@ -69,9 +70,7 @@ def read(path: Path, mapping: Path) -> tuple[list[list[Any]], list[list[Any]], N
             continue
         told, summary = closed.told, event["trade_summary"]
         assert told is not None
-        assert ("pnl_usd" in summary) == (
-            told.pnl is not None and told.currency in ("USD", "USDT", "USDC")
-        )
+        assert ("pnl_usd" in summary) == (told.pnl is not None and told.currency in US_DOLLARS)
         moments = [summary.get("entry_timestamp"), summary["exit_timestamp"]]
         found.append(
             [
@@ -643,6 +642,28 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "2024-03-04 10:00,BTC-USD,BUY,6200,62000,6.2,USD\n"
             "2024-03-05 10:00,BTC-USD,SELL,0.1,63000,6.3,BTC\n",
             "quantities of one symbol in BTC and in USD",
+        ),
+        (
+            "Date,Type,Sent Amount,Sent Currency,Received Amount,Received Currency,Gain (USD)\n"
+            "2025-03-24 10:00:00,buy,8700,USD,0.1,BTC,\n"
+            "2025-03-26 10:00:00,sell,0.1,BTC,8800,USD,100\n",
+            "what was given and what was taken",
+        ),
+        (
+            "Date,Strategy,Benchmark\n2023-01-03,0.0012,0.0004\n2023-01-04,-0.0034,-0.0075\n",
+            "the returns of days",
+        ),
+        (
+            "Timestamp,Delta,Amount,Cash Change Type,Currency,Contract\n"
+            "2025-03-31 13:31:02,-0.35,49999.65,Exchange Fee,USD,MNQM5\n"
+            "2025-03-31 13:38:40,60.00,50059.63,Trade Paired,USD,MNQM5\n",
+            "a ledger",
+        ),
+        (
+            "INSERT INTO `trades` (`id`,`symbol`,`side`,`qty`,`price`,`ts`) VALUES\n"
+            "(1,'BTCUSDT','BUY',0.05,85000,'2025-03-01 10:00:00'),\n"
+            "(2,'BTCUSDT','SELL',0.05,85500,'2025-03-01 11:00:00');\n",
+            "SQL statements, not a table",
         ),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),

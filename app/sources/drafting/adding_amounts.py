@@ -16,6 +16,8 @@ _TELLING = 0.1
 """What the rounding of an amount may be of it, at most, for it to tell anything."""
 _FLAT_FEE = 25
 """What a fee may be that is the same for small trades as for large ones."""
+_SMALL_FEE, _MOST_COST = 2.5, 0.25
+"""What is missing in an amount or beyond it may be, of either sign, and as a share of the value."""
 
 
 @dataclass
@@ -115,8 +117,9 @@ def _nearly(
     for paid, name, size, buy in rows:
         value = min((0.01, 0.1, 1, 10, 100, 1000), key=lambda v: abs(v * size - paid) / (v * size))
         cost = (paid - value * size) * (1 if buy else -1)
-        usual = buy is not None and 0 <= cost <= min(_FLAT_FEE, 0.25 * value * size)
-        if usual or abs(cost) <= max(0.05 * value * size, 2.5):
+        most = _MOST_COST * value * size
+        usual = buy is not None and 0 <= cost <= min(_FLAT_FEE, most)
+        if usual or abs(cost) <= max(0.05 * value * size, min(_SMALL_FEE, most)):
             good += 1
             # Several of one name, as of a share and its option, are told row by row.
             values[name] = max(value, values.get(name, 0.0))

@@ -15,6 +15,7 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import are_negative, fee_numbers
 from app.sources.drafting.spec import Spec
 from app.sources.figures import written
+from app.sources.glued_names import spaced
 from app.sources.value_names import is_balance
 
 _SAID = re.compile(
@@ -49,7 +50,10 @@ def by_prices(decided: Decided, reading: Reading, n_sized: int) -> None:
         and not _by_totals(decided, fees)
         and not _by_balance(decided, fees)
     ):
-        _ask(decided, "the rows add up neither way")
+        if (said := _said(decided.fields["pnl_usd"].column)) and said["net"]:
+            _by_name(decided, said)
+        else:
+            _ask(decided, "the rows add up neither way")
 
 
 def _follow_columns(decided: Decided, reading: Reading, fees: Spec) -> None:
@@ -58,7 +62,7 @@ def _follow_columns(decided: Decided, reading: Reading, fees: Spec) -> None:
     own = decided.fields["pnl_usd"].column
     if own in (gross, net):
         reading.profit = "gross" if own == gross else "net"
-    elif (named := _SAID.search(own)) and reading.profit == ("gross" if named["net"] else "net"):
+    elif (named := _said(own)) and reading.profit == ("gross" if named["net"] else "net"):
         reading.profit, reading.exact, reading.values = None, 0.0, {}
 
 
@@ -85,6 +89,23 @@ def _write_kind(decided: Decided, reading: Reading, n_sized: int) -> None:
         )
 
 
+def _said(column: str) -> re.Match[str] | None:
+    """The word for before or after fees in a column's name.
+
+    >>> bool(_said("net_pnl_quote")), bool(_said("netPnl")), bool(_said("Cabinet"))
+    (True, True, False)
+    """
+    return _SAID.search(spaced(column).replace("_", " "))
+
+
+def _by_name(decided: Decided, said: re.Match[str]) -> None:
+    decided.keys["profit"] = ("net" if said["net"] else "gross", "by the column's name")
+    decided.guessed.append(
+        f"{decided.fields['pnl_usd'].column} is {'after' if said['net'] else 'before'} fees, by its"
+        " name."
+    )
+
+
 def _ask(decided: Decided, why: str) -> None:
     decided.ask(
         "profit",
@@ -107,11 +128,8 @@ def without_prices(decided: Decided, fees: Spec, gross: str, net: str) -> None:
         )
     elif by_amounts(decided, fees) or _by_totals(decided, fees) or _by_balance(decided, fees):
         return
-    elif said := _SAID.search(profit.column):
-        decided.keys["profit"] = ("net" if said["net"] else "gross", "by the column's name")
-        decided.guessed.append(
-            f"{profit.column} is {'after' if said['net'] else 'before'} fees, by its name."
-        )
+    elif said := _said(profit.column):
+        _by_name(decided, said)
     else:
         _ask(decided, "nothing in the file shows it")
 

@@ -91,7 +91,7 @@ NUMBERS = frozenset(
 )
 LIMIT = re.compile(
     r"limit|stop|target|take_|trigger|sl\b|tp\b|_s_l|_t_p|planned|order_price|mark(_|$)|strike"
-    r"|last_price|fair|c_price|close_price_prior|cost_basis|liq"
+    r"|last_price|fair|oracle|index_price|c_price|close_price_prior|cost_basis|liq"
 )
 _OF_FEES = (
     r"(currency|ccy|coin|asset).*(fee|comm(?!od))"

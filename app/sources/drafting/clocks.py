@@ -6,7 +6,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime
 from zoneinfo import ZoneInfo, available_timezones
 
 from app.sources import times
@@ -14,9 +14,10 @@ from app.sources.cell_times import parse_time
 from app.sources.cells import as_text
 from app.sources.column_names import known_as
 from app.sources.drafting.choose import TIMES
+from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.time_readings import has_unsigned_offset, zone_of_name
-from app.sources.making import DAYS, LOCAL_UNITS
+from app.sources.drafting.time_readings import TimeReading, has_unsigned_offset, zone_of_name
+from app.sources.making import DAYS, LOCAL_UNITS, is_time
 from app.sources.mapping import OPEN_QUESTION, Column
 
 _ZONES_BY_NAME = {
@@ -38,6 +39,9 @@ _OF_ZONES = (
 )  # fmt: skip
 """Names of columns with the time zones of rows."""
 _UTC = ZoneInfo("UTC")
+_QUARTER, _FARTHEST, _CLOCKS_OF_A_YEAR = 900, 56, 2
+"""Seconds of the steps in which time zones differ, how many of them at most, and how many different
+offsets a zone has."""
 _DAYS_APART = 4
 """Maximum number of days between two times of one fill, such as its trade and its settlement."""
 
@@ -45,6 +49,7 @@ _DAYS_APART = 4
 def settle_times(decided: Decided) -> None:
     """Decide the formats and the time zone of the columns of times, or ask for them."""
     contents = decided.kept.contents
+    _with_offsets(decided)
     naive: list[str] = []
     zones: set[str] = set()
     open_orders: list[str] = []
@@ -122,7 +127,11 @@ def settle_times(decided: Decided) -> None:
         "UTC",
         f"of times without an offset{', such as those of ' + ' and '.join(naive) if naive else ''}",
     )
-    clocks = [c for c in contents.columns if contents.is_clock(c) and c not in decided.used()]
+    clocks = [
+        c
+        for c in contents.columns
+        if (contents.is_clock(c) or contents.is_span(c)) and c not in decided.used()
+    ]
     if day_only and clocks:
         decided.left.append(
             f"{' and '.join(clocks)} has times of day that are not read: {' and '.join(day_only)}"
@@ -133,6 +142,47 @@ def settle_times(decided: Decided) -> None:
             f"{' and '.join(day_only)} has days without a time: fills of one day keep the order of"
             " the rows."
         )
+
+
+def _with_offsets(decided: Decided) -> None:
+    """Read another column with the same times, if it has offsets, or seconds since 1970, where the
+    first has times of some zone: both differ by as many hours in all rows."""
+    contents = decided.kept.contents
+    for name, spec in decided.fields.items():
+        reading = contents.time(spec.column) if name in TIMES and len(spec.columns) == 1 else None
+        if reading is None or reading.ambiguous or _is_told(reading) or reading.zone:
+            continue
+        own = _moments(contents, spec.column, reading)
+        for column in contents.time_columns:
+            other = contents.time(column)
+            if column in decided.used() or other is None or not _is_told(other):
+                continue
+            apart = {
+                None if a is None or b is None else round((a - b).total_seconds() / _QUARTER, 2)
+                for a, b in zip(own, _moments(contents, column, other), strict=True)
+            }
+            hours = {n for n in apart if n is not None and n == int(n) and 0 < abs(n) <= _FARTHEST}
+            if hours == apart and len(hours) <= _CLOCKS_OF_A_YEAR:
+                decided.guessed.append(
+                    f"{column} is read, and not {spec.column}: it has the same times, with their"
+                    " offsets."
+                )
+                spec.columns, spec.keys = [column], dict(other.keys)
+                break
+
+
+def _is_told(reading: TimeReading) -> bool:
+    return reading.has_offset or reading.keys.get("unit", DAYS) not in LOCAL_UNITS
+
+
+def _moments(contents: Contents, column: str, reading: TimeReading) -> list[datetime | None]:
+    """The time in each row, as if it was UTC where it has no offset."""
+    read = Column(column, format=reading.keys.get("format"), unit=reading.keys.get("unit"))
+    found = [parse_time(v, read, _UTC) for v in contents.cells(column)]
+    return [
+        datetime.fromisoformat(one) if isinstance(one, str) and is_time(one) else None
+        for one in found
+    ]
 
 
 def _zones_of_rows(decided: Decided, naive: list[str]) -> bool:

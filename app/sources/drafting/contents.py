@@ -40,6 +40,7 @@ from app.sources.mapping import OPEN_QUESTION
 from app.sources.tables import Row
 
 _NO_THOUSANDS = re.compile(r"\d{2,3}['’]\d\d\+?|\d{2,4}['’]\d|\d{2,3}-\d\d[0257+]?")
+_SPAN = re.compile(r"\s*(?:[-–—→>]+|to|bis)\s*")
 _CLOCK = re.compile(
     r"\d{1,2}:\d{2}(:\d{2}([.,]\d{1,7})?)?\s*([ap]\.?m\.?)?(\s*[A-Z]{2,4})?|\d{1,2} ?h ?\d{2}",
     re.IGNORECASE,
@@ -258,6 +259,16 @@ class Contents:
             and len(digits) == len(values)
             and all(_DIGITS.fullmatch(v) for v in digits)
             and len({len(v.partition(".")[0]) > 4 for v in digits}) == 1
+        )
+
+    def is_span(self, column: str) -> bool:
+        """Whether two times of day stand in each cell: `09:35-09:47`."""
+        values = self.values(column)
+        return bool(values) and all(
+            isinstance(v, str)
+            and len(ends := _SPAN.split(v.strip())) == 2
+            and all(map(_CLOCK.fullmatch, ends))
+            for v in values
         )
 
     def is_part_of_day(self, column: str) -> bool:

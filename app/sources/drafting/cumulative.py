@@ -82,15 +82,30 @@ def without_totals(kept: Kept, fields: Fields, rows: str) -> None:
             groups.setdefault("" if value is None else as_text(value), []).append(i)
         if "" in groups or max(map(len, groups.values())) < _TOTAL_AND_TWO:
             continue
+        if not all(_is_one_side(contents, fields, own) for own in groups.values()):
+            continue  # An order buys or sells; these rows have something else in common.
         for column in contents.columns:
             words = ["" if v is None else as_text(v) for v in contents.cells(column)]
             once = [word for word, n in Counter(words).items() if n == len(groups)]
-            if column == orders or contents.time(column) is not None:
+            if (
+                column == orders
+                or contents.time(column) is not None
+                or max(Counter(words).values()) == 1
+            ):
                 continue
             told = next((word for word in once if _is_total(word, words, groups, numbers)), None)
             if told is not None:
                 kept.drop(column, [told], "they are the totals of fills in rows of their own")
                 return
+
+
+def _is_one_side(contents: Contents, fields: Fields, rows: list[int]) -> bool:
+    """Whether the rows all say the same side."""
+    spec = fields.get("side")
+    if spec is None or spec.column not in contents.columns:
+        return True
+    cells = contents.cells(spec.column)
+    return len({as_text(cells[i]).strip().lower() for i in rows if cells[i] is not None}) <= 1
 
 
 def _is_total(

@@ -15,12 +15,15 @@ from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Spec
+from app.sources.glued_names import spaced
 from app.sources.pairs import (
     IN_US_DOLLARS,
     future_of,
+    in_cents,
     is_coin,
     is_crypto,
     is_future_abroad,
+    is_stable,
     may_be_inverse,
     pair_of,
 )
@@ -47,6 +50,10 @@ _COIN_BEHIND = re.compile(r"[(\[]([A-Z]{3,6})[)\]]$")
 _OPTION = re.compile(r"-[CP]$")
 _NEARLY = 0.05
 """By which share amounts after fees may differ from price × quantity."""
+_SHORTEST_NAME = 4
+"""Letters more than which a column's name has that is looked for in others."""
+_COIN_OF_PRICE = re.compile(r"^(.+)[_ ](BTC|XBT|ETH|BNB|SOL|AVAX|MATIC|POL|TRX|ADA|TON|SUI)$")
+"""Of an amount whose name ends with the coin that others are priced in: `price_sol`."""
 _ROUND = 0.002
 """By how much the logarithm of a contract value may differ from that of a power of ten."""
 _EXCHANGES = {
@@ -253,6 +260,28 @@ def _only_column(decided: Decided) -> str | None:
     return found[0]
 
 
+def _in_names(decided: Decided) -> str | None:
+    """The column of currencies whose own name stands in that of the price or the profit: `Base
+    currency` beside `Price (in base currency)`."""
+    contents = decided.kept.contents
+    amounts = [
+        spec.columns[0].lower()
+        for name, spec in decided.fields.items()
+        if name in ("price", "pnl_usd", "entry_price")
+    ]
+    for column in contents.columns:
+        words = contents.words(column)
+        if (
+            column not in decided.used()
+            and len(column) > _SHORTEST_NAME
+            and any(column.lower() in amount for amount in amounts)
+            and len(contents.values(column)) == contents.n_rows
+            and all(word.strip() in FIAT or is_stable(word) or is_coin(word) for word in words)
+        ):
+            return column
+    return None
+
+
 def _of_the_amounts(decided: Decided, own: str) -> str | None:
     """The column with the currency of the fills' amounts, by its name, if they are price × quantity
     and the column `own` has another currency, as that of an account."""
@@ -288,7 +317,9 @@ def settle_currency(decided: Decided) -> None:
     """The currency of profits: its own column, signs in the cells, the columns' names, the pairs,
     else a question."""
     contents, fields = decided.kept.contents, decided.fields
-    if "currency" not in fields and (only := _only_column(decided)) is not None:
+    if "currency" not in fields and (
+        (only := _only_column(decided) or _in_names(decided)) is not None
+    ):
         fields["currency"] = Spec([only])
     if "currency" in fields and (of_amounts := _of_the_amounts(decided, fields["currency"].column)):
         fields["currency"] = Spec([of_amounts])
@@ -415,6 +446,14 @@ def settle_currency(decided: Decided) -> None:
             f'"{code}" if they are, else such as "USD"; pnl_usd is for dollars only',
         )
         return
+    if cents := list(filter(in_cents, symbols)):
+        decided.ask(
+            "currency",
+            f"Whether the profits are in cents: {', '.join(cents[:4])} end like the symbols of"
+            " accounts that are counted in them.",
+            '"USC" if they are US cents, "USD" if dollars; pnl_usd is for dollars only',
+        )
+        return
     decided.keys["currency"] = ("USD", _BY_DEFAULT)
     decided.left.append(ASSUMED)
 
@@ -428,7 +467,11 @@ def _named(decided: Decided, column: str) -> str | None:
     if len({*map(currency_in, fees)}) > 1:
         return None
     coin = _COIN_BEHIND.search(column)
-    return currency_in(column) or (coin[1] if coin and is_coin(coin[1]) else None)
+    if found := currency_in(column) or (coin[1] if coin and is_coin(coin[1]) else None):
+        return found
+    priced = _COIN_OF_PRICE.match(spaced(column).upper())
+    known = {*NAMES["price"], *NAMES["entry_price"], *NAMES["exit_price"], *NAMES["pnl_usd"]}
+    return priced[2] if priced and known_as(priced[1].lower()) in known else None
 
 
 def _perhaps_in_coins(decided: Decided, symbols: list[str]) -> bool:

@@ -23,11 +23,13 @@ from app.sources.drafting.fee_columns import name_unread
 from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.position_times import find_entry
 from app.sources.drafting.premiums import find_premiums
+from app.sources.drafting.profit_columns import profits_by_short_names
 from app.sources.drafting.quantities import ask_quantity, refuse_filled_in_part, refuse_mixed_units
 from app.sources.drafting.refusals import (
     refuse_digits,
     refuse_holdings,
     refuse_returns_of_days,
+    refuse_statements,
 )
 from app.sources.drafting.repeated import settle_repeated, without_copies
 from app.sources.drafting.row_kinds import TAKEN, fields_of
@@ -108,6 +110,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
             " hundredths of units.",
             "Export the history of the platform as CSV or HTML.",
         )
+    refuse_statements(path, contents)
     refuse_digits(path, contents)
     if any(pair <= {known_as(c) for c in contents.columns} for pair in _COUNTS):
         raise BadDataError(
@@ -180,6 +183,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     _decimal(decided)
     _in_thousands(decided)
     find_entry(decided)
+    profits_by_short_names(decided)
     settle_times(decided)
     settle_sides(decided, unknown)
     if any(spec.columns == [OPEN_QUESTION] for name, spec in fields.items() if name == "quantity"):

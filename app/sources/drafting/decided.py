@@ -17,7 +17,8 @@ from app.sources.mapping import OPEN_QUESTION
 class Decided:
     """How a table is read.  `keys` are top-level keys of the mapping with their comments,
     `sections` further sections by name (their values with comments); `asked` are questions that
-    appear in the mapping as `"?"`, `left` those that do not prevent reading."""
+    appear in the mapping as `"?"`, `left` those that do not prevent reading; `in_points` are
+    columns whose numbers are points, pips or ticks."""
 
     rows: str
     fields: Fields
@@ -28,6 +29,7 @@ class Decided:
     asked: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     two_rows: bool = False
+    in_points: set[str] = field(default_factory=set)
 
     def ask(self, key: str, question: str, comment: str, *, section: str = "") -> None:
         """A question whose answer must replace `"?"`."""

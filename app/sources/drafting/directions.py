@@ -16,7 +16,7 @@ from app.sources.drafting.books import column_of_books
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_amounts import money_columns
 from app.sources.drafting.fill_rows import profits_of, symbol_of
-from app.sources.drafting.side_columns import closes_first, says_disposals
+from app.sources.drafting.side_columns import closes_first, says_disposals, says_no_side
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.text import quoted
 from app.sources.drafting.time_readings import STILL_OPEN
@@ -187,6 +187,8 @@ def _of_positions(decided: Decided, spec: Spec) -> None:
     )
 
 
+_MOST_WORDS = 12
+"""How many different texts a column of sides has at most, if its name does not say so."""
 _FLAGS = (("true", "false"), ("1", "0"), ("t", "f"), ("y", "n"), ("yes", "no"))
 """What stands in columns that say whether something is so."""
 
@@ -264,6 +266,12 @@ def _no_side(decided: Decided) -> None:
         return
     if _deal_types(decided) or _by_profits(decided) or _unknown_words(decided):
         return
+    if decided.rows == "positions" and (mixed := _with_sides_among_others(decided)):
+        fields["side"] = Spec([OPEN_QUESTION], comment="the column that says long or short")
+        decided.asked.append(
+            f"Which rows are shorts: {mixed} has words for both sides in some rows, and others."
+        )
+        return
     if decided.rows == "fills":
         if (columns := money_columns(contents)) is not None:
             fields["side"] = Spec([columns[0]], {"paid": True}, "bought where something was paid")
@@ -278,6 +286,25 @@ def _no_side(decided: Decided) -> None:
             "Which fills are purchases and which are sales: no column says, and no quantity is"
             " negative."
         )
+
+
+def _with_sides_among_others(decided: Decided) -> str | None:
+    """A column that is not read and has purchases and sales in half of its rows, or more, and other
+    words in the rest."""
+    contents = decided.kept.contents
+    for column in contents.columns:
+        words = contents.words(column)
+        if column in decided.used() or len(words) > _MOST_WORDS or contents.is_numeric(column):
+            continue
+        if says_no_side(known_as(column)):
+            continue
+        said = {word: read_side(word) for word in words}
+        n = sum(words[word] for word, side in said.items() if isinstance(side, Side))
+        both = len({side.position for side in said.values() if isinstance(side, Side)}) > 1
+        others = any(not isinstance(side, Side) for side in said.values())
+        if both and others and 2 * n >= contents.n_rows and not says_disposals(contents, column):
+            return column
+    return None
 
 
 def _by_profits(decided: Decided) -> bool:

@@ -20,6 +20,7 @@ from app.sources.drafting.fee_columns import in_both_coins
 from app.sources.drafting.fill_rows import profits_of, purchases
 from app.sources.drafting.spec import Spec
 from app.sources.glued_names import spaced
+from app.sources.making import US_DOLLARS
 from app.sources.mapping import BASE, TRADED
 from app.sources.pairs import pair_in, settled_in
 
@@ -65,7 +66,8 @@ def settle_fee_coins(decided: Decided) -> None:
     quotes = {pair[1] for pair in pairs if pair} | coins_of_contracts
     if coins:
         base = [coin for coin in coins if coin in bases]
-        other = [coin for coin in coins if coin not in bases | quotes and pairs and all(pairs)]
+        counted = bases | quotes | (US_DOLLARS if quotes & US_DOLLARS else set())
+        other = [coin for coin in coins if coin not in counted and pairs and all(pairs)]
         if base:
             decided.guessed.append(
                 f"Fees in the coin that is traded ({', '.join(base[:4])}) are deducted from its"

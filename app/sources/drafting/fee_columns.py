@@ -24,7 +24,7 @@ _FEE = re.compile(
     r"|^gas(_(fees?|costs?|paid))?$|^arancel|^derechos_de_mercado|کارمزد|کمیسیون|कमीशन|komisen|komisjon|teenustasu|^tasu$|^yuran|poplatek|провизија|शुल्क|provízi|apsikeitimas"
 )
 _NO_FEE = re.compile(
-    r"^(market_)?spread|^(anschaffungs|einstands|erwerbs|kauf)kosten|^fee_(open|close)$|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
+    r"^(market_)?spread|^(anschaffungs|einstands|erwerbs|kauf)kosten|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
     r"|(^|_)(after|before|excl|incl|vor|nach|ohne|avant|après|antes|después)_(\w+_)?(fee|gebühr|frais|comisi)"
 )
 PER_UNIT = re.compile(
@@ -57,6 +57,10 @@ _BASE, _QUOTE = ("base_",), ("counter_", "quote_")
 """How names of fees in the coin that is traded begin, and in the other one."""
 _MONEY = FIAT | US_DOLLARS
 """What coins are priced in."""
+_OF_AUTHORITIES = frozenset(("ecn", "nfa", "taf", "finra", "nscc"))
+"""Names of fees that are called by whom they are paid to; beside them, `sec` is no second."""
+_OF_ENDS = ("fee_open", "fee_close")
+"""Names of fees that are rates in some programs, and amounts in others."""
 _LARGEST_RATE = 0.01
 """What a fee may be of the traded value, at most."""
 
@@ -69,7 +73,12 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         column
         for column, name in names.items()
         if column not in used
-        and (_FEE.search(name) or (name == "taxa" and not commission))
+        and (
+            _FEE.search(name)
+            or (name == "taxa" and not commission)
+            or name in _OF_AUTHORITIES
+            or (name == "sec" and _OF_AUTHORITIES & {*names.values()})
+        )
         and not _NO_FEE.search(name)
         and contents.is_numeric(column)
         and not contents.has_percent(column)
@@ -78,6 +87,7 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         and not IN_POINTS.search(column)
         and "‰" not in column
         and not _of_other_leg(name, set(names.values()))
+        and not (name in _OF_ENDS and max(map(abs, contents.read_numbers(column))) <= _LARGEST_RATE)
     ]
     found = _without_rates(contents, names, _once(contents, found))
     if any(_WITH_GST.search(spaced(column)) for column in names):
@@ -118,6 +128,8 @@ def name_unread(decided: Decided) -> None:
     contents, fields = decided.kept.contents, decided.fields
     if {"fee", "fees_usd", "net"} & fields.keys() or decided.keys.get("profit", ("",))[0] == "net":
         return
+    if "fees_usd" in decided.sections.get("columns", {}):
+        return  # They are asked about.
     said = " ".join([*decided.guessed, *decided.left, *decided.asked])
     found = [
         column

@@ -75,6 +75,10 @@ def _either(contents: Contents, columns: tuple[str, str]) -> bool:
     )
 
 
+_OF_A_FEED = re.compile(r"(^|_)(oracle|index|mark|fair)(_|$)")
+"""Of prices that are nearly those of the fills."""
+
+
 def by_content(contents: Contents, as_fills: Fields, known: str) -> Spec | None:
     """The column, whatever it is called, that makes another one when multiplied by the known
     field."""
@@ -83,7 +87,10 @@ def by_content(contents: Contents, as_fills: Fields, known: str) -> Spec | None:
     columns = [
         c
         for c in contents.columns
-        if c not in used and contents.is_numeric(c) and not _NO_AMOUNT.search(known_as(c))
+        if c not in used
+        and contents.is_numeric(c)
+        and not _NO_AMOUNT.search(known_as(c))
+        and not _OF_A_FEED.search(known_as(c))
     ]
     columns.sort(key=lambda c: "net" in known_as(c).split("_"))
     for value, (found, amount) in product(_VALUES, permutations(columns, 2)):

@@ -11,7 +11,7 @@ import statistics
 from collections import defaultdict
 
 from app.sources.cells import HUNDREDTHS, Cells, as_text
-from app.sources.column_names import NAMES, currency_in, known_as
+from app.sources.column_names import NAMES, currency_in, is_in_points, known_as
 from app.sources.drafting import simulate
 from app.sources.drafting.adding_amounts import Amount
 from app.sources.drafting.adding_up import CENT, NICE, nice
@@ -54,6 +54,7 @@ _ACCRUED = re.compile(
 """Of interest on bonds that the buyer pays to the seller."""
 _CENTS = re.compile(r"(?i:(^|[^a-z])(us)?cents?\)?$)|\([¢c]\)|¢$")
 _PENCE = re.compile(r"\((p|pence|gbx)\)|gbx", re.IGNORECASE)
+_PROFIT = re.compile("profit|pnl|gain|result")
 _SYMBOL_LINE = re.compile(
     r"\b(?:symbol|instrument|ticker)\s*(?:[:;,= ]\s*(\S+)$|[:=]\s*([A-Z0-9@#/!._-]+)[,;\s])",
     re.IGNORECASE,
@@ -80,6 +81,7 @@ def settle(decided: Decided) -> None:
             "no column says what was traded",
         )
         decided.left.append("What was traded: no column says, so all fills belong to one symbol.")
+        _ask_for_points(decided)
     elif "symbol" not in fields:
         question = (
             "What was traded: no column says, and fills of several instruments would be merged."
@@ -101,6 +103,26 @@ def settle(decided: Decided) -> None:
     compare_profits(decided)
     if fields.get("side", Spec([""])).column != OPEN_QUESTION:
         settle_shorts(decided)
+
+
+def _ask_for_points(decided: Decided) -> None:
+    """Ask what a point is worth where profits are in points, and nothing says what was traded."""
+    contents = decided.kept.contents
+    profits = [
+        column
+        for column in contents.columns
+        if is_in_points(column)
+        and contents.is_numeric(column)
+        and ({known_as(column)} & {*NAMES["pnl_usd"]} or _PROFIT.search(known_as(column)))
+    ]
+    if profits:
+        decided.ask(
+            "*",
+            f"What a point is worth: {profits[0]} is in points, and no column says what was"
+            " traded.",
+            "money per point and unit; 1 for shares",
+            section="multipliers",
+        )
 
 
 def _settle_amounts(decided: Decided) -> None:
@@ -212,6 +234,7 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
         and known_as(c) in NAMES["pnl_usd"]
         and contents.is_numeric(c)
         and any(contents.read_numbers(c))
+        and not is_in_points(c)
         and not _in_another_currency(decided, c)
         and not _are_amounts(decided, c)
     ]

@@ -94,7 +94,9 @@ def _sums(decided: Decided, column: str) -> dict[str, _Sums]:
         id(row.cells): n for row, n in zip(contents.rows, contents.numbers(column), strict=True)
     }
     found: dict[str, _Sums] = defaultdict(_Sums)
-    for position in simulate.fills(decided).closed:
+    made = simulate.fills(decided)
+    opened = {id(s.fill) for p in made.closed for s in p.steps if s.realized is None}
+    for position in made.closed:
         own = found[str(position.steps[0].fill.book[1])]
         entered = sum(
             float(abs(s.quantity * s.price)) for s in position.steps if s.realized is None
@@ -105,7 +107,9 @@ def _sums(decided: Decided, column: str) -> dict[str, _Sums]:
                 continue
             own.made += float(step.realized)
             own.percent += 100 * float(step.realized) / entered if entered else 0.0
-            share = float(step.quantity / abs(step.fill.quantity))
+            # All that a fill through zero has made, it has made by what it closed.
+            whole = id(step.fill) in opened
+            share = 1.0 if whole else float(step.quantity / abs(step.fill.quantity))
             own.told += (numbers.get(id(step.fill.row)) or 0.0) * share
     return found
 

@@ -12,7 +12,7 @@ from itertools import combinations
 
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.currencies import FIAT
-from app.sources.drafting.adding_up import MOST, Reading, Trade, off_by
+from app.sources.drafting.adding_up import MOST, NICE, Reading, Trade, off_by
 from app.sources.drafting.before_or_after import by_prices, by_two_profits, without_prices
 from app.sources.drafting.contracts import (
     ask_by_class,
@@ -24,7 +24,7 @@ from app.sources.drafting.contracts import (
     stems,
     symbols_of,
 )
-from app.sources.drafting.currency import doubt_dollars
+from app.sources.drafting.currency import UNSAID, doubt_dollars
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import are_negative, fee_numbers, say_fees, without_amounts
 from app.sources.drafting.fill_rows import symbol_of
@@ -83,8 +83,14 @@ def settle_profit(decided: Decided, reading: Reading, trades: list[Trade]) -> No
     """Whether profits are before or after fees, contract values, and inverse contracts."""
     n_sized = sum(t.profit is not None for t in trades)
     has_fees = "fees_usd" in decided.fields
-    if reading.inverse and currency_in(decided.fields["pnl_usd"].column) in FIAT:
-        # No contract that is settled in its coin has profits in such a currency.
+    told, why = decided.keys.get("currency", ("", ""))
+    named = currency_in(decided.fields["pnl_usd"].column)
+    if reading.inverse and (
+        named in FIAT
+        or (told in FIAT and why not in UNSAID)
+        or any(value not in NICE for value in reading.values.values())
+    ):
+        # No contract that is settled in its coin has profits in such a currency, or such a value.
         reading.inverse, reading.exact, reading.values, reading.profit = False, 0.0, {}, None
     if (reading.inverse and reading.exact >= MOST) or _is_nearly_inverse(decided, trades):
         decided.keys["inverse"] = (["*"], "profits are 1 / entry - 1 / exit: settled in the coin")
@@ -272,6 +278,8 @@ def find_funding(decided: Decided, reading: Reading) -> None:
     """Funding that is in no profit, as the prices show: it is a fee where a total shows its sign,
     or other fees have the sign of the cash too; else the draft asks."""
     contents, fields = decided.kept.contents, decided.fields
+    if reading.profit == "gross" and reading.exact >= MOST:
+        _apart_from_fees(decided)
     columns = [
         column
         for column in contents.columns
@@ -306,6 +314,19 @@ def find_funding(decided: Decided, reading: Reading) -> None:
     spec.columns += columns
     if received != negative:
         spec.keys["minus"] = [*spec.keys.get("minus", ()), *columns]
+
+
+def _apart_from_fees(decided: Decided) -> None:
+    """Take funding of both signs out of fees that were all paid: its sign is not theirs."""
+    contents, spec = decided.kept.contents, decided.fields.get("fees_usd")
+    if spec is None or spec.keys.get("minus"):
+        return
+    funding = [c for c in spec.columns if _FUNDING.search(known_as(c))]
+    others = [c for c in spec.columns if c not in funding]
+    signs = {n > 0 for column in funding for n in contents.read_numbers(column) if n}
+    paid = {n > 0 for column in others for n in contents.read_numbers(column) if n}
+    if signs == {True, False} and paid == {True}:
+        spec.columns = others
 
 
 def _is_called_paid(decided: Decided, columns: list[str]) -> bool:

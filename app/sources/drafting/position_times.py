@@ -65,7 +65,7 @@ def find_entry(decided: Decided) -> None:
     )
     both = [(a, b) for a, b in zip(entries, exits, strict=True) if a and b]
     if (
-        len(both) < contents.n_rows
+        len(both) < sum(b is not None for b in exits)  # Those without are open.
         or any(a > b for a, b in both)
         or not any(a < b if reading.has_clock else a[:10] < b[:10] for a, b in both)
         or (_CREATED.fullmatch(known_as(found[0])) and not _last(both))

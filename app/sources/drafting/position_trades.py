@@ -13,7 +13,7 @@ from itertools import permutations, product
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, currency_in, folded, known_as
 from app.sources.drafting import simulate
-from app.sources.drafting.adding_up import Reading, Trade, read_positions
+from app.sources.drafting.adding_up import NICE, Reading, Trade, nice, read_positions
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import fee_numbers
 from app.sources.drafting.position_times import side_of
@@ -28,6 +28,10 @@ _SIZES = frozenset(
 _COUNTED = re.compile("qty|quant|shares|units|contracts|lots|pieces|stück|menge|cantidad|anzahl")
 """Words of what is counted."""
 _MOST_SIGNS = 4
+_OTHER_COSTS = re.compile(
+    r"(^|_)(funding|rebate)(_|$)|(profit|performance|leader|master|trader)_(share|sharing)"
+)
+"""Of what the profits may be after, beside fees."""
 _RECEIVED = (
     "proceeds", "gross_proceeds", "net_proceeds", "sales_price", "sale_price", "sales_proceeds",
     "sale_proceeds", "sell_value", "sale_value", "sell_amount", "sold_amount",
@@ -106,7 +110,7 @@ def other_quantity(
             decided.fields["quantity"] = Spec([column])
             again = trades_of(decided)
             found = read_positions(again)
-            if found.exact >= 0.8:
+            if found.exact >= 0.8 and all(nice(v) in NICE for v in found.values.values()):
                 decided.guessed.append(
                     f"The quantity is {column}, not {first.column}: with it the profits agree with"
                     " the prices."
@@ -214,11 +218,11 @@ def counts_both_sides(decided: Decided, reading: Reading) -> bool:
 def with_funding(
     decided: Decided, trades: list[Trade], reading: Reading
 ) -> tuple[list[Trade], Reading]:
-    """Funding among the fees, where only with it the rows add up."""
+    """Funding, or a share of the profit, among the fees, where only with it the rows add up."""
     contents, fees = decided.kept.contents, decided.fields["fees_usd"]
     for column in contents.columns:
         if (
-            "funding" in known_as(column).split("_")
+            _OTHER_COSTS.search(known_as(column))
             and column not in decided.used()
             and contents.is_numeric(column)
         ):
@@ -228,7 +232,7 @@ def with_funding(
                 fees.keys["minus"] = minus
                 again = trades_of(decided)
                 found = read_positions(again)
-                if found.exact >= 0.8:
+                if found.exact >= 0.8 and not found.alone:
                     if not minus:
                         del fees.keys["minus"]
                     return again, found
@@ -278,19 +282,6 @@ def _name(decided: Decided, i: int) -> str:
     value = decided.kept.contents.cells(spec.column)[i]
     text = "" if value is None else as_text(value)
     return future_of(text) or text
-
-
-def in_points(trades: list[Trade]) -> bool:
-    """Whether the profits are differences of prices, whatever the quantity, or those of futures
-    for which a point is worth something else than 1."""
-    known = [t for t in trades if t.profit is not None and t.quantity]
-    if not any(t.profit for t in known) or not all(
-        abs((t.profit or 0.0) - t.side * (t.exit - t.entry)) <= 1e-6 * t.entry for t in known
-    ):
-        return False
-    return any(abs(t.quantity or 1) != 1 for t in known) or all(
-        POINT_VALUES.get(t.name, 1) != 1 for t in known
-    )
 
 
 def profit_in_the_currency_of_prices(decided: Decided) -> None:

@@ -16,6 +16,7 @@ from app.sources.drafting.binary_options import settle_bets
 from app.sources.drafting.contracts import ask_inverse_profits
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import drop_fees_abroad, turn_cash
+from app.sources.drafting.points import in_points, in_points_of_futures
 from app.sources.drafting.position_profits import (
     fees_by_total,
     find_funding,
@@ -41,7 +42,6 @@ from app.sources.drafting.position_trades import (
     counts_both_sides,
     fees_of_two_signs,
     find_prices,
-    in_points,
     is_return,
     not_the_stake,
     of_another,
@@ -53,6 +53,7 @@ from app.sources.drafting.position_trades import (
     what_was_closed,
     with_funding,
 )
+from app.sources.drafting.profit_columns import profits_after_costs
 from app.sources.drafting.smallest_units import profits_in_satoshis
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.unit_fees import settle_unit_fees
@@ -63,6 +64,13 @@ _PROFIT = re.compile("profit|pnl|gewinn|gain|résultat|resultado|beneficio|lucro
 _WASH_SALE = re.compile(r"wash_(sale|amt|loss)|disallowed")
 _CONFIRMED = 0.02
 """By which share an amount may differ from what prices and quantity give, to confirm them."""
+
+
+def _symbols(decided: Decided) -> list[str]:
+    """What was traded, where one column says it."""
+    spec = decided.fields.get("symbol")
+    known = spec is not None and len(spec.columns) == 1 and "option" not in spec.keys
+    return list(decided.kept.contents.words(spec.column)) if spec is not None and known else []
 
 
 def _is_money(decided: Decided, column: str) -> bool:
@@ -90,15 +98,20 @@ def settle(decided: Decided) -> None:
     not_the_stake(decided)
     what_was_closed(decided)
     fees_by_total(decided)
+    profits_after_costs(decided)
     if "fees_usd" in fields and "scale" not in fields["fees_usd"].keys:
         turn_cash(contents, fields["fees_usd"])
     trades = trades_of(decided)
-    if "pnl_usd" in fields and (in_points(trades) or is_in_points(fields["pnl_usd"].column)):
+    if "pnl_usd" in fields and (
+        in_points(trades)
+        or is_in_points(fields["pnl_usd"].column)
+        or in_points_of_futures(trades, _symbols(decided))
+    ):
         decided.guessed.append(
-            f"{fields['pnl_usd'].column} is not read: it is in points, as is the difference of the"
-            " prices. The profit is computed from the prices."
+            f"{fields['pnl_usd'].column} is not read: it is in points, pips or ticks, as is the"
+            " difference of the prices. The profit is computed from the prices."
         )
-        del fields["pnl_usd"]
+        decided.in_points.update(fields.pop("pnl_usd").columns)
         trades = trades_of(decided)
     if "pnl_usd" in fields and (
         is_return(trades, _is_money(decided, fields["pnl_usd"].column)) or find_prices(decided)
@@ -117,7 +130,8 @@ def settle(decided: Decided) -> None:
         reading = read_positions(trades)
     if trades and reading.exact < 0.8 and "pnl_usd" in fields and "quantity" in fields:
         trades, reading = other_quantity(decided, trades, reading)
-    if trades and reading.exact < 0.8 and {"pnl_usd", "quantity", "fees_usd"} <= fields.keys():
+    unsure = bool(trades) and (reading.exact < 0.8 or bool(reading.alone))
+    if unsure and {"pnl_usd", "quantity", "fees_usd"} <= fields.keys():
         trades, reading = with_funding(decided, trades, reading)
     if trades and reading.exact < 0.8 and {"pnl_usd", "quantity", "fees_usd"} <= fields.keys():
         trades, reading = fees_of_two_signs(decided, trades, reading)
@@ -233,7 +247,7 @@ def _likely_profits(decided: Decided) -> list[str]:
     gains = [move * abs(trade.quantity or 0) for move, trade in zip(moves, trades, strict=True)]
     found = []
     for column in contents.columns:
-        if column in decided.used() or not contents.is_numeric(column):
+        if column in decided.used() | decided.in_points or not contents.is_numeric(column):
             continue
         numbers = contents.numbers(column)
         if (

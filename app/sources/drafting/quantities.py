@@ -15,10 +15,10 @@ from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_fees import SMALL
-from app.sources.drafting.fill_rows import symbol_of
+from app.sources.drafting.fill_rows import purchases, symbol_of
 from app.sources.drafting.spec import Spec
 from app.sources.mapping import OPEN_QUESTION
-from app.sources.pairs import future_of, is_coin, pair_of
+from app.sources.pairs import future_of, is_coin, may_be_inverse, pair_of
 
 _WORDS = {
     "quantity": {"amount", "qty", "quantity", "size", "volume", "units", "menge", "cantidad"},
@@ -53,6 +53,12 @@ def ask_quantity(decided: Decided) -> None:
         and contents.is_numeric(column)
     ]
     for column in money:
+        if _counted_in_dollars(decided, column):
+            fields["quantity"] = Spec([column], {"absolute": True}, "in dollars, as its cells say")
+            decided.guessed.append(
+                f"{column} is in dollars where contracts may be inverse, which are counted in them."
+            )
+            return
         fields["quantity"] = Spec(
             [column], {"money": True, "absolute": True}, "money, at the price of the entry"
         )
@@ -76,6 +82,20 @@ def ask_quantity(decided: Decided) -> None:
         " was found.  An amount of money is none, unless it is the size of the position at the"
         " price of its entry."
     )
+
+
+def _counted_in_dollars(decided: Decided, column: str) -> bool:
+    """Whether all quantities that are in dollars, by their cells, are those of contracts that may
+    be inverse."""
+    contents, spec = decided.kept.contents, decided.fields.get("symbol")
+    if spec is None or len(spec.columns) > 1:
+        return False
+    symbols = [
+        as_text(symbol or "")
+        for symbol, cell in zip(contents.cells(spec.column), contents.cells(column), strict=True)
+        if cell is not None and re.search(r"\bUSD\b", as_text(cell))
+    ]
+    return bool(symbols) and all(map(may_be_inverse, symbols))
 
 
 def refuse_filled_in_part(path: str, decided: Decided) -> None:
@@ -220,6 +240,7 @@ def not_the_amount(decided: Decided, name: str, other: str) -> None:
                 or (name == "quantity" and not is_known(column))
             )
             or not contents.is_numeric(column)
+            or (name == "quantity" and _ends_flat_alone(decided, fields[name].column, column))
         ):
             continue
         rows = [
@@ -240,6 +261,24 @@ def not_the_amount(decided: Decided, name: str, other: str) -> None:
             )
             fields[name] = Spec([column])
             return
+
+
+def _ends_flat_alone(decided: Decided, column: str, other: str) -> bool:
+    """Whether as much of each contract that may be inverse was bought as was sold by one column,
+    and not by the other: then the first is what is counted, in dollars."""
+    contents = decided.kept.contents
+    symbols = [symbol_of(decided, i) for i in range(contents.n_rows)]
+    if not all(map(may_be_inverse, symbols)):
+        return False
+    flat = []
+    for each in (column, other):
+        rest: dict[str, float] = {}
+        for symbol, n, buy in zip(symbols, contents.numbers(each), purchases(decided), strict=True):
+            if n is None or buy is None:
+                return False
+            rest[symbol] = rest.get(symbol, 0.0) + (abs(n) if buy else -abs(n))
+        flat.append(not any(abs(n) > 1e-9 for n in rest.values()))
+    return flat == [True, False]
 
 
 def quantity_in_coins(decided: Decided) -> None:

@@ -12,7 +12,7 @@ from app.errors import BadDataError
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents
-from app.sources.drafting.spec import Fields
+from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.time_readings import MOST, half_exchanged
 from app.sources.ends import end_of, is_price
 from app.sources.sides import Side, read_side
@@ -54,6 +54,8 @@ _CLOSED = re.compile(r"proceeds|sold|sell|sale_date|(?<!un)reali[sz]ed|side|acti
 _OF_DAYS = re.compile(r"(daily_|strategy_|portfolio_)?returns|daily_return|strategy")
 _BENCHMARK = re.compile(r"benchmark|(^|_)spy(_|$)")
 """Of columns of returns that are of days, and of what they are compared with."""
+_LARGEST_OF_A_DAY = 1
+_STATEMENT = re.compile(r"\s*(INSERT\s+INTO|CREATE\s+TABLE|COPY\s+\S+\s*\()", re.IGNORECASE)
 _RATE_OF_FUNDING = re.compile(r"funding_rate")
 _FUNDING = re.compile(r"payment|funding(_(fee|payment|amount|cost))?|amount|income")
 """Of what was paid or received for a position, at some rate."""
@@ -184,9 +186,33 @@ def refuse_digits(path: str, contents: Contents) -> None:
         )
 
 
+def _returns_beside_a_benchmark(contents: Contents, time: Spec) -> Spec | None:
+    """The column of returns, if there are but a day, returns, and those of a benchmark."""
+    others = [column for column in contents.columns if column not in time.columns]
+    small = [
+        column
+        for column in others
+        if contents.is_numeric(column)
+        and all(abs(n) < _LARGEST_OF_A_DAY for n in contents.read_numbers(column))
+    ]
+    own = [column for column in small if not _BENCHMARK.search(known_as(column))]
+    return Spec([own[0]]) if small == others and 0 < len(own) < len(small) else None
+
+
+def refuse_statements(path: str, contents: Contents) -> None:
+    """Raises for a dump of a database: the statements that would fill a table."""
+    if any(_STATEMENT.match(text) for text in (*contents.columns, *contents.texts)):
+        raise BadDataError(
+            f"{path} has SQL statements, not a table.",
+            "Export the table as CSV, such as with COPY ... TO or a client's export.",
+        )
+
+
 def refuse_returns_of_days(path: str, contents: Contents, fields: Fields) -> None:
     """Raises for returns of days, one after the other, as statistics of portfolios read them."""
     spec, time = fields.get("roi"), fields.get("exit_timestamp")
+    if spec is None and fields.keys() == {"exit_timestamp"}:
+        spec = _returns_beside_a_benchmark(contents, fields["exit_timestamp"])
     if spec is None or time is None or fields.keys() - {"roi", "exit_timestamp"}:
         return
     days = contents.values(time.column)
@@ -207,7 +233,8 @@ def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool
         {"buy", "sell"} <= names
         and all(contents.signs(c) for c in contents.columns if known_as(c) in ("buy", "sell"))
     )
-    if given and not outcome and not {"price", "quantity"} <= as_fills.keys():
+    sent = {"sent_amount", "received_amount"} <= names and any("currency" in n for n in names)
+    if given and (sent or not outcome) and not {"price", "quantity"} <= as_fills.keys():
         raise BadDataError(
             f"{path} has what was given and what was taken in each row, without a price.",
             "Export the trades (or trade history, fills) of the exchange itself instead.",
@@ -232,6 +259,7 @@ def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool
         (moved or units or in_and_out)
         and (
             in_and_out
+            or any(name.endswith("_change_type") for name in names)
             or names
             & {
                 "refid",

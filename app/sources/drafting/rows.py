@@ -30,7 +30,7 @@ _NO_DAY = re.compile(
     r"(1970|0001|1900|9999|0000)[-./]?\d\d[-./]?\d\d(?!\d)|\d\d[-./]\d\d[-./](1970|0001|1900|9999|0000)"
 )
 """Days that programs write where there is none yet."""
-_PENDING = re.compile(r"(buy|sell)[ _](limit|stop)([ _]limit)?")
+_PENDING = re.compile(r"(op[ _])?(buy|sell)[ _]?(limit|stop)([ _]?limit)?")
 
 
 def without_quote_legs(kept: Kept, fields: Fields) -> list[str]:
@@ -112,7 +112,7 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
         words = contents.words(column)
         pending = (
             [w for w in words if _PENDING.fullmatch(w.strip().lower())]
-            if {"buy", "sell"} & {w.strip().lower() for w in words}
+            if {"buy", "sell"} & {w.strip().lower().removeprefix("op_") for w in words}
             else []
         )
         gone = []

@@ -6,6 +6,7 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from app.sources.column_names import AFTERWARDS, NAMES, PATTERNS, REASONS, folded, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
+from app.sources.ends import end_of
 
 _LABELS = {1: ("low", "high"), 2: ("low", "mid", "high")}
 """Labels by the number of edges."""
@@ -35,6 +37,14 @@ _NUMBERING = frozenset(
     ]
 )
 _OUTCOMES = frozenset(["win", "loss", "winner", "loser", "won", "lost", "breakeven"])
+_ENDINGS = re.compile(
+    r"sl|tp\d?|stop.?loss|take.?profit|stop.?out"
+    r"|(sl|tp|stop|target|stop.?loss|take.?profit)[ _](hit|reached)"
+    r"|margin.?call|(auto.?|partial.?)?liquidat(ion|ed)|bust(.?trade)?|trailing.?stop|time.?(exit|out)"
+    r"|hit.?(stop|target)|early.?stop|stopped(.?out)?",
+    re.IGNORECASE,
+)
+"""Words in cells for how a position ended."""
 _OF_EXITS = ("rr", "roi", "pnl_usd", "max_drawdown", "max_gain", "hold_time_days")
 _LATER = {
     "positions": frozenset(
@@ -134,15 +144,25 @@ def _scope(contents: Contents, decided: Decided, found: Scoped, in_pattern: set[
             found.left_out[column] = (
                 "it is empty" if not contents.values(column) else "it is constant"
             )
-        elif _OUTCOMES & {word.strip().lower() for word in contents.words(column)}:
+        elif _OUTCOMES & {word.strip().lower() for word in contents.words(column)} or (
+            decided.rows == "positions"
+            and column not in named
+            and any(_ENDINGS.fullmatch(word.strip()) for word in contents.words(column))
+        ):
             found.left_out[column] = "it says how the trade ended"
         elif column not in named and (
-            AFTERWARDS.search(column.lower()) or known_as(column) in _LATER[decided.rows]
+            AFTERWARDS.search(column.lower())
+            or known_as(column) in _LATER[decided.rows]
+            or (decided.rows == "positions" and end_of(known_as(column)) == "exit")
         ):
             found.left_out[column] = "its name suggests that it is known only after the entry"
         elif column not in named and _follows(contents, column, profits):
             found.left_out[column] = "it follows the profit, so it was known only after the entry"
-        elif contents.time(column) is not None or contents.is_clock(column):
+        elif (
+            contents.time(column) is not None
+            or contents.is_clock(column)
+            or contents.is_span(column)
+        ):
             found.left_out[column] = "it is a time"
         elif _NUMBERING & set(folded(column).split("_")) and distinct * 2 > len(
             contents.values(column)

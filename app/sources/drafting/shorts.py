@@ -38,6 +38,12 @@ def settle_shorts(decided: Decided) -> None:
     if decided.two_rows or "shorts" in decided.keys:
         return
     if "open_close" in decided.fields:
+        if _reverses(decided):
+            effect = decided.fields.pop("open_close").column
+            decided.guessed.append(
+                f"{effect} is not read: some closes are of more than was held, and open the rest."
+            )
+            return
         decided.keys["shorts"] = ("said", "only where a sale is marked as opening")
         return
     contents, fields = decided.kept.contents, decided.fields
@@ -109,6 +115,23 @@ def settle_shorts(decided: Decided) -> None:
         )
         return
     _ask_shorts(decided, tried, names)
+
+
+def _reverses(decided: Decided) -> bool:
+    """Whether closes of more than is held are those of what can be sold first, and open the rest:
+    then all ends flat."""
+    values = decided.sections.get("multipliers", {})
+    decided.sections["multipliers"] = {"*": (1, "any, as they are asked for")}
+    tried = simulate.fills(decided, "said")
+    effect = decided.fields.pop("open_close")
+    again = simulate.fills(decided, "yes")
+    decided.fields["open_close"] = effect
+    decided.sections["multipliers"] = values
+    return (
+        bool(tried.oversold)
+        and all(map(_sold_first, tried.oversold))
+        and not (again.oversold or again.open or again.unread)
+    )
 
 
 def _rise(decided: Decided) -> bool:

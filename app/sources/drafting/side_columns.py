@@ -60,7 +60,7 @@ def side_column(contents: Contents, names: Names, used: set[str]) -> str | None:
         rank = NAMES["side"].index(name) if name in NAMES["side"] else None
         if column in used or contents.is_numeric(column) or contents.time(column) is not None:
             continue
-        if _OF_TAX.search(name) or _OF_ANYONE.search(name):
+        if says_no_side(name):
             continue
         words = contents.words(column)
         if says_disposals(contents, column):
@@ -98,6 +98,11 @@ def side_column(contents: Contents, names: Names, used: set[str]) -> str | None:
         if best is None or key[:2] > best[:2]:
             best = key
     return best[2] if best else None
+
+
+def says_no_side(name: str) -> bool:
+    """Whether a column's name says that its words are not the sides of the account's trades."""
+    return bool(_OF_TAX.search(name) or _OF_ANYONE.search(name))
 
 
 def says_disposals(contents: Contents, column: str) -> bool:

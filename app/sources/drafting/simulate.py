@@ -16,7 +16,7 @@ from app.sources.cells import Cells
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.text import mapping_only
 from app.sources.fills import Closing, Fills
-from app.sources.mapping import TableMapping
+from app.sources.mapping import OPEN_QUESTION, TableMapping
 from app.sources.mapping_file import loads
 from app.sources.notes import Notes
 
@@ -34,10 +34,11 @@ class Tried:
     unread: int = 0
 
 
-def mapping_of(decided: Decided) -> TableMapping | None:
-    """The draft so far as a mapping; None if it is not complete enough."""
+def mapping_of(decided: Decided, order: str = "md") -> TableMapping | None:
+    """The draft so far as a mapping; None if it is not complete enough.  `order` is that of day and
+    month, where it is asked for."""
     try:
-        return loads(mapping_only(decided), "draft")
+        return loads(mapping_only(decided, order=order), "draft")
     except ConfigurationError:
         return None
 
@@ -54,8 +55,17 @@ def moments(decided: Decided, name: str) -> list[str | None]:
 
 
 def fills(decided: Decided, shorts: str = "yes", newest_first: bool | None = None) -> Tried:
-    """The positions that result from the fills; `shorts` and `newest_first` as in a mapping."""
-    mapping = mapping_of(decided)
+    """The positions that result from the fills; `shorts` and `newest_first` as in a mapping.  Where
+    the order of day and month is asked for, what is oversold in either counts."""
+    tried = _fills(decided, shorts, newest_first, "md")
+    time = decided.fields.get("time")
+    if time is not None and time.keys.get("format") == OPEN_QUESTION:
+        tried.oversold |= _fills(decided, shorts, newest_first, "dm").oversold
+    return tried
+
+
+def _fills(decided: Decided, shorts: str, newest_first: bool | None, order: str) -> Tried:
+    mapping = mapping_of(decided, order)
     tried = Tried()
     if mapping is None:
         return tried

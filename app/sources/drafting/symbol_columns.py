@@ -52,7 +52,7 @@ _CLASSES = frozenset(
         "FUTURES", "FOREX", "CRYPTO", "CFD", "CFDS", "ETF", "ETFS", "BOND", "BONDS", "INDEX", "MIS",
         "SECURITY", "SECURITIES", "SHARE",
         "SHARES", "FUND", "FUNDS", "CRYPTOCURRENCY", "DERIVATIVE", "WARRANT", "NRML", "CNC",
-        "INTRADAY", "DELIVERY", "MARGIN", "SPOT",
+        "INTRADAY", "DELIVERY", "MARGIN", "SPOT", "FILL", "FILLED", "TRADE", "EXECUTION",
     )
 )  # fmt: skip
 """What kind of thing is traded, or how it is held, which is not what is traded."""
@@ -100,7 +100,7 @@ _CODE_OF_END = 3
 _SYMBOLS = (*_CODES, "company", "security", "stock", "isin", "symbol_name", "instrument")
 """Names of columns that say what was traded, where markets are others."""
 _NUMBER = re.compile(r"[A-Za-z]{0,4}[-/]?\d{2,}")
-_MARKETS = ("market", "marktname", "market_name")
+_MARKETS = ("market", "markt", "marktname", "market_name")
 
 
 class SymbolColumns:
@@ -123,6 +123,7 @@ class SymbolColumns:
                 not c.is_numeric(column)
                 or set(c.signs(column)) & _COUNTRIES
                 or all(map(future_of, c.words(column)))  # `6EM4`
+                or all(map(pair_of, c.words(column)))  # `1000PEPEUSDT`
             )
             and c.time(column) is None
             and not c.is_clock(column)
@@ -179,7 +180,7 @@ class SymbolColumns:
                 comment="the options of one underlying, which the file does not name",
             )
         parts[2] = parts[2] or self._right(symbol)
-        if parts[1] and (parts[0] or parts[2]) and self._is_underlying(symbol):
+        if parts[1] and (parts[0] or parts[2]) and self._is_underlying(symbol, parts[1]):
             return Spec(
                 [symbol, *(part for part in parts if part)],
                 comment="an option is an instrument of its own",
@@ -382,12 +383,15 @@ class SymbolColumns:
             None,
         )
 
-    def _is_underlying(self, symbol: str) -> bool:
-        """Whether the symbols are short ones, that do not name the contract themselves."""
-        return all(
-            len(word) <= 6 or re.fullmatch("[A-Z&-]{1,12}", word)
-            for word in self._contents.words(symbol)
-        )
+    def _is_underlying(self, symbol: str, strike: str | None = None) -> bool:
+        """Whether the symbols are short ones, that do not name the contract themselves; of rows
+        with a strike, if there are others, as those of futures."""
+        cells = self._contents.cells
+        words = [as_text(value) for value in cells(symbol) if value is not None]
+        if strike is not None:
+            both = zip(cells(symbol), cells(strike), strict=True)
+            words = [as_text(v) for v, own in both if v is not None and own is not None] or words
+        return all(len(word) <= 6 or re.fullmatch("[A-Z&-]{1,12}", word) for word in words)
 
     def _part(self, pattern: re.Pattern[str], symbol: str) -> str | None:
         return next(

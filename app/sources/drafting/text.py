@@ -46,13 +46,13 @@ def written(
     return "\n".join(_lines(name, contents, decided, found, encoding, table)) + "\n"
 
 
-def mapping_only(decided: Decided, encoding: str = UTF_8) -> str:
+def mapping_only(decided: Decided, encoding: str = UTF_8, order: str = "md") -> str:
     """The part of the mapping that reads the rows, to try it; open questions get any valid
-    answer."""
+    answer: that for the order of day and month is `order`."""
     text = "\n".join(
         _lines("", decided.kept.contents, decided, Scoped({"entry": "x"}), encoding, None)
     )
-    text = re.sub(r'format = "\?"', 'format = "md"', text)
+    text = re.sub(r'format = "\?"', f'format = "{order}"', text)
     text = re.sub(r'^symbol = "\?".*$', 'symbol = "none"', text, flags=re.MULTILINE)
     text = re.sub(r'^decimal = "\?".*$', 'decimal = "."', text, flags=re.MULTILINE)
     text = re.sub(r'^side = .*"\?".*$', "", text, flags=re.MULTILINE)

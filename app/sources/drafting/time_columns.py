@@ -25,6 +25,8 @@ _CLOCKS = {"local", "utc", "gmt", "server", "et", "est", "edt", "ct", "cst", "br
 """Words for whose clock a time is of."""
 _EAST_WORDS = re.compile("日期|日時|日时|時間|时间|時刻|时刻|日付|일자|일시|시간|시각")
 """Days and times in names that are written without gaps."""
+_COMPOUND = re.compile(r"(?<=\w{3})s?(datum|zeit|uhrzeit|tijd|dag|dato|tid)$")
+"""Days and times at the end of words that are written as one: `Ausstiegszeit`."""
 _NO_TRADE_DAY = re.compile("exp|^s_d$|settle|matur|valid")
 """Of days on which nothing was traded."""
 
@@ -128,7 +130,7 @@ class TimeColumns:
 
     def _stem(self, column: str) -> set[str]:
         name = _EAST_WORDS.sub("", self._names[column])
-        return {*name.split("_")} - {
+        return {_COMPOUND.sub("", word) for word in name.split("_")} - {
             "",
             "date",
             "time",
