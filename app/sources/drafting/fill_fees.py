@@ -10,7 +10,7 @@ import re
 from itertools import combinations, permutations
 
 from app.sources.cells import as_text
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import known_as
 from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.decided import Decided
@@ -49,6 +49,7 @@ def settle_fees(decided: Decided) -> None:
         find_rates(decided)
         return
     _without_the_amount(decided, spec)
+    _once_in_amounts(decided, spec)
     _with_other_costs(decided, spec)
     _own_currency(decided, spec)
     _settled_abroad(decided, spec)
@@ -72,6 +73,40 @@ def _without_the_amount(decided: Decided, spec: Spec) -> None:
         ]
         if rows and all(rows):
             spec.columns.remove(column)
+
+
+def _once_in_amounts(decided: Decided, spec: Spec) -> None:
+    """Leave out fees that are in another column of fees already, such as a tax on them, where an
+    amount differs from the value of the fills by the others alone."""
+    contents, fields = decided.kept.contents, decided.fields
+    if len(spec.columns) < 2 or spec.keys or not {"quantity", "price"} <= fields.keys():
+        return
+    scale = float(fields["price"].keys.get("scale", 1))
+    factors = (contents.numbers(fields[name].column) for name in ("quantity", "price"))
+    sizes = [abs(q * p) * scale if q and p else None for q, p in zip(*factors, strict=True)]
+    buys = purchases(decided)
+    numbers = [contents.numbers(column) for column in spec.columns]
+    used = decided.used()
+    for paid in contents.columns:
+        if paid in used or not contents.is_numeric(paid):
+            continue
+        amounts = contents.numbers(paid)
+        costs = [
+            (i, (abs(amount) - size) * (1 if buy else -1))
+            for i, (amount, size, buy) in enumerate(zip(amounts, sizes, buys, strict=True))
+            if amount and size and buy is not None
+        ]
+        rounding = 2.4 * half_unit(amounts)
+        if len(costs) < 2 or not any(cost > rounding for _, cost in costs):
+            continue
+        for n in range(len(numbers), 0, -1):
+            for chosen in combinations(range(len(numbers)), n):
+                if all(
+                    abs(cost - sum(abs(numbers[k][i] or 0.0) for k in chosen)) <= rounding
+                    for i, cost in costs
+                ):
+                    spec.columns[:] = [spec.columns[k] for k in chosen]
+                    return
 
 
 def _with_other_costs(decided: Decided, spec: Spec) -> None:
@@ -310,11 +345,8 @@ def _costs_of_amounts(decided: Decided, known: list[float]) -> tuple[list[str], 
         and contents.time(column) is None
     ]
     numbers = {column: contents.numbers(column) for column in columns[:_MOST_COLUMNS]}
-    amounts = {*NAMES["gross"], *NAMES["net"]}
     profits = profits_of(contents) if any(known) else []
     for paid in numbers:
-        if any(known) and known_as(paid) not in amounts:
-            continue
         rounding = 2.4 * half_unit(numbers[paid])
         costs = [
             (i, (abs(amount) - size) * (1 if buy else -1) - known[i])

@@ -35,10 +35,12 @@ from app.sources.making import joined
 from app.sources.pairs import may_be_inverse, settled_in
 from app.sources.value_names import is_margin, is_of_order, may_be_value, says_value
 
-_RECEIVED = re.compile("proceeds|erlös|produit|ricavo|ingresos")
+_RECEIVED = re.compile("proceeds|erlös|produit|ricavo|ingresos|売却|賣出|卖出|매도")
 """Of what something was sold for, which is no profit."""
-_TOTAL = re.compile(r"(^|_)(total|net)(_|$)")
-_NO_COST = re.compile(r"price|quantity|size|balance|equity|(^|_)(id|ref|no)(_|$)")
+_TOTAL = re.compile(r"(^|_)(total|net|nett|netto|neto|líquido|liquido)(_|$)|受渡金額|精算金額")
+_NO_COST = re.compile(
+    r"price|quantity|size|balance|equity|(^|_)(id|ref|no)(_|$)|成本|取得|原価|매입|einstand|basis|invest"
+)
 _MOST_COSTS, _MOST_COLUMNS = 4, 10
 """How many columns costs may be in, and among how many columns they are looked for."""
 _LOSS = re.compile(
