@@ -119,6 +119,10 @@ _PNL = re.compile(
 """Profit and loss, however it is shortened; not a part of `stop/limit`."""
 
 
+_BOX = re.compile(r"^\s*box \d{1,2}[a-h]?\b[ .:-]*(?=\w)", re.IGNORECASE)
+"""The number of a field of a form before its name: `Box 1d Proceeds`."""
+
+
 @lru_cache(maxsize=16_384)
 def known_as(column: str) -> str:
     """A column's name as names are compared: as `folded`, without its unit, currency, time zone or
@@ -144,6 +148,7 @@ def known_as(column: str) -> str:
     text = re.sub(r"\(\s*%\s*\)", " % ", column)
     text = re.sub(r"\(\s*([rRtT]|ticks|points|pips|bps)\s*\)", r" \1 ", text, flags=re.IGNORECASE)
     text = re.sub(r"\(\s*2\s*\)$", "", text)
+    text = _BOX.sub("", text)
     text = _UNIT.sub(" ", text) if _UNIT.sub("", text).strip() else text
     text = _PNL.sub(" pnl ", text).replace("#", " no ")
     parts = [part for word in folded(text).split("_") for part in _words_of(word)]

@@ -256,7 +256,20 @@ class Chooser:
             twin = one.sub(other, own)
             if twin != own:
                 spec.columns += [column for column, name in self._names.items() if name == twin]
+                spec.columns += self._other_terms(spec.columns, one.sub("", own))
                 return
+
+    def _other_terms(self, columns: list[str], what: str) -> list[str]:
+        """Further columns of the same profits, as of speculation, if each row has only one."""
+        c, what = self._contents, what.strip("_")
+        found = list(columns)
+        for column, name in self._names.items():
+            if column in found or not name.endswith(f"_{what}") or not c.is_numeric(column):
+                continue
+            rows = zip(*map(c.numbers, [*found, column]), strict=True)
+            if all(sum(bool(n) for n in row) <= 1 for row in rows):
+                found.append(column)
+        return found[len(columns) :]
 
     def _special(self, name: str, used: set[str]) -> Spec | None:
         if name in TIMES:
@@ -315,7 +328,13 @@ class Chooser:
                 )
             )
         if name == "currency":
-            exact.sort(key=lambda one: (known.index(one[0]), not _OF_PRICE.search(one[1])))
+            exact.sort(
+                key=lambda one: (
+                    known.index(one[0]),
+                    not _OF_PRICE.search(one[1]),
+                    len(c.values(one[1])) < c.n_rows,
+                )
+            )
         for word, column in exact:
             if (
                 name in ("roi", "pnl_usd")
