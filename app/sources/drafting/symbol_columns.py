@@ -134,6 +134,7 @@ class SymbolColumns:
                 w.strip().upper() in _EXCHANGES | _CLASSES | CURRENCIES for w in c.words(column)
             )
             and not self._is_money(column)
+            and not self._says_what_was_done(column)
         ]
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
         # `O` and `C` may be symbols, and what fills open and close.
@@ -347,6 +348,13 @@ class SymbolColumns:
         return bool(_OF_MONEY.search(self._names[column])) and all(
             word.strip().upper() in _MONEY for word in self._contents.words(column)
         )
+
+    def _says_what_was_done(self, column: str) -> bool:
+        """Whether there are texts of purchases and of sales, as `BUY Nike` and `SELL Nike`: one
+        instrument would be two."""
+        texts = [w.split() for w in self._contents.words(column)]
+        said = [read_side(words[0]) for words in texts if len(words) > 1]
+        return {side.fill for side in said if isinstance(side, Side)} == {1, -1}
 
     def _is_quote(self, column: str, other: str) -> bool:
         """Whether the column has nothing but the money that what is in the other one is priced in:
