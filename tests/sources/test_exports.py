@@ -458,6 +458,12 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "within the text of Descrição",
         ),
         (
+            "Date,Reference,Details,Debit($),Credit($),Balance($)\n"
+            "04/03/2024,C123456,B 50 ALPHA @ 94.500000,4744.95,,10255.05\n"
+            "18/03/2024,C123999,S 50 ALPHA @ 96.500000,,4805.05,15060.10\n",
+            "within the text of Details",
+        ),
+        (
             "Date,Time,Symbol,Side,Qty,Price\n"
             "03/14,09:31:05,AMD,Buy,100,190.10\n03/14,10:31:05,AMD,Sell,100,191.10\n",
             "days without a year, such as '03/14'",
