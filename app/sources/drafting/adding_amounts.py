@@ -29,6 +29,12 @@ class Amount:
     values: dict[str, float] = field(default_factory=dict)
 
 
+_MOST_COST, _MOST_ROUNDING, _MOST_OF_CONTRACT = 0.05, 0.015, 0.002
+"""Which share of the value costs (or the interest of bonds) are at most, and by what share less may
+be paid because prices are rounded, and where they are those of contracts: more would be a rate of
+exchange."""
+
+
 def read_amounts(
     columns: Sequence[tuple[str, Sequence[float | None]]],
     names: Sequence[str],
@@ -116,7 +122,10 @@ def _nearly(
         value = min((0.01, 0.1, 1, 10, 100, 1000), key=lambda v: abs(v * size - paid) / (v * size))
         cost = (paid - value * size) * (1 if buy else -1)
         usual = buy is not None and 0 <= cost <= min(_FLAT_FEE, 0.25 * value * size)
-        if usual or abs(cost) <= max(0.05 * value * size, 2.5):
+        most = _MOST_COST if cost > 0 or value < 1 else _MOST_ROUNDING
+        if cost < 0 and value > 1:
+            most = _MOST_OF_CONTRACT
+        if usual or abs(cost) <= max(most * value * size, 2.5):
             good += 1
             # Several of one name, as of a share and its option, are told row by row.
             values[name] = max(value, values.get(name, 0.0))

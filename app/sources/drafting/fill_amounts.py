@@ -49,8 +49,8 @@ def read_amount(decided: Decided) -> Amount | None:
         contents.numbers(fields["quantity"].column),
         contents.numbers(fields["price"].column),
     )
-    sizes = _sizes(decided)
-    columns = _amounts(decided)
+    sizes = sizes_of(decided)
+    columns = amounts_of(decided)
     pair = money_columns(contents) or ()
     if pair and not columns:
         columns = [(pair[0], _added(contents, pair))]
@@ -129,7 +129,7 @@ def read_amount(decided: Decided) -> Amount | None:
     return found
 
 
-def _sizes(decided: Decided) -> list[float | None]:
+def sizes_of(decided: Decided) -> list[float | None]:
     """Price × quantity of each row, without a sign."""
     contents, fields = decided.kept.contents, decided.fields
     scale = float(fields["price"].keys.get("scale", 1))
@@ -137,7 +137,7 @@ def _sizes(decided: Decided) -> list[float | None]:
     return [abs(q * p * scale) if q and p else None for q, p in zip(*factors, strict=True)]
 
 
-def _amounts(decided: Decided) -> list[tuple[str, list[float | None]]]:
+def amounts_of(decided: Decided) -> list[tuple[str, list[float | None]]]:
     """The columns that are called amounts, the likeliest first, with their numbers."""
     contents = decided.kept.contents
     side = decided.fields.get("side")
@@ -156,8 +156,8 @@ def _amounts(decided: Decided) -> list[tuple[str, list[float | None]]]:
 def converted_amounts(decided: Decided) -> list[str]:
     """The amounts that are price × quantity at a rate of exchange in another column, as in the
     currency of an account: they tell no contract values."""
-    contents, sizes = decided.kept.contents, _sizes(decided)
-    amounts = _amounts(decided)
+    contents, sizes = decided.kept.contents, sizes_of(decided)
+    amounts = amounts_of(decided)
     used = {*decided.used(), *(column for column, _ in amounts)}
     rates = [
         contents.numbers(column)
