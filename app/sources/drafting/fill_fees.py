@@ -10,7 +10,7 @@ import re
 from itertools import combinations, permutations
 
 from app.sources.cells import as_text
-from app.sources.column_names import known_as
+from app.sources.column_names import is_known, known_as
 from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.decided import Decided
@@ -26,6 +26,7 @@ from app.sources.drafting.symbol_columns import CURRENCIES
 from app.sources.drafting.text import spec_text
 from app.sources.drafting.unit_fees import find_rates
 from app.sources.pairs import future_of, is_option, may_be_inverse
+from app.sources.value_names import is_margin
 
 _COSTS = re.compile(
     r"((trade|trading|transaction|total|execution)_)?costs?|taxas?|tasas?|opłat[ay]|poplatek|masraf"
@@ -38,6 +39,9 @@ _ONE, _RATE = 0.02, 0.00006
 """By how much a rate of exchange differs from 1 at least, and what its last digit may be off."""
 _MOST_COLUMNS = 10
 """In how many columns of numbers fees are looked for, at most."""
+_FEWEST_OF_SHARE, _LARGEST_SHARE = 4, 0.01
+"""In how many fills a column has to be the same share of the value, and how large a share, to be
+asked about as a fee."""
 SMALL = 0.03
 """What fees may be of the traded value, at most, if only their size shows that they are fees."""
 
@@ -46,7 +50,8 @@ def settle_fees(decided: Decided) -> None:
     """Which columns have the fees, and their sign."""
     spec = decided.fields.get("fee") or _small_costs(decided) or _fee_by_amounts(decided)
     if spec is None:
-        find_rates(decided)
+        if not _ask_for_share(decided):
+            find_rates(decided)
         return
     _without_the_amount(decided, spec)
     _once_in_amounts(decided, spec)
@@ -73,6 +78,45 @@ def _without_the_amount(decided: Decided, spec: Spec) -> None:
         ]
         if rows and all(rows):
             spec.columns.remove(column)
+
+
+def _ask_for_share(decided: Decided) -> bool:
+    """Ask for a column of an unknown name whose numbers are the same small share of the value of
+    each fill, as a commission is."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"quantity", "price"} <= fields.keys() or fields["price"].keys.get("per_unit"):
+        return False
+    scale = float(fields["price"].keys.get("scale", 1))
+    factors = (contents.numbers(fields[name].column) for name in ("quantity", "price"))
+    sizes = [abs(q * p) * scale if q and p else None for q, p in zip(*factors, strict=True)]
+    used = decided.used()
+    for column in contents.columns:
+        if (
+            column in used
+            or not contents.is_numeric(column)
+            or contents.has_percent(column)
+            or is_known(column)
+            or is_margin(column)
+            or LIMIT.search(known_as(column))
+        ):
+            continue
+        numbers = contents.numbers(column)
+        rows = [(abs(n or 0.0), size) for n, size in zip(numbers, sizes, strict=True) if size]
+        if len(rows) < _FEWEST_OF_SHARE or len({round(n, 4) for n, _ in rows}) < 3:
+            continue
+        share = sum(n for n, _ in rows) / sum(size for _, size in rows)
+        off = 1.2 * half_unit(numbers)
+        if 0 < share <= _LARGEST_SHARE and all(
+            abs(n - share * size) <= max(off, 0.01 * n) for n, size in rows
+        ):
+            decided.ask(
+                "fee",
+                f"Whether {column} is the fee: it is {100 * share:.3g} % of each fill's value.",
+                f"{spec_text(Spec([column]))} if it is; remove this line if it is not",
+                section="columns",
+            )
+            return True
+    return False
 
 
 def _once_in_amounts(decided: Decided, spec: Spec) -> None:

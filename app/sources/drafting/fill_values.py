@@ -57,6 +57,8 @@ _ACCRUED = re.compile(
 )
 """Of interest on bonds that the buyer pays to the seller."""
 _CENTS = re.compile(r"(?i:(^|[^a-z])(us)?cents?\)?$)|\([¢c]\)|¢$")
+_RANDS = re.compile(r"(value|cost|amount|net|gross|brokerage|charges|proceeds|fees?)\W*\(R\)", re.I)
+"""Of an amount in South African rands, and no multiple of a risk."""
 _PENCE = re.compile(r"\((p|pence|gbx)\)|gbx", re.IGNORECASE)
 _SYMBOL_LINE = re.compile(
     r"\b(?:symbol|instrument|ticker)\s*(?:[:;,= ]\s*(\S+)$|[:=]\s*([A-Z0-9@#/!._-]+)[,;\s])",
@@ -197,11 +199,17 @@ def _read_with(decided: Decided, accrued: list[str], expected: list[float | None
 
 def _in_pounds(decided: Decided) -> None:
     """Prices that are in pence, and amounts that are in cents, by their columns' names."""
+    contents = decided.kept.contents
     for name in ("price", "fee"):
         own = decided.fields.get(name)
         if own is not None and all(_CENTS.search(spaced(column)) for column in own.columns):
             own.keys["scale"], own.comment = 0.01, "cents"
             decided.guessed.append(f"{' and '.join(own.columns)} is in cents.")
+            rands = name == "price" and any(map(_RANDS.search, contents.columns))
+            if rands and ASSUMED in decided.left:
+                decided.left.remove(ASSUMED)
+                decided.keys["currency"] = ("ZAR", "prices are in cents, amounts in rands (R)")
+                decided.guessed.append("The currency is ZAR, as amounts are in R.")
     spec = decided.fields.get("price")
     if spec is not None and _PENCE.search(spaced(spec.column)):
         spec.keys["scale"], spec.comment = 0.01, "pence"
