@@ -144,7 +144,11 @@ def _is_plain_row(cells: Sequence[Any], n_columns: int) -> bool:
     ):
         return False
     first = cells[0]
-    if isinstance(first, str) and (first.rstrip().endswith(":") or _SUM.fullmatch(first.strip())):
+    if isinstance(first, str) and first.rstrip().endswith(":"):
+        return False
+    if ("" in cells or None in cells) and any(
+        isinstance(cell, str) and _SUM.fullmatch(cell.strip()) for cell in cells[:3]
+    ):
         return False
     return any(type(cell) is not str or cell[:1].isdigit() for cell in cells if cell)
 
@@ -362,7 +366,7 @@ class _Finder:
             return True
         if len(names) <= 3 or len(filled) == len(names):
             return False
-        if self._is_sum(filled, behind=len(filled) * 2 <= len(names)):
+        if self._is_sum(filled, behind=len(filled) < len(names) - 1):
             return True  # A trade has a day, a side or a symbol.
         return bool(len(filled) * 2 <= len(names) and _TOTAL.fullmatch(filled[0]))
 

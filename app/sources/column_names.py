@@ -193,7 +193,7 @@ def _is_name(word: str) -> bool:
 _OF_MONEY = {name for field in ("pnl_usd", "net", "gross", "fee") for name in NAMES[field]}
 _AMOUNTS = {name for field in ("net", "gross", "fee", "price") for name in NAMES[field]} - {
     *NAMES["pnl_usd"]
-}
+} | {"cost", "costs", "charges", "total_costs", "total_cost"}
 _BEFORE = {code.lower() for code in FIAT} | {"usdt", "usdc"}
 _CURRENCY_BEFORE = re.compile(rf"(USDT|USDC|{'|'.join(sorted(FIAT))}) ")
 

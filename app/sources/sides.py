@@ -275,6 +275,8 @@ _EXACT = {
             "買埋建",
             "aankoop",
             "savings plan",
+            "pur",
+            "purch",
             "sparplan",
             "買付",
             "証券买入",
@@ -292,6 +294,7 @@ _EXACT = {
             "매도",
             "판매",
             "πωληση",
+            "sal",
             "売",
             "売付",
             "证券卖出",
@@ -383,7 +386,10 @@ _KOREAN = re.compile(
 CLOSED_SIDE = re.compile(r"(?P<verb>매수|매도)\W*청산\W*")
 """The end of a long or a short position, or a purchase or sale that ends one: both are written
 so."""
-_EXPIRY = re.compile(r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b")
+_EXPIRY = re.compile(
+    r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b"
+    r"|\b(verfall(en)?|wertlos\w*|fälligkeit|vencimiento|scadenza|vervallen)\b"
+)
 _SPLIT = re.compile(
     r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b|\bsubdivision\b|株式分割"
 )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 MORE_WORDS = {
     "entry_timestamp": (
-        "hankintapäivä anskaffelsesdato anskaffningsdatum data_nabycia data_kupna datum_kúpy "
+        "compra_em hankintapäivä anskaffelsesdato "
+        "anskaffningsdatum data_nabycia data_kupna datum_kúpy "
         "alım_tarihi 買進日期 買進日 买入日期 매입일자 매입일 "
         "öppnad åbnet åpnet avausaika geopend geopend_op čas_otevření čas_otvorenia "
         "nyitás_ideje ora_deschiderii време_на_отваряне vrijeme_otvaranja čas_odprtja "
@@ -26,7 +27,7 @@ MORE_WORDS = {
         " data_da_compra datum_nákupu"
     ),
     "exit_timestamp": (
-        "luovutuspäivä försäljningsdatum avståelsesdato realisationsdato data_zbycia "
+        "venda_em luovutuspäivä försäljningsdatum avståelsesdato realisationsdato data_zbycia "
         "datum_predaja satım_tarihi 賣出日期 賣出日 卖出日期 "
         "ex_datum stängd lukket sulkemisaika gesloten gesloten_op čas_uzavření čas_zatvorenia "
         "zárás_ideje ora_închiderii време_на_затваряне vrijeme_zatvaranja čas_zaprtja "
@@ -43,7 +44,8 @@ MORE_WORDS = {
         " data_da_venda datum_prodeje"
     ),
     "symbol": (
-        "nazwa_waloru wertpapierbezeichnung waarde descrizione_titolo beteckning "
+        "osake script fonds sec_name sec nazwa_waloru "
+        "wertpapierbezeichnung waarde descrizione_titolo beteckning "
         "naam papirnavn fondsnavn naam_fonds fondsnaam ccy_pair titre termék kode kode_efek "
         "ценна_книга vrednostni_papir хартија शेयर "
         "instrumentti inštrument instrumentum instruments προϊόν 종목 प्रतीक نماد "
@@ -61,7 +63,7 @@ MORE_WORDS = {
         " token token_symbol"
     ),
     "side": (
-        "nákup_prodej nákup_predaj "
+        "vétel_eladás osto_myynti ost_müük kupnja_prodaja nákup_prodej nákup_predaj "
         "vrsta_posla тип_трансакције urus_niaga نوع نوع_معامله प्रकार "
         "riktning retning suunta richting direção direcție směr smer smjer посока "
         "κατεύθυνση напрямок الاتجاه כיוון جهت kryptis virziens suund दिशा "
@@ -76,7 +78,7 @@ MORE_WORDS = {
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
     ),
     "quantity": (
-        "الكمية_المنفذة ks amount_close "
+        "الكمية_المنفذة ks done_qty done_quantity dealt_qty amount_close "
         "units_disposed units_sold number_sold shares_sold quantity_closed "
         "lots_closed closed_lots 枚数 매도수량 "
         "qty_executed quantity_executed shares_executed "
@@ -110,7 +112,8 @@ MORE_WORDS = {
         " precio_unitario cena_wykonania order_price"
     ),
     "entry_price": (
-        "avg_cost average_cost purchase_rate 平均取得価額 平均取得単価 取得単価 매입단가 "
+        "新規レベル pm_compra avg_cost average_cost "
+        "purchase_rate 平均取得価額 平均取得単価 取得単価 매입단가 "
         "매입가 매입평균가 買進價 買進均價 买入价 買入價 alım_fiyatı "
         "taux_d_ouverture taux_ouverture purchase_price "
         "建単価 cena_otwarcia kurs_otwarcia 매수가 매수단가 "
@@ -126,7 +129,7 @@ MORE_WORDS = {
         " cena_zakupu nákupní_cena"
     ),
     "exit_price": (
-        "sale_rate 売却_決済単価 売却単価 賣出價 賣出均價 卖出价 satım_fiyatı "
+        "決済レベル pm_venda sale_rate 売却_決済単価 売却単価 賣出價 賣出均價 卖出价 satım_fiyatı "
         "ex_preis taux_de_clôture taux_clôture sale_price 決済単価 返済単価 cena_zamknięcia "
         "kurs_zamknięcia 매도가 매도단가 "
         "slotkoers sluttkurs slutkurs uzavírací_cena zatváracia_cena preț_închidere "
@@ -181,7 +184,8 @@ MORE_WORDS = {
         " érték összeg summa suma vērtība beløp סכום iznos сума стойност vrednost"
     ),
     "net": (
-        "importe_líquido montante_líquido valor_líquido_total összesen netto_tutarı "
+        "ausmachender_betrag importe_líquido montante_líquido valor_líquido_total "
+        "összesen netto_tutarı "
         "จำนวนเงินสุทธิ ยอดสุทธิ มูลค่าสุทธิ giá_trị_thuần nilai_bersih jumlah_bersih valoare_netă"
         " καθαρή_αξία الصافي net_tutar bedrag kwota částka importo monto valor_neto valor_líquido"
         " endbetrag abrechnungsbetrag gesamtbetrag nettobetrag likvidbelopp afregnet_beløb"

@@ -102,7 +102,7 @@ _ORDERED = {
     "price": {"price", "rate", "px"},
 }
 """Words of what was ordered, by field."""
-_DONE = re.compile("fill|exec|traded")
+_DONE = re.compile("fill|exec|traded|(^|_)(done|dealt|matched)(_|$)")
 _OF_UNDERLYING = re.compile(r"(^|_)(stock|underlying|underlier|index|spot)(_|$)")
 """Of a price that is that of what an option is on."""
 _PER_POINT = re.compile(r"/ ?(pt|point)s?\b|\bper point", re.IGNORECASE)
@@ -154,7 +154,7 @@ _IN_LOTS = re.compile(
 )
 """Of one of several quantities with the same name."""
 _FILLED = re.compile(
-    r"(^|_)(filled|executed|exec|done|traded|matched)(_|$)|ausgeführt|ejecutad|executad|eseguit"
+    r"(^|_)(filled|executed|exec|done|dealt|traded|matched)(_|$)|ausgeführt|ejecutad|executad|eseguit"
     r"|exécuté|gerçekleşen|체결|成交|約定"
 )
 """Of quantities that were filled, beside those that were ordered."""

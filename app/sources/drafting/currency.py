@@ -44,7 +44,7 @@ _OF_SETTLEMENT = re.compile("settle|account|cash|payment|paid")
 """Of currencies that may be those of profits."""
 _CODE_IN_LINE = re.compile(rf"\b({'|'.join(sorted(FIAT))}|USDT)\b")
 _LINE_OF_CURRENCY = re.compile(
-    r"account|currency|konto|balance|compte|cuenta|счет|счёт|conta\b|conto\b|hesap"
+    r"account|currency|währung|moneda|moeda|waluta|měna|konto|balance|compte|cuenta|счет|счёт|conta\b|conto\b|hesap"
     r"|\b(prices|values|amounts)\b.*\bin\b",
     re.IGNORECASE,
 )
@@ -298,6 +298,25 @@ def _of_the_amounts(decided: Decided, own: str) -> str | None:
     return None
 
 
+def _is_of_account(decided: Decided) -> bool:
+    """Whether fills of currency pairs have a column with the currency of the account, which no
+    price is in."""
+    contents, fields = decided.kept.contents, decided.fields
+    column, spec = fields["currency"].column, fields.get("symbol")
+    if decided.rows != "fills" or spec is None or len(spec.columns) > 1:
+        return False
+    pairs = [pair_of(word) for word in contents.words(spec.column)]
+    quotes = {pair[1] for pair in pairs if pair}
+    words = {word.strip().upper() for word in contents.words(column)}
+    return (
+        bool(_OF_SETTLEMENT.search(known_as(column)))
+        and bool(pairs)
+        and all(pairs)
+        and quotes <= FIAT
+        and not words & quotes
+    )
+
+
 def _by_lines(decided: Decided) -> bool:
     """Take the currency that a line around the table names; ask where lines between the rows name
     several, as those of sections."""
@@ -353,7 +372,12 @@ def settle_currency(decided: Decided) -> None:
         fields["currency"] = Spec([only])
     if "currency" in fields and (of_amounts := _of_the_amounts(decided, fields["currency"].column)):
         fields["currency"] = Spec([of_amounts])
-    if "currency" in fields:
+    if "currency" in fields and _is_of_account(decided):
+        decided.guessed.append(
+            f"{fields.pop('currency').column} is the currency of the account: the prices of pairs"
+            " are in their own."
+        )
+    elif "currency" in fields:
         words = contents.words(fields["currency"].column)
         decided.guessed.append(
             f"Currencies are in {fields['currency'].column}: {', '.join(list(words)[:6])}."

@@ -59,6 +59,9 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
     if spec.keys.keys() & {"cash", "paid"}:
         return
     words = contents.words(spec.column)
+    if len(spec.columns) == 1 and (letters := _first_letters(spec.column, list(words))):
+        _take_letters(decided, spec.column, letters)
+        return
     if _are_only_sales(decided, spec):
         del decided.fields["side"]
         decided.guessed.append(
@@ -416,7 +419,16 @@ def _first_letters(column: str, words: list[str]) -> dict[str, str] | None:
         if isinstance(side, Side)
     }
     same = {word.strip().lower() for word in words} <= {*found.values()}
+    if [read_side(letter) for letter in found.values()] == said:
+        return None  # They are known.
     return found if len(parts) == len(found) == len({*found.values()}) == 2 and same else None
+
+
+def _take_letters(decided: Decided, column: str, letters: dict[str, str]) -> None:
+    """Write which first letter means which side, whatever it means in other languages."""
+    decided.sections["sides"] = {
+        side: ([letter], f"by the words in {column}") for side, letter in letters.items()
+    }
 
 
 def _unknown_words(decided: Decided) -> bool:
@@ -435,10 +447,7 @@ def _unknown_words(decided: Decided) -> bool:
         ):
             decided.fields["side"] = Spec([column])
             if letters := _first_letters(column, words):
-                decided.sections["sides"] = {
-                    side: ([letter], f"the first letter in {column}")
-                    for side, letter in letters.items()
-                }
+                _take_letters(decided, column, letters)
                 return True
             shown = ", ".join(words)
             for side, kind in (

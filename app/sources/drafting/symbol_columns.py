@@ -162,7 +162,7 @@ class SymbolColumns:
                     column
                     for column, own in self._names.items()
                     if column not in used
-                    and (_CODE.search(own) or (own in NAMES["symbol"] and not own.isascii()))
+                    and (_CODE.search(own) or self._may_be_code(column))
                     and self._is_code(column)
                 ][:1]
             )
@@ -310,10 +310,17 @@ class SymbolColumns:
             and not self._contents.is_numeric(column)
         ]
 
+    def _may_be_code(self, column: str) -> bool:
+        """Whether a name says what was traded, and is foreign or has numbers that begin with 0."""
+        own, words = self._names[column], self._contents.words(column)
+        zeros = all(re.fullmatch(r"0\d{3,5}", word.strip()) for word in words)
+        return own in NAMES["symbol"] and (zeros or not own.isascii())
+
     def _is_code(self, column: str) -> bool:
         """Whether whole numbers stand there that recur, as the codes of shares in Asia do."""
         words = self._contents.words(column)
-        if (self._names[column] in _CODES or not self._names[column].isascii()) and all(
+        foreign = not self._names[column].isascii() or self._may_be_code(column)
+        if (self._names[column] in _CODES or foreign) and all(
             re.fullmatch(r"\d{4,6}", word.strip()) for word in words
         ):
             return True
