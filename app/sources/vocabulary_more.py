@@ -9,7 +9,7 @@ from __future__ import annotations
 
 MORE_WORDS = {
     "entry_timestamp": (
-        "compra_em hankintapäivä anskaffelsesdato "
+        "bought_on ημ_νία_αγοράς compra_em hankintapäivä anskaffelsesdato "
         "anskaffningsdatum data_nabycia data_kupna datum_kúpy "
         "alım_tarihi 買進日期 買進日 买入日期 매입일자 매입일 "
         "öppnad åbnet åpnet avausaika geopend geopend_op čas_otevření čas_otvorenia "
@@ -27,7 +27,8 @@ MORE_WORDS = {
         " data_da_compra datum_nákupu"
     ),
     "exit_timestamp": (
-        "venda_em luovutuspäivä försäljningsdatum avståelsesdato realisationsdato data_zbycia "
+        "sold_on ημ_νία_πώλησης venda_em luovutuspäivä "
+        "försäljningsdatum avståelsesdato realisationsdato data_zbycia "
         "datum_predaja satım_tarihi 賣出日期 賣出日 卖出日期 "
         "ex_datum stängd lukket sulkemisaika gesloten gesloten_op čas_uzavření čas_zatvorenia "
         "zárás_ideje ora_închiderii време_на_затваряне vrijeme_zatvaranja čas_zaprtja "
@@ -44,7 +45,7 @@ MORE_WORDS = {
         " data_da_venda datum_prodeje"
     ),
     "symbol": (
-        "osake script fonds sec_name sec nazwa_waloru "
+        "papír_neve nástroj bréf osake script fonds sec_name sec nazwa_waloru "
         "wertpapierbezeichnung waarde descrizione_titolo beteckning "
         "naam papirnavn fondsnavn naam_fonds fondsnaam ccy_pair titre termék kode kode_efek "
         "ценна_книга vrednostni_papir хартија शेयर "
@@ -63,7 +64,7 @@ MORE_WORDS = {
         " token token_symbol"
     ),
     "side": (
-        "vétel_eladás osto_myynti ost_müük kupnja_prodaja nákup_prodej nákup_predaj "
+        "tegund vétel_eladás osto_myynti ost_müük kupnja_prodaja nákup_prodej nákup_predaj "
         "vrsta_posla тип_трансакције urus_niaga نوع نوع_معامله प्रकार "
         "riktning retning suunta richting direção direcție směr smer smjer посока "
         "κατεύθυνση напрямок الاتجاه כיוון جهت kryptis virziens suund दिशा "
@@ -98,7 +99,7 @@ MORE_WORDS = {
         " količina количество_бр ilość_szt order_qty"
     ),
     "price": (
-        "cotação kurz متوسط_سعر_التنفيذ سعر_التنفيذ "
+        "gengi cotação kurz متوسط_سعر_التنفيذ سعر_التنفيذ "
         "price_executed executed_at_price "
         "ausführungskurs deal_rate "
         "قیمت मूल्य "
@@ -112,7 +113,7 @@ MORE_WORDS = {
         " precio_unitario cena_wykonania order_price"
     ),
     "entry_price": (
-        "新規レベル pm_compra avg_cost average_cost "
+        "τιμή_αγοράς 新規レベル pm_compra avg_cost average_cost "
         "purchase_rate 平均取得価額 平均取得単価 取得単価 매입단가 "
         "매입가 매입평균가 買進價 買進均價 买入价 買入價 alım_fiyatı "
         "taux_d_ouverture taux_ouverture purchase_price "
@@ -129,7 +130,8 @@ MORE_WORDS = {
         " cena_zakupu nákupní_cena"
     ),
     "exit_price": (
-        "決済レベル pm_venda sale_rate 売却_決済単価 売却単価 賣出價 賣出均價 卖出价 satım_fiyatı "
+        "τιμή_πώλησης 決済レベル pm_venda sale_rate "
+        "売却_決済単価 売却単価 賣出價 賣出均價 卖出价 satım_fiyatı "
         "ex_preis taux_de_clôture taux_clôture sale_price 決済単価 返済単価 cena_zamknięcia "
         "kurs_zamknięcia 매도가 매도단가 "
         "slotkoers sluttkurs slutkurs uzavírací_cena zatváracia_cena preț_închidere "

@@ -650,6 +650,8 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "2024-03-05 10:00,BTC-USD,SELL,0.1,63000,6.3,BTC\n",
             "quantities of one symbol in BTC and in USD",
         ),
+        ("OFXHEADER:100\nDATA:OFXSGML\n\n<OFX><INVTRANLIST></INVTRANLIST></OFX>", "is OFX"),
+        ("!Type:Invst\nD1/5'24\nNBuy\nYApple Inc\nI181.50\nQ10\n^\n", "is QIF"),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),
         ("<a><b x='1'/></a>", "no list of trades"),

@@ -21,6 +21,7 @@ from app.sources.drafting.fill_amounts import amounts_of, converted_amounts, siz
 from app.sources.drafting.outcomes import Outcome, outcomes_of
 from app.sources.figures import written
 from app.sources.mapping import OPEN_QUESTION
+from app.sources.pairs import pair_of
 from app.sources.value_names import is_balance
 
 _WINS = frozenset(
@@ -65,7 +66,7 @@ _ALIKE, _FAR, _EXACT = 0.1, 5, 0.005
 """Within which share ratios are the same, by which factor amounts differ if something else was read
 than what the file means, and what an exact figure may be off."""
 _FEWEST, _FEW_CONTRADICT = 3, 0.05
-_DAILY, _SAME_RATE = 0.06, 0.0005
+_DAILY, _SAME_RATE = 0.03, 0.0005
 """By which share rates of exchange of several days differ at most, and contract values do not."""
 
 
@@ -185,7 +186,9 @@ def _by_amounts(decided: Decided) -> Iterator[str]:
     if known or decided.sections.get("multipliers") or not {"price", "quantity"} <= fields.keys():
         return
     keys = fields["price"].keys.keys() | fields["quantity"].keys.keys()
-    if keys & {"per_unit", "money", "part"}:
+    symbols = decided.kept.contents.words(fields["symbol"].column) if "symbol" in fields else {}
+    pairs = bool(symbols) and all(map(pair_of, symbols))
+    if keys & {"per_unit", "money", "part"} or pairs or _is_confirmed(decided):
         return
     told, _ = decided.keys.get("currency", ("", ""))
     converted = converted_amounts(decided)
@@ -198,6 +201,7 @@ def _by_amounts(decided: Decided) -> Iterator[str]:
         ]
         if (
             column in converted
+            or is_balance(column)
             or len(rows) < 2
             or own not in (None, told)
             or len({round(size, 4) for _, size in rows}) < 2

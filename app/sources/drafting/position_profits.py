@@ -270,6 +270,45 @@ def fees_by_total(decided: Decided) -> None:
                     return
 
 
+def fees_by_prices(decided: Decided, trades: list[Trade]) -> bool:
+    """Take columns for the fees, whatever they are called, that are what the profits are less than
+    prices and quantities make, to the cent, in all rows."""
+    contents, fields = decided.kept.contents, decided.fields
+    known = {"pnl_usd", "entry_price", "exit_price", "quantity"} <= fields.keys()
+    if not known or "fees_usd" in fields or len(trades) != contents.n_rows:
+        return False
+    costs = [
+        trade.side * (trade.exit - trade.entry) * abs(trade.quantity or 0.0) - (trade.profit or 0.0)
+        for trade in trades
+    ]
+    off = off_by(costs, [trade.profit for trade in trades])
+    if len(costs) < 2 or min(costs) < -off or not any(cost > 2 * off for cost in costs):
+        return False
+    used = decided.used()
+    columns = {
+        column: contents.numbers(column)
+        for column in contents.columns
+        if column not in used
+        and contents.is_numeric(column)
+        and contents.time(column) is None
+        and not contents.has_percent(column)
+        and any(contents.read_numbers(column))
+    }
+    for n in range(1, 4):
+        for chosen in combinations([*columns][:_MOST_COLUMNS], n):
+            if all(
+                abs(cost - sum(abs(columns[column][i] or 0.0) for column in chosen)) <= off
+                for i, cost in enumerate(costs)
+            ):
+                fields["fees_usd"] = Spec(list(chosen), comment="by the prices")
+                decided.guessed.append(
+                    f"Fees are {' and '.join(chosen)}: the profits are so much less than prices"
+                    " and quantities make."
+                )
+                return True
+    return False
+
+
 def find_funding(decided: Decided, reading: Reading) -> None:
     """Funding that is in no profit, as the prices show: it is a fee where a total shows its sign,
     or other fees have the sign of the cash too; else the draft asks."""

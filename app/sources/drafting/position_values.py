@@ -17,6 +17,7 @@ from app.sources.drafting.contracts import ask_inverse_profits
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import drop_fees_abroad, turn_cash
 from app.sources.drafting.position_profits import (
+    fees_by_prices,
     fees_by_total,
     find_funding,
     gains_and_losses,
@@ -93,6 +94,8 @@ def settle(decided: Decided) -> None:
     if "fees_usd" in fields and "scale" not in fields["fees_usd"].keys:
         turn_cash(contents, fields["fees_usd"])
     trades = trades_of(decided)
+    if fees_by_prices(decided, trades):
+        trades = trades_of(decided)
     if "pnl_usd" in fields and (in_points(trades) or is_in_points(fields["pnl_usd"].column)):
         decided.guessed.append(
             f"{fields['pnl_usd'].column} is not read: it is in points, as is the difference of the"
