@@ -82,7 +82,8 @@ def blocks_of(sheets: Iterator[Sheet], wanted: frozenset[str], notes: Notes) -> 
 
 
 def _is_number(text: str) -> bool:
-    return written(text) is not None or written(text, ",") is not None
+    bare = text[1:-1] if text[:1] == "(" and text[-1:] == ")" else text
+    return any(written(form, mark) for form in (text, bare, bare.replace(" ", "")) for mark in ".,")
 
 
 def _texts(cells: Sequence[Any]) -> list[str]:
@@ -144,6 +145,10 @@ def _is_plain_row(cells: Sequence[Any], n_columns: int) -> bool:
         return False
     first = cells[0]
     if isinstance(first, str) and first.rstrip().endswith(":"):
+        return False
+    if ("" in cells or None in cells) and any(
+        isinstance(cell, str) and _SUM.fullmatch(cell.strip()) for cell in cells[:3]
+    ):
         return False
     return any(type(cell) is not str or cell[:1].isdigit() for cell in cells if cell)
 
@@ -361,9 +366,18 @@ class _Finder:
             return True
         if len(names) <= 3 or len(filled) == len(names):
             return False
-        if _SUM.fullmatch(filled[0]) and all(map(_is_number, filled[1:])):
+        if self._is_sum(filled, behind=len(filled) < len(names) - 1):
             return True  # A trade has a day, a side or a symbol.
         return bool(len(filled) * 2 <= len(names) and _TOTAL.fullmatch(filled[0]))
+
+    @staticmethod
+    def _is_sum(filled: list[str], behind: bool) -> bool:
+        """Whether a word for a sum stands first (or `behind` what it is the sum of), and then there
+        are numbers alone."""
+        first = filled[: 3 if behind else 1]
+        at = next((i for i, text in enumerate(first) if _SUM.fullmatch(text)), None)
+        numbers = filled[at + 1 :] if at is not None else []
+        return bool(numbers or at == 0) and all(map(_is_number, numbers))
 
     def _skip(self) -> None:
         """Lines with labels end a table: the lines up to the next header are not rows of it."""

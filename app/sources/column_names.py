@@ -124,6 +124,10 @@ _PNL = re.compile(
 """Profit and loss, however it is shortened; not a part of `stop/limit`."""
 
 
+_BOX = re.compile(r"^\s*box \d{1,2}[a-h]?\b[ .:-]*(?=\w)", re.IGNORECASE)
+"""The number of a field of a form before its name: `Box 1d Proceeds`."""
+
+
 @lru_cache(maxsize=16_384)
 def known_as(column: str) -> str:
     """A column's name as names are compared: as `folded`, without its unit, currency, time zone or
@@ -149,6 +153,7 @@ def known_as(column: str) -> str:
     text = re.sub(r"\(\s*%\s*\)", " % ", column)
     text = re.sub(r"\(\s*([rRtT]|ticks|points|pips|bps)\s*\)", r" \1 ", text, flags=re.IGNORECASE)
     text = re.sub(r"\(\s*2\s*\)$", "", text)
+    text = _BOX.sub("", text)
     text = _UNIT.sub(" ", text) if _UNIT.sub("", text).strip() else text
     text = _PNL.sub(" pnl ", text).replace("#", " no ")
     parts = [part for word in folded(text).split("_") for part in _words_of(word)]
@@ -193,7 +198,7 @@ def _is_name(word: str) -> bool:
 _OF_MONEY = {name for field in ("pnl_usd", "net", "gross", "fee") for name in NAMES[field]}
 _AMOUNTS = {name for field in ("net", "gross", "fee", "price") for name in NAMES[field]} - {
     *NAMES["pnl_usd"]
-}
+} | {"cost", "costs", "charges", "total_costs", "total_cost"}
 _BEFORE = {code.lower() for code in FIAT} | {"usdt", "usdc"}
 _CURRENCY_BEFORE = re.compile(rf"(USDT|USDC|{'|'.join(sorted(FIAT))}) ")
 

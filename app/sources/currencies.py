@@ -55,8 +55,9 @@ BESIDE_NUMBERS = {
     "s/": "PEN",
     "元": None,
     "kr": None,
+    **dict.fromkeys(("stk", "stück", "шт", "szt", "ks", "kpl"), None),
 }
-"""Words beside numbers, in small letters; None: of several currencies."""
+"""Words beside numbers, in small letters; None: of several currencies, or of pieces."""
 NAMES_OF_CURRENCIES = {
     **dict.fromkeys(
         (

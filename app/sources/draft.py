@@ -18,12 +18,15 @@ from app.sources.drafting.contents import Contents
 from app.sources.drafting.decide import Decided, decide
 from app.sources.drafting.scope import Scoped, scoped
 from app.sources.drafting.text import written
+from app.sources.files import opened
 from app.sources.notes import Notes
 from app.sources.sheets import form_of
 from app.sources.tables import EVERY, Row, blocks, encoding_of, goes_on, is_parquet, named
 
 _COLUMNS_OF_FACTS = 3
 """Maximum number of columns of a table that describes the others: a name and a value."""
+_FINANCE_FILES = ((b"OFXHEADER", "OFX"), (b"<?OFX", "OFX"), (b"<OFX>", "OFX"), (b"!TYPE:", "QIF"))
+"""How files of programs for personal finance begin."""
 ROWS_READ = 200_000
 """Maximum number of rows from which a draft is made; the quantiles of more rows would hardly
 differ."""
@@ -62,6 +65,7 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
     Raises `BadDataError` if there is no row, or no column that could be the time of a close (or of
     a fill).
     """
+    _refuse_finance_files(path)
     encoding = encoding_of(path)
     notes = Notes()
     found = _merged(list(_tables(path, encoding, notes)), which == EVERY)
@@ -115,6 +119,18 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
             "Lines that are not rows are left out: " + "; ".join(notes.names(TEXT_LINES)[:8]) + "."
         )
     return Drafted(text, decided.guessed, decided.left, list(dict.fromkeys(decided.asked)))
+
+
+def _refuse_finance_files(path: str) -> None:
+    """Raises `BadDataError` for files of programs for personal finance, which are no tables."""
+    with opened(path) as (file, _):
+        start = file.read(200).lstrip(b"\xef\xbb\xbf \r\n").upper()
+    kind = next((kind for mark, kind in _FINANCE_FILES if start.startswith(mark)), None)
+    if kind:
+        raise BadDataError(
+            f"{path} is {kind}, as programs for personal finance read it, and no table.",
+            "Export the trades or transactions as CSV or as a spreadsheet.",
+        )
 
 
 def _refuse_wider_rows(path: str, table: _Found) -> None:

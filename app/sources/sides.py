@@ -275,6 +275,9 @@ _EXACT = {
             "買埋建",
             "aankoop",
             "savings plan",
+            "pur",
+            "kaup",
+            "purch",
             "sparplan",
             "買付",
             "証券买入",
@@ -292,6 +295,8 @@ _EXACT = {
             "매도",
             "판매",
             "πωληση",
+            "sal",
+            "sala",
             "売",
             "売付",
             "证券卖出",
@@ -302,14 +307,27 @@ _EXACT = {
         ("買建", "買埋建", "新規買", "信用新規買", "买开", "买入开仓"), Side(1, 1, True)
     ),
     **dict.fromkeys(
-        ("卖空", "賣空", "沽空", "融券卖出", "売建", "新規売", "信用新規売", "卖开", "卖出开仓"),
+        (
+            "卖空",
+            "賣空",
+            "沽空",
+            "券賣",
+            "融券卖出",
+            "売建",
+            "新規売",
+            "信用新規売",
+            "卖开",
+            "卖出开仓",
+        ),
         Side(-1, -1, True),
     ),
     **dict.fromkeys(
-        ("返済売", "売埋", "転売", "信用返済売", "卖平", "卖出平仓"), Side(-1, 1, False)
+        ("返済売", "売埋", "転売", "信用返済売", "卖平", "卖出平仓", "売却", "資賣", "资卖"),
+        Side(-1, 1, False),
     ),
+    **dict.fromkeys(("資買", "资买"), Side(1, 1)),
     **dict.fromkeys(
-        ("返済買", "買埋", "買戻", "信用返済買", "买平", "买入平仓"), Side(1, -1, False)
+        ("返済買", "買埋", "買戻", "信用返済買", "买平", "买入平仓", "券買"), Side(1, -1, False)
     ),
     **dict.fromkeys(("bto", "buy to open", "long open", "open buy", "buy open"), Side(1, 1, True)),
     **dict.fromkeys(("csp", "cc", "covered call", "cash secured put"), Side(-1, -1)),
@@ -370,8 +388,15 @@ _KOREAN = re.compile(
 CLOSED_SIDE = re.compile(r"(?P<verb>매수|매도)\W*청산\W*")
 """The end of a long or a short position, or a purchase or sale that ends one: both are written
 so."""
-_EXPIRY = re.compile(r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b")
-_SPLIT = re.compile(r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b")
+_EXPIRY = re.compile(
+    r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b"
+    r"|\b(verfall(en)?|wertlos\w*|fälligkeit|vencimiento|scadenza|vervallen)\b"
+)
+_SPLIT = re.compile(
+    r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b|\bsubdivision\b|株式分割"
+)
+_BONUS = re.compile(r"\b(bonus|scrip|capitali[sz]ation) (issue|shares?)\b")
+"""Of shares that are added to those held, as by a split."""
 _REVERSE = re.compile(r"\b(reverse|rev)\b.*\bsplit\b|^spr$|\bconsolidation\b")
 _ASSIGNMENT = re.compile(r"\b(assign(ed|ment)?|exercis(e|ed)|oasgn|oexcs|oca)\b")
 _CLOSING = re.compile(
@@ -452,6 +477,8 @@ def read_side(text: str) -> Side | Event | None:
         return Event("closing")
     if _REINVESTED.match(word):
         return Side(1, 1)
+    if _BONUS.search(word):
+        return Event("split")
     if is_no_trade(word) and not re.match(r"(you )?(bought|sold|buy|sell)\b", word):
         return None
     inner = re.search(r"\((?:(open|close) (long|short))\)", word)

@@ -358,7 +358,7 @@ WORDS = {
         " execution_date transaction_date update_time executed_time"
         " trade_datetime trade_date_time fill_date filled_date tradetime last_fill_time"
         " closed_time closing_time close_time zeit datum handelszeit"
-        " ausführungszeit"
+        " ausführungszeit ausführungsdatum"
         " datum_zeit uhrzeit heure date_heure fecha hora fecha_hora data ora tijd 日期 時間 时间"
         " 成交時間 成交时间 交易時間 交易时间 日期_時間 время дата czas"
         " exec_datetime event_time filltime trade_ts"

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 MORE_WORDS = {
     "entry_timestamp": (
+        "bought_on ημ_νία_αγοράς compra_em hankintapäivä anskaffelsesdato "
+        "anskaffningsdatum data_nabycia data_kupna datum_kúpy "
+        "alım_tarihi 買進日期 買進日 买入日期 매입일자 매입일 "
         "öppnad åbnet åpnet avausaika geopend geopend_op čas_otevření čas_otvorenia "
         "nyitás_ideje ora_deschiderii време_на_отваряне vrijeme_otvaranja čas_odprtja "
         "ώρα_ανοίγματος وقت_الفتح זמן_פתיחה زمان_باز masa_buka avamise_aeg खुलने_का_समय "
@@ -24,6 +27,9 @@ MORE_WORDS = {
         " data_da_compra datum_nákupu"
     ),
     "exit_timestamp": (
+        "sold_on ημ_νία_πώλησης venda_em luovutuspäivä "
+        "försäljningsdatum avståelsesdato realisationsdato data_zbycia "
+        "datum_predaja satım_tarihi 賣出日期 賣出日 卖出日期 "
         "ex_datum stängd lukket sulkemisaika gesloten gesloten_op čas_uzavření čas_zatvorenia "
         "zárás_ideje ora_închiderii време_на_затваряне vrijeme_zatvaranja čas_zaprtja "
         "ώρα_κλεισίματος وقت_الإغلاق זמן_סגירה زمان_بسته masa_tutup sulgemise_aeg "
@@ -40,6 +46,8 @@ MORE_WORDS = {
     ),
     "symbol": (
         "actif naam papirnavn fondsnavn naam_fonds fondsnaam ccy_pair titre termék kode kode_efek "
+        "papír_neve nástroj bréf osake script fonds sec_name sec nazwa_waloru "
+        "wertpapierbezeichnung waarde descrizione_titolo beteckning "
         "ценна_книга vrednostni_papir хартија शेयर "
         "instrumentti inštrument instrumentum instruments προϊόν 종목 प्रतीक نماد "
         "mercado mercato marknad titul název_titulu especie nemotécnico nemotecnico mã_hđ"
@@ -56,6 +64,7 @@ MORE_WORDS = {
         " token token_symbol"
     ),
     "side": (
+        "tegund vétel_eladás osto_myynti ost_müük kupnja_prodaja nákup_prodej nákup_predaj "
         "vrsta_posla тип_трансакције urus_niaga نوع نوع_معامله प्रकार "
         "riktning retning suunta richting direção direcție směr smer smjer посока "
         "κατεύθυνση напрямок الاتجاه כיוון جهت kryptis virziens suund दिशा "
@@ -72,6 +81,9 @@ MORE_WORDS = {
     "quantity": (
         "qty_executed quantity_executed shares_executed lotti lotes max_amount tokens "
         "volume_in_units base_asset_amount eröffnungsvolumen "
+        "الكمية_المنفذة ks done_qty done_quantity dealt_qty amount_close units_disposed "
+        "units_sold number_sold shares_sold quantity_closed lots_closed closed_lots 枚数 "
+        "매도수량 "
         "einheiten units_stake stake_units kpl antal_nominellt stück_ausgeführt wielkość "
         "wolumen_lotów kontraktus "
         "kuantiti количина "
@@ -88,6 +100,7 @@ MORE_WORDS = {
         " količina количество_бр ilość_szt order_qty"
     ),
     "price": (
+        "gengi cotação kurz متوسط_سعر_التنفيذ سعر_التنفيذ "
         "price_executed executed_at_price "
         "ausführungskurs deal_rate "
         "قیمت मूल्य "
@@ -102,6 +115,9 @@ MORE_WORDS = {
     ),
     "entry_price": (
         "avg_open ingresso entrée taux_d_ouverture taux_ouverture purchase_price "
+        "τιμή_αγοράς 新規レベル pm_compra avg_cost average_cost purchase_rate "
+        "平均取得価額 平均取得単価 "
+        "取得単価 매입단가 매입가 매입평균가 買進價 買進均價 买入价 買入價 alım_fiyatı "
         "建単価 cena_otwarcia kurs_otwarcia 매수가 매수단가 "
         "otevírací_cena otváracia_cena preț_deschidere preț_de_deschidere "
         "цена_на_отваряне cijena_otvaranja cena_odprtja τιμή_ανοίγματος سعر_الفتح "
@@ -117,6 +133,8 @@ MORE_WORDS = {
     "exit_price": (
         "uscita sortie ex_preis taux_de_clôture taux_clôture sale_price 決済単価 返済単価 "
         "cena_zamknięcia "
+        "τιμή_πώλησης 決済レベル pm_venda sale_rate "
+        "売却_決済単価 売却単価 賣出價 賣出均價 卖出价 satım_fiyatı "
         "kurs_zamknięcia 매도가 매도단가 "
         "slotkoers sluttkurs slutkurs uzavírací_cena zatváracia_cena preț_închidere "
         "preț_de_închidere цена_на_затваряне cijena_zatvaranja cena_zaprtja "
@@ -131,6 +149,10 @@ MORE_WORDS = {
         " cena_sprzedaży prodejní_cena"
     ),
     "time": (
+        "datum_und_uhrzeit datum_a_čas fill_timestamp exchange_timestamp handelszeitpunkt "
+        "fecha_de_ejecución fecha_ejecución data_esecuzione date_d_exécution date_exécution "
+        "uitvoeringsdatum data_wykonania datum_provedení data_negociação data_operação "
+        "data_de_operação "
         "deal_date last_modified created_date "
         "tarikh датум تاریخ दिनांक "
         "日付_時刻 체결일시 체결일자 약정일시 거래일"
@@ -166,6 +188,8 @@ MORE_WORDS = {
         " érték összeg summa suma vērtība beløp סכום iznos сума стойност vrednost"
     ),
     "net": (
+        "ausmachender_betrag importe_líquido montante_líquido valor_líquido_total "
+        "összesen netto_tutarı "
         "จำนวนเงินสุทธิ ยอดสุทธิ มูลค่าสุทธิ giá_trị_thuần nilai_bersih jumlah_bersih valoare_netă"
         " καθαρή_αξία الصافي net_tutar bedrag kwota částka importo monto valor_neto valor_líquido"
         " endbetrag abrechnungsbetrag gesamtbetrag nettobetrag likvidbelopp afregnet_beløb"
@@ -176,6 +200,7 @@ MORE_WORDS = {
     "pnl_usd": (
         "resultado_neto résultat_net risultato_netto resultado_bruto résultat_brut risultato_lordo "
         "realize_pnl "
+        "voitto_tappio vinst 損益金額 損益額 "
         "pnl_net pnl_gross profit_perte profits_pertes profits_et_pertes zysk_brutto zysk_netto "
         "чистая_п_у валовая_п_у "
         "gevinst_tab vinst_förlust tulos voitto zysk_strata zisk_ztráta zisk_strata "
@@ -186,6 +211,10 @@ MORE_WORDS = {
         " กำไร กำไรขาดทุน กำไร_ขาดทุน lãi_lỗ lợi_nhuận laba_rugi untung_rugi profit_brut profit_net"
         " κέρδος κέρδος_ζημία прибуток الربح kar_zarar kâr_zarar k_z net_kar"
         " pelnas nyereség eredmény רווח zisk dobit печалба kasum peļņa gevinst"
+    ),
+    "stake": (
+        "purchase_value cost_or_other_basis koszt_nabycia hankintahinta omkostnadsbelopp "
+        "open_value opening_value 매입금액 買進成本 取得価額 "
     ),
     "currency": (
         "สกุลเงิน tiền_tệ loại_tiền mata_uang valută νόμισμα العملة para_birimi döviz_cinsi"

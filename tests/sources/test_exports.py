@@ -457,6 +457,12 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "within the text of Descrição",
         ),
         (
+            "Date,Reference,Details,Debit($),Credit($),Balance($)\n"
+            "04/03/2024,C123456,B 50 ALPHA @ 94.500000,4744.95,,10255.05\n"
+            "18/03/2024,C123999,S 50 ALPHA @ 96.500000,,4805.05,15060.10\n",
+            "within the text of Details",
+        ),
+        (
             "Date,Time,Symbol,Side,Qty,Price\n"
             "03/14,09:31:05,AMD,Buy,100,190.10\n03/14,10:31:05,AMD,Sell,100,191.10\n",
             "days without a year, such as '03/14'",
@@ -665,6 +671,8 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "(2,'BTCUSDT','SELL',0.05,85500,'2025-03-01 11:00:00');\n",
             "SQL statements, not a table",
         ),
+        ("OFXHEADER:100\nDATA:OFXSGML\n\n<OFX><INVTRANLIST></INVTRANLIST></OFX>", "is OFX"),
+        ("!Type:Invst\nD1/5'24\nNBuy\nYApple Inc\nI181.50\nQ10\n^\n", "is QIF"),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),
         ("<a><b x='1'/></a>", "no list of trades"),

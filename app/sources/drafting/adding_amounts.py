@@ -16,7 +16,7 @@ _TELLING = 0.1
 """What the rounding of an amount may be of it, at most, for it to tell anything."""
 _FLAT_FEE = 25
 """What a fee may be that is the same for small trades as for large ones."""
-_SMALL_FEE, _MOST_COST = 2.5, 0.25
+_SMALL_FEE, _PART_OF_SMALL = 2.5, 0.25
 """What is missing in an amount or beyond it may be, of either sign, and as a share of the value."""
 
 
@@ -29,6 +29,12 @@ class Amount:
     kind: str = ""
     plain: bool = False
     values: dict[str, float] = field(default_factory=dict)
+
+
+_MOST_COST, _MOST_ROUNDING, _MOST_OF_CONTRACT = 0.05, 0.015, 0.002
+"""Which share of the value costs (or the interest of bonds) are at most, and by what share less may
+be paid because prices are rounded, and where they are those of contracts: more would be a rate of
+exchange."""
 
 
 def read_amounts(
@@ -117,9 +123,12 @@ def _nearly(
     for paid, name, size, buy in rows:
         value = min((0.01, 0.1, 1, 10, 100, 1000), key=lambda v: abs(v * size - paid) / (v * size))
         cost = (paid - value * size) * (1 if buy else -1)
-        most = _MOST_COST * value * size
-        usual = buy is not None and 0 <= cost <= min(_FLAT_FEE, most)
-        if usual or abs(cost) <= max(0.05 * value * size, min(_SMALL_FEE, most)):
+        small = _PART_OF_SMALL * value * size
+        usual = buy is not None and 0 <= cost <= min(_FLAT_FEE, small)
+        most = _MOST_COST if cost > 0 or value < 1 else _MOST_ROUNDING
+        if cost < 0 and value > 1:
+            most = _MOST_OF_CONTRACT
+        if usual or abs(cost) <= max(most * value * size, min(_SMALL_FEE, small)):
             good += 1
             # Several of one name, as of a share and its option, are told row by row.
             values[name] = max(value, values.get(name, 0.0))

@@ -25,6 +25,13 @@ _MOST_AMOUNTS, _MOST_ROWS, _FEWEST_ROWS = 12, 500, 2
 """Among how many columns two amounts are looked for that make the profit, and in which rows."""
 _OPTION = 100
 """Shares of an option."""
+_BASIS = re.compile(r"cost_base|cost_basis|allowable|adjusted_cost|acquisition_cost|anschaffung")
+"""Of costs as they count for tax, which fees are a part of."""
+_WITHIN = re.compile(
+    r"[(\[][^)\]]*\b(in|part of) (the )?(cost|proceeds|price|basis|amount|total|profit)",
+    re.IGNORECASE,
+)
+"""Of fees that are in another amount already, as the column's name says."""
 _AMOUNT = re.compile(r"\(?[-+]?[$€£]?\d[\d,.']*[.,]\d{2}\)?(?!\d)")
 """Of amounts with cents in a line of text."""
 
@@ -149,7 +156,7 @@ def by_amounts(decided: Decided, fees: Spec) -> bool:
         return False
     skipped = {*fields["pnl_usd"].columns, *fees.columns}
     columns = [
-        contents.numbers(column)
+        (contents.numbers(column), bool(_BASIS.search(known_as(column))))
         for column in contents.columns
         if column not in skipped
         and contents.is_numeric(column)
@@ -162,7 +169,7 @@ def by_amounts(decided: Decided, fees: Spec) -> bool:
         quantities = contents.numbers(fields["quantity"].column)
         sizes += [quantities, [None if n is None else _OPTION * n for n in quantities]]
     off = off_by([paid[i] for i in known], profits)
-    for one, other in permutations(columns[:_MOST_AMOUNTS], 2):
+    for (one, _), (other, basis) in permutations(columns[:_MOST_AMOUNTS], 2):
         for sign, size in product((1, -1), sizes):
             made = [
                 ((one[i] or 0.0) + sign * (other[i] or 0.0)) * abs(size[i] or 0.0 if size else 1.0)
@@ -174,6 +181,11 @@ def by_amounts(decided: Decided, fees: Spec) -> bool:
                     abs(rest - expected * paid[i]) <= off
                     for rest, i in zip(less, known, strict=True)
                 ):
+                    if kind == "gross" and any(map(_WITHIN.search, fees.columns)):
+                        kind = "net"
+                    if kind == "gross" and basis and size is None:
+                        _ask(decided, "costs for tax have fees in them, as a rule")
+                        return True
                     said = "before" if kind == "gross" else "after"
                     decided.keys["profit"] = (kind, f"{said} fees, by two other amounts")
                     decided.guessed.append(

@@ -102,7 +102,7 @@ _ORDERED = {
     "price": {"price", "rate", "px"},
 }
 """Words of what was ordered, by field."""
-_DONE = re.compile("fill|exec|traded")
+_DONE = re.compile("fill|exec|traded|(^|_)(done|dealt|matched)(_|$)")
 _OF_UNDERLYING = re.compile(r"(^|_)(stock|underlying|underlier|index|spot)(_|$)")
 """Of a price that is that of what an option is on."""
 _PER_POINT = re.compile(r"/ ?(pt|point)s?\b|\bper point", re.IGNORECASE)
@@ -154,7 +154,7 @@ _IN_LOTS = re.compile(
 )
 """Of one of several quantities with the same name."""
 _FILLED = re.compile(
-    r"(^|_)(filled|executed|exec|done|traded|matched)(_|$)|ausgeführt|ejecutad|executad|eseguit"
+    r"(^|_)(filled|executed|exec|done|dealt|traded|matched)(_|$)|ausgeführt|ejecutad|executad|eseguit"
     r"|exécuté|gerçekleşen|체결|成交|約定"
 )
 """Of quantities that were filled, beside those that were ordered."""
@@ -256,7 +256,20 @@ class Chooser:
             twin = one.sub(other, own)
             if twin != own:
                 spec.columns += [column for column, name in self._names.items() if name == twin]
+                spec.columns += self._other_terms(spec.columns, one.sub("", own))
                 return
+
+    def _other_terms(self, columns: list[str], what: str) -> list[str]:
+        """Further columns of the same profits, as of speculation, if each row has only one."""
+        c, what = self._contents, what.strip("_")
+        found = list(columns)
+        for column, name in self._names.items():
+            if column in found or not name.endswith(f"_{what}") or not c.is_numeric(column):
+                continue
+            rows = zip(*map(c.numbers, [*found, column]), strict=True)
+            if all(sum(bool(n) for n in row) <= 1 for row in rows):
+                found.append(column)
+        return found[len(columns) :]
 
     def _special(self, name: str, used: set[str]) -> Spec | None:
         if name in TIMES:
@@ -315,7 +328,13 @@ class Chooser:
                 )
             )
         if name == "currency":
-            exact.sort(key=lambda one: (known.index(one[0]), not _OF_PRICE.search(one[1])))
+            exact.sort(
+                key=lambda one: (
+                    known.index(one[0]),
+                    not _OF_PRICE.search(one[1]),
+                    len(c.values(one[1])) < c.n_rows,
+                )
+            )
         for word, column in exact:
             if (
                 name in ("roi", "pnl_usd")

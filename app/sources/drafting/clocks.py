@@ -80,9 +80,10 @@ def settle_times(decided: Decided) -> None:
             decided.guessed.append(reading.told)
         if reading.has_offset or reading.keys.get("unit", DAYS) not in LOCAL_UNITS:
             continue
-        if reading.zone:
-            spec.keys["timezone"] = reading.zone
-            zones.add(reading.zone)
+        zone = reading.zone or next(filter(None, map(zone_of_name, spec.columns)), None)
+        if zone:
+            spec.keys["timezone"] = zone
+            zones.add(zone)
         else:
             naive.append(spec.column)
         if not reading.has_clock:

@@ -12,14 +12,16 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from app.sources.cells import as_text
-from app.sources.column_names import known_as
+from app.sources.column_names import currency_in, known_as
 from app.sources.drafting.adding_up import MOST, nice
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.conversions import ask_conversion
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.fill_amounts import amounts_of, converted_amounts, sizes_of
 from app.sources.drafting.outcomes import Outcome, outcomes_of
 from app.sources.figures import written
 from app.sources.mapping import OPEN_QUESTION
+from app.sources.pairs import pair_of
 from app.sources.value_names import is_balance
 
 _WINS = frozenset(
@@ -64,6 +66,8 @@ _ALIKE, _FAR, _EXACT = 0.1, 5, 0.005
 """Within which share ratios are the same, by which factor amounts differ if something else was read
 than what the file means, and what an exact figure may be off."""
 _FEWEST, _FEW_CONTRADICT = 3, 0.05
+_DAILY, _SAME_RATE = 0.03, 0.0005
+"""By which share rates of exchange of several days differ at most, and contract values do not."""
 
 
 def cross_check(decided: Decided) -> None:
@@ -92,6 +96,8 @@ def cross_check(decided: Decided) -> None:
 
 def _contradictions(decided: Decided, found: Sequence[Outcome]) -> Iterator[str]:
     contents, used = decided.kept.contents, decided.used()
+    if decided.rows == "fills":
+        yield from _by_amounts(decided)
     unread = [column for column in contents.columns if column not in used]
     for column in unread:
         yield from _by_words(contents, column, found)
@@ -170,6 +176,46 @@ def _by_undoing(contents: Contents, column: str) -> Iterator[str]:
             f"Whether the rows with {undoing[0]!r} in {column} undo or correct others: they are"
             " counted beside them.  Leave out those that do not count."
         )
+
+
+def _by_amounts(decided: Decided) -> Iterator[str]:
+    """Amounts that are always about the same multiple of price × quantity, and nothing says why:
+    they may be in another currency than the prices."""
+    fields = decided.fields
+    known = {"gross", "net", "multiplier"} & fields.keys() or "inverse" in decided.keys
+    if known or decided.sections.get("multipliers") or not {"price", "quantity"} <= fields.keys():
+        return
+    keys = fields["price"].keys.keys() | fields["quantity"].keys.keys()
+    symbols = decided.kept.contents.words(fields["symbol"].column) if "symbol" in fields else {}
+    pairs = bool(symbols) and all(map(pair_of, symbols))
+    if keys & {"per_unit", "money", "part"} or pairs or _is_confirmed(decided):
+        return
+    told, _ = decided.keys.get("currency", ("", ""))
+    converted = converted_amounts(decided)
+    for column, numbers in amounts_of(decided):
+        own = currency_in(column)
+        rows = [
+            (abs(n) / size, size)
+            for n, size in zip(numbers, sizes_of(decided), strict=True)
+            if n and size
+        ]
+        if (
+            column in converted
+            or is_balance(column)
+            or len(rows) < 2
+            or own not in (None, told)
+            or len({round(size, 4) for _, size in rows}) < 2
+        ):
+            continue
+        ratios = [ratio for ratio, _ in rows]
+        middle = statistics.median(ratios)
+        near = all(abs(ratio / middle - 1) <= _DAILY for ratio in ratios)
+        if near and abs(middle - 1) > _DAILY and max(ratios) - min(ratios) > _SAME_RATE * middle:
+            yield (
+                f"Whether prices are in the currency of {column}: it is about {middle:.4g} times"
+                " price × quantity."
+            )
+            return
 
 
 def _by_words(contents: Contents, column: str, found: Sequence[Outcome]) -> Iterator[str]:

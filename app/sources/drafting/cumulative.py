@@ -73,6 +73,7 @@ def without_totals(kept: Kept, fields: Fields, rows: str) -> None:
     if rows != "fills" or quantity is None or quantity.column == OPEN_QUESTION:
         return
     numbers = contents.numbers(quantity.column)
+    traded = _traded(contents, fields)
     for orders in contents.columns:
         name = known_as(orders)
         if not _ORDER.search(name) and name not in ("trade_id", "parent_id", "deal_id"):
@@ -82,8 +83,8 @@ def without_totals(kept: Kept, fields: Fields, rows: str) -> None:
             groups.setdefault("" if value is None else as_text(value), []).append(i)
         if "" in groups or max(map(len, groups.values())) < _TOTAL_AND_TWO:
             continue
-        if not all(_is_one_side(contents, fields, own) for own in groups.values()):
-            continue  # An order buys or sells; these rows have something else in common.
+        if any(len({traded[i] for i in own}) > 1 for own in groups.values()):
+            continue  # Purchases and sales, or several symbols, are no parts of one order.
         for column in contents.columns:
             words = ["" if v is None else as_text(v) for v in contents.cells(column)]
             once = [word for word, n in Counter(words).items() if n == len(groups)]
@@ -99,13 +100,18 @@ def without_totals(kept: Kept, fields: Fields, rows: str) -> None:
                 return
 
 
-def _is_one_side(contents: Contents, fields: Fields, rows: list[int]) -> bool:
-    """Whether the rows all say the same side."""
-    spec = fields.get("side")
-    if spec is None or spec.column not in contents.columns:
-        return True
-    cells = contents.cells(spec.column)
-    return len({as_text(cells[i]).strip().lower() for i in rows if cells[i] is not None}) <= 1
+def _traded(contents: Contents, fields: Fields) -> list[tuple[str, ...]]:
+    """What was traded and which way, by row, as far as the file says."""
+    columns = [
+        column
+        for name in ("side", "symbol")
+        if name in fields and not fields[name].keys.keys() & {"cash", "paid"}
+        for column in fields[name].columns
+        if column in contents.columns
+    ]
+    rows = zip(*map(contents.cells, columns), strict=True) if columns else ()
+    found = [tuple("" if v is None else as_text(v) for v in row) for row in rows]
+    return found or [()] * contents.n_rows
 
 
 def _is_total(

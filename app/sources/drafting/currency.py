@@ -45,6 +45,19 @@ _OF_FEES = re.compile(
 """Of currencies that are not those of profits."""
 _OF_SETTLEMENT = re.compile("settle|account|cash|payment|paid")
 """Of currencies that may be those of profits."""
+_CODE_IN_LINE = re.compile(rf"\b({'|'.join(sorted(FIAT))}|USDT)\b")
+_LINE_OF_CURRENCY = re.compile(
+    r"account|currency|währung|moneda|moeda|waluta|měna|konto|balance|compte|cuenta|счет|счёт|conta\b|conto\b|hesap"
+    r"|\b(prices|values|amounts)\b.*\bin\b",
+    re.IGNORECASE,
+)
+"""Of a line around the table that says which currency it is in."""
+_SECTION = re.compile(
+    r"^(line \d+ )?(currency|währung|devise|moneda|moeda|valuta|waluta|měna)\W+"
+    rf"({'|'.join(sorted(FIAT))})\W*$",
+    re.IGNORECASE,
+)
+"""Of a line that says nothing but a currency, as above the rows of a section."""
 _COIN_BEHIND = re.compile(r"[(\[]([A-Z]{3,6})[)\]]$")
 """Of an amount whose name ends with its coin."""
 _OPTION = re.compile(r"-[CP]$")
@@ -83,7 +96,7 @@ _ABROAD = re.compile(
 
 
 _LAKHS = re.compile(r"(?<![\d,])\d{1,2},\d{2},\d{3}(?!\d)")
-_NOT_AMERICAN = re.compile(r"(^|_)(scrip|gst|sst|vat|stt)(_|$)")
+_NOT_AMERICAN = re.compile(r"(^|_)(scrip|gst|sst|vat|stt)(_|$)|\W(gst|sst|vat)\)$")
 """Words in English names of columns that are not those of American programs: taxes on trades."""
 _NOT_ENGLISH = re.compile(
     r"(^|_)(fecha|cantidad|precio|importe|monto|moneda|quantidade|preco|datum|kurs|menge|anzahl"
@@ -117,7 +130,8 @@ def _isin_abroad(decided: Decided) -> bool:
 def _is_abroad(decided: Decided) -> bool:
     """Whether days come before months, columns have names in other letters than English ones, or
     some are called as only in other countries."""
-    names = map(known_as, decided.kept.contents.columns)
+    columns = decided.kept.contents.columns
+    names = [name for column in columns for name in (known_as(column), column.lower())]
     return any(map(_NOT_AMERICAN.search, names)) or any(
         re.match(r"%d[-/. ]%m|dm", str(spec.keys.get("format", "")))
         or not all(column.isascii() for column in spec.columns)
@@ -212,7 +226,7 @@ def _bare_dollars(decided: Decided, money: list[str]) -> bool:
         return False
     if not dollars or told:
         return False
-    names = [known_as(column) for column in contents.columns]
+    names = [name for column in contents.columns for name in (known_as(column), column.lower())]
     if any(_OF_OTHER_DOLLARS.search(name) or _NOT_AMERICAN.search(name) for name in names):
         return True
     english = contents.decimal != "," and all(column.isascii() for column in decided.used())
@@ -313,17 +327,88 @@ def _of_the_amounts(decided: Decided, own: str) -> str | None:
     return None
 
 
+def _is_of_account(decided: Decided) -> bool:
+    """Whether fills of currency pairs have a column with the currency of the account, which no
+    price is in."""
+    contents, fields = decided.kept.contents, decided.fields
+    column, spec = fields["currency"].column, fields.get("symbol")
+    if decided.rows != "fills" or spec is None or len(spec.columns) > 1:
+        return False
+    pairs = [pair_of(word) for word in contents.words(spec.column)]
+    quotes = {pair[1] for pair in pairs if pair}
+    words = {word.strip().upper() for word in contents.words(column)}
+    return (
+        bool(_OF_SETTLEMENT.search(known_as(column)))
+        and bool(pairs)
+        and all(pairs)
+        and quotes <= FIAT
+        and not words & quotes
+    )
+
+
+def _by_lines(decided: Decided) -> bool:
+    """Take the currency that a line around the table names; ask where lines between the rows name
+    several, as those of sections."""
+    contents = decided.kept.contents
+    found = [
+        (told[1], text)
+        for text in contents.texts
+        if (told := _CODE_IN_LINE.search(text)) and _LINE_OF_CURRENCY.search(text)
+    ]
+    sections = {code for code, text in found if _SECTION.search(text)}
+    if len(sections) > 1:
+        decided.ask(
+            "currency",
+            "The currency of the profits: lines between the rows name"
+            f" {' and '.join(sorted(sections))}.",
+            'such as "EUR" if it is that of all rows; else add a column with the currency of each'
+            " row to the file, and draft again",
+        )
+    elif found:
+        code, text = found[0]
+        decided.keys["currency"] = (code, f"by the line: {text[:40]}")
+        decided.guessed.append(f"The currency is {code}, by the {text}.")
+    return bool(found)
+
+
+def _by_profits_name(decided: Decided) -> bool:
+    """Profits that are in one currency by their column's name are not in that of each row's
+    price."""
+    contents, fields = decided.kept.contents, decided.fields
+    if decided.rows != "positions" or not {"currency", "pnl_usd"} <= fields.keys():
+        return False
+    named = {currency_in(column) for column in fields["pnl_usd"].columns}
+    words = {word.strip() for word in contents.words(fields["currency"].column)}
+    code = named.pop()
+    if named or code not in FIAT or words <= {code}:
+        return False
+    decided.guessed.append(
+        f"The currency is {code}, by a column's name: {fields['currency'].column} has that of the"
+        " prices."
+    )
+    decided.keys["currency"] = (code, "by a column's name")
+    del fields["currency"]
+    return True
+
+
 def settle_currency(decided: Decided) -> None:
     """The currency of profits: its own column, signs in the cells, the columns' names, the pairs,
     else a question."""
     contents, fields = decided.kept.contents, decided.fields
+    if _by_profits_name(decided):
+        return
     if "currency" not in fields and (
         (only := _only_column(decided) or _in_names(decided)) is not None
     ):
         fields["currency"] = Spec([only])
     if "currency" in fields and (of_amounts := _of_the_amounts(decided, fields["currency"].column)):
         fields["currency"] = Spec([of_amounts])
-    if "currency" in fields:
+    if "currency" in fields and _is_of_account(decided):
+        decided.guessed.append(
+            f"{fields.pop('currency').column} is the currency of the account: the prices of pairs"
+            " are in their own."
+        )
+    elif "currency" in fields:
         words = contents.words(fields["currency"].column)
         decided.guessed.append(
             f"Currencies are in {fields['currency'].column}: {', '.join(list(words)[:6])}."
@@ -403,17 +488,8 @@ def settle_currency(decided: Decided) -> None:
         or {"entry_price", "exit_price", "quantity"} <= fields.keys()
     ):
         return  # No profit comes out.
-    for text in contents.texts:
-        told = re.search(rf"\b({'|'.join(sorted(FIAT))}|USDT)\b", text)
-        if told and re.search(
-            r"account|currency|konto|balance|compte|cuenta|счет|счёт|conta\b|conto\b|hesap"
-            r"|\b(prices|values|amounts)\b.*\bin\b",
-            text,
-            re.IGNORECASE,
-        ):
-            decided.keys["currency"] = (told[1], f"by the line: {text[:40]}")
-            decided.guessed.append(f"The currency is {told[1]}, by the {text}.")
-            return
+    if _by_lines(decided):
+        return
     if decided.rows == "fills" and _of_american_futures(decided):
         decided.keys["currency"] = ("USD", "that of the futures")
         decided.guessed.append("The currency is USD, that of the futures.")

@@ -238,11 +238,12 @@ def _are_ids(numbers: list[float]) -> bool:
 def _unknown_numbers(decided: Decided) -> None:
     """Name columns of numbers in whose names no word is known: they may be fees or profits."""
     contents = decided.kept.contents
+    abroad = decided.keys.get("currency", ("",))[0] == OPEN_QUESTION
     found = [
         column
         for column in contents.columns
         if column not in decided.used()
-        and not column.isascii()
+        and (abroad or not column.isascii())
         and not is_header_word(column)
         and contents.is_numeric(column)
         and contents.time(column) is None

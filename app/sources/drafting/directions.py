@@ -41,7 +41,10 @@ _TWO_SIDED = re.compile("side|direction|type|position|cmd|action")
 """Of columns with two values that may be the sides of positions."""
 _OPEN_BUY = re.compile(r"(open|close)\W*(buy|sell)|(buy|sell)\W*(open|close)", re.IGNORECASE)
 """Texts that may have the side of the position, or of the fill."""
-_OF_TERM = re.compile(r"^(short|long)[ -]?term", re.IGNORECASE)
+_OF_TERM = re.compile(
+    r"^((short|long)[ -]?term|intra-?day|speculati(ve|on)|delivery|swing|business income)",
+    re.IGNORECASE,
+)
 """How long something was held, for taxes."""
 _NOTHING = 1e-9
 """What may be left of a quantity by rounding."""
@@ -56,6 +59,9 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
     if spec.keys.keys() & {"cash", "paid"}:
         return
     words = contents.words(spec.column)
+    if len(spec.columns) == 1 and (letters := _first_letters(spec.column, list(words))):
+        _take_letters(decided, spec.column, letters)
+        return
     if _are_only_sales(decided, spec):
         del decided.fields["side"]
         decided.guessed.append(
@@ -425,6 +431,33 @@ def _deal_types(decided: Decided) -> bool:
     return True
 
 
+def _first_letters(column: str, words: list[str]) -> dict[str, str] | None:
+    """What means a purchase and what a sale, where the column's name has both words and its cells
+    have their first letters.
+
+    >>> _first_letters("Nákup/Prodej", ["N", "P"]), _first_letters("Buy/Sell", ["1", "2"])
+    ({'buy': 'n', 'sell': 'p'}, None)
+    """
+    parts = [part.strip().lower() for part in re.split("[/|]", column)]
+    said = [read_side(part) for part in parts]
+    found = {
+        "buy" if side.fill > 0 else "sell": part[0]
+        for part, side in zip(parts, said, strict=True)
+        if isinstance(side, Side)
+    }
+    same = {word.strip().lower() for word in words} <= {*found.values()}
+    if [read_side(letter) for letter in found.values()] == said:
+        return None  # They are known.
+    return found if len(parts) == len(found) == len({*found.values()}) == 2 and same else None
+
+
+def _take_letters(decided: Decided, column: str, letters: dict[str, str]) -> None:
+    """Write which first letter means which side, whatever it means in other languages."""
+    decided.sections["sides"] = {
+        side: ([letter], f"by the words in {column}") for side, letter in letters.items()
+    }
+
+
 def _unknown_words(decided: Decided) -> bool:
     """A column named like a side, with unknown words: ask which means what."""
     for column in decided.kept.contents.columns:
@@ -440,6 +473,9 @@ def _unknown_words(decided: Decided) -> bool:
             )
         ):
             decided.fields["side"] = Spec([column])
+            if letters := _first_letters(column, words):
+                _take_letters(decided, column, letters)
+                return True
             shown = ", ".join(words)
             for side, kind in (
                 ("buy", "purchases or long positions"),

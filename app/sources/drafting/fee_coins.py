@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterable
 from itertools import pairwise
 
-from app.sources.cells import as_text
+from app.sources.cells import WHOLE, as_text
 from app.sources.column_names import currency_in, joined_words
 from app.sources.drafting.contracts import escaped
 from app.sources.drafting.currency import ASSUMED
@@ -19,6 +19,7 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import in_both_coins
 from app.sources.drafting.fill_rows import profits_of, purchases
 from app.sources.drafting.spec import Spec
+from app.sources.drafting.symbol_columns import CURRENCIES
 from app.sources.glued_names import spaced
 from app.sources.making import US_DOLLARS
 from app.sources.mapping import BASE, TRADED
@@ -53,8 +54,9 @@ def settle_fee_coins(decided: Decided) -> None:
         return
     if "symbol" not in fields:
         return
-    if _of_each_side(decided):
+    if _of_each_side(decided) or _in_own_currencies(decided, fee):
         return
+    _one_currency(decided, fee)
     coins = dict(contents.signs(fee.column))
     if "fee_currency" in fields:
         coins = dict(contents.words(fields["fee_currency"].column))
@@ -129,6 +131,76 @@ def settle_fee_coins(decided: Decided) -> None:
         decided.left.append(
             f"The currency of the fees: the file does not say, so {fee.column} is read in the quote"
             " currency."
+        )
+
+
+def name_fees_abroad(decided: Decided) -> None:
+    """Name fees that are in another currency than the prices of their fills: they do not count."""
+    contents, fields = decided.kept.contents, decided.fields
+    fee = fields.get("fee")
+    if fee is None or any(said.startswith("The fees:") for said in decided.left):
+        return
+    told, _ = decided.sections.get("constants", {}).get("fee_currency", ("", ""))
+    coin = fields.get("fee_currency")
+    coins = contents.cells(coin.column) if coin else [told or None] * contents.n_rows
+    own: list[object] = [decided.keys.get("currency", ("",))[0]] * contents.n_rows
+    if "currency" in fields:
+        own = list(contents.cells(fields["currency"].column))
+    paid = [any(row) for row in zip(*map(contents.numbers, fee.columns), strict=True)]
+    abroad = sorted(
+        {
+            code
+            for one, priced, some in zip(coins, own, paid, strict=True)
+            if some and (code := as_text(one or "").strip()) in CURRENCIES
+            if (of_price := as_text(priced or "").strip()) in CURRENCIES
+            and code != of_price
+            and WHOLE.get(of_price) != code
+        }
+    )
+    if abroad:
+        decided.left.append(
+            f"The fees: those in {', '.join(abroad)} are in another currency than the prices, so"
+            " they are left out."
+        )
+
+
+def _in_own_currencies(decided: Decided, fee: Spec) -> bool:
+    """Whether there is a column of fees for each currency, named after it, and each fill has its
+    fee in that of its own price."""
+    contents, fields = decided.kept.contents, decided.fields
+    named = [currency_in(column) for column in fee.columns]
+    if "currency" not in fields or "fee_currency" in fields or len({*named}) < 2 or None in named:
+        return False
+    own = contents.cells(fields["currency"].column)
+    numbers = [contents.numbers(column) for column in fee.columns]
+    return all(
+        own[i] is not None and as_text(own[i]).strip() == code
+        for code, column in zip(named, numbers, strict=True)
+        for i, n in enumerate(column)
+        if n
+    )
+
+
+def _one_currency(decided: Decided, fee: Spec) -> None:
+    """Fees in several columns, each with a column of its currency, that are all in the same one."""
+    contents, fields = decided.kept.contents, decided.fields
+    if len(fee.columns) < 2 or "fee_currency" not in fields:
+        return
+    codes = {
+        word.strip()
+        for column in fee.columns
+        for own in contents.columns
+        if own not in fee.columns and column.lower() in own.lower()
+        for word in contents.words(own)
+    }
+    told = contents.cells(fields["fee_currency"].column)
+    numbers = [contents.numbers(column) for column in fee.columns]
+    unsaid = any(code is None and any(own[i] for own in numbers) for i, code in enumerate(told))
+    if unsaid and len(codes) == 1 and codes <= CURRENCIES:
+        del fields["fee_currency"]
+        decided.sections.setdefault("constants", {})["fee_currency"] = (
+            codes.pop(),
+            "by the columns of the currencies of fees",
         )
 
 

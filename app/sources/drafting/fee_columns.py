@@ -19,8 +19,8 @@ from app.sources.making import US_DOLLARS
 
 _FEE = re.compile(
     r"fee|kosten|spesen|entgelt|^costs$|^(custos|costes|costos|costi|coûts)$|(^|_)vat(_|$)|(^|_)cost_(opening|closing)$|^(custos?|costes?|costos?|costi|coûts?)_|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^clearing$|^stamp|^stempel|stamp_duty|gebühr|provision"
-    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|tarifa|^taxas$|^taxa_de_(abertura|fechamento|negocia)|своп|スワップ|komisyon|provize|费用|費用|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|hoa_hồng|takas|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|комисиона|komisin|komisij|jutalék|עמלה|poplatok|naknada|provizij|kurtasj|kurtage|apsikeitimas|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)(iva|igv|iss|ttf)(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|transaction_and_or|brokerage|charges|rebate|interest"
-    r"|суап|суоп|สวอป|스왑|qua_đêm|隔夜|^ränta$|^renten?$|^korko$|^kamat$|السواب|سواپ|סוואפ|स्वैप|palkkio"
+    r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|tarifa|^taxas$|^taxa_de_(abertura|fechamento|negocia)|своп|スワップ|komisyon|provize|费用|費用|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|hoa_hồng|takas|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|комисиона|komisin|komisij|jutalék|עמלה|poplatok|naknada|provizij|kurtasj|kurtage|apsikeitimas|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)(iva|igv|iss|ttf)(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|^(sec|nfa)$|transaction_and_or|brokerage|charges|rebate|interest"
+    r"|суап|суоп|สวอป|스왑|qua_đêm|隔夜|^ränta$|^renten?$|^korko$|^kamat$|السواب|سواپ|סוואפ|स्वैप|palkkio|(^|_)kulut(_|$)|þóknun|(^|_)díj(ak)?(_|$)|金利調整|価格調整|ファンディング|オーバーナイト"
     r"|^gas(_(fees?|costs?|paid))?$|^arancel|^derechos_de_mercado|کارمزد|کمیسیون|कमीशन|komisen|komisjon|teenustasu|^tasu$|^yuran|poplatek|провизија|शुल्क|provízi|apsikeitimas"
 )
 _NO_FEE = re.compile(
@@ -45,11 +45,13 @@ _GAS = re.compile(r"(^|_)gas(_|$)|network_(cost|charge)")
 _END = re.compile(r"open|entry|enter|clos|exit|buy|sell|purchase|sale", re.IGNORECASE)
 """Of a fee of one end of a trade."""
 _CASH = re.compile(
-    r"\bswaps?\b|rollover|financing|funding|overnight|своп|スワップ|스왑"
+    r"dividends?\b|金利調整|価格調整|ファンディング|オーバーナイト|\bswaps?\b|rollover|financing|funding|overnight|своп|スワップ|스왑"
     r"|^ränta$|^renten?$|^korko$|^kamat$|суап|суоп|سواپ|סוואפ|स्वैप"
     r"|สวอป|السواب|takas|^[eé]change$|库存费|隔夜|qua đêm|apsikeitimas",
     re.IGNORECASE,
 )
+_DIVIDENDS = re.compile(r"\bdividends?\b", re.IGNORECASE)
+"""Of costs that are netted with what was received."""
 _FEE_RATE = re.compile(r"(fee|commission).*rate|rate.*(fee|commission)", re.IGNORECASE)
 _PAID = re.compile(r"fee|cost|charge|paid|rate|gebühr|kosten|frais", re.IGNORECASE)
 """Of columns with the sign of the cash, and of others with the same words."""
@@ -255,7 +257,10 @@ def _is_back(contents: Contents, column: str) -> bool:
 
 
 def _is_cash(column: str) -> bool:
-    return bool(_CASH.search(spaced(column)) and not _PAID.search(column))
+    return bool(
+        _CASH.search(spaced(column))
+        and (not _PAID.search(column) or _DIVIDENDS.search(spaced(column)))
+    )
 
 
 def are_negative(decided: Decided, spec: Spec) -> bool:

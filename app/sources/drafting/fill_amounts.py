@@ -13,7 +13,7 @@ from app.sources.cells import HUNDREDTHS, WHOLE
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.currencies import FIAT, NAMES_OF_CURRENCIES
 from app.sources.drafting.adding_amounts import Amount, read_amounts
-from app.sources.drafting.adding_up import half_unit
+from app.sources.drafting.adding_up import half_unit, nice
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_rows import fee_amounts, purchases, symbol_of
@@ -22,7 +22,9 @@ from app.sources.drafting.value_columns import ask_whether_value, contract_value
 from app.sources.pairs import may_be_inverse, pair_of
 from app.sources.value_names import is_margin, is_of_order, may_be_value, says_value
 
-_TAX = re.compile(r"steuer|(^|_)kest|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt")
+_TAX = re.compile(
+    r"steuer|(^|_)kest|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt|税|稅|세금"
+)
 _SMALL_COST = 0.05
 """What fees may be of the value of a fill, at most, if only the cash tells them."""
 _CENTS = 0.004
@@ -47,30 +49,13 @@ def read_amount(decided: Decided) -> Amount | None:
         contents.numbers(fields["quantity"].column),
         contents.numbers(fields["price"].column),
     )
-    scale = float(fields["price"].keys.get("scale", 1))
-    sizes = [abs(q * p * scale) if q and p else None for q, p in zip(quantity, price, strict=True)]
-    side = fields.get("side")
-    used = decided.used() - set(side.columns if side and side.keys.get("cash") else ())
-    names = [*NAMES["gross"], *NAMES["net"]]
-    columns = [
-        (column, contents.numbers(column))
-        for column in contents.columns
-        if column not in used
-        and contents.is_numeric(column)
-        and any(
-            word in names for word in (known_as(column), known_as(column).removeprefix("quote_"))
-        )
-    ]
-    columns.sort(
-        key=lambda one: min(
-            names.index(w)
-            for w in (known_as(one[0]), known_as(one[0]).removeprefix("quote_"))
-            if w in names
-        )
-    )
+    sizes = sizes_of(decided)
+    columns = amounts_of(decided)
     pair = money_columns(contents) or ()
     if pair and not columns:
         columns = [(pair[0], _added(contents, pair))]
+    converted = converted_amounts(decided)
+    columns = [one for one in columns if one[0] not in converted]
     symbols = [symbol_of(decided, i) for i in range(contents.n_rows)]
     if not columns:
         columns = _unnamed(decided, symbols, sizes)
@@ -142,6 +127,67 @@ def read_amount(decided: Decided) -> Amount | None:
         )
         decided.guessed.append(f"Contract values follow from {found.column}: {shown}.")
     return found
+
+
+def sizes_of(decided: Decided) -> list[float | None]:
+    """Price × quantity of each row, without a sign."""
+    contents, fields = decided.kept.contents, decided.fields
+    scale = float(fields["price"].keys.get("scale", 1))
+    factors = (contents.numbers(fields[name].column) for name in ("quantity", "price"))
+    return [abs(q * p * scale) if q and p else None for q, p in zip(*factors, strict=True)]
+
+
+def amounts_of(decided: Decided) -> list[tuple[str, list[float | None]]]:
+    """The columns that are called amounts, the likeliest first, with their numbers."""
+    contents = decided.kept.contents
+    side = decided.fields.get("side")
+    used = decided.used() - set(side.columns if side and side.keys.get("cash") else ())
+    names = [*NAMES["gross"], *NAMES["net"]]
+    ranks = {
+        column: min(names.index(word) for word in words if word in names)
+        for column in contents.columns
+        if column not in used
+        and contents.is_numeric(column)
+        and (words := {known_as(column), known_as(column).removeprefix("quote_")}) & {*names}
+    }
+    return [(column, contents.numbers(column)) for column in sorted(ranks, key=ranks.__getitem__)]
+
+
+def converted_amounts(decided: Decided) -> list[str]:
+    """The amounts that are price × quantity at a rate of exchange in another column, as in the
+    currency of an account: they tell no contract values."""
+    contents, sizes = decided.kept.contents, sizes_of(decided)
+    amounts = amounts_of(decided)
+    used = {*decided.used(), *(column for column, _ in amounts)}
+    rates = [
+        contents.numbers(column)
+        for column in contents.columns
+        if column not in used and contents.is_numeric(column)
+    ]
+    return [
+        column for column, own in amounts if any(_are_at_rates(own, sizes, rate) for rate in rates)
+    ]
+
+
+def _are_at_rates(
+    amounts: list[float | None], sizes: list[float | None], rates: list[float | None]
+) -> bool:
+    """Whether amounts are nearly the sizes times (or over) the rates, which are no usual contract
+    values."""
+    told = [
+        (abs(a) / size, rate)
+        for a, size, rate in zip(amounts, sizes, rates, strict=True)
+        if a and size
+    ]
+    return (
+        bool(told)
+        and all(rate and rate > 0 for _, rate in told)
+        and any(abs((rate or 0.0) - 1) > _SMALL_COST and not nice(rate or 0.0) for _, rate in told)
+        and any(
+            all(abs(ratio * (rate or 0.0) ** power - 1) <= _SMALL_COST for ratio, rate in told)
+            for power in (-1, 1)
+        )
+    )
 
 
 def _in_whole_units(decided: Decided, found: Amount) -> None:

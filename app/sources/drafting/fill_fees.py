@@ -10,7 +10,7 @@ import re
 from itertools import combinations, permutations
 
 from app.sources.cells import as_text
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import is_known, known_as
 from app.sources.drafting.adding_up import half_unit
 from app.sources.drafting.choose import LIMIT
 from app.sources.drafting.decided import Decided
@@ -26,6 +26,7 @@ from app.sources.drafting.symbol_columns import CURRENCIES
 from app.sources.drafting.text import spec_text
 from app.sources.drafting.unit_fees import find_rates
 from app.sources.pairs import future_of, is_option, may_be_inverse
+from app.sources.value_names import is_margin
 
 _COSTS = re.compile(
     r"((trade|trading|transaction|total|execution)_)?costs?|taxas?|tasas?|opłat[ay]|poplatek|masraf"
@@ -38,6 +39,9 @@ _ONE, _RATE = 0.02, 0.00006
 """By how much a rate of exchange differs from 1 at least, and what its last digit may be off."""
 _MOST_COLUMNS = 10
 """In how many columns of numbers fees are looked for, at most."""
+_FEWEST_OF_SHARE, _LARGEST_SHARE = 4, 0.01
+"""In how many fills a column has to be the same share of the value, and how large a share, to be
+asked about as a fee."""
 SMALL = 0.03
 """What fees may be of the traded value, at most, if only their size shows that they are fees."""
 
@@ -46,9 +50,11 @@ def settle_fees(decided: Decided) -> None:
     """Which columns have the fees, and their sign."""
     spec = decided.fields.get("fee") or _small_costs(decided) or _fee_by_amounts(decided)
     if spec is None:
-        find_rates(decided)
+        if not _ask_for_share(decided):
+            find_rates(decided)
         return
     _without_the_amount(decided, spec)
+    _once_in_amounts(decided, spec)
     _with_other_costs(decided, spec)
     _own_currency(decided, spec)
     _settled_abroad(decided, spec)
@@ -72,6 +78,79 @@ def _without_the_amount(decided: Decided, spec: Spec) -> None:
         ]
         if rows and all(rows):
             spec.columns.remove(column)
+
+
+def _ask_for_share(decided: Decided) -> bool:
+    """Ask for a column of an unknown name whose numbers are the same small share of the value of
+    each fill, as a commission is."""
+    contents, fields = decided.kept.contents, decided.fields
+    if not {"quantity", "price"} <= fields.keys() or fields["price"].keys.get("per_unit"):
+        return False
+    scale = float(fields["price"].keys.get("scale", 1))
+    factors = (contents.numbers(fields[name].column) for name in ("quantity", "price"))
+    sizes = [abs(q * p) * scale if q and p else None for q, p in zip(*factors, strict=True)]
+    used = decided.used()
+    for column in contents.columns:
+        if (
+            column in used
+            or not contents.is_numeric(column)
+            or contents.has_percent(column)
+            or is_known(column)
+            or is_margin(column)
+            or LIMIT.search(known_as(column))
+        ):
+            continue
+        numbers = contents.numbers(column)
+        rows = [(abs(n or 0.0), size) for n, size in zip(numbers, sizes, strict=True) if size]
+        if len(rows) < _FEWEST_OF_SHARE or len({round(n, 4) for n, _ in rows}) < 3:
+            continue
+        share = sum(n for n, _ in rows) / sum(size for _, size in rows)
+        off = 1.2 * half_unit(numbers)
+        if 0 < share <= _LARGEST_SHARE and all(
+            abs(n - share * size) <= max(off, 0.01 * n) for n, size in rows
+        ):
+            decided.ask(
+                "fee",
+                f"Whether {column} is the fee: it is {100 * share:.3g} % of each fill's value.",
+                f"{spec_text(Spec([column]))} if it is; remove this line if it is not",
+                section="columns",
+            )
+            return True
+    return False
+
+
+def _once_in_amounts(decided: Decided, spec: Spec) -> None:
+    """Leave out fees that are in another column of fees already, such as a tax on them, where an
+    amount differs from the value of the fills by the others alone."""
+    contents, fields = decided.kept.contents, decided.fields
+    if len(spec.columns) < 2 or spec.keys or not {"quantity", "price"} <= fields.keys():
+        return
+    scale = float(fields["price"].keys.get("scale", 1))
+    factors = (contents.numbers(fields[name].column) for name in ("quantity", "price"))
+    sizes = [abs(q * p) * scale if q and p else None for q, p in zip(*factors, strict=True)]
+    buys = purchases(decided)
+    numbers = [contents.numbers(column) for column in spec.columns]
+    used = decided.used()
+    for paid in contents.columns:
+        if paid in used or not contents.is_numeric(paid):
+            continue
+        amounts = contents.numbers(paid)
+        costs = [
+            (i, (abs(amount) - size) * (1 if buy else -1))
+            for i, (amount, size, buy) in enumerate(zip(amounts, sizes, buys, strict=True))
+            if amount and size and buy is not None
+        ]
+        rounding = 2.4 * half_unit(amounts)
+        if len(costs) < 2 or not any(cost > rounding for _, cost in costs):
+            continue
+        for n in range(len(numbers), 0, -1):
+            for chosen in combinations(range(len(numbers)), n):
+                if all(
+                    abs(cost - sum(abs(numbers[k][i] or 0.0) for k in chosen)) <= rounding
+                    for i, cost in costs
+                ):
+                    spec.columns[:] = [spec.columns[k] for k in chosen]
+                    return
 
 
 def _with_other_costs(decided: Decided, spec: Spec) -> None:
@@ -310,11 +389,8 @@ def _costs_of_amounts(decided: Decided, known: list[float]) -> tuple[list[str], 
         and contents.time(column) is None
     ]
     numbers = {column: contents.numbers(column) for column in columns[:_MOST_COLUMNS]}
-    amounts = {*NAMES["gross"], *NAMES["net"]}
     profits = profits_of(contents) if any(known) else []
     for paid in numbers:
-        if any(known) and known_as(paid) not in amounts:
-            continue
         rounding = 2.4 * half_unit(numbers[paid])
         costs = [
             (i, (abs(amount) - size) * (1 if buy else -1) - known[i])

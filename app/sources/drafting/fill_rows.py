@@ -62,8 +62,19 @@ def purchases(decided: Decided) -> list[bool | None]:
         return [bool(n) for n in contents.numbers(spec.column)]
     if spec.keys.get("cash"):
         return [None if not n else n < 0 for n in contents.numbers(spec.column)]
+    own = {
+        word: kind == "buy"
+        for kind, (words, _) in decided.sections.get("sides", {}).items()
+        if kind in ("buy", "sell")
+        for word in words
+    }
     found: list[bool | None] = []
     for i in range(contents.n_rows):
+        if own and (cell := contents.cells(spec.column)[i]) is not None:
+            word = as_text(cell).strip().lower()
+            if word in own:
+                found.append(own[word])
+                continue
         side = read_side(
             " ".join(
                 as_text(v)

@@ -25,9 +25,13 @@ from app.sources.drafting.contracts import (
 )
 from app.sources.drafting.currency import ASSUMED
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fee_coins import settle_fee_coins
+from app.sources.drafting.fee_coins import name_fees_abroad, settle_fee_coins
 from app.sources.drafting.fee_columns import drop_fees_abroad
-from app.sources.drafting.fill_amounts import drop_doubled_multiplier, read_amount
+from app.sources.drafting.fill_amounts import (
+    converted_amounts,
+    drop_doubled_multiplier,
+    read_amount,
+)
 from app.sources.drafting.fill_fees import (
     all_in,
     fees_of_another_unit,
@@ -53,6 +57,8 @@ _ACCRUED = re.compile(
 )
 """Of interest on bonds that the buyer pays to the seller."""
 _CENTS = re.compile(r"(?i:(^|[^a-z])(us)?cents?\)?$)|\([¢c]\)|¢$")
+_RANDS = re.compile(r"(value|cost|amount|net|gross|brokerage|charges|proceeds|fees?)\W*\(R\)", re.I)
+"""Of an amount in South African rands, and no multiple of a risk."""
 _PENCE = re.compile(r"\((p|pence|gbx)\)|gbx", re.IGNORECASE)
 _PROFIT = re.compile("profit|pnl|gain|result")
 _SYMBOL_LINE = re.compile(
@@ -98,6 +104,7 @@ def settle(decided: Decided) -> None:
     if not in_smallest_units(decided):
         _settle_amounts(decided)
         settle_fee_coins(decided)
+        name_fees_abroad(decided)
     _name_accrued(decided)
     settle_splits(decided)
     compare_profits(decided)
@@ -157,7 +164,8 @@ def _name_accrued(decided: Decided) -> None:
         and column not in decided.used()
         and any(contents.read_numbers(column))
     ]
-    if columns and "net" not in decided.fields and not _paid_with(decided, columns):
+    unread = "net" not in decided.fields or "fee" in decided.fields
+    if columns and unread and not _paid_with(decided, columns) and "net" not in decided.fields:
         decided.left.append(
             f"{' and '.join(columns)}: interest that was paid and received with the price of a bond"
             " is not counted."
@@ -183,10 +191,20 @@ def _paid_with(decided: Decided, accrued: list[str]) -> bool:
         sum(abs(n or 0.0) for n in row) for row in zip(*map(contents.numbers, accrued), strict=True)
     ]
     costs = zip(fee_amounts(decided), purchases(decided), strict=True)
-    expected = [
-        abs(value) + own + (abs(fee) if buy else -abs(fee)) if value else None
-        for value, own, (fee, buy) in zip(values, interest, costs, strict=True)
-    ]
+    rows_of_costs = list(costs)
+    for share in (1.0, 0.01):  # Prices of bonds are in percent.
+        expected = [
+            abs(value) * share + own + (abs(fee) if buy else -abs(fee)) if value else None
+            for value, own, (fee, buy) in zip(values, interest, rows_of_costs, strict=True)
+        ]
+        if _read_with(decided, accrued, expected):
+            return True
+    return False
+
+
+def _read_with(decided: Decided, accrued: list[str], expected: list[float | None]) -> bool:
+    """Read the amounts that are as expected: with the interest and after fees."""
+    contents, fields = decided.kept.contents, decided.fields
     for column in contents.columns:
         if known_as(column) not in (*NAMES["net"], *NAMES["gross"]) or column in accrued:
             continue
@@ -203,11 +221,17 @@ def _paid_with(decided: Decided, accrued: list[str]) -> bool:
 
 def _in_pounds(decided: Decided) -> None:
     """Prices that are in pence, and amounts that are in cents, by their columns' names."""
+    contents = decided.kept.contents
     for name in ("price", "fee"):
         own = decided.fields.get(name)
         if own is not None and all(_CENTS.search(spaced(column)) for column in own.columns):
             own.keys["scale"], own.comment = 0.01, "cents"
             decided.guessed.append(f"{' and '.join(own.columns)} is in cents.")
+            rands = name == "price" and any(map(_RANDS.search, contents.columns))
+            if rands and ASSUMED in decided.left:
+                decided.left.remove(ASSUMED)
+                decided.keys["currency"] = ("ZAR", "prices are in cents, amounts in rands (R)")
+                decided.guessed.append("The currency is ZAR, as amounts are in R.")
     spec = decided.fields.get("price")
     if spec is not None and _PENCE.search(spaced(spec.column)):
         spec.keys["scale"], spec.comment = 0.01, "pence"
@@ -239,6 +263,8 @@ def _realized_values(decided: Decided, amount: Amount | None) -> None:
         and not _are_amounts(decided, c)
     ]
     columns.sort(key=lambda column: not _gives_usual_values(decided, column))
+    if columns and converted_amounts(decided):
+        columns = []  # Profits are in the currency of the amounts, at rates of exchange.
     if columns and not contents.has_percent(columns[0]):
         values = _by_profits(decided, columns[0])
         if values is not None and not any(_is_rate(*one) for one in values.items()):

@@ -35,10 +35,12 @@ from app.sources.making import joined
 from app.sources.pairs import may_be_inverse, settled_in
 from app.sources.value_names import is_margin, is_of_order, may_be_value, says_value
 
-_RECEIVED = re.compile("proceeds|erlös|produit|ricavo|ingresos")
+_RECEIVED = re.compile("proceeds|erlös|produit|ricavo|ingresos|売却|賣出|卖出|매도")
 """Of what something was sold for, which is no profit."""
-_TOTAL = re.compile(r"(^|_)(total|net)(_|$)")
-_NO_COST = re.compile(r"price|quantity|size|balance|equity|(^|_)(id|ref|no)(_|$)")
+_TOTAL = re.compile(r"(^|_)(total|net|nett|netto|neto|líquido|liquido)(_|$)|受渡金額|精算金額")
+_NO_COST = re.compile(
+    r"price|quantity|size|balance|equity|(^|_)(id|ref|no)(_|$)|成本|取得|原価|매입|einstand|basis|invest"
+)
 _MOST_COSTS, _MOST_COLUMNS = 4, 10
 """How many columns costs may be in, and among how many columns they are looked for."""
 _LOSS = re.compile(
@@ -272,6 +274,45 @@ def fees_by_total(decided: Decided) -> None:
                     )
                     decided.keys["profit"] = ("gross", f"{total} is after fees")
                     return
+
+
+def fees_by_prices(decided: Decided, trades: list[Trade]) -> bool:
+    """Take columns for the fees, whatever they are called, that are what the profits are less than
+    prices and quantities make, to the cent, in all rows."""
+    contents, fields = decided.kept.contents, decided.fields
+    known = {"pnl_usd", "entry_price", "exit_price", "quantity"} <= fields.keys()
+    if not known or "fees_usd" in fields or len(trades) != contents.n_rows:
+        return False
+    costs = [
+        trade.side * (trade.exit - trade.entry) * abs(trade.quantity or 0.0) - (trade.profit or 0.0)
+        for trade in trades
+    ]
+    off = off_by(costs, [trade.profit for trade in trades])
+    if len(costs) < 2 or min(costs) < -off or not any(cost > 2 * off for cost in costs):
+        return False
+    used = decided.used()
+    columns = {
+        column: contents.numbers(column)
+        for column in contents.columns
+        if column not in used
+        and contents.is_numeric(column)
+        and contents.time(column) is None
+        and not contents.has_percent(column)
+        and any(contents.read_numbers(column))
+    }
+    for n in range(1, 4):
+        for chosen in combinations([*columns][:_MOST_COLUMNS], n):
+            if all(
+                abs(cost - sum(abs(columns[column][i] or 0.0) for column in chosen)) <= off
+                for i, cost in enumerate(costs)
+            ):
+                fields["fees_usd"] = Spec(list(chosen), comment="by the prices")
+                decided.guessed.append(
+                    f"Fees are {' and '.join(chosen)}: the profits are so much less than prices"
+                    " and quantities make."
+                )
+                return True
+    return False
 
 
 def find_funding(decided: Decided, reading: Reading) -> None:

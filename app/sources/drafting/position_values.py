@@ -18,6 +18,7 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import drop_fees_abroad, turn_cash
 from app.sources.drafting.points import in_points, in_points_of_futures
 from app.sources.drafting.position_profits import (
+    fees_by_prices,
     fees_by_total,
     find_funding,
     gains_and_losses,
@@ -102,6 +103,8 @@ def settle(decided: Decided) -> None:
     if "fees_usd" in fields and "scale" not in fields["fees_usd"].keys:
         turn_cash(contents, fields["fees_usd"])
     trades = trades_of(decided)
+    if fees_by_prices(decided, trades):
+        trades = trades_of(decided)
     if "pnl_usd" in fields and (
         in_points(trades)
         or is_in_points(fields["pnl_usd"].column)

@@ -244,7 +244,7 @@ def not_the_amount(decided: Decided, name: str, other: str) -> None:
         ):
             continue
         rows = [
-            (abs(a) / abs(n * factor * scale), abs(factor))
+            (abs(a) / abs(n * factor * scale), abs(factor * scale))
             for i, (a, n, factor) in enumerate(
                 zip(amounts, contents.numbers(column), factors, strict=True)
             )
@@ -253,7 +253,7 @@ def not_the_amount(decided: Decided, name: str, other: str) -> None:
         if (
             rows
             and all(abs(ratio - 1) <= SMALL for ratio, _ in rows)
-            and (name == "quantity" or any(abs(factor - 1) > 2 * SMALL for _, factor in rows))
+            and any(abs(factor - 1) > 2 * SMALL for _, factor in rows)
         ):
             decided.guessed.append(
                 f"The {name} is {column}: {fields[name].column} is that times"

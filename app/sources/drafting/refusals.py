@@ -39,7 +39,8 @@ _GIVEN_AND_TAKEN = (
 )
 _TRADE_IN_WORDS = re.compile(
     r"\b(buy|sell|bought|sold|kauf|verkauf|koop|verkoop|achat|vente|compra|venta|vendita)\b"
-    r".*\d.*(@|\b(at|a|à|zu|por|per|for|au prix de)\b)\s*[^\d\s]{0,3}\s?\d",
+    r".*\d.*(@|\b(at|a|à|zu|por|per|for|au prix de)\b)\s*[^\d\s]{0,3}\s?\d"
+    r"|^[BS] \d[\d,.]* \S+ @ \d",
     re.IGNORECASE,
 )
 _TIMES = {name for field in ("time", "entry_timestamp", "exit_timestamp") for name in NAMES[field]}

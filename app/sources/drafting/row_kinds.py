@@ -54,6 +54,9 @@ _MANY = 0.25
 """Share of rows without a profit that suggests that they open positions."""
 TAKEN = "Which column is the time of the close: "
 
+_COSTS = 0.06
+"""By which share an amount after fees may differ from price × quantity."""
+
 
 def fields_of(
     path: str, contents: Contents, asked_for: str | None
@@ -335,6 +338,8 @@ def _are_closed(contents: Contents, as_positions: Fields, as_fills: Fields) -> b
         # What has no side, but a profit in each row, was closed there.
         quantities = contents.read_numbers(as_fills["quantity"].column)
         profits = profits_of(contents) or profit.columns
+        if any(_is_amount(contents, as_fills, column) for column in profits):
+            return False
         n_open = max(sum(not n for n in contents.numbers(c)) for c in profits)
         return min(quantities, default=-1.0) > 0 and n_open == 0
     return (
@@ -345,6 +350,20 @@ def _are_closed(contents: Contents, as_positions: Fields, as_fills: Fields) -> b
     )
 
 
+def _is_amount(contents: Contents, as_fills: Fields, column: str) -> bool:
+    """Whether what is called a profit is price × quantity in all rows, but for costs: what was paid
+    and received."""
+    if not {"quantity", "price"} <= as_fills.keys() or contents.n_rows < 2:
+        return False
+    columns = (column, as_fills["quantity"].column, as_fills["price"].column)
+    shares = [
+        abs(amount / (quantity * price))
+        for amount, quantity, price in zip(*map(contents.numbers, columns), strict=True)
+        if amount and quantity and price
+    ]
+    return len(shares) == contents.n_rows and all(abs(share - 1) <= _COSTS for share in shares)
+
+
 def _refuse_all_earned(
     path: str, contents: Contents, as_positions: Fields, as_fills: Fields
 ) -> None:
@@ -352,6 +371,8 @@ def _refuse_all_earned(
     what looks like a fill."""
     profit = as_positions.get("pnl_usd")
     if profit is None or contents.n_rows < 2 or not all(contents.numbers(profit.column)):
+        return
+    if _is_amount(contents, as_fills, profit.column):
         return
     others = [column for column in contents.time_columns if column not in as_fills["time"].columns]
     if others and not any(re.search("settl|valu|exp|matur", known_as(c)) for c in others):

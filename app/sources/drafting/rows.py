@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.sources.cells import as_text
-from app.sources.column_names import known_as
+from app.sources.column_names import joined_words, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.repeated import is_number_of_rows
 from app.sources.drafting.spec import Fields, Spec
+from app.sources.drafting.statuses import CANCELLED, are_confirmations
 from app.sources.drafting.time_readings import STILL_OPEN
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import pair_of
@@ -30,6 +31,8 @@ _NO_DAY = re.compile(
     r"(1970|0001|1900|9999|0000)[-./]?\d\d[-./]?\d\d(?!\d)|\d\d[-./]\d\d[-./](1970|0001|1900|9999|0000)"
 )
 """Days that programs write where there is none yet."""
+_NUMBERED = re.compile(r"(^|_)(id|no|nr|ref|reference|number|num)$")
+"""Of columns with the number of an order or of a trade."""
 _PENDING = re.compile(r"(op[ _])?(buy|sell)[ _]?(limit|stop)([ _]?limit)?")
 
 
@@ -218,11 +221,19 @@ def without_reversed(kept: Kept, fields: Fields, rows: str) -> list[str]:
         contents.numbers(fields["price"].column),
     )
     said = next(
-        (c for c in contents.columns if any(_REVERSED.search(w) for w in contents.words(c))), None
+        (
+            c
+            for c in contents.columns
+            if any(map(_REVERSED.search, contents.words(c))) or are_confirmations(contents.words(c))
+        ),
+        None,
     )
     if said is None:
         return []
-    is_reversal = [bool(v and _REVERSED.search(as_text(v))) for v in contents.cells(said)]
+    is_reversal = [
+        bool(v and (_REVERSED.search(as_text(v)) or CANCELLED.fullmatch(joined_words(as_text(v)))))
+        for v in contents.cells(said)
+    ]
     gone: list[int] = []
     lost = 0
     for i, value in enumerate(is_reversal):
@@ -245,7 +256,11 @@ def without_reversed(kept: Kept, fields: Fields, rows: str) -> list[str]:
         (
             c
             for c in sorted(contents.columns, key=lambda c: -len(contents.words(c)))
-            if (len(contents.words(c)) == contents.n_rows or is_number_of_rows(c))
+            if (
+                len(contents.words(c)) == contents.n_rows
+                or is_number_of_rows(c)
+                or _NUMBERED.search(known_as(c))
+            )
             and contents.time(c) is None
             and _tells(contents.cells(c), gone)
         ),

@@ -19,7 +19,7 @@ from app.sources.sides import is_no_trade, read_side
 _COLUMN = re.compile(
     r"status|state\b|^state|^transaction$|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind"
     r"|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato"
-    r"|estado|statut|статус|состояние|狀態|状态|สถานะ|trạng_thái|durum"
+    r"|estado|statut|статус|состояние|狀態|状态|สถานะ|trạng_thái|durum|الحالة"
 )
 _DONE = frozenset(
     [
@@ -89,6 +89,8 @@ _DONE = frozenset(
         "체결",
         "約定",
         "約定済",
+        "منفذ",
+        "منفذة",
     ]
 )
 _NOT_DONE = frozenset(
@@ -189,12 +191,16 @@ _NOT_DONE = frozenset(
         "取消",
         "未約定",
         "失効",
+        "ملغى",
+        "ملغي",
+        "ملغاة",
+        "مرفوض",
     ]
 )
 _STATUS = re.compile(
     r"((order|trade|transaction|execution|exec|deal)_)?(status|state|stat)|stato(_\w+)?|estado(_\w+)?"
     r"|statut(_\w+)?|tila|toimeksiannon_tila|stav|durum|emir_durumu|статус|стан|состояние|狀態|状态"
-    r"|委托状态|委託狀態|상태|주문상태|สถานะ|trạng_thái|állapot|stare|auftragsstatus|orderstatus"
+    r"|委托状态|委託狀態|상태|주문상태|สถานะ|trạng_thái|الحالة|állapot|stare|auftragsstatus|orderstatus"
 )
 _STEM_NOT_DONE = re.compile(
     r"cancel|reject|rechaz|rejeit|rejet|refus|rifiut|abgelehnt|zurückgew|storn|gestrich|gelösch"
@@ -205,6 +211,10 @@ _STEM_NOT_DONE = re.compile(
 """Parts of words of orders that were not done, in columns that are called a status."""
 _MOST_WORDS = 15
 """How many different words a column with a status has, at most."""
+_NEW = frozenset(("new", "original", "orig", "trade"))
+_CORRECTED = re.compile(r"(trade_)?(correct(ed|ion)?|amend(ed|ment)?|rebook(ed)?|replace(d|ment)?)")
+CANCELLED = re.compile(r"(trade_)?cancel(l?ed|lation)?")
+"""What is said of confirmations of trades."""
 _CLOSED = frozenset(("closed", "close", "win", "loss", "stopped", "exited"))
 """How positions ended, and no orders."""
 _FILL_EVENTS = frozenset(["order_fill", "order_filled", "orderfilled"])
@@ -233,6 +243,24 @@ def _are_of_orders(words: Iterable[str]) -> bool:
     return all(undone) and 0 < len(undone) < len([*words])
 
 
+def are_confirmations(words: Iterable[str]) -> bool:
+    """Whether the words say of confirmations of trades that some are new, and that others correct
+    them (or cancel them, so that they can be corrected).
+
+    >>> are_confirmations(["NEW", "CANCEL", "CORRECT"]), are_confirmations(["New", "Cancelled"])
+    (True, False)
+    """
+    folded = {joined_words(word) for word in words}
+    return (
+        bool(folded & _NEW)
+        and any(map(_CORRECTED.fullmatch, folded))
+        and all(
+            word in _NEW or _CORRECTED.fullmatch(word) or CANCELLED.fullmatch(word)
+            for word in folded
+        )
+    )
+
+
 def by_status(contents: Contents, filled: str | None = None) -> Kept:
     """Rows of trades that were done; where a column `filled` has the filled quantity, it decides
     what of a cancelled order counts."""
@@ -250,6 +278,8 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
             continue
         folded = {word: joined_words(word) for word in words}
         of_orders = _are_of_orders(folded.values())
+        if are_confirmations(words):
+            continue
         if not 2 <= len(words) <= _MOST_WORDS or not (
             _COLUMN.search(known_as(column)) or of_orders
         ):

@@ -135,6 +135,7 @@ class SymbolColumns:
                 w.strip().upper() in _EXCHANGES | _CLASSES | CURRENCIES for w in c.words(column)
             )
             and not self._is_money(column)
+            and not self._says_what_was_done(column)
         ]
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
         # `O` and `C` may be symbols, and what fills open and close.
@@ -162,7 +163,7 @@ class SymbolColumns:
                     column
                     for column, own in self._names.items()
                     if column not in used
-                    and (_CODE.search(own) or (own in NAMES["symbol"] and not own.isascii()))
+                    and (_CODE.search(own) or self._may_be_code(column))
                     and self._is_code(column)
                 ][:1]
             )
@@ -310,10 +311,17 @@ class SymbolColumns:
             and not self._contents.is_numeric(column)
         ]
 
+    def _may_be_code(self, column: str) -> bool:
+        """Whether a name says what was traded, and is foreign or has numbers that begin with 0."""
+        own, words = self._names[column], self._contents.words(column)
+        zeros = all(re.fullmatch(r"0\d{3,5}", word.strip()) for word in words)
+        return own in NAMES["symbol"] and (zeros or not own.isascii())
+
     def _is_code(self, column: str) -> bool:
         """Whether whole numbers stand there that recur, as the codes of shares in Asia do."""
         words = self._contents.words(column)
-        if (self._names[column] in _CODES or not self._names[column].isascii()) and all(
+        foreign = not self._names[column].isascii() or self._may_be_code(column)
+        if (self._names[column] in _CODES or foreign) and all(
             re.fullmatch(r"\d{4,6}", word.strip()) for word in words
         ):
             return True
@@ -348,6 +356,13 @@ class SymbolColumns:
         return bool(_OF_MONEY.search(self._names[column])) and all(
             word.strip().upper() in _MONEY for word in self._contents.words(column)
         )
+
+    def _says_what_was_done(self, column: str) -> bool:
+        """Whether there are texts of purchases and of sales, as `BUY Nike` and `SELL Nike`: one
+        instrument would be two."""
+        texts = [w.split() for w in self._contents.words(column)]
+        said = [read_side(words[0]) for words in texts if len(words) > 1]
+        return {side.fill for side in said if isinstance(side, Side)} == {1, -1}
 
     def _is_quote(self, column: str, other: str) -> bool:
         """Whether the column has nothing but the money that what is in the other one is priced in:

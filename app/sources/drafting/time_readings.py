@@ -123,6 +123,21 @@ _ZONES = {
     "KST": "Asia/Seoul",
     "HKT": "Asia/Hong_Kong",
     "SGT": "Asia/Singapore",
+    "GST": "Asia/Dubai",
+    "MSK": "Europe/Moscow",
+    "TRT": "Europe/Istanbul",
+    "PKT": "Asia/Karachi",
+    "WIB": "Asia/Jakarta",
+    "MYT": "Asia/Kuala_Lumpur",
+    "ICT": "Asia/Bangkok",
+    "AWST": "Australia/Perth",
+    "SAST": "Africa/Johannesburg",
+    "BRT": "America/Sao_Paulo",
+    **dict.fromkeys(("MST", "MDT"), "America/Denver"),
+    **dict.fromkeys(("WET", "WEST"), "Europe/Lisbon"),
+    **dict.fromkeys(("EET", "EEST"), "Europe/Athens"),
+    **dict.fromkeys(("NZST", "NZDT", "NZT"), "Pacific/Auckland"),
+    "BST": "Europe/London",
 }
 """Places whose zone the name of a column may say."""
 
@@ -227,8 +242,9 @@ def read_texts(column: str, texts: Sequence[str]) -> TimeReading | None:
     n_read = sum(n for t, n in each.items() if parsed[t] is not None)
     clock = any(r is not None and r.clock is not None for r in read)
     if iso == len(texts) or (iso >= MOST * len(texts) and iso >= n_read):
-        offset = all(re.search(r"(Z|[+-]\d\d:?\d\d)$", t) for t in each if ":" in t) and clock
-        return TimeReading({}, clock, bool(offset), zone)
+        timed = [t for t in each if ":" in t or re.match(r"\d{4}-?\d\d-?\d\d[T ]\d{4}", t)]
+        offset = bool(timed) and all(re.search(r"(Z|[+-]\d\d:?\d\d)$", t) for t in timed)
+        return TimeReading({}, clock, offset and clock, zone)
     if n_read < MOST * len(texts):
         return None
     good = [t for t in texts if parsed[t] is not None]
