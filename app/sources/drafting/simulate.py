@@ -5,6 +5,7 @@ May touch: nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,7 @@ from app.sources.fills import Closing, Fills
 from app.sources.mapping import TableMapping
 from app.sources.mapping_file import loads
 from app.sources.notes import Notes
+from app.sources.tables import Row
 
 _MOST_ROWS = 20_000
 
@@ -56,11 +58,17 @@ def moments(decided: Decided, name: str) -> list[str | None]:
 def fills(decided: Decided, shorts: str = "yes", newest_first: bool | None = None) -> Tried:
     """The positions that result from the fills; `shorts` and `newest_first` as in a mapping."""
     mapping = mapping_of(decided)
-    tried = Tried()
     if mapping is None:
-        return tried
-    reader = Fills(replace(mapping, shorts=shorts, newest_first=newest_first), "pm", Notes())
-    for found in reader.positions([("", decided.kept.contents.rows[:_MOST_ROWS])]):
+        return Tried()
+    read = replace(mapping, shorts=shorts, newest_first=newest_first)
+    return fills_of(read, decided.kept.contents.rows[:_MOST_ROWS])
+
+
+def fills_of(mapping: TableMapping, rows: Sequence[Row], notes: Notes | None = None) -> Tried:
+    """The positions that result from rows of fills, as the mapping reads them."""
+    tried = Tried()
+    reader = Fills(mapping, "pm", notes or Notes())
+    for found in reader.positions([("", rows)]):
         if isinstance(found, Closing):
             tried.unread += 1
         elif found.held == 0:
