@@ -3,17 +3,23 @@ edits are named with their rows, and right mappings are not.  The exports have t
 
 from __future__ import annotations
 
+import csv
 import re
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from app.errors import BadDataError
+from app.errors import BadDataError, EdgeloopError
 from app.sources.contradictions import contradicted, lines, refuse
 from app.sources.draft import draft
 from app.sources.drafting.durations import readings
 from app.sources.drafting.outcomes import MOST_ROWS
 from app.sources.mapping_file import loads
+from tests.sources.test_never_raises import ODD
 
 POSITIONS = (
     "Symbol,Side,Qty,Opened,Closed,Entry,Exit,Profit,Fee,Result,Duration,Net,Balance\n"
@@ -251,3 +257,33 @@ def test_times_of_day_beside_bare_days_are_asked_about(tmp_path: Path) -> None:
 )
 def test_durations_are_read(column: str, cell: object, seconds: tuple[float, ...]) -> None:
     assert readings(column, cell) == seconds
+
+
+CELLS = st.sampled_from(
+    [
+        *(*ODD, "AMD", "ESM4", "buy", "S", "win", "1h", "01:30", "12.5", "-3", "1e300", "1e-300"),
+        *("2024-05-06 09:31", "2024-05-07", "void", "inf", "2024-13-01 10:00", "0001-01-01T00:00"),
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_whatever_is_in_the_cells_is_compared_without_an_error(data: st.DataObject) -> None:
+    mapping, head = data.draw(
+        st.sampled_from(
+            (
+                (MAPPED, POSITIONS.splitlines()[0] + ",Proceeds,Cost basis,Return,Points"),
+                (OF_FILLS, FILLS.splitlines()[0] + ",Balance,Status"),
+            )
+        )
+    )
+    n = head.count(",") + 1
+    rows = data.draw(st.lists(st.lists(CELLS, min_size=n, max_size=n), max_size=8))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([head.split(","), *rows])
+        with suppress(EdgeloopError):
+            for one in contradicted([str(path)], None, loads(mapping, "m.toml")):
+                assert one.line()

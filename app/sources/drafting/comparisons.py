@@ -6,6 +6,7 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -224,8 +225,10 @@ def _by_total(contents: Contents, found: Sequence[Outcome]) -> Iterator[Contradi
     for total, words in totals.items():
         for gross in (total, total + fees):
             ratio = gross / (earned + fees) if earned + fees else 0.0
-            usual = nice(abs(ratio)) or nice(abs(1 / ratio) if ratio else 0.5)
-            if ratio and usual and not 1 / FAR < abs(ratio) < FAR:
+            if not ratio or not math.isfinite(ratio):
+                continue
+            usual = nice(abs(ratio)) or nice(abs(1 / ratio))
+            if usual and not 1 / FAR < abs(ratio) < FAR:
                 yield Contradiction(
                     "Whether prices and quantities are read rightly: the file says"
                     f" {_label(words)} {total:,.2f}, and the rows make {earned:,.2f}."

@@ -15,6 +15,7 @@ from app.sources.column_names import folded, known_as
 from app.sources.drafting.adding_up import MOST
 from app.sources.drafting.compared import FAR, Compared, Contradiction
 from app.sources.figures import written
+from app.sources.making import is_time
 
 _NAMED = re.compile(
     r"durat|(^|_)hold|(^|_)held|time_in_(trade|position|market)|elapsed|haltedauer|haltezeit|dauer"
@@ -103,12 +104,9 @@ def readings(column: str, cell: Any) -> tuple[float, ...]:
 
 
 def _held(entered: str, left: str) -> float | None:
-    if not entered or not left:
+    if not (is_time(entered) and is_time(left)):
         return None
-    try:
-        first, last = map(datetime.fromisoformat, (entered, left))
-    except ValueError:
-        return None
+    first, last = map(datetime.fromisoformat, (entered, left))
     return (last - first).total_seconds()
 
 
