@@ -20,8 +20,10 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 from app.closes import RefusedCloseError
 from app.errors import BadDataError, ConfigurationError
 from app.sources import Closed, Notes, closes
+from app.sources.contradictions import contradicted
 from app.sources.draft import Drafted, draft
 from app.sources.fills import STILL_OPEN
+from app.sources.mapping_file import load
 from tests.sources.making import facts
 
 EXPORTS = Path(__file__).parent / "exports"
@@ -104,6 +106,9 @@ def test_an_export_is_right_or_asked_about(name: str, tmp_path: Path) -> None:
     assert found == case["closes"]
     assert refused == case.get("refused", [])
     assert notes.names(STILL_OPEN) == case.get("open", [])
+    mapping = load(tmp_path / "m.toml")
+    if mapping.contradictions is None:
+        assert contradicted([str(EXPORTS / name)], "table", mapping) == []
 
 
 def test_a_hidden_split_is_named_and_can_be_told(tmp_path: Path) -> None:
@@ -643,6 +648,36 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "2024-03-04 10:00,BTC-USD,BUY,6200,62000,6.2,USD\n"
             "2024-03-05 10:00,BTC-USD,SELL,0.1,63000,6.3,BTC\n",
             "quantities of one symbol in BTC and in USD",
+        ),
+        (
+            "Time,Symbol,Side,Size,Unit,Price\n"
+            "2024-03-14 09:31,EURUSD,Buy,0.1,lots,1.0850\n"
+            "2024-03-14 10:31,EURUSD,Sell,10000,units,1.0870\n",
+            "quantities of one symbol in lots and in units, as Unit says",
+        ),
+        (
+            "Symbol,Side,Size,Entry time,Exit time,Entry,Exit\n"
+            "EURUSD,Long,0.1 lots,2024-03-14 09:31,2024-03-14 10:31,1.0850,1.0870\n"
+            "EURUSD,Short,20000 units,2024-03-15 09:31,2024-03-15 10:31,1.0850,1.0870\n",
+            "quantities of one symbol in lots and in units, as Size says",
+        ),
+        (
+            "Time,Symbol,Side,Qty,Price,Commission,Note\n"
+            "A1001,2024-03-14 09:31,AMD,Buy,100,190.10,1.00,\n"
+            "A1002,2024-03-14 10:31,AMD,Sell,100,191.10,1.00,\n",
+            "cells stand one column to the right of their names: line 2, line 3",
+        ),
+        (
+            "Symbol,Entry time,Exit time,Entry price,Exit price,Qty,P&L,Fees,MAE\n"
+            ",AMD,2024-03-14 09:31,2024-03-14 10:31,190.10,191.10,100,100.00,2.00,\n"
+            ",MSFT,2024-03-15 09:31,2024-03-15 10:31,290.10,291.10,100,100.00,2.00,\n",
+            "cells stand one column to the right of their names: line 2, line 3",
+        ),
+        (
+            "Symbol,Side,Qty,Entry time,Exit time,Entry price,Exit price,P&L,Note\n"
+            "AMD,Long,100,2024-03-14 09:31,2024-03-14 10:31,190.10,191.10,100.00,a\n"
+            "Long,100,2024-03-15 09:31,2024-03-15 10:31,190.10,191.10,100.00,\n",
+            "cells stand one column to the left of their names: line 3",
         ),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),
