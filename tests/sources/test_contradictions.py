@@ -23,10 +23,10 @@ from tests.sources.test_never_raises import ODD
 
 POSITIONS = (
     "Symbol,Side,Qty,Opened,Closed,Entry,Exit,Profit,Fee,Result,Duration,Net,Balance\n"
-    "AMD,Long,100,2024-05-06 09:31,2024-05-06 10:31,190,191,100,2,win,1h,98,10098\n"
-    "MSFT,Short,50,2024-05-07 09:40,2024-05-07 11:40,415,413,100,3,win,2h,97,10195\n"
-    "SPY,Long,10,2024-05-08 09:55,2024-05-08 13:55,512,511,-10,2,loss,4h,-12,10183\n"
-    "QQQ,Long,20,2024-05-09 09:31,2024-05-09 10:31,440,441,20,4,win,1h,16,10199\n"
+    "AMD,Long,100,2024-05-06 09:31,2024-05-06 10:31,190,191,100,2,win,1h 0m,98,10098\n"
+    "MSFT,Short,50,2024-05-07 09:40,2024-05-07 11:40,415,413,100,3,win,2h 0m,97,10195\n"
+    "SPY,Long,10,2024-05-08 09:55,2024-05-08 13:55,512,511,-10,2,loss,4h 0m,-12,10183\n"
+    "QQQ,Long,20,2024-05-09 09:31,2024-05-09 10:31,440,441,20,4,win,1h 0m,16,10199\n"
 )
 MAPPED = """
 rows = "positions"
@@ -156,6 +156,42 @@ def test_exchanged_sides_of_fills_are_contradicted(
     assert said(content, OF_FILLS, tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("content", "mapping"),
+    [
+        # A day counts from the first one on.
+        (
+            "Symbol,Opened,Closed,Days held,Profit\n"
+            "AMD,2024-05-06 09:31,2024-05-06 10:31,1,98\n"
+            "MSFT,2024-05-07 09:40,2024-05-07 11:40,1,97\n",
+            MAPPED,
+        ),
+        # Points of shorts are those of the prices.
+        (
+            "Symbol,Side,Opened,Closed,Entry,Exit,Qty,Points,Profit,Fee\n"
+            "AMD,Short,2024-05-06 09:31,2024-05-06 10:31,191,190,100,-1,100,0\n"
+            "MSFT,Short,2024-05-07 09:40,2024-05-07 11:40,415,413,50,-2,100,0\n",
+            MAPPED,
+        ),
+        # Rebates make purchases cheaper, and sales bring more.
+        (
+            "Time,Symbol,Side,Qty,Price,Fee,Net\n"
+            "2024-05-06 09:31,AMD,B,100,190,-1,18999\n"
+            "2024-05-06 10:31,AMD,S,100,191,-1,19101\n",
+            OF_FILLS,
+        ),
+    ],
+)
+def test_what_only_looks_like_a_contradiction_is_none(
+    content: str, mapping: str, tmp_path: Path
+) -> None:
+    head = content.partition("\n")[0].split(",")
+    for column in ("Symbol", "Side", "Qty", "Entry", "Exit", "Fee"):
+        if column not in head:
+            mapping = re.sub(f'.* = "{column}"\n', "", mapping)
+    assert said(content, mapping, tmp_path) == []
+
+
 def test_what_a_point_is_worth_is_compared_with_profits(tmp_path: Path) -> None:
     mapping = OF_FILLS.replace("[pattern]", "[multipliers]\nAMD = 10\nMSFT = 1\n[pattern]")
     content = without(FILLS.replace("0,98\n2024-05-07", "0,100\n2024-05-07"), "Net", "Position")
@@ -246,16 +282,18 @@ def test_times_of_day_beside_bare_days_are_asked_about(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "cell", "seconds"),
     [
-        ("Duration", "3d 4h 5m", (273_900.0,)),
-        ("Haltedauer", "2 Tage", (172_800.0,)),
-        ("Hold time (hours)", 1.5, (5_400.0,)),
-        ("Duration", "26:00:10", (93_610.0,)),
+        ("Duration", "3d 4h 5m", ((273_900.0, 60.0),)),
+        ("Haltedauer", "2 Tage", ((172_800.0, 86_400.0),)),
+        ("Hold time (hours)", 1.5, ((5_400.0, 3_600.0),)),
+        ("Duration", "26:00:10", ((93_610.0, 1.0),)),
         ("Duration", "soon", ()),
         ("Duration", "3 apples", ()),
         ("Duration", None, ()),
     ],
 )
-def test_durations_are_read(column: str, cell: object, seconds: tuple[float, ...]) -> None:
+def test_durations_are_read(
+    column: str, cell: object, seconds: tuple[tuple[float, float], ...]
+) -> None:
     assert readings(column, cell) == seconds
 
 

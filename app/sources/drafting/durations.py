@@ -40,6 +40,8 @@ _CLOCK = re.compile(
     r"(?:(\d+)\s*(?:d|days?|tage?)?[ .,]+)?(\d{1,4}):(\d\d)(?::(\d\d)(?:\.\d+)?)?", re.IGNORECASE
 )
 _DAY = 86_400.0
+_Told = tuple[float, float]
+"""(a duration, the unit in which it is told), in seconds."""
 
 
 def by_duration(compared: Compared) -> Iterator[Contradiction]:
@@ -65,19 +67,19 @@ def by_duration(compared: Compared) -> Iterator[Contradiction]:
             _, told, made = against[0]
             yield Contradiction(
                 f"Whether the times of entries and exits are read rightly: {column} has"
-                f" {_words(min(told))} where they are {_words(made)} apart, and the like in"
+                f" {_words(min(told)[0])} where they are {_words(made)} apart, and the like in"
                 f" {len(against):,} of {len(rows):,} rows.",
                 tuple(i for i, _, _ in against),
             )
 
 
-def readings(column: str, cell: Any) -> tuple[float, ...]:
-    """The seconds that a cell may mean; none where its unit is not told.
+def readings(column: str, cell: Any) -> tuple[_Told, ...]:
+    """What a cell may mean; nothing where its unit is not told.
 
     >>> readings("Duration", "1h 30m"), readings("Hold (min)", "90"), readings("Duration", "90")
-    ((5400.0,), (5400.0,), ())
+    (((5400.0, 60.0),), ((5400.0, 60.0),), ())
     >>> readings("Duration", "01:30"), readings("Time in trade", "2 days 01:00:00")
-    ((90.0, 5400.0), (176400.0,))
+    (((90.0, 1.0), (5400.0, 60.0)), ((176400.0, 1.0),))
     """
     if cell is None:
         return ()
@@ -85,13 +87,15 @@ def readings(column: str, cell: Any) -> tuple[float, ...]:
     if clock := _CLOCK.fullmatch(text):
         days, first, second, third = (int(part or 0) for part in clock.groups())
         whole = days * _DAY + first * 3_600.0 + second * 60.0 + third
-        return (whole,) if clock[4] or clock[1] else (first * 60.0 + second, whole)
+        if clock[4] or clock[1]:
+            return ((whole, 1.0 if clock[4] else 60.0),)
+        return (first * 60.0 + second, 1.0), (whole, 60.0)
     number = written(text)
     if number is not None and not number.unit:
         name = folded(column)
         unit = next((size for pattern, size in _UNIT_IN_NAME if pattern.search(name)), None)
-        return () if unit is None else (float(number.text) * unit,)
-    parts, end = 0.0, 0
+        return () if unit is None else ((float(number.text) * unit, unit),)
+    parts, least, end = 0.0, _DAY, 0
     for part in _PART.finditer(text):
         size = next(
             (size for names, size in _PARTS if re.fullmatch(names, part[2], re.IGNORECASE)), None
@@ -99,8 +103,8 @@ def readings(column: str, cell: Any) -> tuple[float, ...]:
         if size is None or part.start() != end:
             return ()
         parts += float(part[1].replace(",", ".")) * size
-        end = part.end()
-    return (parts,) if end == len(text) > 0 else ()
+        least, end = min(least, size), part.end()
+    return ((parts, least),) if end == len(text) > 0 else ()
 
 
 def _held(entered: str, left: str) -> float | None:
@@ -110,12 +114,14 @@ def _held(entered: str, left: str) -> float | None:
     return (last - first).total_seconds()
 
 
-def _far(told: tuple[float, ...], made: float, off: float) -> bool:
+def _far(told: tuple[_Told, ...], made: float, off: float) -> bool:
     """Whether none of the readings is near what the times make, which may be `off`: bare days are
-    a day, minutes a minute."""
+    a day, minutes a minute.  So may a duration be one of its unit, as the first day may count."""
     return all(
-        made < -off or seconds > FAR * (max(made, 0.0) + off) or made - off > FAR * (seconds + off)
-        for seconds in told
+        made < -off
+        or seconds > FAR * (max(made, 0.0) + max(off, unit))
+        or made - off > FAR * (seconds + max(off, unit))
+        for seconds, unit in told
     )
 
 

@@ -44,9 +44,8 @@ def by_profits(compared: Compared) -> Iterator[Contradiction]:
         if (is_read and not of_fills) or not contents.is_numeric(column):
             continue
         money = name in _PROFITS
-        if _NO_PROFIT.search(name) or not (
-            money or name in _RETURNS or is_in_points(column) or _POINTS.search(name)
-        ):
+        of_prices = name in _RETURNS or is_in_points(column) or bool(_POINTS.search(name))
+        if _NO_PROFIT.search(name) or not (money or (of_prices and not of_fills)):
             continue
         rows = [
             (i, told, own, own.earned)
@@ -57,6 +56,7 @@ def by_profits(compared: Compared) -> Iterator[Contradiction]:
             and own.earned
             and abs(own.earned) > CENT + 2 * abs(own.cost)
             and not (own.cash and abs(told) > _MOST_PROFIT * abs(own.cash))
+            and not (of_prices and _is_change(told, own))
         ]
         against = [i for i, told, _, made in rows if (told > 0) != (made > 0)]
         if len(against) > 1 and len(against) >= MOST * len(rows):
@@ -75,6 +75,13 @@ def by_profits(compared: Compared) -> Iterator[Contradiction]:
                 yield from _by_fees(column, contents.numbers(column), compared.found)
             elif currency_in(column) in (None, *US_DOLLARS):
                 yield from _by_multiples(column, rows, is_read)
+
+
+def _is_change(told: float, own: Outcome) -> bool:
+    """Whether a number may be the change of the price, which is no gain for a short."""
+    if own.side >= 0 or own.entry is None or own.exit is None:
+        return False
+    return (told > 0) == (own.exit > own.entry)
 
 
 def _by_multiples(column: str, rows: Sequence[_Told], is_read: bool) -> Iterator[Contradiction]:
@@ -185,8 +192,9 @@ def by_amounts(compared: Compared) -> Iterator[Contradiction]:
             value = abs(own.cash + own.fee)
             if not amount or not own.quantity or not value:
                 continue
-            more = (abs(amount) - value) / value * (1 if own.quantity > 0 else -1)
-            if abs(more) <= _SMALL and abs(abs(amount) - value) > CENT:
+            paid = (abs(amount) - value) * (1 if own.quantity > 0 else -1)
+            more = paid / value
+            if abs(more) <= _SMALL and abs(paid) > CENT and abs(paid - own.cost) > CENT:
                 rows.append((i, more, own.quantity > 0))
         if len(rows) > 1 and len({bought for *_, bought in rows}) > 1:
             against = [i for i, more, _ in rows if more < 0]
