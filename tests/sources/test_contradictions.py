@@ -132,6 +132,21 @@ def test_a_wrong_mapping_of_positions_is_contradicted(
     assert says in first
 
 
+def test_profits_that_do_not_follow_from_the_prices_are_named(tmp_path: Path) -> None:
+    """As those of a strategy in several legs, beside the price of the underlying."""
+    rows = [
+        f"SPY,Long,1,2024-05-{n:02} 09:31,2024-05-{n:02} 10:31,500,{500 + 5 * n},{profit},0,win,,,"
+        for n, profit in enumerate((12, 900, 3, 4000, 150), 1)
+    ]
+    content = "\n".join([POSITIONS.splitlines()[0], *rows])
+    (only,) = said(content, MAPPED, tmp_path)
+    assert "profits are far from any one multiple of what prices and quantities make." in only
+    assert only.startswith("Whether entries, exits and quantities are those of the profits: in 3")
+    alike = content.replace(",12,0", ",250,0").replace(",3,0", ",700,0").replace(",900,0", ",499,0")
+    alike = alike.replace(",4000,0", ",990,0").replace(",150,0", ",1249,0")
+    assert said(alike, MAPPED, tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("left_out", "says"),
     [

@@ -18,7 +18,7 @@ from app.sources.drafting.balances import by_balance
 from app.sources.drafting.compared import EXACT, FAR, FEWEST, Compared, Contradiction, near
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.durations import by_duration
-from app.sources.drafting.nets import by_clock, by_prices, by_returns, by_units_of_prices
+from app.sources.drafting.nets import by_clock, by_prices, by_returns, by_symbol, by_units_of_prices
 from app.sources.drafting.outcomes import Outcome
 from app.sources.drafting.repeated import copies
 from app.sources.drafting.told_profits import by_amounts, by_proceeds, by_profits
@@ -91,6 +91,7 @@ def contradictions(compared: Compared) -> Iterator[Contradiction]:
     yield from by_amounts(compared)
     yield from by_returns(compared)
     yield from by_prices(compared)
+    yield from by_symbol(compared)
     yield from by_units_of_prices(compared)
     yield from by_duration(compared)
     yield from by_clock(compared)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from app.sources.drafting.adding_up import MOST
-from app.sources.drafting.compared import FAR, Compared, Contradiction, near
+from app.sources.drafting.compared import FAR, FEWEST, Compared, Contradiction, near
 from app.sources.making import US_DOLLARS
 from app.sources.pairs import is_option, pair_of
 
@@ -24,6 +24,8 @@ _OF_UNIT, _APART, _TOGETHER = 0.25, 20.0, 3.0
 of a symbol are apart at least, and by which those of one unit differ at most."""
 _MOVED = 0.0005
 """Change of price, as a share, below which a profit says little about it."""
+_MOVED_FAR = 0.002
+"""Change of price, as a share, above which fees that no column has hardly matter."""
 _PERCENT = 0.25
 """By what share a return in percent may differ from a hundred times that of the prices."""
 
@@ -80,6 +82,35 @@ def by_prices(compared: Compared) -> Iterator[Contradiction]:
             "Whether returns are read rightly, as percent or as fractions, and the sides and prices"
             f" too: the returns are {middle:.4g} times those of the prices.",
             tuple(alike),
+        )
+
+
+def by_symbol(compared: Compared) -> Iterator[Contradiction]:
+    """Positions whose profits are no multiple of what prices and quantities make: of most rows they
+    are far from that of their symbol, whatever a point is worth."""
+    if compared.kind != "positions" or "pnl_usd" not in compared.fields:
+        return
+    symbols: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for i, own in enumerate(compared.found):
+        if own.side and own.entry and own.exit and own.quantity and own.earned:
+            move = own.side * (own.exit - own.entry)
+            if abs(move) > _MOVED_FAR * abs(own.entry):
+                symbols[own.symbol].append((i, (own.earned + own.fee) / (move * own.quantity)))
+    rows = off = 0
+    places: list[int] = []
+    for found in symbols.values():
+        if len(found) < FEWEST:
+            continue
+        middle = statistics.median(ratio for _, ratio in found)
+        far = [i for i, r in found if not (middle and 1 / FAR < r / middle < FAR)]
+        rows, off = rows + len(found), off + len(far)
+        places += far
+    if off * 2 > rows:
+        yield Contradiction(
+            "Whether entries, exits and quantities are those of the profits: in"
+            f" {off:,} of {rows:,} rows, profits are far from any one multiple of what prices and"
+            " quantities make.",
+            tuple(sorted(places)),
         )
 
 
