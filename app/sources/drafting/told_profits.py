@@ -35,13 +35,15 @@ _Told = tuple[int, float, Outcome, float]
 
 
 def by_profits(compared: Compared) -> Iterator[Contradiction]:
-    """Columns of profits or returns that are not read: with the other sign in nearly all rows, a
-    usual multiple of the profits of a symbol, or another fee in them."""
+    """Columns of profits or returns that are not what the rows make: they have the other sign in
+    nearly all rows, are a usual multiple of the profits of a symbol, or have another fee in
+    them."""
     contents, of_fills = compared.contents, compared.kind == "fills"
     for column in contents.columns:
         name = known_as(column)
-        is_read = column in compared.read
-        if (is_read and not of_fills) or not contents.is_numeric(column):
+        # What fills realise is made of their prices, also beside a column of profits that is read.
+        is_told = of_fills or column not in compared.read
+        if not is_told or not contents.is_numeric(column):
             continue
         money = name in _PROFITS
         of_prices = name in _RETURNS or is_in_points(column) or bool(_POINTS.search(name))
@@ -74,7 +76,7 @@ def by_profits(compared: Compared) -> Iterator[Contradiction]:
             if not of_fills and "pnl_usd" in compared.fields:
                 yield from _by_fees(column, contents.numbers(column), compared.found)
             elif currency_in(column) in (None, *US_DOLLARS):
-                yield from _by_multiples(column, rows, is_read)
+                yield from _by_multiples(column, rows)
 
 
 def _is_change(told: float, own: Outcome) -> bool:
@@ -84,9 +86,8 @@ def _is_change(told: float, own: Outcome) -> bool:
     return (told > 0) == (own.exit > own.entry)
 
 
-def _by_multiples(column: str, rows: Sequence[_Told], is_read: bool) -> Iterator[Contradiction]:
-    """Symbols whose profits are the opposite of what their rows make or, in a column that is not
-    read, a usual multiple."""
+def _by_multiples(column: str, rows: Sequence[_Told]) -> Iterator[Contradiction]:
+    """Symbols whose profits are the opposite of what their rows make, or a usual multiple."""
     symbols: dict[str, list[_Told]] = defaultdict(list)
     for row in rows:
         symbols[row[2].symbol].append(row)
