@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from app.errors import BadDataError, UsageError
 from app.settings import Settings
 from app.sources import Closed, Notes, closes
 from app.sources.cells import QUOTE
+from app.sources.contradictions import Contradicted, contradicted, lines, refuse
 from app.sources.draft import draft
 from app.sources.figures import written as figure
 from app.sources.files import file_size
@@ -148,12 +150,14 @@ def import_(
 
     by = shift_by(files, shift_to, limit, read)
     found = islice(read(notes), limit)
+    meaning = load(mapping) if mapping is not None else None
     if dry_run:
         moved = found if by is None else (c._replace(value=shifted(c.value, by)) for c in found)
         expected, shown = _expected(expect_pnl), _shown_events(show)
-        meaning = load(mapping) if mapping is not None else None
         seen = _survey(settings, watched, moved, shown, meaning)
-        _report(seen, notes, as_json, expected)
+        against = contradicted(files, kind, meaning)
+        _report(seen, notes, as_json, expected, against)
+        refuse(against, meaning)
         return
     with watched:
         first = list(islice(found, GLANCE))
@@ -164,6 +168,8 @@ def import_(
         )
     glance = survey(settings, first, now_ms())
     glance.check_outcome()
+    against = contradicted(files, kind, meaning)
+    refuse(against, meaning)
     total = file_size(files)
     sent = asyncio.run(
         send(
@@ -185,6 +191,7 @@ def import_(
                 "topic": settings.topic(CLOSES),
                 "notes": dict(notes),
                 "dimensions": glance.document()["dimensions"],
+                "contradictions": [asdict(one) for one in against],
             }
         )
         return
@@ -193,7 +200,7 @@ def import_(
         f" ({sent.closes / max(sent.seconds, 1e-9):,.0f}/s)",
         err=True,
     )
-    for line in (*_note_lines(notes), *_dimension_lines(glance)):
+    for line in (*lines(against, meaning), *_note_lines(notes), *_dimension_lines(glance)):
         echo(line, err=True)
 
 
@@ -317,7 +324,11 @@ def _dimension_lines(seen: Survey) -> list[str]:
 
 
 def _report(
-    seen: Survey, notes: Notes, as_json: bool, expected: tuple[float, str | None] | None
+    seen: Survey,
+    notes: Notes,
+    as_json: bool,
+    expected: tuple[float, str | None] | None,
+    against: Sequence[Contradicted],
 ) -> None:
     fits, sentence = seen.totals.expected(*expected) if expected else (True, "")
     if as_json:
@@ -334,6 +345,7 @@ def _report(
                 "first": events,
                 "dry_run": True,
                 "expected_pnl": sentence or None,
+                "contradictions": [asdict(one) for one in against],
             }
         )
     else:
@@ -344,6 +356,8 @@ def _report(
             echo(line)
         if sentence and fits:
             echo(sentence)
+        for line in lines(against, seen.mapping):
+            echo(line)
         echo("Nothing was sent.", err=True)
     if not fits:
         raise BadDataError(

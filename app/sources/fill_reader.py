@@ -83,7 +83,7 @@ class FillReader(RowReader):
         value, no_value = self._multiplier(row.cells, symbol)
         if quantity and price is not None and not self._is_money:
             self.multiplier_check.add(
-                row.cells, symbol, self._value_by_name(symbol), quantity * price
+                row.cells, symbol, self._value_by_name(symbol), quantity, price
             )
         against = (
             side is not None and has_side and quantity is not None and quantity < 0 < side.fill

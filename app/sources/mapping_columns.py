@@ -21,7 +21,7 @@ _OWNERS = {
     "paid": ("side",),
     "per_unit": ("price", "entry_price", "exit_price", "fee", "fees_usd"),
     "money": ("quantity",),
-    "rate": ("fee",),
+    "rate": ("fee", "fees_usd"),
     "smallest": ("fee",),
     "part": ("quantity",),
     "minus": ("fee", "fees_usd", "pnl_usd"),

@@ -19,8 +19,9 @@ from app.sources.value_names import is_margin, may_be_value, says_value
 CONTRADICTED = "contract values in [multipliers] that amounts in the file contradict"
 _AMOUNTS = (*NAMES["gross"], *NAMES["net"], *NAMES["stake"], *NAMES["quantity"])
 _MOST_ROWS = 5_000
-_ROUNDING, _EXACT = 0.006, 1e-6
-"""What an amount may be off by rounding, in units and as a share of it."""
+_ROUNDING, _SMALL, _EXACT = 0.006, 0.0005, 1e-6
+"""What an amount may be off by rounding, in units and at most as a share of it, and what it may be
+off at least, as a share."""
 _OTHER = 0.01
 """By which share contract values differ that are not the same."""
 
@@ -37,11 +38,13 @@ class MultiplierCheck:
         }
         self._rows = _MOST_ROWS if mapping.multipliers else 0
         self._columns: list[str] | None = None
-        self._found: dict[tuple[str, str, int], dict[float, float] | None] = {}
+        self._found: dict[tuple[str, str, int], dict[float, tuple[float, float]] | None] = {}
         self._values: dict[str, float] = {}
 
-    def add(self, row: Mapping[str, Any], symbol: Any, value: Any, *sizes: Any) -> None:
-        """A row whose contract value is told; `sizes` are its quantity times a price each."""
+    def add(
+        self, row: Mapping[str, Any], symbol: Any, value: Any, quantity: Any, *prices: Any
+    ) -> None:
+        """A row whose contract value is told, with its quantity and its prices."""
         if not self._rows or value is None:
             return
         self._rows -= 1
@@ -59,7 +62,8 @@ class MultiplierCheck:
             cell = row.get(column)
             told = written(as_text(cell), self._decimal) if cell is not None else None
             amount = abs(float(told.text)) if told and not told.percent else 0.0
-            for which, size in enumerate(sizes):
+            for which, price in enumerate(prices):
+                size = abs(float(quantity) * float(price))
                 key = (str(symbol), column, which)
                 rows = self._found.setdefault(key, {})
                 if rows is None:
@@ -67,18 +71,20 @@ class MultiplierCheck:
                 if not amount or not size:
                     self._found[key] = None
                 else:
-                    rows[abs(float(size))] = amount
+                    rows[size] = amount, abs(float(quantity))
 
     def note(self) -> None:
         """Note what the rows contradict."""
         for (symbol, column, _), rows in self._found.items():
             if not rows or len(rows) < 2:
                 continue
-            size, amount = max(rows.items())
+            size, (amount, quantity) = max(rows.items())
             ratio = float(f"{amount / size:.6g}")
             if abs(ratio / self._values[symbol] - 1) > _OTHER and all(
-                abs(n - ratio * s) <= max(_ROUNDING, _EXACT * n) for s, n in rows.items()
+                _is(n, ratio * s) for s, (n, _) in rows.items()
             ):
+                if all(_is(n, amount / quantity * q) for n, q in rows.values()):
+                    continue  # It is a quantity, and the prices are all the same.
                 self._notes.add(
                     CONTRADICTED,
                     name=(
@@ -87,3 +93,8 @@ class MultiplierCheck:
                     ),
                 )
         self._found.clear()
+
+
+def _is(amount: float, made: float) -> bool:
+    """Whether both are the same, but for rounding."""
+    return abs(amount - made) <= max(min(_ROUNDING, _SMALL * amount), _EXACT * amount)

@@ -69,7 +69,9 @@ class Positions(RowReader):
             for name in ("entry_price", "exit_price")
             if name in mapping.columns and mapping.columns[name].per_unit
         ]
-        self._fee_per_unit = "fees_usd" in mapping.columns and mapping.columns["fees_usd"].per_unit
+        fees = mapping.columns.get("fees_usd")
+        self._fee_per_unit = fees is not None and fees.per_unit
+        self._fee_is_rate = fees is not None and fees.rate
         self.multiplier_check = MultiplierCheck(mapping, notes)
         self._seen: set[bytes] = set()
         self._prices = self._cells.has("entry_price") and self._cells.has("exit_price")
@@ -181,6 +183,8 @@ class Positions(RowReader):
             direction = -1
         elif direction == -1 and self._mapping.bought_sold and cells.has("side"):
             self._exchange_prices(summary)
+        if self._fee_is_rate:
+            summary["fees_usd"] = self._fee_of_rate(row, summary)
         profit_given = _numbers(summary.get("pnl_usd"))
         self._complete(row, summary, direction)
         if profit_given and self._mapping.profit == "gross" and _numbers(summary.get("fees_usd")):
@@ -217,6 +221,19 @@ class Positions(RowReader):
         zone = self._mapping.columns["exit_timestamp"].timezone or self._mapping.timezone
         first, last = (datetime.fromisoformat(ts).astimezone(zone) for ts in (entered, left))
         return last < first and last.time() == time() and first.date() == last.date()
+
+    def _fee_of_rate(self, row: Mapping[str, Any], summary: Mapping[str, Any]) -> Any:
+        """The fee that is a share of the values at both ends; the cell where it is no number."""
+        rate: Any = summary.get("fees_usd")
+        quantity: Any = self._cells.number(row, "quantity")
+        entered: Any = summary.get("entry_price")
+        left: Any = summary.get("exit_price")
+        if not _numbers(rate):
+            return rate
+        if not _numbers(quantity, entered, left):
+            return None
+        value = self.told_value(row)
+        return round(rate * abs(quantity) * (1.0 if value is None else value) * (entered + left), 8)
 
     def _over_quantity(self, row: Mapping[str, Any], amount: Any) -> Any:
         """The price that an amount of money is, by the quantity."""
@@ -301,7 +318,7 @@ class Positions(RowReader):
         quantity: Any = self._cells.number(row, "quantity")
         fees: Any = summary.get("fees_usd")
         pnl: Any = summary.get("pnl_usd")
-        told = self._told_value(row)
+        told = self.told_value(row)
         value = told if told is not None or self._lacks_value(self._cells.symbol(row)) else 1.0
         if value is None and not (_numbers(pnl) and _numbers(fees) and self._mapping.profit):
             symbol = self._cells.symbol(row)
@@ -314,8 +331,9 @@ class Positions(RowReader):
                 row,
                 self._cells.symbol(row),
                 self._value_by_name(self._cells.symbol(row)),
-                quantity * entered,
-                quantity * left,
+                quantity,
+                entered,
+                left,
             )
         size = abs(quantity) * value if _numbers(quantity) and value is not None else None
         paid: float = fees if _numbers(fees) else 0.0
@@ -381,7 +399,7 @@ class Positions(RowReader):
         # Fees that no column has can eat a small gain.
         return not (pnl < 0 < gross and not paid and gross <= _EATEN * entered)
 
-    def _told_value(self, row: Mapping[str, Any]) -> float | None:
+    def told_value(self, row: Mapping[str, Any]) -> float | None:
         """Money per point and unit, by the mapping's pattern or the row's column."""
         named = self._value_by_name(self._cells.symbol(row))
         if named is not None:

@@ -230,7 +230,7 @@ def _tables(
         return
     positions = Positions(mapping, module, notes)
     for path in paths:
-        for row in _rows(path, mapping, notes):
+        for row in rows_of(path, mapping, notes):
             if (made := positions.event(row)) is not None:
                 event, told = made
                 yield Closed(
@@ -255,7 +255,7 @@ def _reported(
     def told(path: str) -> Iterator[Row]:
         nonlocal before
         position = 0
-        for number, row in enumerate(_rows(path, mapping, notes)):
+        for number, row in enumerate(rows_of(path, mapping, notes)):
             position = row.position
             if reading is not None and number % _ROWS_A_REPORT == 0:
                 reading(before + position)
@@ -266,8 +266,8 @@ def _reported(
         yield path, told(path)
 
 
-def _rows(path: str, mapping: TableMapping, notes: Notes) -> Iterator[Row]:
-    """The rows that the mapping keeps."""
+def rows_of(path: str, mapping: TableMapping, notes: Notes) -> Iterator[Row]:
+    """The rows of a table that the mapping keeps."""
     with table(
         path, mapping.delimiter, mapping.encoding, mapping.names(), mapping.table, notes
     ) as found:

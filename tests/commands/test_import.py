@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,40 @@ def test_a_draft_asks_and_nothing_is_read_before_the_answer(tmp_path: Path) -> N
         drafted("ninjatrader-executions.csv", tmp_path / "again.toml", "--json").stdout
     )["asked"]
     assert asked == ["What a point of the future ES is worth per contract: the file does not say."]
+
+
+def test_what_figures_in_the_file_contradict_is_not_sent(tmp_path: Path) -> None:
+    path, mapping = tmp_path / "t.csv", tmp_path / "m.toml"
+    path.write_text(
+        "Opened,Closed,Symbol,Side,Qty,Entry,Exit,Profit,Result\n"
+        "2024-05-06 09:31,2024-05-06 10:31,AMD,Long,100,190,191,100,win\n"
+        "2024-05-07 09:31,2024-05-07 10:31,MSFT,Short,50,415,416,-50,loss\n"
+    )
+    assert run(NO_BROKER, str(path), "--draft", str(mapping)).exit_code == 0
+    settings = Settings(broker=NO_BROKER.broker, outcome="roi")
+    words = (str(path), "--mapping", str(mapping))
+    assert run(settings, *words, "--dry-run").exit_code == 0
+    right = mapping.read_text()
+    edited = re.sub("(entry|exit)_price = .*\\n", "", right)
+    edited = edited.replace('"Profit"', '{column = "Profit", scale = -1}')
+    mapping.write_text(edited.replace('quantity = "Qty"', 'stake = "Qty"'))
+    says = (
+        "Whether the profits are read rightly: Result calls 2 of 2 rows a win whose profit has the"
+        f" other sign.  Losses need a minus sign.  Rows: {path}:2, {path}:3."
+    )
+    dry = run(settings, *words, "--dry-run")
+    assert (dry.exit_code, says in dry.stdout, says in dry.stderr) == (5, True, True)
+    sent = run(settings, *words)
+    assert (sent.exit_code, says in sent.stderr) == (5, True)
+    assert 'or write contradictions = "accept" at its top' in sent.stderr
+    document = json.loads(run(settings, *words, "--dry-run", "--json").stdout)
+    (told,) = document["contradictions"]
+    assert (told["rows"], told["places"]) == (2, [f"{path}:2", f"{path}:3"])
+    assert told["sentence"] in says
+    mapping.write_text('contradictions = "accept"\n' + mapping.read_text())
+    accepted = run(settings, *words, "--dry-run")
+    assert (accepted.exit_code, "which the mapping accepts:" in accepted.stdout) == (0, True)
+    assert run(settings, *words).exit_code == 4  # Now the broker is missing.
 
 
 @pytest.mark.parametrize(

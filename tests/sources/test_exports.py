@@ -20,9 +20,11 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 from app.closes import RefusedCloseError
 from app.errors import BadDataError, ConfigurationError
 from app.sources import Closed, Notes, closes
+from app.sources.contradictions import contradicted
 from app.sources.draft import Drafted, draft
 from app.sources.fills import STILL_OPEN
 from app.sources.making import US_DOLLARS
+from app.sources.mapping_file import load
 from tests.sources.making import facts
 
 EXPORTS = Path(__file__).parent / "exports"
@@ -103,6 +105,9 @@ def test_an_export_is_right_or_asked_about(name: str, tmp_path: Path) -> None:
     assert found == case["closes"]
     assert refused == case.get("refused", [])
     assert notes.names(STILL_OPEN) == case.get("open", [])
+    mapping = load(tmp_path / "m.toml")
+    if mapping.contradictions is None:
+        assert contradicted([str(EXPORTS / name)], "table", mapping) == []
 
 
 def test_a_hidden_split_is_named_and_can_be_told(tmp_path: Path) -> None:
@@ -673,6 +678,36 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
         ),
         ("OFXHEADER:100\nDATA:OFXSGML\n\n<OFX><INVTRANLIST></INVTRANLIST></OFX>", "is OFX"),
         ("!Type:Invst\nD1/5'24\nNBuy\nYApple Inc\nI181.50\nQ10\n^\n", "is QIF"),
+        (
+            "Time,Symbol,Side,Size,Unit,Price\n"
+            "2024-03-14 09:31,EURUSD,Buy,0.1,lots,1.0850\n"
+            "2024-03-14 10:31,EURUSD,Sell,10000,units,1.0870\n",
+            "quantities of one symbol in lots and in units, as Unit says",
+        ),
+        (
+            "Symbol,Side,Size,Entry time,Exit time,Entry,Exit\n"
+            "EURUSD,Long,0.1 lots,2024-03-14 09:31,2024-03-14 10:31,1.0850,1.0870\n"
+            "EURUSD,Short,20000 units,2024-03-15 09:31,2024-03-15 10:31,1.0850,1.0870\n",
+            "quantities of one symbol in lots and in units, as Size says",
+        ),
+        (
+            "Time,Symbol,Side,Qty,Price,Commission,Note\n"
+            "A1001,2024-03-14 09:31,AMD,Buy,100,190.10,1.00,\n"
+            "A1002,2024-03-14 10:31,AMD,Sell,100,191.10,1.00,\n",
+            "cells stand one column to the right of their names: line 2, line 3",
+        ),
+        (
+            "Symbol,Entry time,Exit time,Entry price,Exit price,Qty,P&L,Fees,MAE\n"
+            ",AMD,2024-03-14 09:31,2024-03-14 10:31,190.10,191.10,100,100.00,2.00,\n"
+            ",MSFT,2024-03-15 09:31,2024-03-15 10:31,290.10,291.10,100,100.00,2.00,\n",
+            "cells stand one column to the right of their names: line 2, line 3",
+        ),
+        (
+            "Symbol,Side,Qty,Entry time,Exit time,Entry price,Exit price,P&L,Note\n"
+            "AMD,Long,100,2024-03-14 09:31,2024-03-14 10:31,190.10,191.10,100.00,a\n"
+            "Long,100,2024-03-15 09:31,2024-03-15 10:31,190.10,191.10,100.00,\n",
+            "cells stand one column to the left of their names: line 3",
+        ),
         ("<html><body><p>Please log in</p></body></html>", "has no table with rows"),
         ('{"a": {"b": 1}}', "no list of trades"),
         ("<a><b x='1'/></a>", "no list of trades"),

@@ -286,7 +286,7 @@ def _explained(trades: Sequence[Trade], kind: str, sign: int, inverse: bool) -> 
 def _read_about(trades: Sequence[Trade], found: Reading) -> None:
     """Profits that agree with the prices but for fees that no column has: the contract value by the
     largest moves."""
-    weight = sum(_gain(t, False) ** 2 for t in trades)
+    weight = sum(_gain(t, False) * _gain(t, False) for t in trades)
     slope = sum((t.profit or 0) * _gain(t, False) for t in trades) / weight if weight else 0.0
     less = [
         t
@@ -304,7 +304,7 @@ def _read_about(trades: Sequence[Trade], found: Reading) -> None:
         by_name[trade.name].append(trade)
     near, values = 0, {}
     for name, own in by_name.items():
-        weight = sum(_gain(t, False) ** 2 for t in own)
+        weight = sum(_gain(t, False) * _gain(t, False) for t in own)
         if not weight:
             continue
         middle = sum((t.profit or 0) * _gain(t, False) for t in own) / weight

@@ -6,6 +6,8 @@ May touch: nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from app.sources.cells import as_text
 from app.sources.drafting import simulate
 from app.sources.drafting.decided import Decided
@@ -57,7 +59,6 @@ def _may_name(decided: Decided, column: str) -> bool:
 def _end_flat(decided: Decided, column: str) -> bool:
     """Whether all positions are closed, and nothing else is sold, if the column keeps them
     apart."""
-    decided.fields["account"] = Spec([column])
-    apart = simulate.fills(decided)
-    del decided.fields["account"]
+    fields = {**decided.fields, "account": Spec([column])}
+    apart = simulate.fills(replace(decided, fields=fields))
     return bool(apart.closed) and not (apart.open or apart.oversold)

@@ -24,7 +24,12 @@ from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.position_times import find_entry
 from app.sources.drafting.premiums import find_premiums
 from app.sources.drafting.profit_columns import profits_by_short_names
-from app.sources.drafting.quantities import ask_quantity, refuse_filled_in_part, refuse_mixed_units
+from app.sources.drafting.quantities import (
+    ask_quantity,
+    refuse_filled_in_part,
+    refuse_mixed_counts,
+    refuse_mixed_units,
+)
 from app.sources.drafting.refusals import (
     refuse_digits,
     refuse_holdings,
@@ -41,6 +46,7 @@ from app.sources.drafting.rows import (
     without_reversed,
     without_spreads,
 )
+from app.sources.drafting.shifted import refuse_shifted
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.statuses import by_status
 from app.sources.figures import written
@@ -112,6 +118,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
         )
     refuse_statements(path, contents)
     refuse_digits(path, contents)
+    refuse_shifted(path, contents)
     if any(pair <= {known_as(c) for c in contents.columns} for pair in _COUNTS):
         raise BadDataError(
             f"{path} has totals of several trades in each row (wins and losses), not trades.",
@@ -193,6 +200,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
             "Which column has the prices: times, quantities and sides look like fills, but no price"
             " was found.  If each row is a closed position, draft again with --rows positions."
         )
+    refuse_mixed_counts(path, decided)
     if rows == "fills":
         refuse_filled_in_part(path, decided)
         refuse_mixed_units(path, decided)
@@ -277,8 +285,10 @@ def _unread_numbers(path: str, decided: Decided) -> None:
             other = "," if contents.decimal == "." else "."
             unread = [word for word in words if written(word, contents.decimal) is None]
             readable = [word for word in unread if written(word, other)]
-            if contents.decimal in _MARKS and (
-                all(written(word, other) for word in words) or (readable and not decided.asked)
+            if (
+                contents.decimal in _MARKS
+                and readable
+                and (all(written(word, other) for word in words) or not decided.asked)
             ):
                 raise BadDataError(
                     f"{path} has numbers with {_MARKS[contents.decimal]} and, in {column}, with"

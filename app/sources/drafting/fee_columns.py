@@ -27,6 +27,7 @@ _NO_FEE = re.compile(
     r"^(market_)?spread|^(anschaffungs|einstands|erwerbs|kauf)kosten|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
     r"|(^|_)(after|before|excl|incl|vor|nach|ohne|avant|après|antes|después)_(\w+_)?(fee|gebühr|frais|comisi)"
 )
+_FEE_OF_END = re.compile("fee_(open|close)")
 PER_UNIT = re.compile(
     r"(\bcomm\w*|\bfees?)\b[^,]*(/|\bper\b|\bje\b)"
     r" ?(contract|share|lot|side|unit|ct|cont)s?\b",
@@ -38,6 +39,8 @@ IN_POINTS = re.compile(
     re.IGNORECASE,
 )
 """Of a column that is in points, which are no money."""
+_WITH_FEES = re.compile(r"(?!.*(comm|fee).*\+)[^+]*\w\W*\+ *(comm|fee)", re.IGNORECASE)
+"""Of an amount together with its fees."""
 _WITH_GST = re.compile(r"(\binc\w*\.?|[+&]) *gst", re.IGNORECASE)
 """Of fees with the tax on them."""
 _GAS = re.compile(r"(^|_)gas(_|$)|network_(cost|charge)")
@@ -61,8 +64,6 @@ _MONEY = FIAT | US_DOLLARS
 """What coins are priced in."""
 _OF_AUTHORITIES = frozenset(("ecn", "nfa", "taf", "finra", "nscc"))
 """Names of fees that are called by whom they are paid to; beside them, `sec` is no second."""
-_OF_ENDS = ("fee_open", "fee_close")
-"""Names of fees that are rates in some programs, and amounts in others."""
 _LARGEST_RATE = 0.01
 """What a fee may be of the traded value, at most."""
 
@@ -87,15 +88,22 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         and any(contents.read_numbers(column))
         and not PER_UNIT.search(spaced(column))
         and not IN_POINTS.search(column)
+        and not _WITH_FEES.match(column)
         and "‰" not in column
         and not _of_other_leg(name, set(names.values()))
-        and not (name in _OF_ENDS and max(map(abs, contents.read_numbers(column))) <= _LARGEST_RATE)
+        and not _is_rate_of_end(contents, name, column)
     ]
     found = _without_rates(contents, names, _once(contents, found))
     if any(_WITH_GST.search(spaced(column)) for column in names):
         found = [column for column in found if not re.match("gst", names[column])]
     total = [column for column in found if re.search(r"total|^all_", names[column])]
     return total if len(total) == 1 else _sum_of_others(contents, found) or found
+
+
+def _is_rate_of_end(contents: Contents, name: str, column: str) -> bool:
+    """Whether `fee_open` and `fee_close` are rates, as freqtrade has them, and no amounts."""
+    numbers = contents.read_numbers(column)
+    return bool(_FEE_OF_END.fullmatch(name)) and max(map(abs, numbers)) <= _LARGEST_RATE
 
 
 def drop_fees_abroad(decided: Decided, name: str) -> None:

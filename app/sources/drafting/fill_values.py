@@ -38,6 +38,7 @@ from app.sources.drafting.fill_fees import (
     settle_fees,
 )
 from app.sources.drafting.fill_rows import fee_amounts, purchases
+from app.sources.drafting.net_prices import settle_net_prices
 from app.sources.drafting.other_profits import compare_profits
 from app.sources.drafting.quantities import coin_of_amounts, not_the_amount, quantity_in_coins
 from app.sources.drafting.shorts import settle_shorts
@@ -105,6 +106,7 @@ def settle(decided: Decided) -> None:
         _settle_amounts(decided)
         settle_fee_coins(decided)
         name_fees_abroad(decided)
+    settle_net_prices(decided)
     _name_accrued(decided)
     settle_splits(decided)
     compare_profits(decided)

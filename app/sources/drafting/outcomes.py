@@ -1,61 +1,120 @@
-"""What each row of a table makes under the draft so far: profit, cash, fee and quantity.
+"""What each row of a table makes under a mapping: profit, cash, fee, quantity, prices and times.
 
 May touch: nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice, pairwise
+from typing import Any, TypeVar
 
+from app.sources.cells import Cells
 from app.sources.drafting import simulate
-from app.sources.drafting.decided import Decided
+from app.sources.making import is_time
 from app.sources.mapping import TableMapping
 from app.sources.notes import Notes
 from app.sources.positions import Positions
+from app.sources.tables import Row
 
-_MOST_ROWS = 5_000
+R = TypeVar("R", bound=Row)
+
+MOST_ROWS = 5_000
+"""Rows that are compared at most."""
+_IN_ORDER = 4
+"""How many times more often times rise than fall, or the other way, if rows are in their order."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Outcome:
     """A row: what it earned after fees (of a fill: what it realised), what it paid or brought in,
-    its fee, and for fills the signed quantity."""
+    the fee that is taken off and the one that stands there, its currency and its quantity (of
+    fills with a sign).  Of a position also its side (1, -1, or 0), the times and prices of its
+    ends, and its return; `value` is what a point is worth, of a position if the mapping tells."""
 
     symbol: str = ""
     moment: str = ""
     earned: float | None = None
     cash: float = 0.0
     fee: float = 0.0
+    cost: float = 0.0
     quantity: float = 0.0
+    side: int = 0
+    entered: str = ""
+    entry: float | None = None
+    exit: float | None = None
+    ret: float | None = None
+    value: float | None = None
+    currency: str = ""
 
 
-def outcomes_of(decided: Decided) -> list[Outcome] | None:
-    """Each row's outcome, in the order of the rows; None if the draft is incomplete or the table
-    is too long to be compared as a whole."""
-    mapping = simulate.mapping_of(decided)
-    if mapping is None or decided.kept.contents.n_rows > _MOST_ROWS:
-        return None
-    return _of_fills(decided) if decided.rows == "fills" else _of_positions(decided, mapping)
+def sampled(mapping: TableMapping, rows: Iterable[R]) -> tuple[list[R], bool]:
+    """(the rows to compare, whether they are all): the first ones of many; of fills those of the
+    earliest times, as what they close was opened before, and none where there is no order."""
+    rest = iter(rows)
+    head = list(islice(rest, MOST_ROWS))
+    beyond = next(rest, None)
+    if beyond is None:
+        return head, True
+    if mapping.rows == "positions":
+        return head, False
+    cells = Cells(mapping)
+    times = [t.removesuffix("Z") for row in head if is_time(t := cells.time(row.cells, "time"))]
+    rises = sum(earlier < later for earlier, later in pairwise(times))
+    falls = sum(earlier > later for earlier, later in pairwise(times))
+    if falls * _IN_ORDER <= rises:
+        return head, False
+    if rises * _IN_ORDER <= falls:
+        return list(deque(chain(head, [beyond], rest), MOST_ROWS)), False
+    return [], False
 
 
-def _of_positions(decided: Decided, mapping: TableMapping) -> list[Outcome]:
-    reader, found = Positions(mapping, "pm", Notes()), []
-    for row in decided.kept.contents.rows:
-        made = reader.event(row)
-        told = made[1] if made is not None else None
+def outcomes_of(
+    mapping: TableMapping, rows: Sequence[Row], notes: Notes | None = None
+) -> list[Outcome]:
+    """Each row's outcome, in the order of the rows; an empty one for a row that makes nothing."""
+    mapping, notes = replace(mapping, exit_scope={}, scope={}), notes or Notes()
+    of_kind = _of_fills if mapping.rows == "fills" else _of_positions
+    return of_kind(mapping, rows, notes)
+
+
+def _of_positions(mapping: TableMapping, rows: Sequence[Row], notes: Notes) -> list[Outcome]:
+    reader, found = Positions(mapping, "pm", notes), []
+    for row in rows:
+        event, told = reader.event(row) or ({}, None)
         if told is None:
             found.append(Outcome())
             continue
+        summary: dict[str, Any] = event["trade_summary"]
         fee = told.fees or 0.0
-        found.append(Outcome(told.symbol, told.exit, told.pnl, fee=fee if told.net else 0.0))
+        found.append(
+            Outcome(
+                told.symbol,
+                told.exit,
+                told.pnl,
+                fee=fee if told.net else 0.0,
+                cost=fee,
+                quantity=told.quantity or 0.0,
+                side={"long": 1, "short": -1}.get(told.side, 0),
+                entered=told.entry,
+                entry=_number(summary.get("entry_price")),
+                exit=_number(summary.get("exit_price")),
+                ret=_number(summary.get("roi")),
+                value=reader.told_value(row.cells),
+                currency=told.currency,
+            )
+        )
+    reader.multiplier_check.note()
     return found
 
 
-def _of_fills(decided: Decided) -> list[Outcome]:
-    rows = decided.kept.contents.rows
+def _of_fills(mapping: TableMapping, rows: Sequence[Row], notes: Notes) -> list[Outcome]:
     found = [Outcome() for _ in rows]
     by_row = {id(row.cells): own for row, own in zip(rows, found, strict=True)}
-    tried = simulate.fills(decided)
+    cells = Cells(mapping)
+    tried = simulate.fills_of(mapping, rows, notes)
     for position in (*tried.closed, *tried.open):
         for step in position.steps:
             own = by_row.get(id(step.fill.row))
@@ -64,9 +123,16 @@ def _of_fills(decided: Decided) -> list[Outcome]:
             bought = 1 if step.fill.quantity > 0 else -1
             own.symbol, own.moment = str(step.fill.book[1]), step.fill.ts
             own.quantity = float(step.fill.quantity)
+            own.entry, own.value = float(step.fill.price), float(step.multiplier)
+            own.currency = cells.currency(step.fill.row, step.fill.book[1])
             own.fee += float(step.fee)
+            own.cost = own.fee
             own.cash -= bought * float(step.quantity * step.price * step.multiplier)
             own.cash -= float(step.fee)
             if step.realized is not None:
                 own.earned = (own.earned or 0.0) + float(step.realized)
     return found
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) else None

@@ -427,7 +427,8 @@ def _ask_for_funding(decided: Decided, fees: Spec | None, columns: list[str]) ->
 def settle_fees(decided: Decided) -> None:
     """The sign of fees, by two columns of profits or by the numbers themselves."""
     spec = decided.fields.get("fees_usd")
-    if columns := without_amounts(decided.kept.contents, decided.used()):
+    asked = "fees_usd" in decided.sections.get("columns", {})
+    if not asked and (columns := without_amounts(decided.kept.contents, decided.used())):
         decided.left.append(f"{' and '.join(columns)}: fees in points or percent are not counted.")
     if spec is None:
         return

@@ -19,6 +19,7 @@ from app.sources.drafting.fee_columns import fee_numbers
 from app.sources.drafting.position_times import side_of
 from app.sources.drafting.spec import Spec
 from app.sources.ends import end_of
+from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import POINT_VALUES, future_of
 from app.sources.positions import BOUGHT
 
@@ -51,7 +52,8 @@ def trades_of(decided: Decided) -> list[Trade]:
     def numbers(name: str) -> list[float | None]:
         if name not in fields:
             return [None] * contents.n_rows
-        scale = float(fields[name].keys.get("scale", 1))
+        told = fields[name].keys.get("scale", 1)
+        scale = 1.0 if told == OPEN_QUESTION else float(told)
         found = contents.numbers(fields[name].column)
         if name == "pnl_usd" and len(fields[name].columns) > 1:
             each = zip(*fee_numbers(contents, fields[name]), strict=True)

@@ -27,6 +27,7 @@ from app.sources.drafting.position_profits import (
     settle_fees,
     settle_profit,
 )
+from app.sources.drafting.position_rates import ask_rate
 from app.sources.drafting.position_returns import (
     in_basis_points,
     settle_fractions,
@@ -165,6 +166,7 @@ def settle(decided: Decided) -> None:
     if reading.exact < MOST:
         ask_inverse_profits(decided)
     find_funding(decided, reading)
+    ask_rate(decided, reading)
     settle_fees(decided)
     settle_unit_fees(decided, trades)
     settle_returns(decided, reading)

@@ -6,6 +6,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from app.errors import BadDataError
 from app.sources.cells import as_text
@@ -29,6 +30,15 @@ _FILLED = re.compile(r"filled|fill_|exec|done|traded|matched|last_?qty")
 _IN_MONEY = re.compile(r"(size|amount|quantity|qty)_in_(quote|usd|money|cash|fiat)")
 _PARTLY = re.compile(r"part(ly|ial|ially)?[ _-]?(filled|executed|complete|fill)")
 _OF_UNITS = re.compile(r"(amount|quantity|qty|size|volume)_(currency|ccy|unit|units|coin|asset)")
+_COUNTED_IN = {
+    "lots": {"lot", "lots", "standard lot", "standard lots", "std lots"},
+    "mini lots": {"mini lot", "mini lots", "minilot", "minilots"},
+    "micro lots": {"micro lot", "micro lots", "microlot", "microlots"},
+    "contracts": {"contract", "contracts", "conts", "cont"},
+    "units": {"unit", "units", "shares", "share", "stk", "stück", "pcs", "pieces", "ounces", "oz"},
+}
+"""Words of what quantities are counted in: in a column of their own, or behind the numbers."""
+_BEHIND_NUMBER = re.compile(r"^\s*[-+]?[\d.,' ]*\d\s*")
 _SHARE_FILLED = re.compile(
     r"(pct|percent)_(filled|executed|complete)|(fill(ed)?|exec(uted)?|completion|executed_qty)_(pct|percent|ratio|rate)"
 )
@@ -152,6 +162,45 @@ def _is_status_of_parts(contents: Contents, column: str) -> bool:
         and any(_PARTLY.match(word) for word in words)
         and any(re.match("filled|executed|complete", word) for word in words)
     )
+
+
+def refuse_mixed_counts(path: str, decided: Decided) -> None:
+    """Raises for quantities of one symbol that are counted in lots in some rows and in units in
+    others, by a column or by words behind the numbers, unless the profits are read."""
+    contents, fields = decided.kept.contents, decided.fields
+    spec = fields.get("quantity")
+    if spec is None or spec.column == OPEN_QUESTION or "pnl_usd" in fields:
+        return
+    symbol = fields.get("symbol")
+    symbols = (
+        contents.cells(symbol.column)
+        if symbol is not None and symbol.column in contents.columns
+        else [None] * contents.n_rows
+    )
+    for column in contents.columns:
+        if column != spec.column and column in decided.used():
+            continue
+        counts: dict[str, set[str]] = {}
+        units = [_counted_in(cell, column == spec.column) for cell in contents.cells(column)]
+        for own, unit in zip(symbols, units, strict=True):
+            if unit is not None:
+                counts.setdefault(as_text(own), set()).add(unit)
+        mixed = next((own for own in counts.values() if len(own) > 1), None)
+        if mixed and sum(unit is not None for unit in units) == len(contents.values(column)):
+            raise BadDataError(
+                f"{path} has quantities of one symbol in {' and in '.join(sorted(mixed))}, as"
+                f" {column} says.",
+                "Export or convert all quantities of a symbol in one unit.",
+            )
+
+
+def _counted_in(cell: Any, is_quantity: bool) -> str | None:
+    """What a quantity is counted in, by its own cell or that of another column."""
+    if not isinstance(cell, str):
+        return None
+    word = _BEHIND_NUMBER.sub("", cell) if is_quantity else cell
+    said = word.strip().lower()
+    return next((unit for unit, words in _COUNTED_IN.items() if said in words), None)
 
 
 def refuse_mixed_units(path: str, decided: Decided) -> None:

@@ -79,6 +79,7 @@ def settle_repeated(path: str, decided: Decided) -> None:
     rows = [tuple(map(str, row.cells.values())) for row in contents.rows]
     n_repeated = len(rows) - len(set(rows))
     if not n_repeated:
+        _name_copies(decided)
         return
     own = decided.fields.get(name)
     if own is None:
@@ -93,13 +94,7 @@ def settle_repeated(path: str, decided: Decided) -> None:
             ),
             None,
         )
-        half = len(rows) // 2
-        least = (
-            _HALF
-            if any(map(contents.is_clock, contents.columns)) or _has_clock(contents)
-            else _HALF_OF_DAYS
-        )
-        if column is None and half >= least and n_repeated == half and rows[:half] == rows[half:]:
+        if column is None and _is_twice(contents, rows):
             raise BadDataError(
                 f"{path} has all its rows twice: the second half repeats the first.",
                 "Remove one half; the file may have been put together with itself.",
@@ -115,3 +110,40 @@ def settle_repeated(path: str, decided: Decided) -> None:
     decided.guessed.append(
         f"{n_repeated:,} rows are there before, with the same {own.column}: they are left out."
     )
+
+
+def _is_twice(contents: Contents, rows: list[tuple[str, ...]]) -> bool:
+    """Whether the second half of the rows repeats the first, and they are enough of them."""
+    half = len(rows) // 2
+    has_clock = any(map(contents.is_clock, contents.columns)) or _has_clock(contents)
+    least = _HALF if has_clock else _HALF_OF_DAYS
+    return half >= least and len({*rows}) == half and rows[:half] == rows[half:]
+
+
+def _without_numbers(contents: Contents) -> tuple[list[tuple[str, ...]], list[str]]:
+    """(the rows without the columns that number them, those columns)."""
+    numbers = [
+        column
+        for column in contents.columns
+        if is_number_of_rows(column) and contents.time(column) is None
+    ]
+    others = [column for column in contents.columns if column not in numbers]
+    return [tuple(str(row.cells.get(c)) for c in others) for row in contents.rows], numbers
+
+
+def copies(contents: Contents) -> tuple[list[int], list[str]]:
+    """(the rows of the second half, if but for the columns that number rows it repeats the first;
+    those columns)."""
+    rows, numbers = _without_numbers(contents)
+    return ([*range(len(rows) // 2, len(rows))] if _is_twice(contents, rows) else []), numbers
+
+
+def _name_copies(decided: Decided) -> None:
+    """Name closed positions that differ from others in the number of the row alone."""
+    rows, numbers = _without_numbers(decided.kept.contents)
+    n_repeated = len(rows) - len({*rows})
+    if decided.rows == "positions" and numbers and n_repeated:
+        decided.left.append(
+            f"Whether {n_repeated:,} rows that differ from others in {' and '.join(numbers)} alone"
+            " are trades of their own: they are counted."
+        )

@@ -28,6 +28,7 @@ _INTRADAY = re.compile(
 )
 """Products that are sold first and bought back on the same day."""
 _MOST_PRODUCTS = 6
+_MIDNIGHT = "T00:00:00"
 _OF_CONTRACT = re.compile(r"exp|strike|matur|right|call|put")
 """Of columns that name a contract together with its underlying."""
 
@@ -48,9 +49,14 @@ def settle_shorts(decided: Decided) -> None:
         return
     contents, fields = decided.kept.contents, decided.fields
     tried = simulate.fills(decided, "no")
-    if all(_sold_first(symbol) for symbol in tried.oversold):
+    if not tried.oversold:
         return
-    if not _rise(decided) and not simulate.fills(decided, "no", newest_first=True).oversold:
+    turned = not simulate.fills(decided, "no", newest_first=True).oversold
+    if all(_sold_first(symbol) for symbol in tried.oversold):
+        if turned and len(simulate.fills(decided).closed) > 1 and _is_one_day(decided):
+            _ask_order(decided)
+        return
+    if not _rise(decided) and turned:
         decided.keys["newest_first"] = (
             True,
             "fills of one time are in reverse order, so that no more is sold than is held",
@@ -114,7 +120,7 @@ def settle_shorts(decided: Decided) -> None:
             f"What was sold first is a short: {told} says that it was bought and sold within a day."
         )
         return
-    _ask_shorts(decided, tried, names)
+    _ask_shorts(decided, names, turned and not _has_clock(decided))
 
 
 def _reverses(decided: Decided) -> bool:
@@ -227,11 +233,35 @@ def _of_one_day(decided: Decided, tried: Tried) -> str | None:
     return None
 
 
-def _ask_shorts(decided: Decided, tried: Tried, names: str) -> None:
+def _has_clock(decided: Decided) -> bool:
+    """Whether the fills have times of day."""
+    return any(moment and moment[10:] != _MIDNIGHT for moment in simulate.moments(decided, "time"))
+
+
+def _is_one_day(decided: Decided) -> bool:
+    """Whether all fills have the same bare day, which shows no order."""
+    moments = {moment for moment in simulate.moments(decided, "time") if moment}
+    return len(moments) == 1 and not _has_clock(decided)
+
+
+def _ask_order(decided: Decided) -> None:
+    decided.ask(
+        "newest_first",
+        "Whether the first row is the first fill: all have the same day without a time, and in one"
+        " order each position is a long one, in the other a short one.",
+        "true if the last row is the first fill, false if the first row is",
+    )
+
+
+def _ask_shorts(decided: Decided, names: str, turned: bool) -> None:
+    other = (
+        "; or instead of this newest_first = true, if rows of one day are in reverse order: then"
+        " nothing is sold before it was bought"
+    )
     decided.ask(
         "shorts",
         f"Whether a sale of more than is held opens a short position: {names}. If not, they were"
         " bought before the file begins.",
-        '"yes" if it opens a short, "no" if it was bought before the file begins',
+        '"yes" if it opens a short, "no" if it was bought before the file begins'
+        + (other if turned else ""),
     )
-    _ = tried

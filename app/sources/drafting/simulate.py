@@ -5,6 +5,7 @@ May touch: nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,7 @@ from app.sources.fills import Closing, Fills
 from app.sources.mapping import OPEN_QUESTION, TableMapping
 from app.sources.mapping_file import loads
 from app.sources.notes import Notes
+from app.sources.tables import Row
 
 _MOST_ROWS = 20_000
 
@@ -66,11 +68,17 @@ def fills(decided: Decided, shorts: str = "yes", newest_first: bool | None = Non
 
 def _fills(decided: Decided, shorts: str, newest_first: bool | None, order: str) -> Tried:
     mapping = mapping_of(decided, order)
-    tried = Tried()
     if mapping is None:
-        return tried
-    reader = Fills(replace(mapping, shorts=shorts, newest_first=newest_first), "pm", Notes())
-    for found in reader.positions([("", decided.kept.contents.rows[:_MOST_ROWS])]):
+        return Tried()
+    read = replace(mapping, shorts=shorts, newest_first=newest_first)
+    return fills_of(read, decided.kept.contents.rows[:_MOST_ROWS])
+
+
+def fills_of(mapping: TableMapping, rows: Sequence[Row], notes: Notes | None = None) -> Tried:
+    """The positions that result from rows of fills, as the mapping reads them."""
+    tried = Tried()
+    reader = Fills(mapping, "pm", notes or Notes())
+    for found in reader.positions([("", rows)]):
         if isinstance(found, Closing):
             tried.unread += 1
         elif found.held == 0:
