@@ -208,11 +208,18 @@ async def scan(
 async def read_range(
     settings: Settings, topic: str, partition: int, start: int, end: int
 ) -> AsyncIterator[tuple[list[tuple[bytes | None, int, int]], int]]:
-    """Yield (value, timestamp in ms, offset) of the records from `start` to before `end`, in
-    batches.
+    """As `read_part`, but (value, timestamp in ms, offset) of each record."""
+    async for records, next_offset in read_part(settings, topic, partition, start, end):
+        yield [(r.value, r.timestamp, r.offset) for r in records], next_offset
 
-    Each batch comes with the offset after it.  The next batch is fetched meanwhile if the caller
-    does its work in a thread.  Raises `UnreachableError`.
+
+async def read_part(
+    settings: Settings, topic: str, partition: int, start: int, end: int
+) -> AsyncIterator[tuple[list[ConsumerRecord], int]]:
+    """Yield the records from `start` to before `end` in batches, each with the offset after it.
+
+    The next batch is fetched meanwhile if the caller does its work in a thread.  Raises
+    `UnreachableError`.
     """
     tp = TopicPartition(settings.topic(topic), partition)
     fetch: asyncio.Task[Any] | None = None
@@ -230,7 +237,7 @@ async def read_range(
                 fetch = asyncio.create_task(_fetch(consumer, tp)) if position < end else None
                 if position > end:
                     records = [record for record in records if record.offset < end]
-                yield [(r.value, r.timestamp, r.offset) for r in records], min(position, end)
+                yield records, min(position, end)
         finally:
             if fetch is not None:
                 fetch.cancel()

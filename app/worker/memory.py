@@ -68,11 +68,26 @@ def part_used() -> float:
     """The used part of the nearest limit: 1 when input should stop, 0 without a limit."""
     if _LIMITS == (None, None):
         return 0.0
+    return max(bytes_ / (part * limit) for bytes_, limit, part in _used() if limit is not None)
+
+
+def _used() -> tuple[tuple[int, int | None, float], ...]:
+    """Bytes used, limit, and the part of it at which input stops: of memory, and of space."""
     size, resident = (
         int(pages) * _PAGE for pages in Path("/proc/self/statm").read_text().split()[:2]
     )
-    used = ((resident, _LIMITS[0], FULL), (size, _LIMITS[1], FULL_SPACE))
-    return max(bytes_ / (part * limit) for bytes_, limit, part in used if limit is not None)
+    return (resident, _LIMITS[0], FULL), (size, _LIMITS[1], FULL_SPACE)
+
+
+def spare_bytes(root: Path = Path("/")) -> int | None:
+    """Bytes that this process may still use before input stops, or the system has none left; None
+    if that is not known."""
+    found: list[int] = []
+    with suppress(OSError, ValueError, IndexError):
+        meminfo = (root / "proc/meminfo").read_text()
+        found.append(1024 * int(meminfo.partition("MemAvailable:")[2].split(maxsplit=1)[0]))
+    found += [int(part * limit) - bytes_ for bytes_, limit, part in _used() if limit is not None]
+    return min(found, default=None)
 
 
 def is_full() -> bool:

@@ -12,11 +12,13 @@ from typing import Any
 import orjson
 
 from app.kafka.records import Outgoing, partition_of
-from app.ownership import PartitionOwner
+from app.ownership import PartitionOwner, hydration
 from app.settings import Settings
 from app.worker.process import make_app, raw_topic
 from schemas.kinds import FACTS, LESSONS
+from tests.ownership.apart import read_numbers
 
+hydration.WORTH_HELP_RECORDS = 10_000
 settings = Settings.from_environment()
 app = make_app(settings)
 
@@ -38,6 +40,9 @@ class Numbers:
         for record in records:
             self.seen.setdefault(record.key.decode(), []).append(int(record.value))
         self.version = next_offset
+
+    def take_over(self, folded: dict[str, list[int]]) -> None:
+        self.seen = folded
 
     def _wanted(self) -> dict[str, bytes]:
         return {
@@ -77,6 +82,8 @@ class Toy:
     role = "toy"
     source = FACTS
     outputs = (LESSONS,)
+
+    read_apart = staticmethod(read_numbers)
 
     def new_store(self, partition: int) -> Numbers:
         return Numbers(partition)

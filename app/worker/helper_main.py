@@ -1,0 +1,51 @@
+"""The program of a helper process: it answers one request after the other, see `helpers.py`.
+
+May touch: the pipes that tie it to its parent, this process, and what the requests touch.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import select
+import signal
+import threading
+
+
+def main() -> None:
+    """Answer requests until the parent closes the pipe, or ends."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is for the log, not for the parent
+    # Ctrl-C reaches every process of the terminal: the parent closes the pipe when it is time.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Most objects that are made here live until they are sent.
+    gc.set_threshold(50_000, 20, 100)
+    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    while True:
+        try:
+            function, argument = pickle.load(requests)
+        except EOFError:
+            return
+        try:
+            reply = True, function(argument)
+        except Exception as error:
+            # Only what kind of error: the parent does the work itself, and meets it there.
+            reply = False, isinstance(error, MemoryError)
+        pickle.dump(reply, replies, pickle.HIGHEST_PROTOCOL)
+        replies.flush()
+        del function, argument, reply
+
+
+def _end_with_parent() -> None:
+    """End this process when the other end of the pipe is closed, also in the middle of a
+    request."""
+    pipe = select.poll()
+    pipe.register(0, 0)  # reports nothing but the end
+    while not pipe.poll():
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
