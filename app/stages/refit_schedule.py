@@ -187,10 +187,10 @@ class RefitSchedule:
         been read there may be hundreds of first refits."""
         groups = (self._groups[key] for key in self._owing)
         sizes = [len(group.window) for group in groups if group.apart and _is_new(group)]
-        if HELPERS.number:
-            return bool(sizes)
         cost_s = sum(REFIT_S + n * REFIT_TRADE_S for n in sizes if n >= SEVERAL_TRADES)
-        return cost_s > WORTH_HELP_S and HELPERS.start(more_bytes=HELP_BYTES)
+        if cost_s > WORTH_HELP_S:
+            return HELPERS.start(more_bytes=HELP_BYTES)
+        return bool(sizes) and HELPERS.number > 0
 
     def _start(self, key: str, version: int) -> Started:
         """Start the refit of a group, elsewhere if it is the first one of many trades."""

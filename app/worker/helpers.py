@@ -43,7 +43,7 @@ MOST = min(4, len(os.sched_getaffinity(0)))
 """Helpers at a time."""
 START_S = 1.0
 """What starting a helper costs: an interpreter, numpy and scipy."""
-IDLE_S = 3.0
+IDLE_S = 5.0
 """After this time without work a helper ends."""
 HELPER_BYTES = 160 << 20
 """Memory of a helper, without what it is given."""
