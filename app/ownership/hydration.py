@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 
 WORTH_HELP_RECORDS = 200_000
 """Reading this many records in helper processes saves more time than it takes to start them."""
-RECORD_BYTES = 1_000
-"""Memory for a record that a helper reads, until it has handed it over."""
+RECORD_BYTES = 600
+"""Memory for a record that a helper reads, until it has handed it over, and here afterwards."""
 
 
 class Hydration:
@@ -143,7 +143,8 @@ class Hydration:
         if sum(records.values()) < WORTH_HELP_RECORDS or len(records) < 2:
             return
         more_bytes = RECORD_BYTES * max(records.values())
-        if not HELPERS.start(len(records), more_bytes):
+        own_bytes = RECORD_BYTES * sum(records.values())
+        if not HELPERS.start(len(records), more_bytes, own_bytes):
             return
         log.info("hydrate.apart", role=self.role, records=sum(records.values()))
         reading = {}

@@ -53,47 +53,49 @@ class Lost(Exception):
     """The helper has died, or could not do the work: do it yourself."""
 
 
-class Helpers:
-    """The helpers of this process.
-
-    >>> helpers = Helpers()
-    >>> helpers.start(1)
-    True
-    >>> helpers.submit(sorted, [2, 1]).result()
-    [1, 2]
-    >>> helpers.end()
-    """
+class _Crew:
+    """Helpers that share a queue of work; None in it tells one of them to end."""
 
     def __init__(self) -> None:
-        self._work: SimpleQueue[Work | None] = SimpleQueue()  # None: end
+        self.work: SimpleQueue[Work | None] = SimpleQueue()
+        self.running: set[subprocess.Popen[bytes]] = set()
+
+
+class Helpers:
+    """The helpers of this process."""
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._crew = _Crew()
 
     @property
     def number(self) -> int:
         """Helpers that are there."""
-        return len(self._running)
+        return len(self._crew.running)
 
-    def start(self, number: int = MOST, more_bytes: int = 0) -> bool:
+    def start(self, number: int = MOST, more_bytes: int = 0, own_bytes: int = 0) -> bool:
         """Start as many helpers as are missing, if there is a core and memory for each.
 
-        `more_bytes` is the memory that each needs for its work.  Returns whether any is there.
+        `more_bytes` is the memory that each needs for its work, `own_bytes` what this process will
+        need meanwhile.  Returns whether any is there.
         """
         with self._lock:
             wanted = min(number, MOST if MOST > 1 else 0)
             if (spare := spare_bytes()) is not None:
-                wanted = min(wanted, spare // (HELPER_BYTES + more_bytes))
-            for _ in range(wanted - len(self._running)):
+                wanted = min(wanted, (spare - own_bytes) // (HELPER_BYTES + more_bytes))
+            crew = self._crew
+            for _ in range(wanted - len(crew.running)):
                 try:
                     process = _started()
                 except (OSError, MemoryError) as error:
                     log.warning("helper.not_started", error=repr(error))
                     break
-                self._running.add(process)
+                crew.running.add(process)
+                name = f"helper-{process.pid}"
                 threading.Thread(
-                    target=self._serve, args=(process,), name=f"helper-{process.pid}", daemon=True
+                    target=self._serve, args=(crew, process), name=name, daemon=True
                 ).start()
-            return bool(self._running)
+            return bool(crew.running)
 
     def submit(self, function: Callable[[Argument], Result], argument: Argument) -> Future[Result]:
         """Have a helper do this as soon as one is free.
@@ -102,27 +104,28 @@ class Helpers:
         """
         future: Future[Result] = Future()
         with self._lock:
-            if self._running:
-                self._work.put((function, argument, future))
+            if self._crew.running:
+                self._crew.work.put((function, argument, future))
             else:
                 future.set_exception(Lost())
         return future
 
     def end(self) -> None:
-        """End all helpers, whatever they do."""
+        """End all helpers, whatever they do; others can be started at once."""
         with self._lock:
-            for process in self._running:
+            crew, self._crew = self._crew, _Crew()
+            for process in crew.running:
                 process.kill()
-                self._work.put(None)  # for a thread that waits for work
+                crew.work.put(None)  # for a thread that waits for work
 
-    def _serve(self, process: subprocess.Popen[bytes]) -> None:
+    def _serve(self, crew: _Crew, process: subprocess.Popen[bytes]) -> None:
         """The thread of a helper."""
         lost = False
         while not lost:
             try:
-                work = self._work.get(timeout=IDLE_S)
+                work = crew.work.get(timeout=IDLE_S)
             except Empty:
-                if self._leave(process, idle=True):
+                if self._leave(crew, process, idle=True):
                     return
                 continue
             if work is None:
@@ -130,19 +133,19 @@ class Helpers:
             if work[2].set_running_or_notify_cancel():
                 lost = not _done(process, *work)
             del work
-        self._leave(process, idle=False)
+        self._leave(crew, process, idle=False)
 
-    def _leave(self, process: subprocess.Popen[bytes], idle: bool) -> bool:
+    def _leave(self, crew: _Crew, process: subprocess.Popen[bytes], idle: bool) -> bool:
         """End a helper, unless work has come for an idle one.  With the last helper, the work that
         waits is lost."""
         left: list[Work | None] = []
         with self._lock:
-            if idle and not self._work.empty():
+            if idle and not crew.work.empty():
                 return False
-            self._running.discard(process)
-            while not self._running:
+            crew.running.discard(process)
+            while not crew.running:
                 try:
-                    left.append(self._work.get_nowait())
+                    left.append(crew.work.get_nowait())
                 except Empty:
                     break
         process.kill()

@@ -111,9 +111,11 @@ def test_with_the_last_helper_everything_that_waits_is_lost(helpers: Helpers) ->
     all_of_it = [helpers.submit(time.sleep, 600) for _ in range(3)]
     until(all_of_it[0].running, "it has begun")
     helpers.end()
+    assert helpers.start(1), "others can be started at once"
     for future in all_of_it:
         with pytest.raises(Lost):
             future.result(WITHIN_S)
+    assert helpers.submit(abs, -4).result(WITHIN_S) == 4
 
 
 def test_none_is_started_without_memory_or_on_one_core(
@@ -122,6 +124,7 @@ def test_none_is_started_without_memory_or_on_one_core(
     with monkeypatch.context() as patch:
         patch.setattr(module, "spare_bytes", lambda: module.HELPER_BYTES + 100)
         assert not helpers.start(2, more_bytes=200)
+        assert not helpers.start(2, more_bytes=50, own_bytes=100)
         assert helpers.start(2, more_bytes=100)
         assert helpers.number == 1, "there is memory for one"
     helpers.end()
