@@ -29,11 +29,6 @@ from edgeloop.close_client import close_client
 
 log = structlog.get_logger(__name__)
 
-WORTH_HELP_RECORDS = 200_000
-"""Reading this many records in helper processes saves more time than it takes to start them."""
-RECORD_BYTES = 600
-"""Memory for a record that a helper reads, until it has handed it over, and here afterwards."""
-
 
 class Hydration:
     """Reads the log for the partitions of one stage."""
@@ -140,11 +135,7 @@ class Hydration:
         begins = await consumer.beginning_offsets(list(partitions))
         ends = await consumer.end_offsets(list(partitions))
         records = {tp: ends[tp] - begins[tp] for tp in partitions if ends[tp] > begins[tp]}
-        if sum(records.values()) < WORTH_HELP_RECORDS or len(records) < 2:
-            return
-        more_bytes = RECORD_BYTES * max(records.values())
-        own_bytes = RECORD_BYTES * sum(records.values())
-        if not HELPERS.start(len(records), more_bytes, own_bytes):
+        if not HELPERS.start_for(records.values(), read.__module__):
             return
         log.info("hydrate.apart", role=self.role, records=sum(records.values()))
         reading = {}

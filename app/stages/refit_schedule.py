@@ -53,8 +53,8 @@ REFIT_S, REFIT_TRADE_S = 0.05, 2e-5
 """What a refit costs, roughly, in seconds of CPU: at least, and for each trade."""
 WORTH_HELP_S = 4.0 * START_S
 """First refits that cost this much are worth helpers."""
-HELP_BYTES = 64 << 20
-"""Memory that a helper needs for refits."""
+HELP_BYTES = 350 << 20
+"""Memory that a helper may need for the search of a group."""
 
 
 Result = tuple[GroupLearner, Refit]

@@ -11,6 +11,7 @@ import pickle
 import select
 import signal
 import threading
+from typing import Any
 
 
 def main() -> None:
@@ -32,9 +33,17 @@ def main() -> None:
         except Exception as error:
             # Only what kind of error: the parent does the work itself, and meets it there.
             reply = False, isinstance(error, MemoryError)
-        pickle.dump(reply, replies, pickle.HIGHEST_PROTOCOL)
+        replies.write(_pickled(reply))
         replies.flush()
         del function, argument, reply
+
+
+def _pickled(reply: tuple[bool, Any]) -> bytes:
+    """The reply in one piece: where it cannot be pickled, nothing half written is in the pipe."""
+    try:
+        return pickle.dumps(reply, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        return pickle.dumps((False, isinstance(error, MemoryError)))
 
 
 def _end_with_parent() -> None:

@@ -23,9 +23,10 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import suppress
+from importlib import import_module
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -47,6 +48,12 @@ IDLE_S = 5.0
 """After this time without work a helper ends."""
 HELPER_BYTES = 160 << 20
 """Memory of a helper, without what it is given."""
+
+
+WORTH_HELP_RECORDS = 200_000
+"""Reading this many records in helpers saves more time than it takes to start them."""
+RECORD_BYTES = 600
+"""Memory for a record that a helper reads, until it has handed it over, and here afterwards."""
 
 
 class Lost(Exception):
@@ -96,6 +103,18 @@ class Helpers:
                     target=self._serve, args=(crew, process), name=name, daemon=True
                 ).start()
             return bool(crew.running)
+
+    def start_for(self, records: Collection[int], module: str) -> bool:
+        """Start a helper for each of some parts of a log, of so many records, if that pays; they
+        import `module`, which has the function that reads them.  Returns whether any is there."""
+        parts = [n for n in records if n]
+        if len(parts) < 2 or sum(parts) < WORTH_HELP_RECORDS:
+            return False
+        if not self.start(len(parts), RECORD_BYTES * max(parts), RECORD_BYTES * sum(parts)):
+            return False
+        for _ in range(self.number):
+            self.submit(_load, module)
+        return True
 
     def submit(self, function: Callable[[Argument], Result], argument: Argument) -> Future[Result]:
         """Have a helper do this as soon as one is free.
@@ -157,6 +176,10 @@ class Helpers:
             if work is not None and work[2].set_running_or_notify_cancel():
                 work[2].set_exception(Lost())
         return True
+
+
+def _load(module: str) -> None:
+    import_module(module)
 
 
 def _started() -> subprocess.Popen[bytes]:

@@ -12,13 +12,14 @@ from typing import Any
 import orjson
 
 from app.kafka.records import Outgoing, partition_of
-from app.ownership import PartitionOwner, hydration
+from app.ownership import PartitionOwner
 from app.settings import Settings
+from app.worker import helpers
 from app.worker.process import make_app, raw_topic
 from schemas.kinds import FACTS, LESSONS
 from tests.ownership.apart import read_numbers
 
-hydration.WORTH_HELP_RECORDS = 10_000
+helpers.WORTH_HELP_RECORDS = 10_000
 settings = Settings.from_environment()
 app = make_app(settings)
 
