@@ -1,6 +1,7 @@
 """The program of a helper process: it answers one request after the other, see `helpers.py`.
 
-May touch: the pipes that tie it to its parent, this process, and what the requests touch.
+May touch: the pipes that tie it to its parent, this process, its allocator, and what the requests
+touch.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import signal
 import threading
 from typing import Any
 
+from app.worker.memory import keep_free
+
 
 def main() -> None:
     """Answer requests until the parent closes the pipe, or ends."""
@@ -22,6 +25,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Most objects that are made here live until they are sent.
     gc.set_threshold(50_000, 20, 100)
+    keep_free()
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     while True:
         try:

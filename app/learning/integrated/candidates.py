@@ -68,6 +68,20 @@ class Candidates(NamedTuple):
     n_slices: int
     cut: bool = False
 
+    def members_of(self, places: Ints) -> csr_array:
+        """The incidence of some candidates: itself where these are all, which saves a copy.
+
+        Parameters
+        ----------
+        places
+            Their places (K,), ascending.
+
+        Returns
+        -------
+        Incidence of trades (K, T), not to be changed.
+        """
+        return self.members if len(places) == len(self.n_dims) else self.members[places]
+
 
 class _Run(NamedTuple):
     """K slices whose last dimension is the same one.

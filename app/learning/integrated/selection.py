@@ -575,7 +575,7 @@ def choose(
     search = Selection(
         outcome,
         hours,
-        found.members[judged],
+        found.members_of(judged),
         found.n_dims[judged],
         found.order[judged],
         segments,
