@@ -53,17 +53,38 @@ class DamagedBatchError(CorruptRecordException):  # type: ignore[misc]  # aiokaf
         return str(self.args[0])
 
 
+def as_unpacked(value: Any) -> Any:
+    """As a consumer's `value_deserializer`: its records are those that aiokafka unpacks, with
+    offset, timestamp, key, value and headers, but without topic and partition.  Making aiokafka's
+    `ConsumerRecord` of each takes as long as unpacking it."""
+    return value
+
+
 class LocatingRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka has no types
     """The records of a partition in a response; replaces aiokafka's `PartitionRecords`."""
 
-    def __next__(self) -> Any:
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        unpacked: Iterator[Any] = self._records_iterator
+        self._records_iterator: Any = self._located(unpacked)
+
+    def __iter__(self) -> Iterator[Any]:
+        # The iterator itself, which is resumed where it stopped: a call less for each record.
+        return self._records_iterator or self
+
+    def _located(self, records: Iterator[Any]) -> Iterator[Any]:
         try:
-            return super().__next__()
+            yield from records
         except DamagedBatchError:
             raise
         except CorruptRecordException as error:
             topic, partition = self._tp
             raise DamagedBatchError(topic, partition, self.next_fetch_offset) from error
+
+    def _consumer_record(self, tp: Any, record: Any) -> Any:
+        if self._value_deserializer is as_unpacked:
+            return record
+        return super()._consumer_record(tp, record)
 
 
 class TolerantRecords:

@@ -1,6 +1,6 @@
 """`faust -A app worker`: Faust's own command, with a check of everything it needs before it starts.
 
-May touch: the broker, before Faust does: see `app.worker.preflight`.
+May touch: the broker, before Faust does: see `app.worker.preflight`; helper processes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from faust.cli.worker import worker as _registered  # noqa: F401
 from app.commands.base import cli, handle_errors
 from app.faust_app import app, guard, health
 from app.settings import Settings
+from app.worker.helpers import HELPERS
 from app.worker.preflight import preflight
+from schemas.kinds import FACTS
 
 _command = cli.commands["worker"]
 _start: Callable[..., Any] = _command.callback  # type: ignore[assignment]
@@ -27,7 +29,12 @@ _start: Callable[..., Any] = _command.callback  # type: ignore[assignment]
 @handle_errors
 def _worker(*args: Any, with_web: bool, web_port: int | None, **kwargs: Any) -> Any:
     health.configure(enabled=with_web, port=web_port)
-    guard.begin_with(asyncio.run(preflight(Settings.from_environment())))
+    settings = Settings.from_environment()
+    seen = asyncio.run(preflight(settings))
+    guard.begin_with(seen)
+    if "lesson_builder" in settings.agents:
+        # They start while this process imports its agents and joins its group.
+        HELPERS.start_for(seen.records(settings.topic(FACTS)), "app.stages.lesson_builder")
     app.load_agents()
     # a worker's log has it, limited (app.worker.logs)
     logging.getLogger("aiokafka").setLevel(logging.NOTSET)

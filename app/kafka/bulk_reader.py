@@ -16,7 +16,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import KafkaError
 
 from app.errors import UnreachableError
-from app.kafka.client import client_id, client_options
+from app.kafka.client import client_id, client_options, read_large
 from app.kafka.connection_errors import explained, why_unreachable
 from app.kafka.consumer import Consumer
 from app.kafka.records import is_strangers
@@ -25,6 +25,7 @@ from app.kafka.topics import require_existence
 from app.settings import Settings
 from edgeloop.close_client import close_client
 from edgeloop.cluster import look
+from edgeloop.tolerant import as_unpacked
 
 BATCH_RECORDS = 5_000
 _GROUP_TIMEOUT_MS = 12_000  # after this time a dead member loses its partitions
@@ -96,9 +97,14 @@ def unreachable(
 
 
 @asynccontextmanager
-async def started_reader(settings: Settings, what: str, **remedy: str) -> AsyncIterator[Consumer]:
-    """A started reader, stopped on exit.  Raises as `unreachable` does."""
-    consumer = reader(settings)
+async def started_reader(
+    settings: Settings, what: str, *, unpacked: bool = False, **remedy: str
+) -> AsyncIterator[Consumer]:
+    """A started reader, stopped on exit.  Raises as `unreachable` does.
+
+    With `unpacked`, its records have no topic and partition (`edgeloop.tolerant.as_unpacked`).
+    """
+    consumer = reader(settings, **({"value_deserializer": as_unpacked} if unpacked else {}))
     try:
         try:
             await consumer.start()
@@ -150,16 +156,16 @@ async def read_to_end(
     ends = await consumer.end_offsets(partitions)
     if begins is None:
         begins = await consumer.beginning_offsets(partitions)
-    consumer.assign(partitions)
-    open_: dict[TopicPartition, int] = {}
-    for tp in partitions:
-        start = max(starts[tp] or 0, begins[tp])
-        if start >= ends[tp]:
-            yield tp, [], max(start if starts[tp] is None else starts[tp] or 0, ends[tp])
-            consumer.pause(tp)
-        else:
+    open_ = {tp: max(starts[tp] or 0, begins[tp]) for tp in partitions}
+    read = [tp for tp in partitions if open_[tp] >= ends[tp]]
+    for tp in read:
+        start = open_.pop(tp)
+        yield tp, [], max(start if starts[tp] is None else starts[tp] or 0, ends[tp])
+    if open_:
+        # Of the others, whatever is fetched before their turn would be thrown away.
+        consumer.assign(list(open_))
+        for tp, start in open_.items():
             consumer.seek(tp, start)
-            open_[tp] = start
     while open_:
         if should_stop():
             raise Stopping
@@ -208,16 +214,24 @@ async def scan(
 async def read_range(
     settings: Settings, topic: str, partition: int, start: int, end: int
 ) -> AsyncIterator[tuple[list[tuple[bytes | None, int, int]], int]]:
-    """Yield (value, timestamp in ms, offset) of the records from `start` to before `end`, in
-    batches.
+    """As `read_part`, but (value, timestamp in ms, offset) of each record."""
+    async for records, next_offset in read_part(settings, topic, partition, start, end):
+        yield [(r.value, r.timestamp, r.offset) for r in records], next_offset
 
-    Each batch comes with the offset after it.  The next batch is fetched meanwhile if the caller
-    does its work in a thread.  Raises `UnreachableError`.
+
+async def read_part(
+    settings: Settings, topic: str, partition: int, start: int, end: int
+) -> AsyncIterator[tuple[list[ConsumerRecord], int]]:
+    """Yield the records from `start` to before `end` in batches, each with the offset after it.
+
+    They have no topic and partition.  The next batch is fetched meanwhile if the caller does its
+    work in a thread.  Raises `UnreachableError`.
     """
+    read_large()
     tp = TopicPartition(settings.topic(topic), partition)
     fetch: asyncio.Task[Any] | None = None
     again = "Run the same command again; it resumes where it stopped."
-    async with started_reader(settings, tp.topic, remedy=again) as consumer:
+    async with started_reader(settings, tp.topic, unpacked=True, remedy=again) as consumer:
         try:
             consumer.assign([tp])
             consumer.seek(tp, max(start, (await consumer.beginning_offsets([tp]))[tp]))
@@ -230,7 +244,7 @@ async def read_range(
                 fetch = asyncio.create_task(_fetch(consumer, tp)) if position < end else None
                 if position > end:
                     records = [record for record in records if record.offset < end]
-                yield [(r.value, r.timestamp, r.offset) for r in records], min(position, end)
+                yield records, min(position, end)
         finally:
             if fetch is not None:
                 fetch.cancel()

@@ -67,6 +67,14 @@ class Log:
     ends: Mapping[tuple[str, int], End] = field(default_factory=dict)
     begins: Mapping[tuple[str, int], int] = field(default_factory=dict)
 
+    def records(self, topic: str) -> list[int]:
+        """Offsets from the beginning to the end of each partition of a topic (full name)."""
+        return [
+            end.offset - self.begins.get(place, 0)
+            for place, end in self.ends.items()
+            if place[0] == topic
+        ]
+
     def topics_partitions(self) -> dict[str, int]:
         """Topic (full name) → how many partitions it has."""
         return {topic: sum(name == topic for name, _ in self.ends) for topic in self.topics}

@@ -34,6 +34,8 @@ class GroupLearner(Protocol):
         Its trades.
     search_cut
         Whether the last search left out its deepest slices.
+    apart
+        Whether `begin` begins refits that can run in another thread or process.
     """
 
     module: str
@@ -41,6 +43,7 @@ class GroupLearner(Protocol):
     action_category: str
     window: GroupWindow
     search_cut: bool
+    apart: bool
 
     @property
     def needs_rebuild(self) -> bool:

@@ -5,6 +5,8 @@ May touch: the broker (read only), except that `Publication` resends records tha
 
 from __future__ import annotations
 
+import asyncio
+from asyncio import FIRST_COMPLETED
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -14,12 +16,14 @@ from aiokafka import TopicPartition
 from app.errors import ConfigurationError
 from app.kafka.bulk_reader import read_to_end, reader
 from app.kafka.consumer import Consumer
+from app.kafka.retry import Stopping
 from app.kafka.topics import ACCEPT
 from app.metrics import FOLDED, LOST
 from app.ownership.partition import Partition, PartitionState
 from app.ownership.publication import Publication, Published, Run
 from app.settings import Settings
-from app.stages.owned import OwnedStage
+from app.stages.owned import OwnedStage, Part
+from app.worker.helpers import HELPERS, Lost
 from app.worker.memory import room
 from edgeloop.close_client import close_client
 
@@ -55,10 +59,13 @@ class Hydration:
         consumer = reader(self._settings)
         try:
             await consumer.start()
+            await self._read_apart(consumer, fresh, aborted)
             await self.catch_up(consumer, [*kept, *fresh], aborted)
             # Now that the store knows every trade, folding the same records again restores those
             # that it had dropped too early.
             rebuild = [p for p in fresh if await self._run(_needs_rebuild, p)]
+            for partition in rebuild:
+                partition.next_offset = 0
             await self.catch_up(consumer, rebuild, aborted)
             await self.adopt(consumer, [*kept, *others, *fresh], aborted)
         finally:
@@ -85,12 +92,14 @@ class Hydration:
     ) -> None:
         """Fold the log from each partition's next offset to its end.
 
-        A hydrating partition is read from the beginning.
+        A hydrating partition of which nothing has been read is read from the beginning.
         """
         by_number = {partition.number: partition for partition in partitions}
         starts = {
             TopicPartition(self._topic, number): (
-                None if partition.state is PartitionState.HYDRATING else partition.next_offset
+                None
+                if partition.state is PartitionState.HYDRATING and not partition.next_offset
+                else partition.next_offset
             )
             for number, partition in by_number.items()
         }
@@ -113,6 +122,47 @@ class Hydration:
         for partition in by_number.values():
             if partition.state is PartitionState.BEHIND:
                 partition.caught_up()
+
+    async def _read_apart(
+        self, consumer: Consumer, fresh: Collection[Partition], aborted: Callable[[], bool]
+    ) -> None:
+        """Have helper processes read most of a long log; `catch_up` reads what they have not.
+        Raises `Stopping` when aborted."""
+        read = self._stage.read_apart
+        if read is None or len(fresh) < 2:
+            return
+        partitions = {TopicPartition(self._topic, p.number): p for p in fresh}
+        begins = await consumer.beginning_offsets(list(partitions))
+        ends = await consumer.end_offsets(list(partitions))
+        records = {tp: ends[tp] - begins[tp] for tp in partitions if ends[tp] > begins[tp]}
+        if not HELPERS.start_for(records.values(), read.__module__):
+            return
+        log.info("hydrate.apart", role=self.role, records=sum(records.values()))
+        reading = {}
+        for tp in sorted(records, key=lambda tp: -records[tp]):  # the longest first
+            part = Part(self._settings, tp.partition, begins[tp], ends[tp])
+            reading[asyncio.wrap_future(HELPERS.submit(read, part))] = tp
+        try:
+            while reading:
+                done, _ = await asyncio.wait(reading, timeout=0.2, return_when=FIRST_COMPLETED)
+                if aborted():
+                    raise Stopping
+                for future in done:
+                    tp = reading.pop(future)
+                    try:
+                        folded = future.result()
+                    except (Lost, MemoryError):
+                        continue
+                    partition = partitions[tp]
+                    await room(self.role, aborted)
+                    await self._run(partition.store.take_over, folded)
+                    FOLDED.labels(self.role).inc(records[tp])
+                    partition.read_to(ends[tp])
+        finally:
+            if reading:
+                HELPERS.end()
+            for future in reading:
+                future.cancel()
 
     async def _require_same_log(self, consumer: Consumer, published: Published) -> None:
         """Raise `ConfigurationError` if the published records were learned from a longer log than

@@ -49,6 +49,7 @@ from app.stages.pace import (
 )
 from app.worker.batches import batches
 from app.worker.end_process import fatal_exit, refuse
+from app.worker.helpers import HELPERS
 from app.worker.memory import Spare, collect_all, give_back, room
 from app.worker.watchdog import beat
 
@@ -240,6 +241,7 @@ class PartitionOwner:
             fatal_exit(f"{self._stage.role}: work", error)
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
+            HELPERS.end()
             await self._publication.stop()
             await self._progress.stop()
             await self._watch.stop()

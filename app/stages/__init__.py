@@ -8,7 +8,7 @@ the projector, which reads the derived topics and writes PostgreSQL.
 | `ingest.py` | closes | sends what `facts_or_letters.py` makes of them, and retries |
 | `facts_or_letters.py` | closes | facts, or a dead letter (`app/deadletters/write.py`) |
 | `admission.py` | the groups of a close | whether they are within the quotas |
-| `lesson_builder.py` | facts | lessons |
+| `lesson_builder.py` | facts | lessons; folds them also in helper processes |
 | `refit_schedule.py` | groups with new trades | which of them are refitted, and when |
 | `refit_fairness.py` | groups that wait for a refit | their order |
 | `rewrites.py` | corrections of known trades | an alert when there are many |

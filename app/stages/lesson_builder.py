@@ -1,17 +1,19 @@
 """lesson_builder: fold facts into the windows of their groups, and learn lessons from them.
 
-May touch: nothing but its arguments, the metrics, and what `refit_schedule` may.  A lesson is the
-evidence of a slice.
+May touch: nothing but its arguments, the metrics, and what `refit_schedule` may; `read_facts` also
+the broker (read only).  A lesson is the evidence of a slice.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import structlog
 
+from app.kafka.bulk_reader import read_part
 from app.kafka.records import (
     KEY_CHARACTERS,
     UNREADABLE,
@@ -22,12 +24,14 @@ from app.kafka.records import (
 )
 from app.kafka.trace import Newest
 from app.learning.common.event_time import DAY_US
-from app.learning.common.fact_trades import trades_by_group
+from app.learning.common.fact_trades import Group, trades_by_group
 from app.learning.common.refit import Refit
 from app.learning.common.sieve import Sieve
 from app.learning.common.trade_columns import TradeColumns
+from app.learning.common.window import GroupWindow
 from app.learning.methods import GroupLearner, group_learner
 from app.metrics import (
+    REWRITTEN,
     SEARCHES_CUT,
     UNREADABLE_RECORDS,
     WITHOUT_OUTCOME,
@@ -35,9 +39,11 @@ from app.metrics import (
 from app.settings import Settings
 from app.stages.edge_history import EdgeHistories
 from app.stages.gauges import GroupGauges
-from app.stages.owned import OwnedStage, StateStore
+from app.stages.owned import OwnedStage, Part, StateStore
 from app.stages.refit_schedule import RefitSchedule, start_threads
 from app.stages.rewrites import RewriteWatch, written_ms
+from app.worker.logs import configure
+from app.worker.memory import is_full
 from schemas.facts import group_key
 from schemas.kinds import FACTS, KINDS, LESSONS
 from schemas.lessons import GroupSummary, Lesson, decode_lesson
@@ -52,6 +58,19 @@ PRUNE_AFTER = 2_000
 so their cost per fact is bounded, and at most twice as many ranks as needed are remembered."""
 
 
+class Folded(NamedTuple):
+    """What folding the facts of a partition has left, for another process: the window of each
+    group, the newest trace contexts, recent rewrites, the offset after the last fact, and how many
+    facts were unreadable or misplaced, and how many lacked the outcome."""
+
+    windows: dict[Group, GroupWindow]
+    traces: Newest
+    rewrites: RewriteWatch
+    version: int
+    unreadable: int
+    without: int
+
+
 class LessonBuilder(OwnedStage):
     """The stage as `app.ownership` runs it."""
 
@@ -61,6 +80,11 @@ class LessonBuilder(OwnedStage):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+
+    @property
+    def read_apart(self) -> Callable[[Part], Folded]:
+        """Folds facts in another process."""
+        return read_facts
 
     def new_store(self, partition: int) -> GroupStore:
         """An empty store of one partition of facts."""
@@ -101,13 +125,14 @@ class GroupStore(StateStore):
         self._prune_after = PRUNE_AFTER
         self._histories = EdgeHistories(settings)
         self._traces = Newest()
+        self._unreadable = self._without = 0
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Decode and fold facts, group by group."""
 
         def unreadable(place: int, error: Exception) -> None:
             # Only another program can have written this: ingest's facts are readable.
-            UNREADABLE_RECORDS.labels(LessonBuilder.role).inc()
+            self._count(1, 0)
             log.error(
                 "fact.unreadable",
                 topic=self._settings.topic(FACTS),
@@ -119,7 +144,7 @@ class GroupStore(StateStore):
         self._traces.note_all(records)
         values = [record.value for record in records]
         found, without = trades_by_group(values, self._settings.outcome, unreadable)
-        WITHOUT_OUTCOME.inc(without)
+        self._count(0, without)
         for (module, pattern_key, category), trades in found.items():
             key = group_key(pattern_key, category)
             if key not in self._groups:
@@ -142,7 +167,7 @@ class GroupStore(StateStore):
     def _misplaced(self, key: str, count: int, next_offset: int) -> None:
         """Count and log facts of a group of another partition, whose owner would publish the same
         group: another program has written them."""
-        UNREADABLE_RECORDS.labels(LessonBuilder.role).inc(max(1, count))
+        self._count(max(1, count), 0)
         log.error(
             "fact.misplaced",
             topic=self._settings.topic(FACTS),
@@ -151,6 +176,43 @@ class GroupStore(StateStore):
             records=count,
             group=key[:KEY_CHARACTERS],
         )
+
+    def _count(self, unreadable: int, without: int) -> None:
+        self._unreadable += unreadable
+        self._without += without
+        UNREADABLE_RECORDS.labels(LessonBuilder.role).inc(unreadable)
+        WITHOUT_OUTCOME.inc(without)
+
+    def hand_over(self) -> Folded:
+        """What folding has left, for `take_over` of an empty store in another process."""
+        self._end_sifting()
+        windows = {
+            (group.module, group.pattern_key, group.action_category): group.window
+            for group in self._groups.values()
+        }
+        return Folded(
+            windows,
+            self._traces,
+            self._rewrites,
+            self._version,
+            self._unreadable,
+            self._without,
+        )
+
+    def take_over(self, folded: Folded) -> None:
+        """Go on, while the log is read for the first time, from what another process has folded."""
+        self._sieves = None
+        for (module, pattern_key, category), window in folded.windows.items():
+            key = group_key(pattern_key, category)
+            group = self._groups[key] = self._learner(module, pattern_key, category)
+            group.window = window
+            self._gaps = self._gaps or group.needs_rebuild
+            self._schedule.note(key)
+            self._schedule.touch(key, 0)
+        self._traces, self._version = folded.traces, folded.version
+        self._rewrites = folded.rewrites
+        REWRITTEN.inc(self._rewrites.trades)
+        self._count(folded.unreadable, folded.without)
 
     def _fold_group(self, key: str, trades: TradeColumns, last: Any) -> None:
         group = self._groups[key]
@@ -275,3 +337,23 @@ class GroupStore(StateStore):
     def _learner(self, module: str, pattern_key: str, category: str) -> GroupLearner:
         config = self._settings.learning_config
         return group_learner(config, module, pattern_key, category, between=True)
+
+
+def read_facts(part: Part) -> Folded:
+    """What folding these facts has left, for the `take_over` of an empty store.
+
+    Runs in a helper process (`app/worker/helpers.py`).  Raises `UnreachableError`, and
+    `MemoryError` near the limit of memory.
+    """
+    configure(part.settings)
+    store = GroupStore(part.settings, part.partition)
+    asyncio.run(_read(part, store))
+    return store.hand_over()
+
+
+async def _read(part: Part, store: GroupStore) -> None:
+    reading = read_part(part.settings, FACTS, part.partition, part.start, part.end)
+    async for records, next_offset in reading:
+        if is_full():
+            raise MemoryError
+        await asyncio.to_thread(store.fold, records, next_offset)

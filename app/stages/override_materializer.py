@@ -43,6 +43,10 @@ class OverrideMaterializer(OwnedStage):
             for topic in JUDGED
         }
 
+    @property
+    def read_apart(self) -> None:
+        """None: a topic of lessons is compacted, and seldom long."""
+
     def new_store(self, partition: int) -> ModuleStore:
         """An empty store of one partition of lessons."""
         return ModuleStore(self._settings, partition, self.decode)
@@ -144,6 +148,10 @@ class ModuleStore(StateStore):
         if module not in self._modules:
             self._modules[module] = module_judge(self._settings.learning_config, module)
         return self._modules[module]
+
+    def take_over(self, folded: Any) -> None:
+        """Never called: see `OverrideMaterializer.read_apart`."""
+        raise NotImplementedError
 
     def adopt(self, published: Iterable[Any]) -> None:
         """Start from the published records as the current output.

@@ -6,10 +6,20 @@ method: `lesson_builder.py` and `override_materializer.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from app.kafka.records import Outgoing
+from app.settings import Settings
+
+
+class Part(NamedTuple):
+    """The offsets `start` to before `end` of a partition."""
+
+    settings: Settings
+    partition: int
+    start: int
+    end: int
 
 
 class StateStore(Protocol):
@@ -21,6 +31,10 @@ class StateStore(Protocol):
 
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Fold records in the order of their offsets; `next_offset` is the store's version."""
+
+    def take_over(self, folded: Any) -> None:
+        """Start, before anything else, from what another process has folded; never called where the
+        stage has no `read_apart`."""
 
     def adopt(self, published: Iterable[Any]) -> None:
         """Take these records, and no others, as the published ones."""
@@ -68,6 +82,11 @@ class OwnedStage(Protocol):
     def outputs(self) -> Sequence[str]:
         """The topics, without prefix, whose published records this stage owns and compares with its
         own."""
+
+    @property
+    def read_apart(self) -> Callable[[Part], Any] | None:
+        """Folds a part of a partition in another process, and returns what `take_over` of an empty
+        store takes.  None if that is not worth it."""
 
     def new_store(self, partition: int) -> StateStore:
         """An empty store."""

@@ -1,25 +1,25 @@
 """When each group of a partition publishes what it has learned: provisionally, after a refit, or
 not yet.
 
-May touch: the monotonic clock, and threads for refits.  The clock affects when something is
-published, never what: once no group owes a refit, the published records are a function of the
-facts.
+May touch: the monotonic clock, and threads and helper processes for refits.  The clock affects when
+something is published, never what: once no group owes a refit, the published records are a function
+of the facts.
 
 New trades of a group are published provisionally at once.  The group is refitted when the outcome
 can have changed (`GroupLearner.due`), when nothing has come for half a second, or when it has
 waited for ten seconds.  Refits of large groups run on another thread while folding continues, and
-the first refits after the log has been read on several.
+the first refits after the log has been read on several, or in helper processes
+(`app/worker/helpers.py`) where there are enough of them.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import structlog
@@ -36,6 +36,7 @@ from app.stages.pace import (
     rest_s,
 )
 from app.stages.refit_fairness import Turns
+from app.worker.helpers import HELPERS, MOST, START_S, Lost
 from app.worker.threads import started_pool
 
 log = structlog.get_logger(__name__)
@@ -44,8 +45,16 @@ LARGE_TRADES = 1_000
 """A group of this many trades is refitted on the other thread, once it has published something."""
 SEVERAL_TRADES = 100
 """The first refits of groups of this many trades run on several threads."""
-AT_ONCE = min(4, len(os.sched_getaffinity(0)))
+AT_ONCE = MOST
 """First refits that run at once."""
+AHEAD = 2
+"""First refits that wait for a helper, so that none is idle while results are published."""
+REFIT_S, REFIT_TRADE_S = 0.05, 2e-5
+"""What a refit costs, roughly, in seconds of CPU: at least, and for each trade."""
+WORTH_HELP_S = 4.0 * START_S
+"""First refits that cost this much are worth helpers."""
+HELP_BYTES = 350 << 20
+"""Memory that a helper may need for the search of a group."""
 
 
 Result = tuple[GroupLearner, Refit]
@@ -66,12 +75,13 @@ NEVER = Wait(0.0, 0.0, 0)
 class Started(NamedTuple):
     """A refit that was started at `began_s`, for trades that had waited as `waited` says.
 
-    `work` runs on another thread until `done`; if both are None, it is still to be run.
+    `work` runs on another thread, or in a helper, until `done`; if both are None, it is still to be
+    run.
     """
 
     key: str
     work: Work | None
-    done: Future[None] | None
+    done: Future[Any] | None
     began_s: float
     waited: Wait
 
@@ -89,6 +99,8 @@ class RefitSchedule:
         self._waiting: dict[str, Wait] = {}
         self._touched: dict[str, None] = {}
         self._beside: Started | None = None
+        self._first: deque[Started] = deque()  # in the order of their results
+        self._helped = False
         self._cut = False
         self._rest_until_s = 0.0
 
@@ -123,17 +135,17 @@ class RefitSchedule:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the last turn left groups waiting, or a refit runs on the other thread."""
-        return self._cut or self._beside is not None or bool(self._touched)
+        """Whether the last turn left groups waiting, or a refit runs elsewhere."""
+        under_way = self._beside is not None or bool(self._first)
+        return self._cut or under_way or bool(self._touched)
 
     def exact_to(self, version: int) -> int:
         """The offset, at most `version`, before which everything published is the result of
         refits."""
+        under_way = self._under_way()
         for key in self._owing:
-            if self._is_beside(key) and self._beside is not None:
-                version = min(version, self._beside.waited.since)
-            else:
-                version = min(version, self._waiting.get(key, NEVER).since)
+            waited = under_way[key].waited if key in under_way else self._waiting.get(key, NEVER)
+            version = min(version, waited.since)
         return version
 
     def turn(self, full: bool, version: int) -> Iterator[Result]:
@@ -152,32 +164,43 @@ class RefitSchedule:
         yield from self._from_beside(version, GROUPS_TURN_BUSY_S if quiet else 0.0)
         began_s = time.monotonic()
         until_s = began_s + (GROUPS_TURN_S if quiet else GROUPS_TURN_BUSY_S)
-        first: deque[Started] = deque()
+        self._helped = self._get_help()
         for key in self._line(full, began_s):
             group = self._groups[key]
             if len(group.window) >= LARGE_TRADES and not _is_new(group):
                 if self._start_beside(key, version) and quiet:
                     yield from self._from_beside(version, GROUPS_TURN_BUSY_S)
                 continue
-            first.append(self._start(key, version))
-            if first[-1].done is None or len(first) >= AT_ONCE:
-                yield from self._results(first, version)
+            self._first.append(self._start(key, version))
+            yield from self._results(version)
             ended_s = time.monotonic()
             if not full:
                 self._rest_until_s = ended_s + rest_s(ended_s - began_s, GROUPS_PART)
             if ended_s > until_s:
                 self._cut = True
                 break
-        while first:
-            yield from self._results(first, version)
+        while self._first and self._is_time_for(self._first[0]):
+            yield from self._finish(self._first.popleft(), version)
+
+    def _get_help(self) -> bool:
+        """Whether first refits go to helpers, which are started where it pays.  After the log has
+        been read there may be hundreds of first refits."""
+        groups = (self._groups[key] for key in self._owing)
+        sizes = [len(group.window) for group in groups if group.apart and _is_new(group)]
+        cost_s = sum(REFIT_S + n * REFIT_TRADE_S for n in sizes if n >= SEVERAL_TRADES)
+        if cost_s > WORTH_HELP_S:
+            return HELPERS.start(more_bytes=HELP_BYTES)
+        return bool(sizes) and HELPERS.number > 0
 
     def _start(self, key: str, version: int) -> Started:
-        """Start the refit of a group, on a thread of its own if it is the first one: after the log
-        has been read there may be hundreds."""
+        """Start the refit of a group, elsewhere if it is the first one of many trades."""
         group = self._groups[key]
         work = None
         if AT_ONCE > 1 and _is_new(group) and len(group.window) >= SEVERAL_TRADES:
             work = group.begin(version)
+        if work is not None and self._helped:
+            done = HELPERS.submit(*work.apart())
+            return Started(key, work, done, time.monotonic(), self._waiting.pop(key, NEVER))
         return self._started(key, work, _first_threads)
 
     def _started(
@@ -186,21 +209,39 @@ class RefitSchedule:
         done = None if work is None else threads().submit(work.run)
         return Started(key, work, done, time.monotonic(), self._waiting.pop(key, NEVER))
 
-    def _results(self, started: deque[Started], version: int) -> Iterator[Result]:
-        """The result of the refit that was started first, and, to keep the order, of all if the
-        last one runs here."""
-        for _ in range(len(started) if started[-1].done is None else 1):
-            yield from self._finish(started.popleft(), version)
+    def _results(self, version: int) -> Iterator[Result]:
+        """The results of the refits that were started first, until few enough are under way; to
+        keep the order, of all if the last one runs here."""
+        least = 0 if self._first[-1].done is None else self._ahead
+        while len(self._first) > least:
+            yield from self._finish(self._first.popleft(), version)
+
+    @property
+    def _ahead(self) -> int:
+        """First refits under way while the next one is looked for."""
+        return AT_ONCE + AHEAD if self._helped else AT_ONCE - 1
+
+    def _is_time_for(self, started: Started) -> bool:
+        """Whether the turn waits for a first refit.  It does not wait long for helpers, which go on
+        meanwhile."""
+        if not self._helped or started.done is None:
+            return True
+        return bool(wait([started.done], GROUPS_TURN_BUSY_S).done)
 
     def _finish(self, started: Started, version: int) -> Iterator[Result]:
         """The result of a refit; none if it runs out of memory, which lets its group wait."""
-        group = self._groups[started.key]
+        group, work = self._groups[started.key], started.work
         try:
-            if started.work is None or started.done is None:
+            if work is None or started.done is None:
                 refit = group.refit(version)
             else:
-                started.done.result()  # raises the refit's exception
-                refit = group.finish(started.work, version)
+                try:
+                    found = started.done.result()  # raises the refit's exception
+                except Lost:
+                    work.run()
+                else:
+                    work.found = found or work.found  # threads leave it there themselves
+                refit = group.finish(work, version)
         except MemoryError:
             self._hold(started)
             return
@@ -227,8 +268,9 @@ class RefitSchedule:
         yet, then the others by how stale they are and how long they have waited."""
         self._held = {key: until for key, until in self._held.items() if until > now_s}
         need: dict[str, float] = {}
+        under_way = self._under_way()
         for key in self._owing:
-            if self._is_beside(key) or key in self._held:
+            if key in under_way or key in self._held:
                 continue
             group = self._groups[key]
             times = self._waiting.get(key, NEVER)
@@ -243,10 +285,14 @@ class RefitSchedule:
         neediest = sorted(need, key=lambda key: -need[key])
         return self._turns.order({key: self._groups[key] for key in neediest})
 
-    # -- beside
+    def _under_way(self) -> dict[str, Started]:
+        """The refits that run elsewhere, by group."""
+        found = {started.key: started for started in self._first}
+        if self._beside is not None:
+            found[self._beside.key] = self._beside
+        return found
 
-    def _is_beside(self, key: str) -> bool:
-        return self._beside is not None and self._beside.key == key
+    # -- beside
 
     def _start_beside(self, key: str, version: int) -> bool:
         work = self._groups[key].begin(version) if self._beside is None else None

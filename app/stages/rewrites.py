@@ -66,6 +66,11 @@ class RewriteWatch:
             )
 
     @property
+    def trades(self) -> int:
+        """The rewritten trades that count."""
+        return sum(n for recent in self._recent.values() for _, n in recent)
+
+    @property
     def settled(self) -> bool:
         """Whether no alert is pending."""
         return not self._alerts

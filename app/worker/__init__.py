@@ -8,6 +8,7 @@
 | `agreement.py` | the settings that all workers agree on |
 | `batches.py` | Faust's consumer, with many records as one event |
 | `memory.py` | wait until there is memory |
+| `helpers.py`, `helper_main.py` | processes that help with a backlog |
 | `health.py` | `/healthz`, `/readyz` and `/metrics` |
 | `lag_watch.py` | the lag of each role, as metrics |
 | `logs.py` | the lines that a worker logs |

@@ -92,6 +92,11 @@ def _without_controls(
     }
 
 
+def configure(settings: Settings) -> None:
+    """Log warnings and errors as a worker does, in a process that is not Faust's."""
+    logging.basicConfig(level=logging.WARNING, handlers=[handler(settings.log_format)])
+
+
 def logging_config(settings: Settings) -> dict[str, Any]:
     """For Faust's `logging_config`: our handler, with the level that `faust worker -l` gives."""
     return {

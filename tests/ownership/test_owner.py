@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
+import psutil
 import pytest
 from aiokafka import TopicPartition
 
@@ -43,12 +44,12 @@ class Toys:
         self._workers: list[subprocess.Popen[bytes]] = []
         self._sent = 0
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, **more: str) -> subprocess.Popen[bytes]:
         log = (self._folder / f"worker-{len(self._workers)}.log").open("wb")
         worker = subprocess.Popen(
             faust("worker", "-l", "info", "--without-web", app="tests.ownership.toy"),
             cwd=ROOT,
-            env=os.environ | self.settings.environment(),
+            env=os.environ | self.settings.environment() | more,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -154,6 +155,64 @@ async def test_a_backlog_and_what_follows_are_folded_once(toys: Toys) -> None:
     await toys.settle()
     worker.terminate()
     assert worker.wait(30) == 0
+
+
+def helpers_of(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The helper processes of a worker, once there are two; none where there is one core."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("helpers need two cores")
+    until = time.monotonic() + 60
+    while True:
+        found = [
+            p for p in psutil.Process(worker.pid).children() if "helper_main" in str(p.cmdline())
+        ]
+        if len(found) == 2:
+            return found
+        assert time.monotonic() < until
+        time.sleep(0.01)  # looks again
+
+
+async def test_a_long_log_is_read_by_helpers_which_end(toys: Toys) -> None:
+    await toys.send(30_000)
+    worker = toys.start()
+    helpers = helpers_of(worker)
+    await toys.settle()
+    assert "hydrate.apart" in toys.log_of(worker)
+    _, alive = psutil.wait_procs(helpers, timeout=30)
+    assert not alive
+    await toys.send(100)
+    await toys.settle()
+
+
+async def test_helpers_end_with_a_worker_that_is_killed_while_they_read(toys: Toys) -> None:
+    await toys.send(30_000)
+    killed = toys.start(TOY_SLOW="1")
+    helpers = helpers_of(killed)
+    killed.kill()
+    killed.wait(10)
+    _, alive = psutil.wait_procs(helpers, timeout=30)
+    assert not alive
+    toys.start()
+    await toys.settle()
+
+
+async def test_a_worker_stops_while_helpers_read(toys: Toys) -> None:
+    await toys.send(30_000)
+    worker = toys.start(TOY_SLOW="1")
+    helpers = helpers_of(worker)
+    worker.terminate()
+    assert worker.wait(30) == 0, toys.logs()
+    _, alive = psutil.wait_procs(helpers, timeout=30)
+    assert not alive
+
+
+async def test_what_killed_helpers_have_not_read_the_worker_reads(toys: Toys) -> None:
+    await toys.send(30_000)
+    worker = toys.start(TOY_SLOW="1")
+    for helper in helpers_of(worker):
+        helper.kill()
+    await toys.settle()
+    assert worker.poll() is None
 
 
 @pytest.mark.long

@@ -14,9 +14,12 @@ import orjson
 from app.kafka.records import Outgoing, partition_of
 from app.ownership import PartitionOwner
 from app.settings import Settings
+from app.worker import helpers
 from app.worker.process import make_app, raw_topic
 from schemas.kinds import FACTS, LESSONS
+from tests.ownership.apart import read_numbers
 
+helpers.WORTH_HELP_RECORDS = 10_000
 settings = Settings.from_environment()
 app = make_app(settings)
 
@@ -38,6 +41,9 @@ class Numbers:
         for record in records:
             self.seen.setdefault(record.key.decode(), []).append(int(record.value))
         self.version = next_offset
+
+    def take_over(self, folded: dict[str, list[int]]) -> None:
+        self.seen = folded
 
     def _wanted(self) -> dict[str, bytes]:
         return {
@@ -77,6 +83,8 @@ class Toy:
     role = "toy"
     source = FACTS
     outputs = (LESSONS,)
+
+    read_apart = staticmethod(read_numbers)
 
     def new_store(self, partition: int) -> Numbers:
         return Numbers(partition)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import pickle
 import random
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
 from app.kafka.records import Outgoing, version_of
@@ -19,6 +22,8 @@ from app.learning.common.refit import Refit
 from app.learning.integrated.group import IntegratedLearner
 from app.stages import lesson_builder, refit_schedule
 from app.stages.lesson_builder import GroupStore, LessonBuilder
+from app.worker import helpers as helpers_module
+from app.worker.helpers import Helpers
 from schemas.kinds import FACTS, HISTORY, LESSONS
 from schemas.lessons import GroupSummary, Lesson, decode_lesson
 from tests.learning.making import told
@@ -218,6 +223,134 @@ def test_first_refits_on_several_threads_say_the_same(monkeypatch: pytest.Monkey
     assert threads
     assert all(name.startswith("first-refit") for name in threads)
     assert [(r.key, r.value) for r in together] == [(r.key, r.value) for r in alone]
+
+
+@pytest.fixture
+def helpers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Helpers]:
+    """Helpers that a schedule starts for the smallest backlog, whatever the machine has."""
+    monkeypatch.setattr(helpers_module, "MOST", 2)
+    monkeypatch.setattr(refit_schedule, "AT_ONCE", 2)
+    monkeypatch.setattr(refit_schedule, "SEVERAL_TRADES", 50)
+    monkeypatch.setattr(refit_schedule, "WORTH_HELP_S", 0.0)
+    made = Helpers()
+    monkeypatch.setattr(refit_schedule, "HELPERS", made)
+    yield made
+    made.end()
+
+
+def test_first_refits_in_helper_processes_say_the_same(
+    helpers: Helpers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all that follows: trades folded meanwhile, and provisional results afterwards."""
+    records = several(7, 60)
+    more = [replace(record, offset=len(records) + i) for i, record in enumerate(several(7, 70))]
+    with monkeypatch.context() as patch:
+        patch.setattr(refit_schedule, "AT_ONCE", 1)
+        other = store(records)
+        alone = everything(other)
+        other.fold(more, len(records) + len(more))
+        alone_later = everything(other)
+    helped: list[str] = []
+    submit = helpers.submit
+
+    def noted(function: Any, argument: Any) -> Any:
+        helped.append(argument.pattern_key)
+        return submit(function, argument)
+
+    monkeypatch.setattr(helpers, "submit", noted)
+    made = store(records)
+    together = everything(made)
+    assert len(helped) == 7
+    assert [(r.key, r.value) for r in together] == [(r.key, r.value) for r in alone]
+    made.fold(more, len(records) + len(more))
+    later = everything(made)
+    assert [(r.key, r.value) for r in later] == [(r.key, r.value) for r in alone_later]
+    assert len(helped) == 7, "later refits run here"
+
+
+def test_first_refits_whose_helpers_are_killed_are_done_anyway(
+    helpers: Helpers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = several(7, 60)
+    with monkeypatch.context() as patch:
+        patch.setattr(refit_schedule, "AT_ONCE", 1)
+        alone = everything(store(records))
+    submit = helpers.submit
+
+    def killed(function: Any, argument: Any) -> Any:
+        if argument.pattern_key == "pm.a.b3":
+            for child in psutil.Process().children():
+                child.kill()
+        return submit(function, argument)
+
+    monkeypatch.setattr(helpers, "submit", killed)
+    together = everything(store(records))
+    assert [(r.key, r.value) for r in together] == [(r.key, r.value) for r in alone]
+
+
+def test_a_refit_that_runs_out_of_memory_in_a_helper_waits(
+    helpers: Helpers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = helpers.submit
+
+    def full(function: Any, argument: Any) -> Any:
+        if argument.pattern_key == "pm.a.b1":
+            return submit(out_of_memory, argument)
+        return submit(function, argument)
+
+    made = store(several(3, 60))
+    with monkeypatch.context() as patch:
+        patch.setattr(helpers, "submit", full)
+        deadline = time.monotonic() + 30.0
+        sent: list[Outgoing] = []
+        while not made._schedule.held:
+            assert time.monotonic() < deadline
+            sent += made.changes(full=True)
+    assert not made.settled
+    made._schedule._held.clear()
+    assert by_topic(sent + everything(made))[LESSONS]
+    assert made.settled
+
+
+def out_of_memory(_: Any) -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("sifted_trades", [20, 10_000])
+def test_facts_folded_in_another_process_are_taken_over(
+    monkeypatch: pytest.MonkeyPatch, sifted_trades: int
+) -> None:
+    """What a helper folds, pickled, gives the same records as what is folded here, also after
+    further facts, repetitions and corrections, and where a window has moved back."""
+    monkeypatch.setattr(lesson_builder, "SIFTED_TRADES", sifted_trades)
+    monkeypatch.setattr(sieve, "SLACK", 0)
+    settings = replace(SETTINGS, window_days=3.0)
+    closes = [close(i, 0.1 * (i * 7 % 5 - 2), "sol" if i % 2 else "eth") for i in range(150)]
+    closes += [close(n, 1.0, "sol", revision=1 + n, trade=140 + n % 10) for n in range(10)]
+    records = read_back(facts_of(settings, closes))
+    records.insert(40, Message(b"no fact"))
+    trace = (("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"),)
+    records[-1] = replace(records[-1], headers=trace)
+    records = [replace(record, offset=i) for i, record in enumerate(records)]
+    here, there, after = (LessonBuilder(settings).new_store(0) for _ in range(3))
+    for made in (here, there):
+        for start in range(0, 130, 16):
+            end = min(start + 16, 130)
+            made.fold(records[start:end], end)
+    after.take_over(pickle.loads(pickle.dumps(there.hand_over())))
+    for made in (here, after):
+        made.fold(records[130:], len(records))
+        if made.needs_rebuild:
+            made.fold(records, len(records))
+        assert not made.needs_rebuild
+    expected, found = (by_topic(made.changes(full=True)) for made in (here, after))
+    assert [(r.key, r.value, r.headers) for r in found[LESSONS]] == [
+        (r.key, r.value, r.headers) for r in expected[LESSONS]
+    ]
+    assert contents(found)
+    for made in (here, after):
+        made.fold(random.Random(1).sample(records, 40), len(records))
+        assert made.changes(full=True) == []
 
 
 def test_of_first_refits_the_one_that_runs_out_of_memory_waits(

@@ -76,6 +76,8 @@ class ClassicLearner:
     Refit(lessons=[], retired=[], summary=None)
     """
 
+    apart = False
+
     def __init__(
         self,
         module: str,

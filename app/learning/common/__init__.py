@@ -4,7 +4,7 @@
 |---|---|
 | `config.py`, `event_time.py` | the settings, and time as a number |
 | `trade.py`, `trade_columns.py`, `fact_trades.py` | trades as a group sees them, from facts |
-| `window.py`, `sieve.py` | the trades that a group learns from |
+| `window.py`, `item_names.py`, `sieve.py` | the trades that a group learns from |
 | `segments.py`, `baselines.py` | what a trade earns without any pattern |
 | `size_unit.py`, `multiplier.py` | from an edge to a size: its unit, its bounds and its grid |
 | `refit.py` | what a refit changed |

@@ -6,7 +6,8 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 from app.learning.common.window import GroupWindow
 from schemas.lessons import GroupSummary, Lesson
@@ -80,7 +81,19 @@ def require_module(record: Lesson | GroupSummary, module: str) -> None:
 
 
 class Work(Protocol):
-    """A refit that was begun: `run` may be called on any thread, while the group folds on."""
+    """A refit that was begun: `run` may be called on any thread, while the group folds on.
+
+    Attributes
+    ----------
+    found
+        The result; None before it has run.
+    """
+
+    found: Any
 
     def run(self) -> None:
         """Do the work."""
+
+    def apart(self) -> tuple[Callable[[Any], Any], Any]:
+        """The work as a function and its argument, to be pickled for another process: its result is
+        to become `found`."""

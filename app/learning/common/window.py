@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.learning.common.item_names import ItemNames
 from app.learning.common.packed_list import PackedList
 from app.learning.common.trade import Scope, SegmentKey, exit_of
 from app.learning.common.trade_columns import TradeColumns, Trades, columns_of
@@ -174,6 +175,19 @@ class GroupWindow:
         self.rewritten = 0
         """Closes folded that replaced another of their trade, where this group is its home."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: the arrays without their spare room, and what cannot be derived."""
+        state = self.__dict__ | {name: getattr(self, name)[: self._size] for name in _SLOT_ARRAYS}
+        del state["_slot_of"]
+        return state | {"_codes": self._codes[: self._rows], "_fresh": sorted(self._fresh)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        slots = _numbered(0, self._size)
+        alive = self._alive.tolist()
+        self._slot_of = {self._trade_ids[slot]: slot for slot in slots if alive[slot]}
+        self._fresh = set(map(slots.__getitem__, self._fresh))
+
     def __len__(self) -> int:
         """Trades inside the window."""
         return len(self._slot_of)
@@ -213,6 +227,10 @@ class GroupWindow:
         Dimension and value.
         """
         return self._items[item]
+
+    def names(self) -> ItemNames:
+        """A copy of the meanings of all items."""
+        return ItemNames(self._items)
 
     @property
     def segments(self) -> list[SegmentKey]:

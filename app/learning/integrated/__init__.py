@@ -1,7 +1,8 @@
 """The `integrated` learning method: choose the few slices that explain the outcomes, and judge them
 among all slices searched in the module.
 
-`group.py` learns a group, and `judge.py` judges the lessons of a module.
+`group.py` learns a group, refit by refit (`group_refit.py`), and `judge.py` judges the lessons of a
+module.
 
 | a group's learner | |
 |---|---|

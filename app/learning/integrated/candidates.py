@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from app.learning.common.window import GroupWindow, Snapshot
+from app.learning.common.item_names import Names
+from app.learning.common.window import Snapshot
 
 CHUNK_ROWS = 1 << 16
 """Rows of slices processed at once."""
@@ -67,6 +68,20 @@ class Candidates(NamedTuple):
     n_slices: int
     cut: bool = False
 
+    def members_of(self, places: Ints) -> csr_array:
+        """The incidence of some candidates: itself where these are all, which saves a copy.
+
+        Parameters
+        ----------
+        places
+            Their places (K,), ascending.
+
+        Returns
+        -------
+        Incidence of trades (K, T), not to be changed.
+        """
+        return self.members if len(places) == len(self.n_dims) else self.members[places]
+
 
 class _Run(NamedTuple):
     """K slices whose last dimension is the same one.
@@ -84,14 +99,14 @@ class _Run(NamedTuple):
 
 
 def candidates(
-    window: GroupWindow, snapshot: Snapshot, n_min: int, max_dims: int, least: int | None = None
+    names: Names, snapshot: Snapshot, n_min: int, max_dims: int, least: int | None = None
 ) -> Candidates:
     """The slices of a window that have enough trades.
 
     Parameters
     ----------
-    window
-        The window that names the items.
+    names
+        The window, or a copy of the names of its items.
     snapshot
         Its T trades.
     n_min
@@ -117,6 +132,7 @@ def candidates(
     transaction databases" (LCM).
 
     >>> from app.learning.common.trade import Trade
+    >>> from app.learning.common.window import GroupWindow
     >>> window = GroupWindow(10**9, 100)
     >>> window.fold(
     ...     Trade(
@@ -144,7 +160,7 @@ def candidates(
     places = np.concatenate([run.trades for run in runs]) if runs else np.zeros(0, np.int32)
     digest = np.concatenate([run.digest for run in runs]) if runs else np.zeros(0, np.uint64)
     n_dims = (items > 0).sum(axis=1)
-    ranks = _item_ranks(window)[items]
+    ranks = _item_ranks(names)[items]
     # missing ones have the lowest rank, so of a slice and a part of it the part comes first
     ranks.sort(axis=1)
     # The most general first, then by canonical text, also within equal sets of trades, which the
@@ -212,12 +228,12 @@ def with_dims(found: Candidates, snapshot: Snapshot, names: Iterable[str]) -> ND
     return np.asarray(np.isin(snapshot.item_dims, columns)[found.items].any(axis=1))
 
 
-def _item_ranks(window: GroupWindow) -> NDArray[np.unsignedinteger]:
+def _item_ranks(names: Names) -> NDArray[np.unsignedinteger]:
     """Place of each item among all (dimension, value) pairs in order; 0 for none."""
     # narrow ones are sorted several times faster
-    n_items = window.n_items  # a window that folds on meanwhile gets more
+    n_items = names.n_items  # a window that folds on meanwhile gets more
     ranks = np.zeros(n_items, np.min_scalar_type(n_items))
-    for rank, item in enumerate(sorted(range(1, n_items), key=window.pair), 1):
+    for rank, item in enumerate(sorted(range(1, n_items), key=names.pair), 1):
         ranks[item] = rank
     return ranks
 

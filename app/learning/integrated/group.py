@@ -2,8 +2,8 @@
 left of it now.
 
 May touch: nothing but its arguments.  A refit computes everything from the trades in the window
-(`group_search.py`, `lesson_records.py`), so that lessons are a function of the set of trades; it
-returns the differences from the last one.
+(`group_refit.py`), so that lessons are a function of the set of trades; it returns the differences
+from the last one.
 """
 
 from __future__ import annotations
@@ -11,63 +11,59 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import msgspec
-import numpy as np
 
 from app.learning.common.config import LearningConfig
 from app.learning.common.digests import Digests
-from app.learning.common.event_time import text_from_micros
+from app.learning.common.item_names import Names
 from app.learning.common.refit import Refit, require_trades
-from app.learning.common.rounding import shortened
-from app.learning.common.segments import segment_sums
 from app.learning.common.trade_columns import Trades
 from app.learning.common.window import GroupWindow, Moves, Snapshot
-from app.learning.integrated.effect_history import course
-from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
-from app.learning.integrated.group_path import shared_sum
-from app.learning.integrated.group_search import Search, search_group
-from app.learning.integrated.half_life import Models
-from app.learning.integrated.lesson_records import LessonRecords
-from app.learning.integrated.persistence import packed
-from app.learning.integrated.provisional_edges import banks
-from app.learning.integrated.provisional_estimates import ProvisionalEstimates, Start
+from app.learning.integrated.group_refit import Learned, Task, learn
+from app.learning.integrated.provisional_estimates import ProvisionalEstimates
 from app.learning.integrated.track_record import Record
 from edgeloop.identity import group_id
 from schemas.kinds import LESSONS
-from schemas.lessons import GroupSummary, Lesson, Path
-
-WATCHED = 64
-"""Strongest slices that were not chosen: between refits, their statistics show when one might be.
-"""
-Found = tuple[list[Lesson], GroupSummary | None, ProvisionalEstimates | None]
-"""The lessons of a group, its summary, and its estimates until the next refit."""
+from schemas.lessons import GroupSummary, Lesson
 
 
 class Learning:
-    """A refit under way: `run` it on any thread, then pass it to its learner's `finish`.
+    """A refit under way: `run` it on any thread, or have its `apart` run in another process; then
+    pass it to its learner's `finish`.
 
     Parameters
     ----------
     learn
         Computes the result from a snapshot and a version.
+    task
+        The same as a task, from the names of items, a snapshot and a version.
+    window
+        The group's window.
     snapshot
-        The trades of the window; None if it is empty.
+        Its trades; None if it is empty.
     version
         The version that the refit began at.
     """
 
     def __init__(
         self,
-        learn: Callable[[Snapshot | None, int], Found],
+        learn: Callable[[Snapshot | None, int], Learned],
+        task: Callable[[Names, Snapshot | None, int], Task],
+        window: GroupWindow,
         snapshot: Snapshot | None,
         version: int,
     ) -> None:
-        self._learn, self._snapshot = learn, snapshot
+        self._learn, self._task = learn, task
+        self._window, self._snapshot = window, snapshot
         self.version = version
-        self.found: Found = [], None, None
+        self.found: Learned | None = None
 
     def run(self) -> None:
         """Compute the result."""
         self.found = self._learn(self._snapshot, self.version)
+
+    def apart(self) -> tuple[Callable[[Task], Learned], Task]:
+        """The work as a function and its argument, which can be pickled; its result is `found`."""
+        return learn, self._task(self._window.names(), self._snapshot, self.version)
 
 
 class IntegratedLearner:
@@ -108,6 +104,8 @@ class IntegratedLearner:
     Refit(lessons=[], retired=[], summary=None)
     """
 
+    apart = True
+
     def __init__(
         self,
         module: str,
@@ -128,7 +126,6 @@ class IntegratedLearner:
         self._summary: Digests[GroupSummary] = Digests(LESSONS)
         self._learned = False
         self._record = Record()
-        self._records = LessonRecords(module, pattern_key, action_category, self.window, config)
         self._follows = between
         self._provisional: ProvisionalEstimates | None = None
         self._sent_provisional = self._under_way = False
@@ -221,7 +218,7 @@ class IntegratedLearner:
         if self._follows:
             self.window.follow()
         self._under_way, self._since = True, []
-        return Learning(self._learn, snapshot, version)
+        return Learning(self._learn, self._task, self.window, snapshot, version)
 
     def finish(self, work: Learning, version: int) -> Refit:
         """The result of a refit that has run, updated provisionally by what came meanwhile.
@@ -243,7 +240,9 @@ class IntegratedLearner:
             While the window lacks trades.
         """
         require_trades(self.window, self.pattern_key, self.action_category)
-        lessons, summary, self._provisional = work.found
+        if work.found is None:
+            raise ValueError("The refit has not run.")
+        lessons, summary, self._provisional, self.search_cut, self._record = work.found
         self._under_way, self._learned, self._sent_provisional = False, True, False
         if version != work.version:
             lessons = [_marked(lesson, version) for lesson in lessons]
@@ -338,81 +337,23 @@ class IntegratedLearner:
         -------
         The lessons; none if the window is empty.
         """
-        return self._learn(self.window.snapshot(), version)[0] if len(self.window) else []
+        return self._learn(self.window.snapshot(), version).lessons if len(self.window) else []
 
-    def _learn(self, snapshot: Snapshot | None, version: int) -> Found:
-        """A refit from scratch.  It reads nothing of the window but the names of items."""
-        if snapshot is None:
-            return [], None, None
-        config = self._config
-        search = search_group(self.window, snapshot, config)
-        self.search_cut = search.found.cut
-        lessons, models = self._records.lessons(search, version)
-        path = self._records.path(search)
-        summary = GroupSummary(
-            learning="integrated",
-            lesson_id=self.summary_id,
-            module=self.module,
-            pattern_key=self.pattern_key,
-            action_category=self.action_category,
-            n=len(snapshot.exit_us),
-            n_slices=search.found.n_slices,
-            segments=segment_sums(search.snapshot),
-            as_of=text_from_micros(int(snapshot.exit_us[-1])),
-            version=version,
-            path=path,
-            course=course(snapshot.exit_us, search.snapshot.outcome, config.window_us),
-            persistence=packed(search.shared.products, search.first_block),
-            likeness=shortened(search.shared.likeness),
-            unexplained=shortened(search.shared.unexplained),
-            shared=shared_sum(lessons),
-            record=self._record.cells(self.window, snapshot, config, config.regime_signature),
-        )
-        provisional = None
-        if self._follows:
-            start = self._start(search, lessons, summary, path, models)
-            provisional = ProvisionalEstimates(start, snapshot.item_dims, config.window_us)
-        return lessons, summary, provisional
+    def _learn(self, snapshot: Snapshot | None, version: int) -> Learned:
+        """A refit from scratch; of the window it reads nothing but the names of items."""
+        return learn(self._task(self.window, snapshot, version))
 
-    def _start(
-        self,
-        search: Search,
-        lessons: list[Lesson],
-        summary: GroupSummary,
-        path: Path,
-        models: Models | None,
-    ) -> Start:
-        """The state from which the estimates between this refit and the next start."""
-        found, chosen = search.found, search.chosen
-        steps = [step.candidate for step in chosen.steps]
-        t = len(search.segment_of)
-        x = np.ones((t, 1 + len(steps)))
-        for k, j in enumerate(steps, 1):
-            x[:, k] = 0.0
-            x[search.trades_of(j), k] = 1.0
-        loads = np.zeros((1 + len(steps), len(search.segments)))
-        np.add.at(loads.T, search.segment_of, x)
-        given = np.abs(chosen.conditional)
-        given[steps] = 0.0
-        watched = np.argsort(-given[found.judged], kind="stable")[:WATCHED]
-        watched = found.judged[watched]
-        chosen_lessons = lessons[1 : 1 + len(steps)]
-        return Start(
-            [lessons[0], *chosen_lessons],
-            summary,
-            path,
-            found.items[steps],
-            banks(models, [x.decay.half_life_hours is not None for x in chosen_lessons]),
-            search.bounds,
-            x.T @ x,
-            x.T @ search.snapshot.outcome,
-            loads,
-            float(np.sqrt(chosen.residuals @ chosen.residuals / t)),
-            found.items[watched],
-            chosen.conditional[watched],
-            np.diff(found.members.indptr)[watched],
-            z_of_log_p(entry_log_p(self._config.alpha, len(found.judged))),
-            self._config.n_min,
+    def _task(self, names: Names, snapshot: Snapshot | None, version: int) -> Task:
+        return Task(
+            self.module,
+            self.pattern_key,
+            self.action_category,
+            self._config,
+            self._follows,
+            names,
+            self._record,
+            snapshot,
+            version,
         )
 
 

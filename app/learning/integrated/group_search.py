@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import HOUR_US
+from app.learning.common.item_names import Names
 from app.learning.common.segments import segment_order
 from app.learning.common.size_unit import robust_sd
 from app.learning.common.trade import SegmentKey
-from app.learning.common.window import GroupWindow, Snapshot
+from app.learning.common.window import Snapshot
 from app.learning.integrated.candidates import Candidates, candidates, with_dims
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.persistence import block_of
@@ -89,15 +90,15 @@ class Search(NamedTuple):
         )
 
 
-def search_group(window: GroupWindow, snapshot: Snapshot, config: LearningConfig) -> Search:
+def search_group(names: Names, snapshot: Snapshot, config: LearningConfig) -> Search:
     """Mine the slices of a group, choose the few that explain its outcomes, and estimate the shared
     effects of the many.
 
     Parameters
     ----------
-    window
-        The group's window; it is asked for the names of items alone, which never change while a
-        snapshot is in use.
+    names
+        The group's window, or a copy of the names of its items, which never change while a snapshot
+        is in use.
     snapshot
         The trades in the window (T > 0).
     config
@@ -110,7 +111,7 @@ def search_group(window: GroupWindow, snapshot: Snapshot, config: LearningConfig
     bounds = clip_bounds(snapshot.outcome)
     outcome_sd = robust_sd(snapshot.outcome)
     snapshot = replace(snapshot, outcome=np.clip(snapshot.outcome, *bounds))
-    found = candidates(window, snapshot, config.n_min, config.max_dims, least_shared(config.n_min))
+    found = candidates(names, snapshot, config.n_min, config.max_dims, least_shared(config.n_min))
     segments = sorted(snapshot.segments, key=segment_order)
     to_sorted = np.array([segments.index(s) for s in snapshot.segments], np.int64)
     segment_of = to_sorted[snapshot.segment]
@@ -124,7 +125,7 @@ def search_group(window: GroupWindow, snapshot: Snapshot, config: LearningConfig
     chosen = choose(
         found, snapshot.outcome, hours, indicator, config.n_min, of_regime, config.alpha
     )
-    regime_of, regimes = _regimes(window, snapshot, config.regime_signature)
+    regime_of, regimes = _regimes(names, snapshot, config.regime_signature)
     blocks = block_of(snapshot.exit_us, config.window_us)
     shared = shared_fit(
         snapshot.outcome,
@@ -151,14 +152,14 @@ def search_group(window: GroupWindow, snapshot: Snapshot, config: LearningConfig
 
 
 def _regimes(
-    window: GroupWindow, snapshot: Snapshot, signature: tuple[str, ...]
+    names: Names, snapshot: Snapshot, signature: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], list[str]]:
     """For each trade (T,), the index of its regime, by its first action, in the sorted texts."""
     first = np.cumsum(snapshot.row_counts) - snapshot.row_counts
     columns = [snapshot.dims.index(d) for d in signature if d in snapshot.dims]
     rows, inverse = np.unique(snapshot.codes[first][:, columns], axis=0, return_inverse=True)
     texts = [
-        canonical_text(dict(window.pair(item) for item in row if item)) for row in rows.tolist()
+        canonical_text(dict(names.pair(item) for item in row if item)) for row in rows.tolist()
     ]
     regimes = sorted(texts)
     return np.array([regimes.index(text) for text in texts], np.int64)[inverse.ravel()], regimes

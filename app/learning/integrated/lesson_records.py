@@ -13,8 +13,8 @@ from scipy.special import ndtr
 
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import HOUR_US, text_from_micros
+from app.learning.common.item_names import Names
 from app.learning.common.rounding import shortened
-from app.learning.common.window import GroupWindow
 from app.learning.integrated.effect_history import EffectTrades, decay_of, history
 from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.group_search import Search
@@ -43,8 +43,8 @@ class LessonRecords:
     ----------
     module, pattern_key, action_category
         The group.
-    window
-        Its window, which has the names of items.
+    names
+        Its window, or a copy of the names of its items.
     config
         The settings of the learning.
     """
@@ -54,12 +54,12 @@ class LessonRecords:
         module: str,
         pattern_key: str,
         action_category: str,
-        window: GroupWindow,
+        names: Names,
         config: LearningConfig,
     ) -> None:
         self._module, self._pattern_key = module, pattern_key
         self._action_category = action_category
-        self._window, self._config = window, config
+        self._names, self._config = names, config
 
     def path(self, search: Search) -> Path:
         """The chosen slices in order, and the fit of the first 0, 1, 2, … of them.
@@ -419,7 +419,7 @@ class LessonRecords:
         )
 
     def _scope(self, items: NDArray[np.uint32]) -> dict[str, str]:
-        return dict(sorted(self._window.pair(item) for item in items.tolist() if item))
+        return dict(sorted(self._names.pair(item) for item in items.tolist() if item))
 
     def _name(self, items: NDArray[np.uint32]) -> tuple[dict[str, str], str]:
         """Scope and lesson id."""

@@ -33,7 +33,7 @@ from scipy.special import log_ndtr
 
 from app.learning.integrated.autocorrelation import LagPairs
 from app.learning.integrated.candidates import Candidates
-from app.learning.integrated.error_rate import combined, entry_log_p, log_price
+from app.learning.integrated.error_rate import combined, entry_log_p, log_price, z_of_log_p
 from app.learning.integrated.saddlepoint import saddlepoint_z, student_z
 
 Floats = NDArray[np.float64]
@@ -57,6 +57,9 @@ CHUNK = 8
 SLACK = 0.7
 """Exact statistics are computed in chunks, until the rough z of the next candidate plus this is
 below the best exact one."""
+DOUBT = 0.7
+"""Exact statistics are also enough once neither the best of them nor the rough z of the next
+candidate plus `SLACK` is within this of what passes: nothing is left that could."""
 NO_HETEROSCEDASTICITY = (0.0, 2.0)
 """Without any slice to estimate it from: equal variances, kurtosis 3."""
 NORM_PART = 3.0
@@ -222,8 +225,8 @@ class Selection:
         scores = marginal = self._screen(basis)
         # Each round adds one; swaps may take others away, so rounds are counted, too.
         for _ in range(2 * MAX_STEPS if m else 0):
-            best = self._best(basis, scores, set(chosen)) if len(chosen) < MAX_STEPS else None
-            if best is None or best.log_p > bar:
+            best = self._best(basis, scores, set(chosen), bar) if len(chosen) < MAX_STEPS else None
+            if best is None:
                 break
             chosen.append(best.candidate)
             chosen = self._swapped(chosen, bar)
@@ -312,19 +315,22 @@ class Selection:
 
     # -- the promising ones, exactly
 
-    def _best(self, basis: Floats, scores: Floats, without: set[int]) -> Step | None:
+    def _best(self, basis: Floats, scores: Floats, without: set[int], bar: float) -> Step | None:
         """The candidate with the greatest statistic, or a more general one that is nearly as good;
-        None without any.
+        None if its p-value is above the bar (ln p).
 
-        The rough scores give the order, and show when no better candidate can follow.
+        The rough scores give the order, and show when no better candidate can follow, or none that
+        would pass.
         """
         candidates = self._promising(scores, without)
         rough = np.abs(scores[candidates])
         z = np.zeros(len(candidates))
         r = self._residuals(basis)
         rho = self._rho(r)
-        done = 0
+        done, needed = 0, z_of_log_p(bar) - DOUBT
         while done < len(candidates) and rough[done] + SLACK > float(z.max()) - GENERAL_REGIME:
+            if done and rough[done] + SLACK < needed and float(z.max()) < needed:
+                return None
             chunk = slice(done, done + CHUNK)
             z[chunk] = np.abs(self._exact(basis, r, rho, candidates[chunk]))
             done += CHUNK
@@ -344,7 +350,8 @@ class Selection:
             place = twin
             z[place] = float(np.abs(self._exact(basis, r, rho, [candidates[place]])[0]))
         value = float(z[place])
-        return Step(candidates[place], value, float(log_ndtr(-value) + np.log(2.0)))
+        log_p = float(log_ndtr(-value) + np.log(2.0))
+        return None if log_p > bar else Step(candidates[place], value, log_p)
 
     def _smallest_twin(
         self, basis: Floats, candidates: list[int], trades: Floats, place: int
@@ -454,8 +461,8 @@ class Selection:
             for j in before[:-1]:  # the last was added given all others
                 others = [c for c in chosen if c != j]
                 basis = self._basis(others)
-                best = self._best(basis, self._screen(basis), set(others))
-                if best is None or best.log_p > bar:
+                best = self._best(basis, self._screen(basis), set(others), bar)
+                if best is None:
                     chosen = others
                 elif best.candidate != j:
                     chosen = [best.candidate if c == j else c for c in chosen]
@@ -568,7 +575,7 @@ def choose(
     search = Selection(
         outcome,
         hours,
-        found.members[judged],
+        found.members_of(judged),
         found.n_dims[judged],
         found.order[judged],
         segments,

@@ -150,7 +150,7 @@ def shared_fit(
     )
     if not len(slices) or not variance > 0:
         return nothing
-    held, n_dims = found.members[slices], found.n_dims[slices]
+    held, n_dims = found.members_of(slices), found.n_dims[slices]
     n = np.diff(held.indptr).astype(np.float64)
     frequency = n / t
     weight = _weights(n_dims, frequency)

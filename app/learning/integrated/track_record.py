@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import HOUR_US
-from app.learning.common.window import GroupWindow, Snapshot
+from app.learning.common.item_names import Names
+from app.learning.common.window import Snapshot
 from app.learning.integrated.candidates import candidates, with_dims
 from app.learning.integrated.clipping import clip_bounds
 from app.learning.integrated.half_life import edge_states
@@ -94,7 +95,7 @@ class Record:
 
     def cells(
         self,
-        window: GroupWindow,
+        names: Names,
         snapshot: Snapshot,
         config: LearningConfig,
         regime_dims: Iterable[str],
@@ -103,8 +104,8 @@ class Record:
 
         Parameters
         ----------
-        window
-            The group's window.
+        names
+            The group's window, or a copy of the names of its items.
         snapshot
             Its trades, with unclipped outcomes; not empty.
         config
@@ -134,7 +135,7 @@ class Record:
             past = (
                 self._past[key]
                 if key in self._past
-                else _past_group(window, known, cut, config, regime_dims)
+                else _past_group(names, known, cut, config, regime_dims)
             )
             kept[key] = past
             after = part(snapshot, cut, min(cut + step, newest))
@@ -195,7 +196,7 @@ def _digest(known: Snapshot, cut_us: int) -> bytes:
 
 
 def _past_group(
-    window: GroupWindow,
+    names: Names,
     known: Snapshot,
     cut_us: int,
     config: LearningConfig,
@@ -208,7 +209,7 @@ def _past_group(
     indicator = (known.segment[:, None] == np.arange(len(known.segments))).astype(np.float64)
     earned = earned_by_segments(outcome - outcome.mean(), indicator)
     outcome = outcome - indicator @ earned
-    found = candidates(window, known, n_min, config.max_dims, least_shared(n_min))
+    found = candidates(names, known, n_min, config.max_dims, least_shared(n_min))
     if not len(found.n_dims):
         return None
     hours = (known.exit_us - known.exit_us[0]) / HOUR_US
