@@ -23,8 +23,8 @@ from app.sources.drafting.contracts import (
     ask_inverse,
     escaped,
 )
-from app.sources.drafting.currency import ASSUMED
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.dollars import ASSUMED
 from app.sources.drafting.fee_coins import name_fees_abroad, settle_fee_coins
 from app.sources.drafting.fee_columns import drop_fees_abroad
 from app.sources.drafting.fill_amounts import (
