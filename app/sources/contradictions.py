@@ -78,11 +78,7 @@ def lines(found: Sequence[Contradicted], mapping: TableMapping | None) -> Iterat
     if not found:
         return
     accepted = mapping is not None and mapping.contradictions == ACCEPT
-    yield (
-        "Figures in the file contradict what is read, which the mapping accepts:"
-        if accepted
-        else (_TITLE)
-    )
+    yield _ACCEPTED if accepted else _TITLE
     for one in found:
         yield f"  {one.line()}"
 

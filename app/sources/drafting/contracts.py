@@ -13,8 +13,8 @@ from fnmatch import fnmatchcase
 from app.sources.cells import Cells, as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting import simulate
-from app.sources.drafting.currency import UNSAID
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.dollars import UNSAID
 from app.sources.drafting.fill_rows import symbol_of
 from app.sources.pairs import (
     POINT_VALUES,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import statistics
 
 from app.sources.drafting.adding_up import nice
-from app.sources.drafting.currency import ASSUMED
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.dollars import ASSUMED
 from app.sources.drafting.position_trades import trades_of
 
 _FEWEST = 3

@@ -12,13 +12,14 @@ from app.errors import BadDataError
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, is_header_word, known_as
 from app.sources.drafting import fill_values, position_values
+from app.sources.drafting.books import settle_books
 from app.sources.drafting.clocks import settle_times
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.cross_check import cross_check
 from app.sources.drafting.cumulative import without_progress, without_totals
 from app.sources.drafting.currency import settle_currency
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.directions import settle_books, settle_sides, settle_trade_ids
+from app.sources.drafting.directions import settle_sides
 from app.sources.drafting.fee_columns import name_unread
 from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.position_times import find_entry
@@ -49,6 +50,7 @@ from app.sources.drafting.rows import (
 from app.sources.drafting.shifted import refuse_shifted
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.statuses import by_status
+from app.sources.drafting.trade_ids import settle_trade_ids
 from app.sources.figures import written
 from app.sources.filters import filled_down
 from app.sources.mapping import OPEN_QUESTION

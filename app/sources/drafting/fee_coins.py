@@ -14,8 +14,8 @@ from itertools import pairwise
 from app.sources.cells import WHOLE, as_text
 from app.sources.column_names import currency_in, joined_words
 from app.sources.drafting.contracts import escaped
-from app.sources.drafting.currency import ASSUMED
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.dollars import ASSUMED
 from app.sources.drafting.fee_columns import in_both_coins
 from app.sources.drafting.fill_rows import profits_of, purchases
 from app.sources.drafting.spec import Spec

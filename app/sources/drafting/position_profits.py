@@ -24,8 +24,8 @@ from app.sources.drafting.contracts import (
     stems,
     symbols_of,
 )
-from app.sources.drafting.currency import UNSAID, doubt_dollars
 from app.sources.drafting.decided import Decided
+from app.sources.drafting.dollars import UNSAID, doubt_dollars
 from app.sources.drafting.fee_columns import are_negative, fee_numbers, say_fees, without_amounts
 from app.sources.drafting.fill_rows import symbol_of
 from app.sources.drafting.spec import Spec
