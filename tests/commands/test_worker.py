@@ -15,6 +15,7 @@ from faust.cli.base import cli
 
 import app.commands
 from app.errors import EdgeloopError
+from app.kafka.log_identity import Log
 from app.settings import Settings
 from app.worker import health as health_module
 from app.worker.health import Health
@@ -39,8 +40,9 @@ def test_fausts_web_options_reach_the_health_server(
     started: dict[str, Any] = {}
     health = MagicMock()
 
-    async def no_preflight(_: Settings) -> None:
+    async def no_preflight(_: Settings) -> Log:
         """There is nothing to connect to: the command is tested, not the worker."""
+        return Log()
 
     monkeypatch.setattr(worker, "health", health)
     monkeypatch.setattr(worker, "preflight", no_preflight)
