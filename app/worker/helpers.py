@@ -48,8 +48,6 @@ IDLE_S = 5.0
 """After this time without work a helper ends."""
 HELPER_BYTES = 160 << 20
 """Memory of a helper, without what it is given."""
-
-
 WORTH_HELP_RECORDS = 200_000
 """Reading this many records in helpers saves more time than it takes to start them."""
 RECORD_BYTES = 600
