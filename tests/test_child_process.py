@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.pipeline.installation import wait
+from tests.killed_parent import killed
 
-ROOT = Path(__file__).parents[1]
 IDLE = """
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -42,20 +37,5 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("program", [IDLE, REPLAYING], ids=["idle", "replaying"])
 def test_they_end_with_their_parent_when_it_is_killed(program: str, tmp_path: Path) -> None:
-    script = tmp_path / "forever.py"
-    script.write_text(program)
-    parent = subprocess.Popen(
-        [sys.executable, str(script)],
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-    )
-    assert parent.stdout is not None
-    with parent.stdout as stdout:
-        assert stdout.readline() == b"there\n"
-    wait(lambda: len(psutil.Process(parent.pid).children(recursive=True)) >= 2, 30, "children")
-    children = psutil.Process(parent.pid).children(recursive=True)
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    _, alive = psutil.wait_procs(children, timeout=30)
+    alive = killed(program, b"there\n", tmp_path).alive
     assert not alive

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +14,8 @@ import pytest
 
 from app.worker import helpers as module
 from app.worker.helpers import Helpers, Lost
+from tests.killed_parent import killed
 
-ROOT = Path(__file__).resolve().parents[2]
 WITHIN_S = 30.0
 KILLED = """
 import time
@@ -134,20 +132,6 @@ def test_none_is_started_without_memory_or_on_one_core(
 
 
 def test_they_end_in_the_middle_of_work_when_their_parent_is_killed(tmp_path: Path) -> None:
-    script = tmp_path / "parent.py"
-    script.write_text(KILLED)
-    parent = subprocess.Popen(
-        [sys.executable, str(script)],
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-    )
-    assert parent.stdout is not None
-    with parent.stdout as stdout:
-        assert stdout.readline() == b"1\n"
-    children = psutil.Process(parent.pid).children(recursive=True)
+    children, alive = killed(KILLED, b"1\n", tmp_path)
     assert len(children) == 2
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    _, alive = psutil.wait_procs(children, timeout=WITHIN_S)
     assert not alive
