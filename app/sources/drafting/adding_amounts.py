@@ -18,6 +18,10 @@ _FLAT_FEE = 25
 """What a fee may be that is the same for small trades as for large ones."""
 _SMALL_FEE, _PART_OF_SMALL = 2.5, 0.25
 """What is missing in an amount or beyond it may be, of either sign, and as a share of the value."""
+_MOST_COST, _MOST_ROUNDING, _MOST_OF_CONTRACT = 0.05, 0.015, 0.002
+"""Which share of the value costs (or the interest of bonds) are at most, and by what share less may
+be paid because prices are rounded, and where they are those of contracts: more would be a rate of
+exchange."""
 
 
 @dataclass
@@ -29,12 +33,6 @@ class Amount:
     kind: str = ""
     plain: bool = False
     values: dict[str, float] = field(default_factory=dict)
-
-
-_MOST_COST, _MOST_ROUNDING, _MOST_OF_CONTRACT = 0.05, 0.015, 0.002
-"""Which share of the value costs (or the interest of bonds) are at most, and by what share less may
-be paid because prices are rounded, and where they are those of contracts: more would be a rate of
-exchange."""
 
 
 def read_amounts(
