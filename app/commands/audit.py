@@ -42,10 +42,10 @@ from app.commands.base import (
     handle_errors,
     json_option,
     now_ms,
-    source_options,
     warn_skipped,
     working,
 )
+from app.commands.source_options import source_options
 from app.errors import BadDataError, UsageError
 from app.kafka.skipped import Skipped
 from app.report.text import show

@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -31,7 +30,6 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
 from app.errors import EdgeloopError, UnreachableError, UsageError
 from app.kafka.connection_errors import explained
 from app.kafka.skipped import Skipped
-from app.sources import KINDS
 from app.terminal import console, echo
 
 __all__ = [
@@ -44,7 +42,6 @@ __all__ = [
     "import_later",
     "json_option",
     "now_ms",
-    "source_options",
     "warn_skipped",
     "working",
     "yes_option",
@@ -65,23 +62,6 @@ def check_can_ask(as_json: bool) -> None:
     """Raise `UsageError` where a question would end up beside a JSON document."""
     if as_json:
         raise UsageError("--json cannot ask for confirmation.", "Add --yes or --dry-run.")
-
-
-def source_options(command: F) -> F:
-    """The options that say how to read FILES: `kind` (None: detected from each file) and `mapping`,
-    as `app.sources.closes` takes them."""
-    kind = click.option(
-        "--from",
-        "kind",
-        type=click.Choice(KINDS),
-        help="Format of the files (default: detected per file).",
-    )
-    mapping = click.option(
-        "--mapping",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="For tables: the TOML file that maps their columns.",
-    )
-    return kind(mapping(command))
 
 
 def import_later(

@@ -27,9 +27,9 @@ from app.commands.base import (
     handle_errors,
     json_option,
     now_ms,
-    source_options,
 )
 from app.commands.sending import ReadBytes, progress, send, sending_options, shift_by
+from app.commands.source_options import source_options
 from app.errors import BadDataError, UsageError
 from app.settings import Settings
 from app.sources import Closed, Notes, closes

@@ -18,6 +18,7 @@ import faust
 import structlog
 from aiokafka import TopicPartition
 from faust.cli.worker import worker as worker_command
+from faust.tables import TableManager
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer, Transport
 from faust.types import TP, EventT, StreamT
 
@@ -194,6 +195,14 @@ class EdgeloopApp(faust.App):
             import_module(module).attach(self, self.settings)
 
 
+class NoTables(TableManager):
+    """Faust's table manager without its wait of a second for tables to be registered: there are
+    none, and a worker takes over its partitions that much sooner."""
+
+    async def sleep(self, n: Any) -> None:
+        """Do not sleep: the only call is that wait."""
+
+
 class LeanMonitor(faust.Monitor):
     """Faust's monitor without its cost per event; the metrics are in `app.metrics`."""
 
@@ -241,6 +250,11 @@ class EdgeloopWorker(faust.Worker):
         guard_stop()
         super().on_worker_shutdown()
 
+    async def _sentinel_task(self) -> None:
+        """The last task of the event loop.  Mode lets it run for a second more; every service has
+        stopped by now, so the callbacks that are ready are enough."""
+        await asyncio.sleep(0)
+
 
 def make_app(
     settings: Settings,
@@ -259,6 +273,7 @@ def make_app(
         origin="app",
         Worker=EdgeloopWorker,
         Monitor=LeanMonitor,
+        TableManager=NoTables,
         store="memory://",
         key_serializer="raw",
         value_serializer="raw",
