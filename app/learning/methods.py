@@ -80,8 +80,9 @@ class GroupLearner(Protocol):
     def begin(self, version: int) -> Work | None:
         """Begin a refit, to be run and then finished; None if no trade has changed."""
 
-    def finish(self, work: Any, version: int) -> Refit:
-        """The result of a refit that has run, updated by trades folded since."""
+    def finish(self, work: Any, found: Any, version: int) -> Refit:
+        """What differs by the result `found` of a refit, updated by trades folded since it
+        began."""
 
 
 class Judge(Protocol):

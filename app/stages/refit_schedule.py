@@ -238,10 +238,8 @@ class RefitSchedule:
                 try:
                     found = started.done.result()  # raises the refit's exception
                 except Lost:
-                    work.run()
-                else:
-                    work.found = found or work.found  # threads leave it there themselves
-                refit = group.finish(work, version)
+                    found = work.run()
+                refit = group.finish(work, found, version)
         except MemoryError:
             self._hold(started)
             return

@@ -70,8 +70,7 @@ def test_a_refit_does_not_depend_on_earlier_results(
         if work is not None:
             assert steps.dirty
             if rng.random() < 0.5:
-                work.run()
-                reader.read(steps.finish(work, version))
+                reader.read(steps.finish(work, work.run(), version))
                 work = None
         elif steps.due and rng.random() < 0.3:
             reader.read(steps.refit(version))
@@ -79,8 +78,7 @@ def test_a_refit_does_not_depend_on_earlier_results(
         elif rng.random() < 0.3:
             work = steps.begin(version)
     if work is not None and not steps.needs_rebuild:
-        work.run()
-        reader.read(steps.finish(work, version))
+        reader.read(steps.finish(work, work.run(), version))
     elif work is not None:
         steps = learner(**config)  # as its owner would: again from the log
         steps.adopt(reader.published())

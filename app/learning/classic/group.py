@@ -158,12 +158,12 @@ class ClassicLearner:
             Not used.
         """
 
-    def finish(self, work: Work, version: int) -> Refit:
+    def finish(self, work: Work, found: object, version: int) -> Refit:
         """Never called, as `begin` begins nothing.
 
         Parameters
         ----------
-        work, version
+        work, found, version
             Not used.
 
         Returns

@@ -81,19 +81,10 @@ def require_module(record: Lesson | GroupSummary, module: str) -> None:
 
 
 class Work(Protocol):
-    """A refit that was begun: `run` may be called on any thread, while the group folds on.
+    """A refit that was begun.  Its result goes to the group's `finish`."""
 
-    Attributes
-    ----------
-    found
-        The result; None before it has run.
-    """
-
-    found: Any
-
-    def run(self) -> None:
-        """Do the work."""
+    def run(self) -> Any:
+        """The result, computed on any thread, while the group folds on."""
 
     def apart(self) -> tuple[Callable[[Any], Any], Any]:
-        """The work as a function and its argument, to be pickled for another process: its result is
-        to become `found`."""
+        """The same as a function and its argument, to be pickled for another process."""

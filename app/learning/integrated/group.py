@@ -55,14 +55,23 @@ class Learning:
         self._learn, self._task = learn, task
         self._window, self._snapshot = window, snapshot
         self.version = version
-        self.found: Learned | None = None
 
-    def run(self) -> None:
-        """Compute the result."""
-        self.found = self._learn(self._snapshot, self.version)
+    def run(self) -> Learned:
+        """The result, on any thread.
+
+        Returns
+        -------
+        What was learned from the snapshot.
+        """
+        return self._learn(self._snapshot, self.version)
 
     def apart(self) -> tuple[Callable[[Task], Learned], Task]:
-        """The work as a function and its argument, which can be pickled; its result is `found`."""
+        """The same as a function and its argument, which can be pickled.
+
+        Returns
+        -------
+        `learn` and its task.
+        """
         return learn, self._task(self._window.names(), self._snapshot, self.version)
 
 
@@ -186,8 +195,7 @@ class IntegratedLearner:
         work = self.begin(version)
         if work is None:
             return Refit([], [], None)
-        work.run()
-        return self.finish(work, version)
+        return self.finish(work, work.run(), version)
 
     def begin(self, version: int) -> Learning | None:
         """Begin a refit of the trades that are in the window now.
@@ -220,13 +228,15 @@ class IntegratedLearner:
         self._under_way, self._since = True, []
         return Learning(self._learn, self._task, self.window, snapshot, version)
 
-    def finish(self, work: Learning, version: int) -> Refit:
-        """The result of a refit that has run, updated provisionally by what came meanwhile.
+    def finish(self, work: Learning, found: Learned, version: int) -> Refit:
+        """What differs by the result of a refit, updated provisionally by what came meanwhile.
 
         Parameters
         ----------
         work
             The refit, from `begin`.
+        found
+            Its result.
         version
             The version that changed records are marked with.
 
@@ -240,9 +250,7 @@ class IntegratedLearner:
             While the window lacks trades.
         """
         require_trades(self.window, self.pattern_key, self.action_category)
-        if work.found is None:
-            raise ValueError("The refit has not run.")
-        lessons, summary, self._provisional, self.search_cut, self._record = work.found
+        lessons, summary, self._provisional, self.search_cut, self._record = found
         self._under_way, self._learned, self._sent_provisional = False, True, False
         if version != work.version:
             lessons = [_marked(lesson, version) for lesson in lessons]
