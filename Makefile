@@ -45,7 +45,7 @@ demo-down: $(VENV)/.demo  ## Stop what `make demo` started
 test: $(VENV)/.dev  ## All checks and tests (starts its own Kafka and PostgreSQL on free ports)
 	@$(BIN)/python -m tests.browser
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not long"
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: $(VENV)/.dev  ## The tests that take a minute each
 	$(BIN)/python -m pytest -m long
