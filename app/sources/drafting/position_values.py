@@ -42,6 +42,7 @@ from app.sources.drafting.position_times import (
 )
 from app.sources.drafting.position_trades import (
     counts_both_sides,
+    drop_leverage,
     fees_of_two_signs,
     find_prices,
     is_return,
@@ -134,6 +135,7 @@ def settle(decided: Decided) -> None:
         reading = read_positions(trades)
     if trades and reading.exact < 0.8 and "pnl_usd" in fields and "quantity" in fields:
         trades, reading = other_quantity(decided, trades, reading)
+    drop_leverage(decided, reading)
     unsure = bool(trades) and (reading.exact < 0.8 or bool(reading.alone))
     if unsure and {"pnl_usd", "quantity", "fees_usd"} <= fields.keys():
         trades, reading = with_funding(decided, trades, reading)

@@ -62,6 +62,7 @@ def ask_quantity(decided: Decided) -> None:
         and column not in decided.used()
         and contents.is_numeric(column)
     ]
+    plausible = []
     for column in money:
         if _counted_in_dollars(decided, column):
             fields["quantity"] = Spec([column], {"absolute": True}, "in dollars, as its cells say")
@@ -79,11 +80,19 @@ def ask_quantity(decided: Decided) -> None:
                 " amounts that were opened."
             )
             return
-    hint = (
-        f'; {{column = "{money[0]}", money = true}} if it is money at the price of the entry'
-        if money
-        else ""
-    )
+        if tried.closed and not tried.oversold:
+            plausible.append(column)
+    hint = ""
+    if plausible:
+        hint = (
+            f'; {{column = "{plausible[0]}", money = true}} if it is money at the price of the'
+            " entry"
+        )
+    elif money:
+        hint = (
+            f"; if {money[0]} is money at the price of each fill, add a column to the file in which"
+            " it is divided by the price"
+        )
     fields["quantity"] = Spec(
         [OPEN_QUESTION], comment=f"the column with the quantity of the fill{hint}"
     )
