@@ -9,7 +9,8 @@ from __future__ import annotations
 
 MORE_WORDS = {
     "entry_timestamp": (
-        "bought_on purchase_time bet_placed ημ_νία_αγοράς compra_em hankintapäivä anskaffelsesdato "
+        "bought_on purchase_time bet_placed in "
+        "ημ_νία_αγοράς compra_em hankintapäivä anskaffelsesdato "
         "anskaffningsdatum data_nabycia data_kupna datum_kúpy "
         "alım_tarihi 買進日期 買進日 买入日期 매입일자 매입일 "
         "öppnad åbnet åpnet avausaika geopend geopend_op čas_otevření čas_otvorenia "
@@ -27,7 +28,7 @@ MORE_WORDS = {
         " data_da_compra datum_nákupu"
     ),
     "exit_timestamp": (
-        "sold_on ημ_νία_πώλησης venda_em luovutuspäivä "
+        "sold_on out ημ_νία_πώλησης venda_em luovutuspäivä "
         "försäljningsdatum avståelsesdato realisationsdato data_zbycia "
         "datum_predaja satım_tarihi 賣出日期 賣出日 卖出日期 "
         "ex_datum stängd lukket sulkemisaika gesloten gesloten_op čas_uzavření čas_zatvorenia "
@@ -80,7 +81,7 @@ MORE_WORDS = {
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
     ),
     "quantity": (
-        "cantidad_cerrada quantidade_fechada quantité_fermée "
+        "delta_qty delta_quantity delta_size cantidad_cerrada quantidade_fechada quantité_fermée "
         "base_quantity base_size base_qty cum_qty execution_quantity entry_quantity "
         "entry_qty entry_size total_size 交易数量 "
         "qty_executed quantity_executed shares_executed lotti lotes max_amount tokens "

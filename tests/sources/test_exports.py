@@ -424,6 +424,28 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
     }
 
 
+def test_rows_that_open_are_left_out_where_closes_have_the_profits(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "Date,Pair,Action,Direction,Collateral,Leverage,Price,Net PnL\n"
+        "2025-03-11 10:00,XAU/USD,Open,Long,145,20x,2900,\n"
+        "2025-03-13 10:00,XAU/USD,Close,Long,145,20x,2929,28.00\n"
+        "2025-03-14 10:00,XAU/USD,Open,Short,145,20x,2930,\n"
+        "2025-03-15 10:00,XAU/USD,Close,Short,145,20x,2940,-11.00\n"
+    )
+    made = draft(str(path), "t")
+    assert "draft again with --rows positions: Net PnL has the profits" in made.text
+    again = draft(str(path), "t", rows="positions")
+    found, refused, _ = read(path, answered(again, [], tmp_path / "m.toml"))
+    assert ([row[1:] for row in found], refused) == (
+        [
+            ["long", None, "2025-03-13T10:00:00Z", None, 28.0, "USD", None],
+            ["short", None, "2025-03-15T10:00:00Z", None, -11.0, "USD", None],
+        ],
+        [],
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -44,6 +44,7 @@ from app.sources.drafting.row_kinds import TAKEN, fields_of
 from app.sources.drafting.rows import (
     by_side,
     incomplete,
+    opening_rows,
     still_open,
     without_quote_legs,
     without_reversed,
@@ -161,6 +162,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     lost = without_quote_legs(kept, fields) if rows == "fills" else []
     without_spreads(kept, fields, rows)
     unknown = by_side(kept, fields, rows)
+    opening_rows(kept, fields, rows)
     incomplete(kept, fields, rows)
     without_totals(kept, fields, rows)
     without_progress(path, kept, fields, rows)

@@ -40,6 +40,8 @@ _RECEIVED = (
 )  # fmt: skip
 """Names of amounts for which something was sold."""
 _MOST_EXACT = 0.8
+_LARGEST_RATE = 0.005
+"""What fees are of the value at one end, at most, if they are told by the profits alone."""
 _SMALL_MOVE = 0.001
 """Change of price, as a fraction, below which profits say little about prices."""
 
@@ -436,10 +438,29 @@ def find_prices(decided: Decided) -> bool:
     return False
 
 
+def _after_unseen_fees(trades: list[Trade]) -> bool:
+    """Whether profits are what the prices make less one share of the values at both ends, as if
+    fees that no column has were deducted."""
+    rates = [
+        (abs(t.quantity) * t.side * (t.exit - t.entry) - t.profit)
+        / (abs(t.quantity) * (t.entry + t.exit))
+        for t in trades
+        if t.quantity and t.profit is not None and t.entry + t.exit and not t.fees
+    ]
+    return (
+        len(rates) > 2
+        and min(rates) > 0
+        and max(rates) <= _LARGEST_RATE
+        and max(rates) - min(rates) <= 0.1 * max(rates)
+    )
+
+
 def of_another(trades: list[Trade], profit: str | None) -> bool:
     """Whether profit per unit and point is a different one in most rows of each symbol, far beyond
     fees: the prices are not those of what was traded.  `profit` is what profits are known to be,
     before fees (`gross`) or after them (`net`)."""
+    if _after_unseen_fees(trades):
+        return False
     if profit is not None:
         trades = [
             replace(

@@ -64,6 +64,8 @@ from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Side, read_side
 
 _PROFIT = re.compile("profit|pnl|gewinn|gain|résultat|resultado|beneficio|lucro")
+_PERCENT = re.compile("(^|_)(pct|percent|roe|roi)(_|$)")
+"""Of returns, also on a margin: they are a multiple of the price's change as a share."""
 _WASH_SALE = re.compile(r"wash_(sale|amt|loss)|disallowed")
 _CONFIRMED = 0.02
 """By which share an amount may differ from what prices and quantity give, to confirm them."""
@@ -261,6 +263,7 @@ def _likely_profits(decided: Decided) -> list[str]:
             contents.has_percent(column)
             or (not is_sized and not _PROFIT.search(known_as(column)))
             or is_in_points(column)
+            or (_PERCENT.search(known_as(column)) and _is_multiple(numbers, shares))
             or not all(n and m and (n > 0) == (m > 0) for n, m in zip(numbers, moves, strict=True))
             or len({n > 0 for n in numbers if n}) < 2
         ):
