@@ -477,8 +477,9 @@ def _draft(
     if len(files) != 1 or (kind or kind_of(files[0])) != "table":
         raise UsageError(
             "A draft needs exactly one table.",
-            "Name one file with tables: .csv, .tsv, .xlsx, .htm, .xml, .json, .sqlite or .parquet,"
-            " also .gz or .zst.",
+            "Name one file with tables: .csv, .tsv, .xlsx, .htm, .xml, .json, .sqlite, .log or"
+            " .parquet, also .gz or .zst.  If a .jsonl is that of another program, add --from"
+            " table.",
         )
     if to.exists():
         raise UsageError(

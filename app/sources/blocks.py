@@ -23,6 +23,10 @@ from app.sources.times import parsed
 TEXT_LINES = "lines that are not table rows (titles, totals, footers), left out"
 _LOOKED_AT = 80
 """Lines among which the first header is looked for."""
+UNNAMED = re.compile(r"column \d+")
+"""Of columns that have a number for a name."""
+_VALUES_OF_A_ROW = 2
+"""Numbers and times that a line has at least, for it to be a row."""
 _ROWS_NUMBERED = 20
 """Rows by which a last column without a name is known to count them."""
 _TIMES = frozenset(
@@ -153,7 +157,7 @@ def _is_plain_row(cells: Sequence[Any], n_columns: int) -> bool:
     return any(type(cell) is not str or cell[:1].isdigit() for cell in cells if cell)
 
 
-def _is_value(cell: Any) -> bool:
+def is_value(cell: Any) -> bool:
     """Whether the cell is a number or a time, which are not names of columns."""
     if not isinstance(cell, str):
         return isinstance(cell, (int, float, datetime, date))
@@ -165,12 +169,35 @@ def _is_value(cell: Any) -> bool:
     )
 
 
+def are_rows(lines: Sequence[Sequence[Any]]) -> bool:
+    """Whether the first line of a table is a row, and no header: numbers and times stand in it
+    where they stand in the next ones, and its words are no names of columns, or stand below too.
+
+    >>> are_rows([["2024-01-05", "AAPL", "10"], ["2024-01-06", "MSFT", "5"]])
+    True
+    >>> are_rows([["7", "buy", "10"], ["8", "sell", "5"], ["9", "buy", "3"]])
+    True
+    >>> are_rows([["Date", "2023", "2024"], ["Profit", "10", "5"]])
+    False
+    """
+    if len(lines) < 2:
+        return False
+    first, *others = lines
+    values = [{at for at, cell in enumerate(cells) if is_value(cell)} for cells in lines[:3]]
+    if len(set.intersection(*values)) < _VALUES_OF_A_ROW:
+        return False
+    texts = [(at, cell) for at, cell in enumerate(first) if at not in values[0] and cell]
+    return not any(is_header_word(str(cell).strip()) for _, cell in texts) or any(
+        cell == line[at] for at, cell in texts for line in others if at < len(line)
+    )
+
+
 def looks_like_header(cells: Sequence[Any]) -> bool:
     """Whether the cells are known names of columns: at least two, with no number or time among
     them."""
     filled = [cell for cell in cells if cell not in (None, "") and str(cell).strip()]
     if len(filled) < 2 or any(
-        _is_value(cell) or re.search(r":\s|:$", str(cell).strip()) for cell in filled
+        is_value(cell) or re.search(r":\s|:$", str(cell).strip()) for cell in filled
     ):
         return False
     known = sum(is_header_word(str(cell).strip()) for cell in filled)
@@ -230,6 +257,7 @@ class _Finder:
         self._lines = self._all_lines()
         self._title = name
         self._pending: Line | None = None
+        self._unnamed = 0
         self._first = self._first_header(head)
 
     def blocks(self) -> Iterator[Block]:
@@ -280,7 +308,9 @@ class _Finder:
         widths = [sum(bool(text) for text in _texts(line.cells)) for line in filled]
         common = max(set(widths), key=lambda width: (widths.count(width) * (width > 1), width))
         wide = [line for line, width in zip(filled, widths, strict=True) if width >= min(common, 2)]
-        texts = [line for line in wide if not any(_is_value(cell) for cell in line.cells)]
+        texts = [line for line in wide if not any(is_value(cell) for cell in line.cells)]
+        if not texts and are_rows([line.cells for line in wide]):
+            self._unnamed = max(len(line.cells) for line in wide)
         return (texts or wide or filled)[0].number
 
     def _is_wanted(self, cells: Sequence[Any]) -> bool:
@@ -300,7 +330,13 @@ class _Finder:
                 or (self._first is None and looks_like_header(line.cells))
             ):
                 self._first = None
-                return line
+                if not self._unnamed:
+                    return line
+                # The first line is a row already: the columns have numbers for names.
+                self._ahead.appendleft(line)
+                names = [f"column {n}" for n in range(1, self._unnamed + 1)]
+                self._unnamed = 0
+                return Line(names, line.number, line.position)
             self._text_line(line, texts)
         return None
 
@@ -362,7 +398,7 @@ class _Finder:
         filled = [text for text in texts[: len(names)] if text]
         if not filled and any(texts):
             return True
-        if len(names) > 2 and len(filled) == 1 and (len(names) > 3 or not _is_value(filled[0])):
+        if len(names) > 2 and len(filled) == 1 and (len(names) > 3 or not is_value(filled[0])):
             return True
         if len(names) <= 3 or len(filled) == len(names):
             return False

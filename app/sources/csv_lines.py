@@ -15,6 +15,7 @@ from itertools import chain
 from app.errors import BadDataError
 from app.sources.aligned import aligned
 from app.sources.lines import MOST_COLUMNS, Line
+from app.sources.log_pairs import log_pairs
 
 MOST_CHARACTERS = 1_000_000
 """Maximum number of characters in a line of CSV."""
@@ -59,6 +60,11 @@ def csv_lines(
             cells = columns.cells(line.strip("\ufeff"))
             if not _is_rule(cells):
                 yield Line(cells, number, position())
+        return
+    if delimiter is None and (pairs := log_pairs(head)) is not None:
+        yield Line(pairs.header(), 0, 0)
+        for number, line in enumerate(chain(head, lines), above + 1):
+            yield Line(pairs.cells(line), number, position())
         return
     separator = delimiter or _delimiter(head, wanted)
 

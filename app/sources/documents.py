@@ -38,6 +38,12 @@ _FIXED_POINT = {"TradeFill": ("price", "amount", "trade_fee_in_quote")}
 """Columns that Hummingbot stores in millionths, by table."""
 
 
+_TYPES = frozenset(
+    ("$date", "$numberDecimal", "$numberDouble", "$numberInt", "$numberLong", "$oid")
+)
+"""What MongoDB's exports call the types of values."""
+
+
 def sheets_of(path: str, form: str) -> Iterator[Sheet]:
     """The sheets of a file that is `json`, `xml`, `sqlite` or `zip`.  Raises `BadDataError` for one
     without records."""
@@ -107,7 +113,10 @@ def _lists(value: Any, name: str, depth: int) -> Iterator[Sheet]:
     are their ids)."""
     if depth > _DEEPEST:
         return
-    if isinstance(value, list):
+    if isinstance(value, list) and value and all(map(_is_row, value)):
+        lines = (Line([_cell(cell) for cell in row], n, 0) for n, row in enumerate(value, 1))
+        yield Sheet(name, lines, None)
+    elif isinstance(value, list):
         objects = [item for item in value if isinstance(item, dict)]
         if (
             objects
@@ -134,6 +143,15 @@ def _lists(value: Any, name: str, depth: int) -> Iterator[Sheet]:
         for key, inner in value.items():
             own = _of_account(value, inner) if isinstance(inner, list) else inner
             yield from _lists(own, f"{name}.{key}".strip("."), depth + 1)
+
+
+def _is_row(value: Any) -> bool:
+    """Whether it is a list of values, as a row without names."""
+    return (
+        isinstance(value, list)
+        and len(value) >= _LEAST_FIELDS
+        and not any(isinstance(cell, (list, dict)) for cell in value)
+    )
 
 
 def _of_account(value: Mapping[str, Any], rows: list[Any]) -> list[Any]:
@@ -199,11 +217,23 @@ def _moment(value: Mapping[str, Any]) -> str | None:
     return "{:04}-{:02}-{:02} {:02}:{:02}:{:02}".format(*parts)
 
 
+def _plain(value: Any) -> Any:
+    """The value of an object that names its type, as MongoDB exports it.
+
+    >>> _plain({"$date": {"$numberLong": "1709546400000"}}), _plain({"$gt": 1, "$lt": 2})
+    ('1709546400000', {'$gt': 1, '$lt': 2})
+    """
+    while isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _TYPES:
+        (value,) = value.values()
+    return value
+
+
 def _flat(item: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     """The fields of an object; those of objects inside it are named with a dot.  An object with a
     `value` (or a `cost` and a `currency`) is one field."""
     for key, value in item.items():
         name = f"{prefix}{key}"
+        value = _plain(value)
         if isinstance(value, dict):
             inner = next((value[own] for own in ("value", "Value") if own in value), value)
             inner = inner if inner is not value else _moment(value) or value

@@ -66,7 +66,10 @@ _EAST_NAMES = (
     ("南アランド", "ZAR"), ("メキシコペソ", "MXN"), ("円", "JPY"),
 )  # fmt: skip
 """How Japanese brokers name currencies."""
+_QUOTED_FIRST = ("KRW", "THB")
+"""Currencies that the exchanges of their countries write before each coin: `KRW-XRP`."""
 _SEPARATED = re.compile(r"([A-Z0-9]{2,12})[/_.:-]([A-Z0-9]{3,6})(?:[:_-].*)?")
+_OPTION_ON_PAIR = re.compile(r"-(\d{6}|\d{1,2}[A-Z]{3}\d{2})-[\d.]+-[CP]$")
 _SETTLED = re.compile(r"([A-Z0-9]{2,12})/([A-Z0-9]{3,6}):([A-Z]{2,6})(?:-.*)?")
 _OF_KRAKEN = re.compile(r"(PI|FI|PF|FF)_([A-Z0-9]{5,12})(?:_\d{6})?")
 _SETTLED_IN_COIN = ("PI", "FI")
@@ -249,9 +252,11 @@ _MONTH_APART = re.compile(r"[A-Z]{3}[ '-]?\d{2,4}|\d{4}-?\d{2}(-?\d{2})?|[FGHJKM
 
 def _is_quote_of(first: str, second: str) -> bool:
     """Whether a pair is written with its quote first, as `USDT_BTC` and `BTC-ETH` are by some."""
-    if first in (*_STABLE, "USD"):
+    if first in (*_STABLE, "USD", *_QUOTED_FIRST):
         return second not in _STABLE and second not in FIAT
-    return first in ("BTC", "XBT") and second in ("ETH", "BNB", "SOL")
+    if first in FIAT:
+        return second in _COINS
+    return first in ("BTC", "XBT") and second in _COINS - {"BTC", "XBT"}
 
 
 @lru_cache(maxsize=16_384)
@@ -270,6 +275,14 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
     (('SOL', 'USDT'), None, ('BTC', 'USD'), ('BTC', 'USDT'), ('XBT', 'USD'))
     >>> pair_of("SPOT_SOL_USDT"), pair_of("FX_BTC_JPY")
     (('SOL', 'USDT'), ('BTC', 'JPY'))
+    >>> pair_of("BTC_XMR"), pair_of("XMR/BTC")
+    (('XMR', 'BTC'), ('XMR', 'BTC'))
+    >>> pair_of("KRW-ICX"), pair_of("THB_BTC"), pair_of("BTC/USDT PERP")
+    (('ICX', 'KRW'), ('BTC', 'THB'), ('BTC', 'USDT'))
+    >>> pair_of("BTCUSDT_250328"), pair_of("ETHUSD_250328")
+    (('BTC', 'USDT'), None)
+    >>> pair_of("BTC-USD-250328-90000-C"), pair_of("BTC_USDC-28MAR25-90000-C")
+    (None, None)
     >>> pair_of("XBTUSDM"), pair_of("BTC/UST"), pair_of("TRUST")
     (('XBT', 'USD'), ('BTC', 'UST'), None)
     >>> pair_of("ドル/円"), pair_of("ユーロ/米ドル")
@@ -294,7 +307,10 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
     name = re.sub(r"^(SPOT|PERP|MARGIN|FX)_(?=[A-Z]+_)", "", name)
     if kraken := _OF_KRAKEN.fullmatch(name):
         name = kraken[2]
-    name = re.sub(r"[._-]?(PERP(ETUAL)?|SWAP|\.P)$", "", name)
+    name = re.sub(r"[._ -]?(PERP(ETUAL)?|SWAP|\.P)$", "", name)
+    name = re.sub(r"(?<=USD[TC])_\d{6}$", "", name)
+    if _OPTION_ON_PAIR.search(name):
+        return None  # Its price is no rate of the pair.
     name = re.sub(r"^([A-Z0-9]+(USDT|USDC))M$", r"\1", name)
     if (of_coin := re.fullmatch(r"([A-Z]+)USDM", name)) and of_coin[1] in _COINS:
         return of_coin[1], "USD"  # Settled in the coin: `XBTUSDM`.

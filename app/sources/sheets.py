@@ -28,6 +28,10 @@ UTF_8 = "utf-8-sig"
 """UTF-8, with a byte order mark or without."""
 
 
+_ARRAYS = re.compile(r"\[\s*\[\s*[\"\d-]")
+"""Of JSON with an array for each row."""
+
+
 def form_of(path: str) -> str:
     """`csv`, `html`, `xml`, `json`, `sqlite`, `xlsx` or `zip`, by the file's content.  Raises
     `UsageError` for formats that cannot be read."""
@@ -58,7 +62,7 @@ def form_of(path: str) -> str:
         )
     if text.startswith(("{", "[{", "[\n", "[\r", "[ ", "[]")):
         return "json"
-    return "csv"
+    return "json" if _ARRAYS.match(text) else "csv"
 
 
 def _decoded(start: bytes) -> str:

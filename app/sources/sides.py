@@ -104,6 +104,7 @@ _EXACT = {
             "higher",
             "up",
             "multipliers up",
+            "back",
         ],
         Side(1, 1),
     ),
@@ -173,6 +174,7 @@ _EXACT = {
             "lower",
             "down",
             "multipliers down",
+            "lay",
         ],
         Side(-1, -1),
     ),
@@ -375,7 +377,7 @@ _EXACT = {
         Side(1, -1, False),
     ),
 }
-LETTERS = frozenset((*"cakv", "al", "sat"))
+LETTERS = frozenset((*"cakv", "al", "sat", "back"))
 """Letters, and words that may be others: they are sides only where both sides are written so."""
 _EAST_BUY, _EAST_SELL = (
     re.compile("現物買|买入|買入|買付|買進|买进|現買|購入"),
@@ -429,6 +431,10 @@ _VERB = re.compile(
     r"|sälj|kupno|sprzedaż|alış|satış|покупка|продажа)\b"
 )
 """Of texts that begin with what was done: `VENTE COMPTANT`."""
+_OF_ORDER = re.compile(
+    r"(?:market|limit|stop)[ _](bid|offer|ask)"
+    r"|(bid|ask)[ _-](?:done|filled|fill|executed|completed?|traded?)"
+)
 _PAIR_AND_SIDE = re.compile(r"[A-Z0-9/_.:-]{5,}\s+(Long|Short|LONG|SHORT)\b")
 _REINVESTED = re.compile(r"(dividend )?reinvestment\b|reinvest(ed)? shares")
 _GLUE = re.compile(r"[\s_./|·-]+")
@@ -438,7 +444,7 @@ _DEAL = re.compile(r"(buy|sell)[ ,/_-]+(in|out)")
 """A deal that opens a position, or closes one."""
 
 
-_PICTURES = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d]+ ?")
+_PICTURES = re.compile("[\U0001f300-\U0001faff\u25a0-\u27bf\ufe0f\u200d]+ ?")
 """Pictures that stand with the words of sheets."""
 
 
@@ -450,6 +456,10 @@ def read_side(text: str) -> Side | Event | None:
     (Side(fill=1, position=1, opens=None), Side(fill=-1, position=1, opens=False))
     >>> read_side("🔴 Short")
     Side(fill=-1, position=-1, opens=None)
+    >>> read_side("▲ Long"), read_side("▼ Short").fill
+    (Side(fill=1, position=1, opens=None), -1)
+    >>> read_side("BID_DONE"), read_side("Limit Ask")
+    (Side(fill=1, position=1, opens=None), Side(fill=-1, position=-1, opens=None))
     >>> read_side("SSHRT")
     Side(fill=-1, position=-1, opens=True)
     >>> (
@@ -508,8 +518,8 @@ def read_side(text: str) -> Side | Event | None:
         return _EXACT[named[1]]
     if signed := re.fullmatch(r"([+-])\s*\d[\d,.]*\s*@.+", word):
         return _EXACT[signed[1]]
-    if of_order := re.fullmatch(r"(market|limit|stop)[ _](bid|offer|ask)", word):
-        return _EXACT["buy" if of_order[2] == "bid" else "sell"]
+    if of_order := _OF_ORDER.fullmatch(word):
+        return _EXACT["buy" if "bid" in (of_order[1], of_order[2]) else "sell"]
     glued = _GLUE.sub(" ", word)
     verbs = set(re.findall(r"\b(buy|sell)\b", glued))
     if len(verbs) == 1 and not re.search(r"\b(long|short)\b", glued):

@@ -57,7 +57,7 @@ _ENCODINGS = (
 _CELLS_LOOKED_AT = 500
 _BATCH_ROWS = 5_000
 _CHUNK_BYTES = 1_048_576
-_SUFFIXES = (".csv", ".tsv", ".txt", ".htm", ".html", ".xlsx", ".xlsm", ".xls", ".xml")
+_SUFFIXES = (".csv", ".tsv", ".txt", ".log", ".htm", ".html", ".xlsx", ".xlsm", ".xls", ".xml")
 
 
 class Table(NamedTuple):

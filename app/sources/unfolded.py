@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from app.sources.blocks import Block, Row
 from app.sources.cells import parse_number
 from app.sources.column_names import known_as
+from app.sources.two_in_one import split
 
 _BALANCES = {"balance_before", "balance_after", "action"}
 _CLOSED = re.compile(
@@ -56,7 +57,7 @@ def unfolded(block: Block) -> Block:
             columns=(*block.columns, *_OF_TWO_LINES),
             rows=_of_two_lines(block.rows, number, day, names["bought"], names["sold"]),
         )
-    return block
+    return split(block)
 
 
 def _of_sentences(rows: Iterator[Row], action: str, columns: tuple[str, ...]) -> Iterator[Row]:

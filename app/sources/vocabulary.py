@@ -350,13 +350,14 @@ WORDS = {
         " trade_rate 約定価格 約定レート price_avg txn_price"
     ),
     "time": (
-        "filled_time fill_time exec_time executed_at execution_time order_execution_time"
+        "filled_time fill_time last_fill_time exec_time executed_at execution_time"
+        " order_execution_time"
         " date_executed transaction_time trade_time datetime date_time time_filled timestamp"
         " time date"
         " trade_date time_utc date_utc transact_time filled_at run_date"
         " activity_date"
         " execution_date transaction_date update_time executed_time"
-        " trade_datetime trade_date_time fill_date filled_date tradetime last_fill_time"
+        " trade_datetime trade_date_time fill_date filled_date tradetime"
         " closed_time closing_time close_time zeit datum handelszeit"
         " ausführungszeit ausführungsdatum"
         " datum_zeit uhrzeit heure date_heure fecha hora fecha_hora data ora tijd 日期 時間 时间"

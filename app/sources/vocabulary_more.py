@@ -9,7 +9,8 @@ from __future__ import annotations
 
 MORE_WORDS = {
     "entry_timestamp": (
-        "bought_on ημ_νία_αγοράς compra_em hankintapäivä anskaffelsesdato "
+        "bought_on purchase_time bet_placed in "
+        "ημ_νία_αγοράς compra_em hankintapäivä anskaffelsesdato "
         "anskaffningsdatum data_nabycia data_kupna datum_kúpy "
         "alım_tarihi 買進日期 買進日 买入日期 매입일자 매입일 "
         "öppnad åbnet åpnet avausaika geopend geopend_op čas_otevření čas_otvorenia "
@@ -27,7 +28,7 @@ MORE_WORDS = {
         " data_da_compra datum_nákupu"
     ),
     "exit_timestamp": (
-        "sold_on ημ_νία_πώλησης venda_em luovutuspäivä "
+        "sold_on out ημ_νία_πώλησης venda_em luovutuspäivä "
         "försäljningsdatum avståelsesdato realisationsdato data_zbycia "
         "datum_predaja satım_tarihi 賣出日期 賣出日 卖出日期 "
         "ex_datum stängd lukket sulkemisaika gesloten gesloten_op čas_uzavření čas_zatvorenia "
@@ -45,6 +46,7 @@ MORE_WORDS = {
         " data_da_venda datum_prodeje"
     ),
     "symbol": (
+        "stock_code contrat futuros 标的代码 標的代碼 "
         "actif naam papirnavn fondsnavn naam_fonds fondsnaam ccy_pair titre termék kode kode_efek "
         "papír_neve nástroj bréf osake script fonds sec_name sec nazwa_waloru "
         "wertpapierbezeichnung waarde descrizione_titolo beteckning "
@@ -61,7 +63,7 @@ MORE_WORDS = {
         " simbolis instrumentas értékpapír vertybinis_popierius vērtspapīrs väärtpaber"
         " verdipapir verdipapirnavn נייר שם_נייר שם_הנייר инструмент книжа"
         " vrijednosni_papir cenný_papier papier_wartościowy"
-        " token token_symbol"
+        " token token_symbol event_title title slug"
     ),
     "side": (
         "tegund vétel_eladás osto_myynti ost_müük kupnja_prodaja nákup_prodej nákup_predaj "
@@ -79,6 +81,9 @@ MORE_WORDS = {
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
     ),
     "quantity": (
+        "delta_qty delta_quantity delta_size cantidad_cerrada quantidade_fechada quantité_fermée "
+        "base_quantity base_size base_qty cum_qty execution_quantity entry_quantity "
+        "entry_qty entry_size total_size 交易数量 "
         "qty_executed quantity_executed shares_executed lotti lotes max_amount tokens "
         "volume_in_units base_asset_amount eröffnungsvolumen "
         "الكمية_المنفذة ks done_qty done_quantity dealt_qty amount_close units_disposed "
@@ -101,7 +106,7 @@ MORE_WORDS = {
     ),
     "price": (
         "gengi cotação kurz متوسط_سعر_التنفيذ سعر_التنفيذ "
-        "price_executed executed_at_price "
+        "price_executed executed_at_price 实际交易价格 实际成交价 "
         "ausführungskurs deal_rate "
         "قیمت मूल्य "
         "平均単価 평균단가 매매단가 "
@@ -149,6 +154,7 @@ MORE_WORDS = {
         " cena_sprzedaży prodejní_cena"
     ),
     "time": (
+        "execution_timestamp traded_date traded_at "
         "datum_und_uhrzeit datum_a_čas fill_timestamp exchange_timestamp handelszeitpunkt "
         "fecha_de_ejecución fecha_ejecución data_esecuzione date_d_exécution date_exécution "
         "uitvoeringsdatum data_wykonania datum_provedení data_negociação data_operação "
@@ -198,6 +204,7 @@ MORE_WORDS = {
         " 实收金额 交割金额 결제금액"
     ),
     "pnl_usd": (
+        "pnl_de_posición pnl_de_la_posición pnl_da_posição pnl_de_position "
         "resultado_neto résultat_net risultato_netto resultado_bruto résultat_brut risultato_lordo "
         "realize_pnl "
         "voitto_tappio vinst 損益金額 損益額 "

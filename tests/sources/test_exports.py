@@ -424,6 +424,28 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
     }
 
 
+def test_rows_that_open_are_left_out_where_closes_have_the_profits(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "Date,Pair,Action,Direction,Collateral,Leverage,Price,Net PnL\n"
+        "2025-03-11 10:00,XAU/USD,Open,Long,145,20x,2900,\n"
+        "2025-03-13 10:00,XAU/USD,Close,Long,145,20x,2929,28.00\n"
+        "2025-03-14 10:00,XAU/USD,Open,Short,145,20x,2930,\n"
+        "2025-03-15 10:00,XAU/USD,Close,Short,145,20x,2940,-11.00\n"
+    )
+    made = draft(str(path), "t")
+    assert "draft again with --rows positions: Net PnL has the profits" in made.text
+    again = draft(str(path), "t", rows="positions")
+    found, refused, _ = read(path, answered(again, [], tmp_path / "m.toml"))
+    assert ([row[1:] for row in found], refused) == (
+        [
+            ["long", None, "2025-03-13T10:00:00Z", None, 28.0, "USD", None],
+            ["short", None, "2025-03-15T10:00:00Z", None, -11.0, "USD", None],
+        ],
+        [],
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -675,6 +697,40 @@ def test_what_a_row_is_can_be_said(tmp_path: Path) -> None:
             "(1,'BTCUSDT','BUY',0.05,85000,'2025-03-01 10:00:00'),\n"
             "(2,'BTCUSDT','SELL',0.05,85500,'2025-03-01 11:00:00');\n",
             "SQL statements, not a table",
+        ),
+        (
+            "2024-03-04T10:00:00Z,BTCUSDT,BUY,0.1,62000\n"
+            "2024-03-05T10:00:00Z,BTCUSDT,SELL,0.1,63000\n",
+            "has no names of columns.*those may be: time, symbol, side, [?], [?]",
+        ),
+        (
+            '[[10001, "tBTCUSD", 1709546400000, 0.1, 62000],'
+            '[10002, "tBTCUSD", 1709632800000, -0.1, 63000]]',
+            "has no names of columns",
+        ),
+        (
+            '[{"time": 1709546400000, "type": "funding", "coin": "ETH", "usdc": "-0.5",'
+            ' "fundingRate": "0.0000125"},'
+            '{"time": 1709550000000, "type": "funding", "coin": "ETH", "usdc": "0.1",'
+            ' "fundingRate": "-0.00002"}]',
+            "payments of funding",
+        ),
+        (
+            "time,symbol,incomeType,income,asset\n1709546400000,BTCUSDT,REALIZED_PNL,12.5,USDT\n"
+            "1709546400000,BTCUSDT,COMMISSION,-0.8,USDT\n",
+            "payments of several kinds",
+        ),
+        (
+            "timestamp,side,market,base_amount,quote_amount,fee\n"
+            "1709546400,buy,ETH-USD,1000000000000000000,2000500000000000000000,1000000000000000\n"
+            "1709632800,sell,ETH-USD,1000000000000000000,2100500000000000000000,1000000000000000\n",
+            "whole numbers of a unit",
+        ),
+        (
+            "Time,Symbol,Side,Size,Avg Entry,Mark Price,Liq. Price,Unrealised PnL\n"
+            "2025-03-11 10:00,BTCUSDT,Long,0.1,84000,84100,70000,10\n"
+            "2025-03-11 11:00,BTCUSDT,Long,0.1,84000,84200,70000,20\n",
+            "open positions as they stood",
         ),
         ("OFXHEADER:100\nDATA:OFXSGML\n\n<OFX><INVTRANLIST></INVTRANLIST></OFX>", "is OFX"),
         ("!Type:Invst\nD1/5'24\nNBuy\nYApple Inc\nI181.50\nQ10\n^\n", "is QIF"),

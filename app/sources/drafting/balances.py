@@ -94,7 +94,7 @@ def _fits(steps: Sequence[Step], against: _Against) -> bool:
     earned = [(i, step, own, own.earned) for i, step, own in steps if own.earned]
     same = sum(near(step, made, EXACT) for _, step, _, made in earned)
     turned = [i for i, step, _, made in earned if near(step, -made, EXACT)]
-    if earned and same >= MOST * len(earned):
+    if earned and (same >= MOST * len(earned) or _as_paid(steps)):
         return True
     if len(earned) >= FEWEST and turned and same and same + len(turned) >= MOST * len(earned):
         against.unsigned = turned
@@ -110,6 +110,18 @@ def _fits(steps: Sequence[Step], against: _Against) -> bool:
             against.multiple, against.of_multiple = ratio, [i for i, _, _ in pairs]
     _by_fees(earned, against)
     return False
+
+
+def _as_paid(steps: Sequence[Step]) -> bool:
+    """Whether the fee of each fill is taken off in its own row: of those that open by the fee
+    alone, of those that close by theirs and not by that of the entry, which is about as large."""
+    rows = [
+        near(step, -own.cost if own.earned is None else own.earned + own.cost, ALIKE)
+        for _, step, own in steps
+        if own.cost
+    ]
+    opens = any(own.earned is None and own.cost for _, _, own in steps)
+    return opens and sum(rows) >= MOST * len(rows)
 
 
 def _by_fees(earned: Sequence[tuple[int, float, Outcome, float]], against: _Against) -> bool:

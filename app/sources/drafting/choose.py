@@ -7,21 +7,21 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from app.sources.column_names import (
     NAMES,
     currency_in,
     is_in_basis_points,
     is_in_points,
-    known_as,
 )
+from app.sources.drafting.compared_names import names_of
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.currency_columns import CurrencyColumns, is_currency
 from app.sources.drafting.fee_columns import fee_columns
 from app.sources.drafting.repeated import identifies
 from app.sources.drafting.side_columns import side_column, with_effect
-from app.sources.drafting.spec import Fields, Names, Spec
+from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.symbol_columns import CURRENCIES, SymbolColumns
 from app.sources.drafting.time_columns import TimeColumns
 from app.sources.ends import end_of, is_price
@@ -119,35 +119,6 @@ _NET = re.compile(r"\((net|after)", re.IGNORECASE)
 _OF_ACCOUNT = re.compile(r"[(\[](account|base|home)", re.IGNORECASE)
 _OF_PRICE = re.compile(r"[(\[].*(pri[cxs]|prezzo|prec|preç|kurs|cours|koers)", re.IGNORECASE)
 """Of one of several columns of profits (or of currencies) that differ by what is in brackets."""
-_METATRADER_5 = {
-    0: "open_time",
-    1: "ticket",
-    2: "symbol",
-    3: "type",
-    4: "volume",
-    5: "open_price",
-    8: "close_time",
-    9: "close_price",
-    10: "commission",
-    11: "swap",
-    12: "profit",
-}
-_METATRADER_4 = {
-    0: "ticket",
-    1: "open_time",
-    2: "type",
-    3: "volume",
-    4: "symbol",
-    5: "open_price",
-    8: "close_time",
-    9: "close_price",
-    10: "commission",
-    11: "tax",
-    12: "swap",
-    13: "profit",
-}
-"""By position, the columns of the two programs' lists of positions, after whose price come stop
-loss and take profit."""
 _IN_LOTS = re.compile(
     r"[(\[]\W*(cont|contracts?|lots?|pieces|张|張|手)\W*[)\]]|_(conts?|contracts|lots)$",
     re.IGNORECASE,
@@ -158,41 +129,7 @@ _FILLED = re.compile(
     r"|exécuté|gerçekleşen|체결|成交|約定"
 )
 """Of quantities that were filled, beside those that were ordered."""
-_COSTS = ("commission", "swap", "profit", "tax")
-_ALONE = frozenset(("currency", "symbol", "ticker", "instrument", "side"))
-_FEES = re.compile("fee|commission", re.IGNORECASE)
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
-
-
-def _names_of(columns: Sequence[str]) -> Names:
-    """The columns' names as names are compared; those of what stands inside of something else by
-    their last part alone, where no other column is called so."""
-    names = {column: known_as(column) for column in columns}
-    for column in columns:
-        inside, dot, last = column.rpartition(".")
-        own = known_as(last) if last else ""
-        if dot and own in _ALONE and own not in names.values() and not _FEES.search(inside):
-            names[column] = own
-    return names
-
-
-def _of_metatrader(contents: Contents) -> Names:
-    """The names of the columns of MetaTrader's positions, whose order is the same in any
-    language."""
-    columns = contents.columns
-    if len(columns) <= max(_METATRADER_5) or columns[9] != f"{columns[5]} (2)":
-        return {}
-    names = _METATRADER_5
-    if columns[8] != f"{columns[0]} (2)":
-        names = _METATRADER_4
-        if len(columns) <= max(names) or contents.time(columns[1]) is None:
-            return {}
-    if contents.time(columns[8]) is None or not contents.is_numeric(columns[5]):
-        return {}
-    own = {at: known_as(columns[at]).removesuffix("s") for at in names}
-    if any(own[at] in _COSTS and own[at] != name for at, name in names.items()):
-        return {}  # Their names say another order.
-    return {columns[at]: name for at, name in names.items()}
 
 
 class Chooser:
@@ -200,7 +137,7 @@ class Chooser:
 
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
-        self._names = {**_names_of(contents.columns), **_of_metatrader(contents)}
+        self._names = names_of(contents)
         self._symbols = SymbolColumns(contents, self._names)
         self._times = TimeColumns(contents, self._names)
         self._currencies = CurrencyColumns(contents, self._names)
@@ -425,7 +362,8 @@ class Chooser:
         if name in ("price", "entry_price", "exit_price", "quantity"):
             return bool(
                 re.search(
-                    r"value|pct|currency|time|date|fee|commission|remaining|source|type|profit|loss",
+                    r"value|pct|currency|time|date|fee|commission|remaining|source|type|profit|loss"
+                    r"|base_order",
                     own,
                 )
             )

@@ -34,14 +34,17 @@ from app.sources.drafting.quantities import (
 from app.sources.drafting.refusals import (
     refuse_digits,
     refuse_holdings,
+    refuse_open_positions,
     refuse_returns_of_days,
     refuse_statements,
+    refuse_unnamed,
 )
 from app.sources.drafting.repeated import settle_repeated, without_copies
 from app.sources.drafting.row_kinds import TAKEN, fields_of
 from app.sources.drafting.rows import (
     by_side,
     incomplete,
+    opening_rows,
     still_open,
     without_quote_legs,
     without_reversed,
@@ -119,6 +122,8 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
             "Export the history of the platform as CSV or HTML.",
         )
     refuse_statements(path, contents)
+    refuse_unnamed(path, contents)
+    refuse_open_positions(path, contents)
     refuse_digits(path, contents)
     refuse_shifted(path, contents)
     if any(pair <= {known_as(c) for c in contents.columns} for pair in _COUNTS):
@@ -157,6 +162,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     lost = without_quote_legs(kept, fields) if rows == "fills" else []
     without_spreads(kept, fields, rows)
     unknown = by_side(kept, fields, rows)
+    opening_rows(kept, fields, rows)
     incomplete(kept, fields, rows)
     without_totals(kept, fields, rows)
     without_progress(path, kept, fields, rows)

@@ -28,7 +28,7 @@ ABROAD_QUESTION = (
 _ROUND = 0.002
 """By how much the logarithm of a contract value may differ from that of a power of ten."""
 ABROAD = re.compile(
-    r"(BTC|ETH|SOL)-\d{1,2}[A-Z]{3}\d{2}-[\d.]+-[CP]|[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR"
+    r"(BTC|ETH|SOL)-(\d{1,2}[A-Z]{3}\d{2}|USD-\d{6})-[\d.]+-[CP]|[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR"
     r"|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|KQ|SI|SA|WA|IR|VI|SS|SZ|SH|XSHE"
     r"|XSHG|TW|TWO|JK|BK)|(LSE|XETR|EURONEXT|NSE|BSE|TSX"
     r"|ASX|HKEX|TSE):.+"

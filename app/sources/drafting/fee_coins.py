@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from app.sources.cells import WHOLE, as_text
-from app.sources.column_names import currency_in, joined_words
+from app.sources.column_names import currency_in, joined_words, known_as
 from app.sources.drafting.contracts import escaped
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.dollars import ASSUMED
@@ -38,6 +38,7 @@ def settle_fee_coins(decided: Decided) -> None:
     fee = fields.get("fee")
     if fee is None or fee.keys.get("rate"):
         return
+    _told_in_quotes(decided, fee)
     both = in_both_coins(contents, fee, purchases(decided), _bases(decided))
     if both is not None and "fee_currency" not in fields:
         if both:
@@ -132,6 +133,27 @@ def settle_fee_coins(decided: Decided) -> None:
             f"The currency of the fees: the file does not say, so {fee.column} is read in the quote"
             " currency."
         )
+
+
+def _told_in_quotes(decided: Decided, fee: Spec) -> None:
+    """Of a fee in two columns of one name but for a currency, take the one in the currency of the
+    prices: it is the worth of the other, which is in coins that a third column names."""
+    contents, fields = decided.kept.contents, decided.fields
+    if len(fee.columns) != 2 or "fee_currency" not in fields:
+        return
+    named = [column for column in fee.columns if currency_in(column)]
+    plain = [column for column in fee.columns if column not in named]
+    quotes = {pair[1] for pair in _pairs(decided) if pair}
+    if not (len(named) == 1 == len(plain) and known_as(named[0]) == known_as(plain[0])):
+        return
+    code, told = str(currency_in(named[0])), contents.words(fields["fee_currency"].column)
+    if not (quotes == {code} or quotes | {code} <= US_DOLLARS) or told.keys() <= quotes:
+        return
+    fee.columns = named
+    del fields["fee_currency"]
+    decided.guessed.append(
+        f"The fee is {named[0]}, which {plain[0]} in other coins is worth: it counts once."
+    )
 
 
 def name_fees_abroad(decided: Decided) -> None:

@@ -56,6 +56,7 @@ _CASH = re.compile(
 _DIVIDENDS = re.compile(r"\bdividends?\b", re.IGNORECASE)
 """Of costs that are netted with what was received."""
 _FEE_RATE = re.compile(r"(fee|commission).*rate|rate.*(fee|commission)", re.IGNORECASE)
+_REBATE = re.compile(r"rebates?(_(amount|received))?$")
 _PAID = re.compile(r"fee|cost|charge|paid|rate|gebühr|kosten|frais", re.IGNORECASE)
 """Of columns with the sign of the cash, and of others with the same words."""
 _BASE, _QUOTE = ("base_",), ("counter_", "quote_")
@@ -261,7 +262,8 @@ def _is_back(contents: Contents, column: str) -> bool:
     """Whether a column has rebates, that are above 0 where they were received."""
     name = known_as(column)
     numbers = contents.read_numbers(column)
-    return "rebate" in name and "fee" not in name and min(numbers, default=0) >= 0
+    called = bool(_REBATE.search(name)) or ("rebate" in name and "fee" not in name)
+    return called and min(numbers, default=0) >= 0
 
 
 def _is_cash(column: str) -> bool:

@@ -236,7 +236,8 @@ def settle_cents(decided: Decided) -> None:
 
 def fees_by_total(decided: Decided) -> None:
     """Costs, whatever they are called, that lie between the profits and their total after costs:
-    amounts with the sign of the cash."""
+    amounts with the sign of the cash, or several that were paid, as a share of the profit beside
+    a fee."""
     contents, fields = decided.kept.contents, decided.fields
     if "pnl_usd" not in fields:
         return
@@ -264,16 +265,22 @@ def fees_by_total(decided: Decided) -> None:
         off = off_by(costs, profits)
         for n in range(1, min(len(others), _MOST_COSTS) + 1):
             for chosen in combinations(others[:_MOST_COLUMNS], n):
-                if all(
-                    cost is None
-                    or abs(cost - sum(columns[column][i] or 0.0 for column in chosen)) <= off
-                    for i, cost in enumerate(costs)
-                ):
-                    fields["fees_usd"] = Spec(
-                        list(chosen), {"scale": -1}, f"they make {total} of the profit"
-                    )
-                    decided.keys["profit"] = ("gross", f"{total} is after fees")
-                    return
+                sums = [
+                    sum(columns[column][i] or 0.0 for column in chosen)
+                    for i in range(contents.n_rows)
+                ]
+                for sign in (1, -1) if n > 1 else (1,):
+                    if all(
+                        cost is None or abs(cost - sign * paid) <= off
+                        for cost, paid in zip(costs, sums, strict=True)
+                    ):
+                        fields["fees_usd"] = Spec(
+                            list(chosen),
+                            {"scale": -1} if sign > 0 else {},
+                            f"they make {total} of the profit",
+                        )
+                        decided.keys["profit"] = ("gross", f"{total} is after fees")
+                        return
 
 
 def fees_by_prices(decided: Decided, trades: list[Trade]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import permutations, product
 
@@ -39,6 +40,8 @@ _RECEIVED = (
 )  # fmt: skip
 """Names of amounts for which something was sold."""
 _MOST_EXACT = 0.8
+_LARGEST_RATE = 0.005
+"""What fees are of the value at one end, at most, if they are told by the profits alone."""
 _SMALL_MOVE = 0.001
 """Change of price, as a fraction, below which profits say little about prices."""
 
@@ -199,6 +202,24 @@ def proceeds_less_cost(decided: Decided) -> None:
             return
 
 
+def drop_leverage(decided: Decided, reading: Reading) -> None:
+    """A column of multipliers that profits do not have in them is no contract value, but a
+    leverage."""
+    spec = decided.fields.get("multiplier")
+    if (
+        spec is None
+        or reading.exact < _MOST_EXACT
+        or not reading.values
+        or any(value != 1 for value in reading.values.values())
+        or all(n == 1 for n in decided.kept.contents.read_numbers(spec.column))
+    ):
+        return
+    del decided.fields["multiplier"]
+    decided.guessed.append(
+        f"{spec.column} is not used: profits are what prices and quantities make without it."
+    )
+
+
 def counts_both_sides(decided: Decided, reading: Reading) -> bool:
     """Halve quantities that count the entry and the exit: with them, all contract values would be
     half of the usual ones."""
@@ -248,14 +269,14 @@ def with_funding(
 def fees_of_two_signs(
     decided: Decided, trades: list[Trade], reading: Reading
 ) -> tuple[list[Trade], Reading]:
-    """Profits after fees of which some are shown as paid, and others with the sign of the cash, by
-    what adds up."""
+    """Profits after fees of which some are shown as paid, and others with the sign of the cash, or
+    are a part of others, by what adds up."""
     contents, fees = decided.kept.contents, decided.fields["fees_usd"]
     columns = [contents.numbers(column) for column in fees.columns]
     if not 2 <= len(columns) <= _MOST_SIGNS:
         return trades, reading
     lines = {row.line: i for i, row in enumerate(contents.rows)}
-    for signs in product((1, -1), repeat=len(columns)):
+    for signs in product((1, -1, 0), repeat=len(columns)):
         again = [
             replace(
                 t,
@@ -268,6 +289,9 @@ def fees_of_two_signs(
         ]
         found = read_positions(again)
         if len(set(signs)) > 1 and found.exact >= 0.8 and found.profit == "net":
+            if 0 in signs:
+                _without_parts(decided, fees, signs)
+                return again, found
             fees.keys["minus"] = [c for c, s in zip(fees.columns, signs, strict=True) if s < 0]
             decided.guessed.append(
                 f"Fees ({', '.join(fees.columns)}) have different signs:"
@@ -275,6 +299,20 @@ def fees_of_two_signs(
             )
             return again, found
     return trades, reading
+
+
+def _without_parts(decided: Decided, fees: Spec, signs: Sequence[int]) -> None:
+    """Leave out the fees with a sign of 0: others have them in them."""
+    parts = [c for c, sign in zip(fees.columns, signs, strict=True) if not sign]
+    minus = [c for c, sign in zip(fees.columns, signs, strict=True) if sign < 0]
+    fees.columns = [c for c in fees.columns if c not in parts]
+    fees.keys.pop("minus", None)
+    if minus:
+        fees.keys["minus"] = minus
+    decided.guessed.append(
+        f"Fees are {' and '.join(fees.columns)}, which {decided.fields['pnl_usd'].column} is after:"
+        f" {' and '.join(parts)} is in them, or in no profit."
+    )
 
 
 def _name(decided: Decided, i: int) -> str:
@@ -400,10 +438,29 @@ def find_prices(decided: Decided) -> bool:
     return False
 
 
+def _after_unseen_fees(trades: list[Trade]) -> bool:
+    """Whether profits are what the prices make less one share of the values at both ends, as if
+    fees that no column has were deducted."""
+    rates = [
+        (abs(t.quantity) * t.side * (t.exit - t.entry) - t.profit)
+        / (abs(t.quantity) * (t.entry + t.exit))
+        for t in trades
+        if t.quantity and t.profit is not None and t.entry + t.exit and not t.fees
+    ]
+    return (
+        len(rates) > 2
+        and min(rates) > 0
+        and max(rates) <= _LARGEST_RATE
+        and max(rates) - min(rates) <= 0.1 * max(rates)
+    )
+
+
 def of_another(trades: list[Trade], profit: str | None) -> bool:
     """Whether profit per unit and point is a different one in most rows of each symbol, far beyond
     fees: the prices are not those of what was traded.  `profit` is what profits are known to be,
     before fees (`gross`) or after them (`net`)."""
+    if _after_unseen_fees(trades):
+        return False
     if profit is not None:
         trades = [
             replace(

@@ -42,6 +42,7 @@ from app.sources.drafting.position_times import (
 )
 from app.sources.drafting.position_trades import (
     counts_both_sides,
+    drop_leverage,
     fees_of_two_signs,
     find_prices,
     is_return,
@@ -63,6 +64,8 @@ from app.sources.mapping import OPEN_QUESTION
 from app.sources.sides import Side, read_side
 
 _PROFIT = re.compile("profit|pnl|gewinn|gain|résultat|resultado|beneficio|lucro")
+_PERCENT = re.compile("(^|_)(pct|percent|roe|roi)(_|$)")
+"""Of returns, also on a margin: they are a multiple of the price's change as a share."""
 _WASH_SALE = re.compile(r"wash_(sale|amt|loss)|disallowed")
 _CONFIRMED = 0.02
 """By which share an amount may differ from what prices and quantity give, to confirm them."""
@@ -134,6 +137,7 @@ def settle(decided: Decided) -> None:
         reading = read_positions(trades)
     if trades and reading.exact < 0.8 and "pnl_usd" in fields and "quantity" in fields:
         trades, reading = other_quantity(decided, trades, reading)
+    drop_leverage(decided, reading)
     unsure = bool(trades) and (reading.exact < 0.8 or bool(reading.alone))
     if unsure and {"pnl_usd", "quantity", "fees_usd"} <= fields.keys():
         trades, reading = with_funding(decided, trades, reading)
@@ -259,6 +263,7 @@ def _likely_profits(decided: Decided) -> list[str]:
             contents.has_percent(column)
             or (not is_sized and not _PROFIT.search(known_as(column)))
             or is_in_points(column)
+            or (_PERCENT.search(known_as(column)) and _is_multiple(numbers, shares))
             or not all(n and m and (n > 0) == (m > 0) for n, m in zip(numbers, moves, strict=True))
             or len({n > 0 for n in numbers if n}) < 2
         ):

@@ -62,6 +62,7 @@ def ask_quantity(decided: Decided) -> None:
         and column not in decided.used()
         and contents.is_numeric(column)
     ]
+    plausible = []
     for column in money:
         if _counted_in_dollars(decided, column):
             fields["quantity"] = Spec([column], {"absolute": True}, "in dollars, as its cells say")
@@ -79,11 +80,21 @@ def ask_quantity(decided: Decided) -> None:
                 " amounts that were opened."
             )
             return
-    hint = (
-        f'; {{column = "{money[0]}", money = true}} if it is money at the price of the entry'
-        if money
-        else ""
-    )
+        if tried.closed and not tried.oversold:
+            plausible.append(column)
+    hint = ""
+    if plausible:
+        hint = (
+            f'; {{column = "{plausible[0]}", money = true}} if it is money at the price of the'
+            " entry"
+        )
+    elif money:
+        hint = (
+            f"; if {money[0]} is money at the price of each fill, add a column to the file in which"
+            " it is divided by the price"
+        )
+    if earned := _earned_at_closes(contents):
+        hint += f"; if there is none, draft again with --rows positions: {earned} has the profits"
     fields["quantity"] = Spec(
         [OPEN_QUESTION], comment=f"the column with the quantity of the fill{hint}"
     )
@@ -91,6 +102,20 @@ def ask_quantity(decided: Decided) -> None:
         "Which column has the quantities: times, prices and sides look like fills, but no quantity"
         " was found.  An amount of money is none, unless it is the size of the position at the"
         " price of its entry."
+    )
+
+
+def _earned_at_closes(contents: Contents) -> str | None:
+    """A column with profits of some rows, as of those that close positions."""
+    return next(
+        (
+            column
+            for column in contents.columns
+            if known_as(column) in NAMES["pnl_usd"]
+            and contents.is_numeric(column)
+            and 0 < sum(map(bool, contents.numbers(column))) < contents.n_rows
+        ),
+        None,
     )
 
 

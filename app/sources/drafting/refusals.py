@@ -9,12 +9,14 @@ import re
 from collections.abc import Sequence
 
 from app.errors import BadDataError
+from app.sources.blocks import UNNAMED
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.time_readings import MOST, half_exchanged
 from app.sources.ends import end_of, is_price
+from app.sources.pairs import pair_of
 from app.sources.sides import Side, read_side
 from app.sources.times import lacks_year
 
@@ -52,6 +54,10 @@ _HELD_AT = re.compile(r"(avg|average)_(cost|price|entry_price)|cost_basis|cost_p
 _OF_THE_DAY = re.compile(r"(last|current|market|mark|closing)_(price|value)|last_sale_price")
 _CLOSED = re.compile(r"proceeds|sold|sell|sale_date|(?<!un)reali[sz]ed|side|action")
 """Of columns of holdings, and of trades that were closed."""
+_UNREALIZED = re.compile(r"unreali[sz]ed|(^|_)(upl|upnl|floating)(_|$)")
+_REALIZED = re.compile(r"(?<!un)reali[sz]ed|closed|(^|_)(pnl|profit)$")
+_OF_MARGIN = re.compile(r"(mark|liq|liquidation)_(price|px)|liquidation")
+"""Of columns of open positions, and of what those that were closed have."""
 _OF_DAYS = re.compile(r"(daily_|strategy_|portfolio_)?returns|daily_return|strategy")
 _BENCHMARK = re.compile(r"benchmark|(^|_)spy(_|$)")
 """Of columns of returns that are of days, and of what they are compared with."""
@@ -60,8 +66,15 @@ _STATEMENT = re.compile(r"\s*(INSERT\s+INTO|CREATE\s+TABLE|COPY\s+\S+\s*\()", re
 _RATE_OF_FUNDING = re.compile(r"funding_rate")
 _FUNDING = re.compile(r"payment|funding(_(fee|payment|amount|cost))?|amount|income")
 """Of what was paid or received for a position, at some rate."""
-_SCALED = re.compile("(price|px|value|fee|pnl|rate)[_ ]?e[prv]$", re.IGNORECASE)
+_SCALED = re.compile("(price|px|value|fee|pnl|rate)[_ ]?(e[prv]|[ex]18)$", re.IGNORECASE)
 """Of columns whose numbers are scaled by a power of ten, by a letter for what they are."""
+_OF_AMOUNTS = re.compile(r"price|amount|(^|_)(fee|base|quote|filled|size|qty|quantity|pnl)(_|$)")
+_SMALLEST_UNITS = 1e12
+"""Above which whole amounts of coins are counted in the smallest unit of a blockchain."""
+_KINDS_OF_INCOME = {
+    "realized_pnl", "realised_pnl", "commission", "funding_fee", "funding", "trading_fee",
+    "insurance_clear", "commission_rebate", "referral_kickback",
+}  # fmt: skip
 _MOVED = {"amount", "change", "amount_change", "quantity", "balance_delta", "delta"}
 """What a ledger calls its payments and receipts."""
 
@@ -139,16 +152,26 @@ def refuse_amounts(path: str, contents: Contents, as_positions: Fields) -> None:
             )
 
 
-def refuse_scaled(path: str, contents: Contents) -> None:
+def refuse_scaled(path: str, contents: Contents, as_fills: Fields) -> None:
     """Raises for prices and amounts that are whole numbers of a power of ten that the name of their
     column stands for, as in interfaces of exchanges: `priceEp`, `execFeeEv`."""
     found = [column for column in contents.columns if _SCALED.search(column)]
+    if not {"price", "quantity"} <= as_fills.keys():
+        found += [c for c in contents.columns if c not in found and _is_fixed_point(contents, c)]
     if len(found) > 1 and all(map(contents.is_numeric, found)):
         raise BadDataError(
             f"{path} has prices and amounts as whole numbers of a unit that each contract defines:"
             f" {', '.join(found[:4])}.",
             "Export the trades on the exchange's page instead, or divide the numbers first.",
         )
+
+
+def _is_fixed_point(contents: Contents, column: str) -> bool:
+    """Whether amounts are whole numbers of the smallest unit that a blockchain counts."""
+    if not _OF_AMOUNTS.search(known_as(column)) or not contents.is_numeric(column):
+        return False
+    numbers = [abs(n) for n in contents.read_numbers(column) if n]
+    return bool(numbers) and all(n.is_integer() and n >= _SMALLEST_UNITS for n in numbers)
 
 
 def refuse_holdings(path: str, contents: Contents, fields: Fields) -> None:
@@ -167,6 +190,23 @@ def refuse_holdings(path: str, contents: Contents, fields: Fields) -> None:
         raise BadDataError(
             f"{path} has what was held on some days and its value then, not closed trades.",
             "Export the trades or transactions, or the closed positions.",
+        )
+
+
+def refuse_open_positions(path: str, contents: Contents) -> None:
+    """Raises for positions as they stood at some time: what they would bring then, beside a price
+    of the market or one of liquidation, and nothing of a close."""
+    names = [known_as(column) for column in contents.columns]
+    rest = [name for name in names if not _UNREALIZED.search(name)]
+    if (
+        len(rest) < len(names)
+        and any(map(_OF_MARGIN.search, rest))
+        and any(end_of(name) == "entry" for name in rest)
+        and not any(end_of(name) == "exit" or _REALIZED.search(name) for name in rest)
+    ):
+        raise BadDataError(
+            f"{path} has open positions as they stood at some time, and no closed trades.",
+            "Export the trades (fills), or the closed positions.",
         )
 
 
@@ -209,6 +249,30 @@ def refuse_statements(path: str, contents: Contents) -> None:
         )
 
 
+def refuse_unnamed(path: str, contents: Contents) -> None:
+    """Raises for a table without a line of names: numbers alone do not say which are prices,
+    quantities or fees."""
+    if not all(map(UNNAMED.fullmatch, contents.columns)):
+        return
+    first = ", ".join(as_text(contents.cells(c)[0] or "") for c in contents.columns[:4])
+    names = ", ".join(_likely_name(contents, column) for column in contents.columns)
+    raise BadDataError(
+        f"{path} has no names of columns: its first line is a row, which begins with {first}.",
+        "Add a first row that names them, and draft again. By what stands in the columns, those"
+        f" may be: {names}. Replace each ? by what it is, such as quantity, price or fee.",
+    )
+
+
+def _likely_name(contents: Contents, column: str) -> str:
+    """What a column without a name may be, `?` where its cells do not show it."""
+    words = contents.words(column)
+    if contents.time(column) is not None:
+        return "time"
+    if words and all(isinstance(read_side(word), Side) for word in words):
+        return "side"
+    return "symbol" if words and all(map(pair_of, words)) else "?"
+
+
 def refuse_returns_of_days(path: str, contents: Contents, fields: Fields) -> None:
     """Raises for returns of days, one after the other, as statistics of portfolios read them."""
     spec, time = fields.get("roi"), fields.get("exit_timestamp")
@@ -227,6 +291,14 @@ def refuse_returns_of_days(path: str, contents: Contents, fields: Fields) -> Non
         )
 
 
+def _are_fundings(contents: Contents) -> bool:
+    """Whether a column says of all rows that they are payments of funding."""
+    return any(
+        {word.strip().lower() for word in contents.words(column)} == {"funding"}
+        for column in contents.columns
+    )
+
+
 def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool) -> None:
     """Raises for a ledger, which has payments and receipts in separate rows."""
     names = {known_as(column) for column in contents.columns}
@@ -242,14 +314,24 @@ def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool
         )
     if (
         any(_RATE_OF_FUNDING.search(name) for name in names)
-        and any(_FUNDING.fullmatch(name) for name in names)
-        and "price" not in as_fills
+        and (
+            _are_fundings(contents)
+            or ("price" not in as_fills and any(_FUNDING.fullmatch(name) for name in names))
+        )
         and not any(end_of(name) for name in names)
     ):
         raise BadDataError(
             f"{path} has payments of funding, not trades.",
             "Export the trades or the closed positions.",
         )
+    for column in contents.columns if "price" not in as_fills else ():
+        kinds = {known_as(word) for word in contents.words(column)} & _KINDS_OF_INCOME
+        if len(kinds) > 1:
+            raise BadDataError(
+                f"{path} has payments of several kinds in rows of their own, as {column} says:"
+                f" {', '.join(sorted(kinds))}.",
+                "Export the trades (fills) or the closed positions of the same period instead.",
+            )
     in_and_out = any(
         {word.strip().lower() for word in contents.words(column)} >= {"in", "out"}
         for column in contents.columns

@@ -67,7 +67,7 @@ def fields_of(
     there = as_positions.keys()
     refuse_without_year(path, contents, _times(as_positions, as_fills))
     refuse_half_exchanged(path, contents)
-    refuse_scaled(path, contents)
+    refuse_scaled(path, contents, as_fills)
     if asked_for is not None:
         return _as_asked(path, as_positions, as_fills, asked_for)
     if (sided := one_sided(contents, {**as_fills, **as_positions})) is not None:
@@ -196,7 +196,8 @@ def fields_of(
         raise BadDataError(
             f"No column of {path} looks like the time of a close: its columns are"
             f" {', '.join(contents.columns)}.",
-            "Write the mapping by hand; docs/adapters.md has an example to start from.",
+            "Export the trades with the times, or days, at which they were closed. If a column has"
+            " them, write the mapping by hand; docs/adapters.md has an example to start from.",
         )
     if "exit_timestamp" in as_positions:
         return (

@@ -19,7 +19,7 @@ from app.sources.drafting.statuses import CANCELLED, are_confirmations
 from app.sources.drafting.time_readings import STILL_OPEN
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.pairs import pair_of
-from app.sources.sides import Event, Side, is_no_trade, read_side
+from app.sources.sides import Event, Side, is_no_trade, opens_or_closes, read_side
 
 _REVERSED = re.compile(
     r"\bstorn(o|iert)\b|\breversal\b|\bbust(ed)?\b|\bannullat|\bannulé"
@@ -158,6 +158,21 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
         ):
             kept.drop(column, [""], "no trades")
     return unknown
+
+
+def opening_rows(kept: Kept, fields: Fields, rows: str) -> None:
+    """Leave out what opens positions, by a column beside that of the sides, where only what closes
+    them has profits."""
+    spec = fields.get("side")
+    for column in spec.columns[1:] if spec is not None and rows == "positions" else ():
+        words = kept.contents.words(column)
+        opens = [
+            word
+            for word in words
+            if opens_or_closes(word) and not _complete(kept.contents, fields, column, word, rows)
+        ]
+        if opens and any(opens_or_closes(word) is False for word in words):
+            kept.drop(column, opens, "they open positions, and those that close have the profits")
 
 
 def incomplete(kept: Kept, fields: Fields, rows: str) -> None:

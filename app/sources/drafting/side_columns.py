@@ -18,6 +18,8 @@ _OF_TAX = re.compile(r"(^|_)term(_|$)|holding|gain_type")
 """How long something was held: `Short` there is no side."""
 _OF_ANYONE = re.compile(r"(^|_)(taker|maker|aggressor|initiator|counter_?party|opposite)(_|$)")
 """The side of whoever took the price, which need not be that of the account."""
+_REASON = re.compile(r"(^|_)(reason|cause|grund|motivo|motif|причина)(_|$)")
+"""Why a trade was opened or closed: `Sell Price` there ends a long one."""
 _COST_BASIS = re.compile(r"cost_ba(sis|se)|anschaffungskosten|acquisition_cost")
 _PROCEEDS = re.compile(r"proceeds|veräußerungserlös")
 """Of lists of what was disposed of: a sale there closes what was bought."""
@@ -102,7 +104,7 @@ def side_column(contents: Contents, names: Names, used: set[str]) -> str | None:
 
 def says_no_side(name: str) -> bool:
     """Whether a column's name says that its words are not the sides of the account's trades."""
-    return bool(_OF_TAX.search(name) or _OF_ANYONE.search(name))
+    return any(pattern.search(name) for pattern in (_OF_TAX, _OF_ANYONE, _REASON))
 
 
 def says_disposals(contents: Contents, column: str) -> bool:

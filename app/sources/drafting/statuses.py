@@ -128,6 +128,12 @@ _NOT_DONE = frozenset(
         "unfilled",
         "void",
         "untriggered",
+        "sent",
+        "signal",
+        "requested",
+        "routed",
+        "acknowledged",
+        "ack",
         "triggered",
         "deactivated",
         "offen",
@@ -202,6 +208,8 @@ _STATUS = re.compile(
     r"|statut(_\w+)?|tila|toimeksiannon_tila|stav|durum|emir_durumu|статус|стан|состояние|狀態|状态"
     r"|委托状态|委託狀態|상태|주문상태|สถานะ|trạng_thái|الحالة|állapot|stare|auftragsstatus|orderstatus"
 )
+_OF_ORDER = re.compile(r"^order_|_order$")
+_SIDE = re.compile(r"^(buy|sell|bid|ask)_|_(buy|sell|bid|ask)$")
 _STEM_NOT_DONE = re.compile(
     r"cancel|reject|rechaz|rejeit|rejet|refus|rifiut|abgelehnt|zurückgew|storn|gestrich|gelösch"
     r"|annul|anul|avvis|avbrut|odrzuc|отмен|отклон|снят|iptal|redded|pend|afgewezen|geannul"
@@ -276,7 +284,7 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
             continue
         if _are_ends(kept.contents, column, words):
             continue
-        folded = {word: joined_words(word) for word in words}
+        folded = _without_sides({word: joined_words(word) for word in words})
         of_orders = _are_of_orders(folded.values())
         if are_confirmations(words):
             continue
@@ -300,7 +308,9 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
             continue
         of_fills = known_as(column).endswith("_type") or "position_closed" in folded.values()
         undone = [
-            word for word, f in folded.items() if f in _NOT_DONE or (of_fills and is_no_trade(word))
+            word
+            for word, f in folded.items()
+            if _without_order(f) in _NOT_DONE or (of_fills and is_no_trade(word))
         ]
         is_status = of_orders or bool(_STATUS.fullmatch(known_as(column)))
         if is_status:
@@ -325,6 +335,20 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
         elif undone:
             kept.drop(column, undone, "nothing was traded, or the trade is still open")
     return kept
+
+
+def _without_sides(folded: dict[str, str]) -> dict[str, str]:
+    """The words without their sides, where what is left of all says whether an order was done:
+    `buy_done` beside `sell_rejected`."""
+    bare = {word: _SIDE.sub("", own) for word, own in folded.items()}
+    said = all(own in _DONE | _NOT_DONE or _STEM_NOT_DONE.search(own) for own in bare.values())
+    ends = any(own.startswith(("open", "close")) for own in bare.values())
+    return bare if said and not ends else folded
+
+
+def _without_order(folded: str) -> str:
+    """What is said of an order: `order_placed`, `new_order`."""
+    return folded if folded in _DONE else _OF_ORDER.sub("", folded)
 
 
 def _earned(kept: Kept, column: str, word: str) -> bool:

@@ -149,6 +149,8 @@ class SymbolColumns:
             self._is_quote(found[0], found[1]) or self._is_coarser(found[0], found[1:])
         ):
             found = found[1:]
+        if len(found) > 1 and self._is_of_user(found[0], found[1]):
+            found = found[1:]
         found = self._without_numbers(self._before_markets(found, used))
         if not found and "quote_currency" in self._names.values():
             # What is bought is a coin, beside the currency in which it is priced.
@@ -198,6 +200,12 @@ class SymbolColumns:
                     "an option named in the other column is an instrument of its own",
                 )
         return Spec([symbol])
+
+    def _is_of_user(self, column: str, other: str) -> bool:
+        """Whether a `name` is the same in all rows, as that of the user is, and what stands in the
+        other column differs."""
+        words = self._contents.words
+        return self._names[column] == "name" and len(words(column)) == 1 < len(words(other))
 
     def _before_markets(self, found: list[str], used: set[str]) -> list[str]:
         """The columns, that of markets behind those of symbols and of codes that have as many

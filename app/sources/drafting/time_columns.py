@@ -27,6 +27,21 @@ _EAST_WORDS = re.compile("日期|日時|日时|時間|时间|時刻|时刻|日�
 """Days and times in names that are written without gaps."""
 _COMPOUND = re.compile(r"(?<=\w{3})s?(datum|zeit|uhrzeit|tijd|dag|dato|tid)$")
 """Days and times at the end of words that are written as one: `Ausstiegszeit`."""
+_PLACED = frozenset(
+    ("time", "timestamp", "datetime", "date", "created_at", "create_time", "created_time", "ctime",
+     "order_time", "order_date", "created_date")
+)  # fmt: skip
+_UPDATED = frozenset(
+    ("update_time", "updated_time", "updated_at", "last_update", "last_updated", "utime",
+     "last_modified", "updatetime")
+)  # fmt: skip
+_KINDS = frozenset(
+    ("limit", "market", "stop", "stop_limit", "stop_market", "limit_maker", "stop_loss",
+     "stop_loss_limit", "take_profit", "take_profit_limit", "trailing_stop", "post_only", "ioc",
+     "trailing_stop_market", "take_profit_market", "stop limit", "stop market")
+)  # fmt: skip
+"""Names of the times at which orders are placed and change, and kinds of orders."""
+_MOST_KINDS = 15
 _NO_TRADE_DAY = re.compile("exp|^s_d$|settle|matur|valid")
 """Of days on which nothing was traded."""
 
@@ -71,9 +86,32 @@ class TimeColumns:
         if full and name == "time":
             # What was filled in part and then cancelled may have no time of its end.
             full.sort(key=lambda column: len(c.values(column)) < c.n_rows)
+            full[:0] = self._of_updates(full[:1])
         if full:
             return self._time_spec([self._with_zone(full)])
         return self.time_of(found[0], used)
+
+    def _of_updates(self, first: Sequence[str]) -> list[str]:
+        """Of orders that have no time of a fill, the time of their last change: the `first` is that
+        at which they were placed."""
+        if not first or self._names[first[0]] not in _PLACED or not self._are_orders():
+            return []
+        return [
+            column
+            for column in self._contents.time_columns
+            if self._names[column] in _UPDATED
+            and len(self._contents.values(column)) == self._contents.n_rows
+        ][:1]
+
+    def _are_orders(self) -> bool:
+        """Whether there are a column of their states and one of their kinds."""
+        words = {
+            column: {word.strip().lower() for word in self._contents.words(column)}
+            for column in self._contents.columns
+            if len(self._contents.words(column)) <= _MOST_KINDS
+        }
+        states = any(own & {"filled", "closed", "done"} for own in words.values())
+        return states and any(own and own <= _KINDS for own in words.values())
 
     def _with_zone(self, columns: Sequence[str]) -> str:
         """The first column, or another one that is called the same but for its zone, and names

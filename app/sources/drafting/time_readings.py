@@ -124,7 +124,7 @@ _ZONES = {
     "HKT": "Asia/Hong_Kong",
     "SGT": "Asia/Singapore",
     "GST": "Asia/Dubai",
-    "MSK": "Europe/Moscow",
+    **dict.fromkeys(("MSK", "МСК"), "Europe/Moscow"),
     "TRT": "Europe/Istanbul",
     "PKT": "Asia/Karachi",
     "WIB": "Asia/Jakarta",
@@ -363,7 +363,7 @@ def zone_of_name(column: str) -> str | None:
         name = "/" + city[1].replace(" ", "_")
         return next((zone for zone in sorted(available_timezones()) if zone.endswith(name)), None)
     words = spaced(column)
-    found = re.search(r"[(\s_]([A-Z]{2,4})\)?$", words)
+    found = re.search(r"[(\s_]([A-ZА-Я]{2,4})\)?$", words)
     if found is None:
         found = re.search(r"(?:time|date|timestamp|at) (et|[a-z]{3,4})$", words, re.IGNORECASE)
     return _ZONES.get(found[1].upper()) if found else None

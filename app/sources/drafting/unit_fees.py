@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import NAMES, is_in_basis_points, known_as
 from app.sources.drafting.adding_up import Trade, read_positions
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
@@ -69,7 +69,10 @@ def find_rates(decided: Decided) -> None:
         if column in decided.used():
             continue
         numbers = [abs(n) for n in contents.read_numbers(column)]
-        if max(numbers) <= _SHARE:
+        if is_in_basis_points(column) and not contents.has_percent(column):
+            _take_rate(decided, column)
+            decided.fields["fee"].keys["scale"] = 0.0001
+        elif max(numbers) <= _SHARE:
             _take_rate(decided, column)
         else:
             decided.ask(
