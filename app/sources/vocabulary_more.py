@@ -9,6 +9,8 @@ from __future__ import annotations
 
 MORE_WORDS = {
     "entry_timestamp": (
+        "kauf_am orario_di_apertura data_apertura_utc data_ingresso data_di_ingresso ora_ingresso "
+        "ora_di_ingresso "
         "bought_on ημ_νία_αγοράς compra_em hankintapäivä anskaffelsesdato "
         "anskaffningsdatum data_nabycia data_kupna datum_kúpy "
         "alım_tarihi 買進日期 買進日 买入日期 매입일자 매입일 "
@@ -27,6 +29,8 @@ MORE_WORDS = {
         " data_da_compra datum_nákupu"
     ),
     "exit_timestamp": (
+        "verkauf_am orario_di_chiusura data_chiusura_utc data_utc data_uscita data_di_uscita "
+        "ora_uscita ora_di_uscita "
         "sold_on ημ_νία_πώλησης venda_em luovutuspäivä "
         "försäljningsdatum avståelsesdato realisationsdato data_zbycia "
         "datum_predaja satım_tarihi 賣出日期 賣出日 卖出日期 "
@@ -45,6 +49,7 @@ MORE_WORDS = {
         " data_da_venda datum_prodeje"
     ),
     "symbol": (
+        "support fondo rahasto scheme_name selskap ファンド名 nome_mercato actif_cédé "
         "actif naam papirnavn fondsnavn naam_fonds fondsnaam ccy_pair titre termék kode kode_efek "
         "papír_neve nástroj bréf osake script fonds sec_name sec nazwa_waloru "
         "wertpapierbezeichnung waarde descrizione_titolo beteckning "
@@ -79,6 +84,9 @@ MORE_WORDS = {
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
     ),
     "quantity": (
+        "nombre_de_parts parts participaciones número_de_participaciones n_º_de_participaciones "
+        "osuuksia 口数 anteile andelar antal_andelar antall_andeler antall_aksjer quantité_cédée "
+        "cntr_qty quantity_sold dimensione "
         "qty_executed quantity_executed shares_executed lotti lotes max_amount tokens "
         "volume_in_units base_asset_amount eröffnungsvolumen "
         "الكمية_المنفذة ks done_qty done_quantity dealt_qty amount_close units_disposed "
@@ -100,6 +108,8 @@ MORE_WORDS = {
         " količina количество_бр ilość_szt order_qty"
     ),
     "price": (
+        "valeur_liquidative nav valor_liquidativo osuuden_arvo 基準価額 abrechnungskurs "
+        "anteilspreis andelskurs pris pris_pr_stk pris_per_styck cena_za_ks kurs_in_handelswährung "
         "gengi cotação kurz متوسط_سعر_التنفيذ سعر_التنفيذ "
         "price_executed executed_at_price "
         "ausführungskurs deal_rate "
@@ -114,6 +124,7 @@ MORE_WORDS = {
         " precio_unitario cena_wykonania order_price"
     ),
     "entry_price": (
+        "livello_apertura livello_di_apertura prezzo_di_ingresso buy_uv "
         "avg_open ingresso entrée taux_d_ouverture taux_ouverture purchase_price "
         "τιμή_αγοράς 新規レベル pm_compra avg_cost average_cost purchase_rate "
         "平均取得価額 平均取得単価 "
@@ -131,6 +142,7 @@ MORE_WORDS = {
         " cena_zakupu nákupní_cena"
     ),
     "exit_price": (
+        "livello_chiusura livello_di_chiusura "
         "uscita sortie ex_preis taux_de_clôture taux_clôture sale_price 決済単価 返済単価 "
         "cena_zamknięcia "
         "τιμή_πώλησης 決済レベル pm_venda sale_rate "
@@ -180,6 +192,7 @@ MORE_WORDS = {
         " комисиона tasu teenustasu palkkiot komisjon prowizja_maklerska"
     ),
     "gross": (
+        "productos "
         "תמורה износ مبلغ राशि "
         "収入 交易額 交易额 약정금액 체결금액"
         " มูลค่า จำนวนเงิน มูลค่ารวม มูลค่าซื้อขาย giá_trị giá_trị_khớp giá_trị_gd thành_tiền nilai"
@@ -198,6 +211,8 @@ MORE_WORDS = {
         " 实收金额 交割金额 결제금액"
     ),
     "pnl_usd": (
+        "netti ammontare_p_p profitti_perdite plus_ou_moins_value plus_moins_value plusvalenza "
+        "実現損益合計 tdy_sel_pl "
         "resultado_neto résultat_net risultato_netto resultado_bruto résultat_brut risultato_lordo "
         "realize_pnl "
         "voitto_tappio vinst 損益金額 損益額 "

@@ -19,7 +19,7 @@ from app.sources.glued_names import spaced
 from app.sources.value_names import is_balance
 
 _SAID = re.compile(
-    r"\b(?:(?P<net>net|netto|neto|nett|after)|gross|brutto|bruto|before)\b", re.IGNORECASE
+    r"\b(?:(?P<net>net|netto|netti|neto|nett|after)|gross|brutto|bruto|before)\b", re.IGNORECASE
 )
 _MOST_AMOUNTS, _MOST_ROWS, _FEWEST_ROWS = 12, 500, 2
 """Among how many columns two amounts are looked for that make the profit, and in which rows."""

@@ -31,6 +31,7 @@ from app.sources.drafting.quantities import (
     refuse_mixed_counts,
     refuse_mixed_units,
 )
+from app.sources.drafting.references import without_undone
 from app.sources.drafting.refusals import (
     refuse_digits,
     refuse_holdings,
@@ -85,6 +86,7 @@ _MANIFOLD = (
         r"|\bribu|\btys|พัน|천 ?원|\bk\b",
         "thousands",
     ),
+    (0.0001, "/ ?(1 ?[万萬만]|10[., ]?000)", "money per ten thousand units"),
     (10_000, "[万萬만]", "ten thousands"),
     (100_000, r"\blakhs?\b|\blacs?\b", "lakhs"),
     (10_000_000, r"\bcrores?\b", "crores"),
@@ -160,6 +162,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     incomplete(kept, fields, rows)
     without_totals(kept, fields, rows)
     without_progress(path, kept, fields, rows)
+    without_undone(contents, kept, fields, rows)
     reversals = without_reversed(kept, fields, rows)
     fields = _again(path, kept.contents, fields, rows, asked_for)
     taken = [sentence for sentence in said if sentence.startswith(TAKEN)]
@@ -236,6 +239,7 @@ def _in_thousands(decided: Decided) -> None:
             if all(map(pattern.search, spec.columns)):
                 spec.keys["scale"], spec.comment = factor, what
                 decided.guessed.append(f"{' and '.join(spec.columns)} is in {what}.")
+                break
 
 
 def _are_ids(numbers: list[float]) -> bool:

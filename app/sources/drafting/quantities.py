@@ -38,6 +38,8 @@ _COUNTED_IN = {
     "units": {"unit", "units", "shares", "share", "stk", "stück", "pcs", "pieces", "ounces", "oz"},
 }
 """Words of what quantities are counted in: in a column of their own, or behind the numbers."""
+_NUMBER_AND_UNIT = 2
+"""Words in a cell such as `0.5 ETH`."""
 _BEHIND_NUMBER = re.compile(r"^\s*[-+]?[\d.,' ]*\d\s*")
 _SHARE_FILLED = re.compile(
     r"(pct|percent)_(filled|executed|complete)|(fill(ed)?|exec(uted)?|completion|executed_qty)_(pct|percent|ratio|rate)"
@@ -358,10 +360,25 @@ def quantity_in_coins(decided: Decided) -> None:
 def coin_of_amounts(decided: Decided) -> None:
     """Use the unit of the quantities as the symbol, if no column has it."""
     contents, quantity = decided.kept.contents, decided.fields.get("quantity")
-    if "symbol" in decided.fields or quantity is None or quantity.column == OPEN_QUESTION:
+    if "symbol" in decided.fields:
+        return
+    if quantity is None:  # `0.5 ETH` describes what was sold.
+        quantity = next(
+            (
+                Spec([column])
+                for column in contents.columns
+                if column not in decided.used()
+                and known_as(column) in NAMES["symbol"]
+                and contents.is_numeric(column)
+                and all(len(word.split()) == _NUMBER_AND_UNIT for word in contents.words(column))
+            ),
+            None,
+        )
+    if quantity is None or quantity.column == OPEN_QUESTION:
         return
     units = contents.signs(quantity.column)
     if units and sum(units.values()) == len(contents.values(quantity.column)):
+        decided.fields["quantity"] = quantity
         decided.fields["symbol"] = Spec(
             [quantity.column], {"coin": True}, "the unit of the quantity"
         )

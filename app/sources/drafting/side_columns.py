@@ -6,7 +6,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
@@ -109,11 +109,12 @@ def says_disposals(contents: Contents, column: str) -> bool:
     """Whether the column says how what had been bought was disposed of, in a list of costs and
     proceeds."""
     names = [known_as(other) for other in contents.columns]
-    return (
-        any(map(_COST_BASIS.search, names))
-        and any(map(_PROCEEDS.search, names))
-        and all(map(_is_disposal, contents.words(column)))
-    )
+    return lists_disposals(names) and all(map(_is_disposal, contents.words(column)))
+
+
+def lists_disposals(names: Collection[str]) -> bool:
+    """Whether the names, as names are compared, are those of a list of costs and proceeds."""
+    return any(map(_COST_BASIS.search, names)) and any(map(_PROCEEDS.search, names))
 
 
 def _is_disposal(word: str) -> bool:
