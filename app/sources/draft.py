@@ -25,6 +25,8 @@ from app.sources.tables import EVERY, Row, blocks, encoding_of, goes_on, is_parq
 
 _COLUMNS_OF_FACTS = 3
 """Maximum number of columns of a table that describes the others: a name and a value."""
+_TXF = re.compile(rb"V0\d\d\s+A")
+"""How files for programs for taxes begin."""
 _FINANCE_FILES = ((b"OFXHEADER", "OFX"), (b"<?OFX", "OFX"), (b"<OFX>", "OFX"), (b"!TYPE:", "QIF"))
 """How files of programs for personal finance begin."""
 ROWS_READ = 200_000
@@ -126,9 +128,11 @@ def _refuse_finance_files(path: str) -> None:
     with opened(path) as (file, _):
         start = file.read(200).lstrip(b"\xef\xbb\xbf \r\n").upper()
     kind = next((kind for mark, kind in _FINANCE_FILES if start.startswith(mark)), None)
+    if _TXF.match(start):
+        kind = "TXF"
     if kind:
         raise BadDataError(
-            f"{path} is {kind}, as programs for personal finance read it, and no table.",
+            f"{path} is {kind}, as programs for personal finance and taxes read it, and no table.",
             "Export the trades or transactions as CSV or as a spreadsheet.",
         )
 
@@ -205,7 +209,8 @@ def _best(
         titles = ", ".join(table.name for table in found)
         raise BadDataError(
             f"None of the tables in {path} looks like a table of trades: {titles}.",
-            "Name one with --table, and map it by hand.",
+            "Export the list of trades or transactions, with a day, a quantity and a price in each"
+            " row. If it is among these, name it with --table, and map it by hand.",
         )
     _, _, table, decided = max(tried, key=lambda one: one[:2])
     return table, decided

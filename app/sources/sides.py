@@ -294,6 +294,7 @@ _EXACT = {
             "tegning",
             "aplicação",
             "acquisition",
+            "investimento",
         ),
         Side(1, 1),
     ),
@@ -422,6 +423,10 @@ _SPLIT = re.compile(
 )
 _BONUS = re.compile(r"\b(bonus|scrip|capitali[sz]ation) (issue|shares?)\b")
 """Of shares that are added to those held, as by a split."""
+_PART_OF_SPLIT = re.compile(
+    r"\bsplit (uttag|inl[äa]gg|ut|in|out|removal|addition|withdrawal|deposit)\b"
+)
+"""Of the row of a split with the units that are removed, or those that are added."""
 _REVERSE = re.compile(r"\b(reverse|rev)\b.*\bsplit\b|^spr$|\bconsolidation\b")
 _ASSIGNMENT = re.compile(r"\b(assign(ed|ment)?|exercis(e|ed)|oasgn|oexcs|oca)\b")
 _CLOSING = re.compile(
@@ -502,7 +507,7 @@ def read_side(text: str) -> Side | Event | None:
         return Event("closing")
     if _REINVESTED.match(word):
         return Side(1, 1)
-    if _BONUS.search(word):
+    if _BONUS.search(word) or _PART_OF_SPLIT.search(word):
         return Event("split")
     if is_no_trade(word) and not re.match(r"(you )?(bought|sold|buy|sell)\b", word):
         return None

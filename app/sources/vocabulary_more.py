@@ -49,6 +49,9 @@ MORE_WORDS = {
         " data_da_venda datum_prodeje"
     ),
     "symbol": (
+        "fond bond anleihe obligation "
+        "stk_nm prdt_name pdno stk_cd underliggande sous_jacent subyacente sottostante "
+        "onderliggende_waarde ativo_subjacente underliggende "
         "support fondo rahasto scheme_name selskap ファンド名 nome_mercato actif_cédé "
         "actif naam papirnavn fondsnavn naam_fonds fondsnaam ccy_pair titre termék kode kode_efek "
         "papír_neve nástroj bréf osake script fonds sec_name sec nazwa_waloru "
@@ -84,7 +87,9 @@ MORE_WORDS = {
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
     ),
     "quantity": (
-        "nombre_de_parts parts participaciones número_de_participaciones n_º_de_participaciones "
+        "tot_ccld_qty ccld_qty "
+        "nombre_de_parts parts 取引数量 participaciones número_de_participaciones "
+        "n_º_de_participaciones "
         "osuuksia 口数 anteile andelar antal_andelar antall_andeler antall_aksjer quantité_cédée "
         "cntr_qty quantity_sold dimensione "
         "qty_executed quantity_executed shares_executed lotti lotes max_amount tokens "
@@ -108,6 +113,7 @@ MORE_WORDS = {
         " količina количество_бр ilość_szt order_qty"
     ),
     "price": (
+        "abrechnungskurs_in_fw level avg_prvs ccld_unpr premie prime prima premio prêmio "
         "valeur_liquidative nav valor_liquidativo osuuden_arvo 基準価額 abrechnungskurs "
         "anteilspreis andelskurs pris pris_pr_stk pris_per_styck cena_za_ks kurs_in_handelswährung "
         "gengi cotação kurz متوسط_سعر_التنفيذ سعر_التنفيذ "
@@ -161,6 +167,7 @@ MORE_WORDS = {
         " cena_sprzedaży prodejní_cena"
     ),
     "time": (
+        "buchungsdatum fecha_de_la_orden updated placed placed_at ord_dt trad_dt "
         "datum_und_uhrzeit datum_a_čas fill_timestamp exchange_timestamp handelszeitpunkt "
         "fecha_de_ejecución fecha_ejecución data_esecuzione date_d_exécution date_exécution "
         "uitvoeringsdatum data_wykonania datum_provedení data_negociação data_operação "
@@ -235,7 +242,7 @@ MORE_WORDS = {
         "สกุลเงิน tiền_tệ loại_tiền mata_uang valută νόμισμα العملة para_birimi döviz_cinsi"
         " deviza pénznem 幣別 통화구분 מטבע mena valiuta valūta valuuta валута"
     ),
-    "multiplier": "szorzó sözleşme_büyüklüğü sözleşme_çarpanı çarpan",
+    "multiplier": "quotité contractgrootte szorzó sözleşme_büyüklüğü sözleşme_çarpanı çarpan",
     "account": "บัญชี tài_khoản rekening cont λογαριασμός рахунок الحساب",
     "fill_id": "เลขที่รายการ số_hiệu_lệnh nomor_transaksi",
 }

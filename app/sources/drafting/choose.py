@@ -160,6 +160,9 @@ _FILLED = re.compile(
 """Of quantities that were filled, beside those that were ordered."""
 _COSTS = ("commission", "swap", "profit", "tax")
 _ALONE = frozenset(("currency", "symbol", "ticker", "instrument", "side"))
+_DETAILS = frozenset(("detail", "details", "data", "attributes", "node", "item", "fill", "trade"))
+"""What an object with the rest of a row is called."""
+_OF_DETAILS = {*NAMES["price"], *NAMES["quantity"]}
 _FEES = re.compile("fee|commission", re.IGNORECASE)
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
 
@@ -171,7 +174,8 @@ def _names_of(columns: Sequence[str]) -> Names:
     for column in columns:
         inside, dot, last = column.rpartition(".")
         own = known_as(last) if last else ""
-        if dot and own in _ALONE and own not in names.values() and not _FEES.search(inside):
+        alone = own in _ALONE or (own in _OF_DETAILS and known_as(inside) in _DETAILS)
+        if dot and alone and own not in names.values() and not _FEES.search(inside):
             names[column] = own
     return names
 

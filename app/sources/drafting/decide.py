@@ -21,6 +21,7 @@ from app.sources.drafting.currency import settle_currency
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.directions import settle_sides
 from app.sources.drafting.fee_columns import name_unread
+from app.sources.drafting.fill_fields import filled_of_total
 from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.position_times import find_entry
 from app.sources.drafting.premiums import find_premiums
@@ -137,6 +138,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
             f"{path} has totals of several trades in each row (how many there were), not trades.",
             "Export the trades themselves.",
         )
+    filled_of_total(contents)
     filled = next(
         (
             c

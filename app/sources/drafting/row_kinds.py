@@ -196,7 +196,8 @@ def fields_of(
         raise BadDataError(
             f"No column of {path} looks like the time of a close: its columns are"
             f" {', '.join(contents.columns)}.",
-            "Write the mapping by hand; docs/adapters.md has an example to start from.",
+            "Export the trades with the day of each. If a column has it, write the mapping by hand;"
+            " docs/adapters.md has an example to start from.",
         )
     if "exit_timestamp" in as_positions:
         return (

@@ -33,6 +33,10 @@ _NO_DAY = re.compile(
 """Days that programs write where there is none yet."""
 _NUMBERED = re.compile(r"(^|_)(id|no|nr|ref|reference|number|num)$")
 """Of columns with the number of an order or of a trade."""
+_TOTAL = re.compile(
+    r"((sub|grand )?totals?|summe|gesamt|totale|suma|summa|razem|итого|合計|合计|小計|小计):?",
+    re.IGNORECASE,
+)
 _PENDING = re.compile(r"(op[ _])?(buy|sell)[ _]?(limit|stop)([ _]?limit)?")
 
 
@@ -161,8 +165,10 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
 
 
 def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
-    """Leave out fills without a quantity, and those without a symbol if most have one."""
+    """Leave out fills without a quantity, and those without a symbol if most have one; and rows of
+    positions that are payments or totals."""
     if rows != "fills":
+        _without_payments(kept, fields)
         return
     quantity, symbol = fields.get("quantity"), fields.get("symbol")
     side = fields.get("side")
@@ -191,6 +197,30 @@ def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
         )
         if not events:
             kept.drop(symbol.column, [""], "no cell says what was traded")
+
+
+def _without_payments(kept: Kept, fields: Fields) -> None:
+    """Leave out rows of positions without a symbol, a quantity and prices, as those of deposits
+    among trades, and totals at no time."""
+    contents, symbol = kept.contents, fields.get("symbol")
+    if symbol is None or len(symbol.columns) > 1:
+        return
+    symbols = contents.cells(symbol.column)
+    amounts = [
+        contents.numbers(fields[name].column)
+        for name in ("quantity", "entry_price", "exit_price")
+        if name in fields and len(fields[name].columns) == 1
+    ]
+    empty = [i for i, cell in enumerate(symbols) if cell is None]
+    paid = any(numbers[i] for numbers in amounts for i in empty)
+    if 0 < len(empty) < len(symbols) and amounts and not paid:
+        kept.drop(symbol.column, [""], "nothing was traded")
+    time = fields.get("exit_timestamp")
+    totals = {as_text(cell) for cell in symbols if cell and _TOTAL.fullmatch(as_text(cell))}
+    if totals and time is not None and time.column in contents.columns:
+        times = contents.cells(time.column)
+        if not any(t for t, s in zip(times, symbols, strict=True) if s and as_text(s) in totals):
+            kept.drop(symbol.column, sorted(totals), "totals")
 
 
 def _without_amounts(kept: Kept, quantity: Spec, fields: Fields) -> None:

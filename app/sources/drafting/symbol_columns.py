@@ -59,10 +59,17 @@ _CLASSES = frozenset(
 """What kind of thing is traded, or how it is held, which is not what is traded."""
 _OPTION_PARTS = (
     re.compile(
-        r"^(expir|maturity|last_trade_date|verfall|fälligkeit|échéance|vencim|scadenza)|(^|_)(exp(iry|iration|_date|_day)?|expiration_date)$"
+        r"^(expir|maturity|last_trade_date|verfall|fälligkeit|échéance|vencim|scadenza|slutdag|lösendag"
+        r"|forfald|förfall|laufzeit_ende|eräpäivä|wygaśnięcie|vervaldatum)|(^|_)(exp(iry|iration|_date|_day)?|expiration_date)$"
     ),
-    re.compile(r"^strike|(^|_)strike(_price)?$|^basispreis|prix_d_exercice|precio_de_ejercicio"),
-    re.compile(r"(^|_)(call_put|put_call|right|c_p|p_c|option_type|callput|putcall|cp)$"),
+    re.compile(
+        r"^strike|(^|_)strike(_price)?$|^basispreis|prix_d_exercice|precio_(de_)?ejercicio|^ausübungspreis"
+        r"|^lösenpris|prezzo_d?i?_?esercizio|preço_de_exercício|^uitoefenprijs|^innløsningskurs"
+    ),
+    re.compile(
+        r"(^|_)(call_put|put_call|right|c_p|p_c|option_type|callput|putcall|cp)$|^optionst?yp$|^optionsart"
+        r"|^type_d_option|^tipo_(de_|di_)?op(ción|cion|ção|zione)|^optietype|^opsjonstype"
+    ),
 )
 _RIGHTS = frozenset(("call", "put", "calls", "puts", "c", "p", "ce", "pe"))
 """What says whether an option is a call or a put."""

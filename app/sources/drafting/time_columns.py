@@ -27,6 +27,11 @@ _EAST_WORDS = re.compile("日期|日時|日时|時間|时间|時刻|时刻|日�
 """Days and times in names that are written without gaps."""
 _COMPOUND = re.compile(r"(?<=\w{3})s?(datum|zeit|uhrzeit|tijd|dag|dato|tid)$")
 """Days and times at the end of words that are written as one: `Ausstiegszeit`."""
+_ENDS = {
+    "opened": "open", "opening": "open", "closed": "close", "closing": "close",
+    "entered": "entry", "enter": "entry", "exited": "exit",
+}  # fmt: skip
+"""Forms of words for the ends of a trade: `Date Opened` beside `Open Time`."""
 _NO_TRADE_DAY = re.compile("exp|^s_d$|settle|matur|valid")
 """Of days on which nothing was traded."""
 
@@ -130,7 +135,8 @@ class TimeColumns:
 
     def _stem(self, column: str) -> set[str]:
         name = _EAST_WORDS.sub("", self._names[column])
-        return {_COMPOUND.sub("", word) for word in name.split("_")} - {
+        words = (_COMPOUND.sub("", word) for word in name.split("_"))
+        return {_ENDS.get(word, word) for word in words} - {
             "",
             "date",
             "time",
