@@ -129,6 +129,8 @@ _OR_LOSS = re.compile(
     re.IGNORECASE,
 )
 """Behind the word for a gain: `Gain/(Loss)`."""
+_TWO_NAMES = re.compile(r"([^/|]*\w) ?[/|] ?(\w[^/|]*)")
+"""A name in two languages."""
 _COUNTED = {
     name: what
     for what in ("quantity", "qty", "shares", "units", "contracts", "lots")
@@ -186,6 +188,10 @@ def known_as(column: str) -> str:
         name = amount  # Rands: only profits and returns are multiples of a risk.
     if is_in_basis_points(column) and (share := re.sub("_bps?$", "_pct", name)) in _KNOWN:
         name = share
+    if name not in _KNOWN and (both := _TWO_NAMES.fullmatch(column.strip())):
+        one, other = known_as(both[1]), known_as(both[2])
+        if any({one, other} <= {*names} for names in NAMES.values()):
+            return one  # `Cantidad / Quantity`
     return name if name in _KNOWN else _SQUASHED.get(_squashed(name), name)
 
 

@@ -27,6 +27,11 @@ from app.sources.workbooks import workbook_sheets
 UTF_8 = "utf-8-sig"
 """UTF-8, with a byte order mark or without."""
 
+_HTML = re.compile(
+    r"<(!doctype html|html|table|head|body|meta|div|center|style|h[1-6]|p|span|font|b|br|section)\b"
+)
+"""What files of HTML begin with, in small letters."""
+
 
 def form_of(path: str) -> str:
     """`csv`, `html`, `xml`, `json`, `sqlite`, `xlsx` or `zip`, by the file's content.  Raises
@@ -50,12 +55,7 @@ def form_of(path: str) -> str:
         )
     text = _decoded(start).lstrip("\ufeff \t\r\n").lower()
     if text.startswith("<"):
-        return (
-            "html"
-            if re.match(r"<(!doctype html|html|table|head|body|meta|div|center|style)", text)
-            or "<html" in text
-            else "xml"
-        )
+        return "html" if _HTML.match(text) or "<html" in text else "xml"
     if text.startswith(("{", "[{", "[\n", "[\r", "[ ", "[]")):
         return "json"
     return "csv"

@@ -417,9 +417,14 @@ so."""
 _EXPIRY = re.compile(
     r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b"
     r"|\b(verfall(en)?|wertlos\w*|fälligkeit|vencimiento|scadenza|vervallen)\b"
+    r"|\b(laps(ed|e)|abandon(ed|né)?|worthless|caducidad|caducad[ao]|expira(tion|ción|ção|do)"
+    r"|vencimento|virou pó|knock(ed)?[ -]?out|lejárat)\b"
 )
 _SPLIT = re.compile(
     r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b|\bsubdivision\b|株式分割"
+    r"|\b(aktien|reverse)?split\b|aktienteilung|\bdesdobramento\b|\bdesdoblamiento\b"
+    r"|\bfrazionamento\b|\bdivision du nominal\b|红股|送股|\bsplittning\b"
+    r"|kapitalma(ß|ss)nahme (aus|ein)buchung"
 )
 _BONUS = re.compile(r"\b(bonus|scrip|capitali[sz]ation) (issue|shares?)\b")
 """Of shares that are added to those held, as by a split."""
@@ -427,7 +432,7 @@ _PART_OF_SPLIT = re.compile(
     r"\bsplit (uttag|inl[äa]gg|ut|in|out|removal|addition|withdrawal|deposit)\b"
 )
 """Of the row of a split with the units that are removed, or those that are added."""
-_REVERSE = re.compile(r"\b(reverse|rev)\b.*\bsplit\b|^spr$|\bconsolidation\b")
+_REVERSE = re.compile(r"\b(reverse|rev)\b.*\bsplit\b|^spr$|\bconsolidation\b|\breversesplit\b")
 _ASSIGNMENT = re.compile(r"\b(assign(ed|ment)?|exercis(e|ed)|oasgn|oexcs|oca)\b")
 _CLOSING = re.compile(
     r"(close|closing) (trade|position|deal)|(trade|position|deal) closed?"
@@ -459,6 +464,13 @@ _VERB = re.compile(
     r"|sälj|kupno|sprzedaż|alış|satış|покупка|продажа)\b"
 )
 """Of texts that begin with what was done: `VENTE COMPTANT`."""
+_OF_OPENING = re.compile(
+    r"\b((er)?öffnung|ouverture|apertura|abertura|opening|découvert|descoberto|scoperto|descubierto)\b"
+)
+_OF_CLOSING = re.compile(
+    r"\b(schlie(ß|ss)ung|glattstellung|cl[ôo]ture|cierre|chiusura|fechamento)\b"
+)
+"""Of what stands behind a purchase or sale that opens a position, or ends one."""
 _PAIR_AND_SIDE = re.compile(r"[A-Z0-9/_.:-]{5,}\s+(Long|Short|LONG|SHORT)\b")
 _REINVESTED = re.compile(r"(dividend )?reinvestment\b|reinvest(ed)? shares")
 _GLUE = re.compile(r"[\s_./|·-]+")
@@ -535,7 +547,7 @@ def read_side(text: str) -> Side | Event | None:
         what = korean["what"].strip()
         return _of_repayment(what, fill) if korean["repaid"] else _of_korean(what, fill)
     if named := _VERB.match(word):
-        return _EXACT[named[1]]
+        return _of_end(_EXACT[named[1]], word[named.end() :])
     if signed := re.fullmatch(r"([+-])\s*\d[\d,.]*\s*@.+", word):
         return _EXACT[signed[1]]
     if of_order := re.fullmatch(r"(market|limit|stop)[ _](bid|offer|ask)", word):
@@ -545,6 +557,14 @@ def read_side(text: str) -> Side | Event | None:
     if len(verbs) == 1 and not re.search(r"\b(long|short)\b", glued):
         return _EXACT[verbs.pop()]
     return _of_two_words(word)
+
+
+def _of_end(side: Side | Event, rest: str) -> Side | Event:
+    """The side with whether it opens or closes, as the words behind it say: `Vente ouverture`."""
+    opens, closes = bool(_OF_OPENING.search(rest)), bool(_OF_CLOSING.search(rest))
+    if not isinstance(side, Side) or opens == closes:
+        return side
+    return Side(side.fill, side.fill if opens else -side.fill, opens)
 
 
 def _of_korean(what: str, fill: int) -> Side:

@@ -49,7 +49,8 @@ MORE_WORDS = {
         " data_da_venda datum_prodeje"
     ),
     "symbol": (
-        "fond bond anleihe obligation "
+        "контракт emisora_serie fond bond anleihe obligation criptomoneda criptomoeda "
+        "cryptomonnaie kryptowährung crypto "
         "stk_nm prdt_name pdno stk_cd underliggande sous_jacent subyacente sottostante "
         "onderliggende_waarde ativo_subjacente underliggende "
         "support fondo rahasto scheme_name selskap ファンド名 nome_mercato actif_cédé "

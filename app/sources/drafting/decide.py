@@ -53,6 +53,8 @@ from app.sources.drafting.shifted import refuse_shifted
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.statuses import by_status
 from app.sources.drafting.trade_ids import settle_trade_ids
+from app.sources.drafting.twin_prices import settle_twin_prices
+from app.sources.ends import end_of, is_price
 from app.sources.figures import written
 from app.sources.filters import filled_down
 from app.sources.mapping import OPEN_QUESTION
@@ -133,7 +135,9 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     if any(
         known_as(c) in _TRADES and any(n > 1 for n in contents.read_numbers(c))
         for c in contents.columns
-    ) and (known & _RATES or not known & {*NAMES["symbol"]}):
+    ) and (
+        known & _RATES or not known & {*NAMES["symbol"]} or not any(map(_tells_of_a_trade, known))
+    ):
         raise BadDataError(
             f"{path} has totals of several trades in each row (how many there were), not trades.",
             "Export the trades themselves.",
@@ -207,6 +211,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
             "Which column has the prices: times, quantities and sides look like fills, but no price"
             " was found.  If each row is a closed position, draft again with --rows positions."
         )
+    settle_twin_prices(decided)
     refuse_mixed_counts(path, decided)
     if rows == "fills":
         refuse_filled_in_part(path, decided)
@@ -226,6 +231,11 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     name_unread(decided)
     cross_check(decided)
     return decided
+
+
+def _tells_of_a_trade(name: str) -> bool:
+    """Whether a column is about one end of a trade, or has its price or side."""
+    return bool(end_of(name)) or is_price(name) or name in ("side", "direction", "type", "action")
 
 
 def _in_thousands(decided: Decided) -> None:

@@ -294,15 +294,19 @@ def not_the_amount(decided: Decided, name: str, other: str) -> None:
             or (name == "quantity" and _ends_flat_alone(decided, fields[name].column, column))
         ):
             continue
+        numbers = contents.numbers(column)
         rows = [
             (abs(a) / abs(n * factor * scale), abs(factor * scale))
-            for i, (a, n, factor) in enumerate(
-                zip(amounts, contents.numbers(column), factors, strict=True)
-            )
+            for i, (a, n, factor) in enumerate(zip(amounts, numbers, factors, strict=True))
             if a and n and factor and future_of(symbol_of(decided, i)) is None
         ]
+        # As many units in all rows are no amounts at prices that differ.
+        made = {abs(n * f) for n, f in zip(numbers, factors, strict=True) if n and f}
+        made |= {0.0 for n, f in zip(numbers, factors, strict=True) if n == 0 and f}
+        same = len({abs(a) for a in amounts if a}) == 1 < len(made)
         if (
             rows
+            and not same
             and all(abs(ratio - 1) <= SMALL for ratio, _ in rows)
             and any(abs(factor - 1) > 2 * SMALL for _, factor in rows)
         ):

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.sources.cells import as_text
-from app.sources.column_names import joined_words, known_as
+from app.sources.column_names import NAMES, joined_words, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.repeated import is_number_of_rows
+from app.sources.drafting.settled_in_cash import FOR_CASH
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.statuses import CANCELLED, are_confirmations
 from app.sources.drafting.time_readings import STILL_OPEN
@@ -37,6 +38,7 @@ _TOTAL = re.compile(
     r"((sub|grand )?totals?|summe|gesamt|totale|suma|summa|razem|итого|合計|合计|小計|小计):?",
     re.IGNORECASE,
 )
+_MONEY = {name for field in ("gross", "net", "price", "fee", "pnl_usd") for name in NAMES[field]}
 _PENDING = re.compile(r"(op[ _])?(buy|sell)[ _]?(limit|stop)([ _]?limit)?")
 
 
@@ -142,8 +144,17 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
                 continue
             if word in pending or read_side(word) is not None:
                 continue
+            for_cash = rows == "fills" and bool(FOR_CASH.search(word))
             if _is_number(word) or (
-                not is_no_trade(word) and _complete(contents, fields, column, word, rows)
+                (for_cash or not is_no_trade(word))
+                and (
+                    _complete(contents, fields, column, word, rows)
+                    or (
+                        rows == "fills"
+                        and not is_no_trade(word)
+                        and _moves_units(contents, fields, column, word)
+                    )
+                )
             ):
                 unknown.append(word)
             else:
@@ -153,15 +164,29 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
         if gone:
             kept.drop(column, gone, "no trades")
             if fees := [word for word in gone if _FEES.search(word)]:
-                kept.said.append(
-                    f"Fees in rows of their own ({', '.join(fees[:4])}) are not counted: profits"
-                    " are before them."
-                )
+                kept.said.append(_fees_apart(fees))
         if any(value is None for value in kept.contents.cells(column)) and not _complete(
             kept.contents, fields, column, "", rows
         ):
+            texts = {
+                as_text(own)
+                for other in kept.contents.columns
+                for own, side in zip(
+                    kept.contents.cells(other), kept.contents.cells(column), strict=True
+                )
+                if side is None and isinstance(own, str) and _FEES.search(own)
+            }
             kept.drop(column, [""], "no trades")
+            if texts:
+                kept.said.append(_fees_apart(sorted(texts)))
     return unknown
+
+
+def _fees_apart(words: list[str]) -> str:
+    return (
+        f"Fees in rows of their own ({', '.join(words[:4])}) are not counted: profits are before"
+        " them."
+    )
 
 
 def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
@@ -316,6 +341,30 @@ def _tells(cells: Sequence[Any], chosen: Sequence[int]) -> bool:
 
 def _is_number(word: str) -> bool:
     return bool(re.fullmatch(r"[-+]?\d+(\.\d+)?", word.strip()))
+
+
+def _moves_units(contents: Contents, fields: Fields, column: str, word: str) -> bool:
+    """Whether rows with the word have a quantity of what was also bought or sold, and no money, as
+    those of what expired, was split or moved."""
+    if not {"quantity", "symbol"} <= fields.keys() or fields["quantity"].column == OPEN_QUESTION:
+        return False
+    symbols = contents.cells(fields["symbol"].column)
+    words = ["" if value is None else as_text(value) for value in contents.cells(column)]
+    traded = {
+        symbol
+        for symbol, said in zip(symbols, words, strict=True)
+        if symbol is not None and isinstance(read_side(said), Side)
+    }
+    money = [
+        contents.numbers(other)
+        for other in contents.columns
+        if known_as(other) in _MONEY and contents.is_numeric(other)
+    ]
+    sizes = contents.numbers(fields["quantity"].column)
+    return any(
+        said == word and sizes[i] and symbols[i] in traded and not any(own[i] for own in money)
+        for i, said in enumerate(words)
+    )
 
 
 def _complete(contents: Contents, fields: Fields, column: str, word: str, rows: str) -> bool:
