@@ -12,7 +12,8 @@ from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Names, Spec
-from app.sources.sides import LETTERS, Event, Side, is_no_trade, opens_or_closes, read_side
+from app.sources.side_words import LETTERS
+from app.sources.sides import Event, Side, is_no_trade, opens_or_closes, read_side
 
 _OF_TAX = re.compile(r"(^|_)term(_|$)|holding|gain_type")
 """How long something was held: `Short` there is no side."""
