@@ -131,6 +131,11 @@ def _are_numbered(rows: list[list[str]], at: int, beside: int) -> bool:
     )
 
 
+def _are_words(rows: list[list[str]]) -> bool:
+    """Whether words stand in the last cells, such as currencies, and no parts of numbers."""
+    return all(row[-1].isalpha() for row in rows)
+
+
 def _row(names: tuple[str, ...], line: Line) -> Row:
     beyond = [
         cell for cell in line.cells[len(names) :] if cell not in (None, "") and str(cell).strip()
@@ -284,7 +289,9 @@ class _Finder:
             self._ahead.append(line)
         rows = [texts for line in self._ahead if any(texts := _texts(line.cells))]
         wide = list(takewhile(lambda texts: len(texts) == len(names) + 1, rows))
-        if len(header) == len(names) + 1 and _are_numbered(wide, -1, -2):
+        if len(header) == len(names) + 1 and (
+            _are_numbered(wide, -1, -2) or (len(wide) == len(rows) > 0 and _are_words(wide))
+        ):
             return (*names, f"column {len(header)}")
         # Without a cell in the last column, the rows may as well end with a delimiter.
         first = known_as(names[0]) if names else ""

@@ -20,6 +20,8 @@ from app.sources.mapping import Split
 ZERO = Decimal(0)
 _SAME_VALUE = Decimal("0.05")
 """By how much, as a share, two contract values may differ by the rounding of amounts."""
+_REMOVED_AND_ADDED = 2
+"""Rows of a split, if one has the units that are removed, and one those that are added."""
 SPLITS = ("split", "reverse")
 _JUMP = Decimal("1.5")
 """Minimum change of price, as a factor, for a sale of a multiple of the position to look like an
@@ -240,6 +242,9 @@ class Books:
             return
         if len(rows) == 1 and first.kind == "split":
             added = abs(added) * position.direction
+        elif len(rows) == _REMOVED_AND_ADDED and all(fill.quantity > 0 for fill in rows):
+            removed = [fill.quantity for fill in rows if fill.quantity == position.held]
+            added -= 2 * (removed[0] if removed else ZERO)
         held = position.held + position.direction * added
         if held <= 0 or (first.kind == "reverse" and held >= position.held):
             position.doubt = position.doubt or (

@@ -50,6 +50,7 @@ WHOLE = {"GBX": "GBP", "ZAC": "ZAR", "ILA": "ILS"}
 OWN_SIDES: dict[str, Side | Event] = {
     "buy": Side(1, 1),
     "sell": Side(-1, -1),
+    "close": Event("closing"),
     "expiry": Event("expiry"),
     "split": Event("split"),
 }

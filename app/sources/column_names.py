@@ -124,6 +124,19 @@ _PNL = re.compile(
 """Profit and loss, however it is shortened; not a part of `stop/limit`."""
 
 
+_OR_LOSS = re.compile(
+    r"[(\[](loss(?:es)?|verluste?|pertes?|pérdidas?|perdite|perdas?|verlies|tab|tap)[)\]]",
+    re.IGNORECASE,
+)
+"""Behind the word for a gain: `Gain/(Loss)`."""
+_TWO_NAMES = re.compile(r"([^/|]*\w) ?[/|] ?(\w[^/|]*)")
+"""A name in two languages."""
+_COUNTED = {
+    name: what
+    for what in ("quantity", "qty", "shares", "units", "contracts", "lots")
+    for name in (f"{what}_no", f"no_{what}")
+}
+"""Names of numbers of shares, as `# Shares`, by what they count."""
 _BOX = re.compile(r"^\s*box \d{1,2}[a-h]?\b[ .:-]*(?=\w)", re.IGNORECASE)
 """The number of a field of a form before its name: `Box 1d Proceeds`."""
 
@@ -154,6 +167,7 @@ def known_as(column: str) -> str:
     text = re.sub(r"\(\s*([rRtT]|ticks|points|pips|bps)\s*\)", r" \1 ", text, flags=re.IGNORECASE)
     text = re.sub(r"\(\s*2\s*\)$", "", text)
     text = _BOX.sub("", text)
+    text = _OR_LOSS.sub(r" \1", text)
     text = _UNIT.sub(" ", text) if _UNIT.sub("", text).strip() else text
     text = _PNL.sub(" pnl ", text).replace("#", " no ")
     parts = [part for word in folded(text).split("_") for part in _words_of(word)]
@@ -168,12 +182,16 @@ def known_as(column: str) -> str:
     if parts[0] in _BEFORE and "_".join(parts[1:]) in _KNOWN and "_".join(parts) not in _KNOWN:
         parts = parts[1:]  # `USD net`
     name = "_".join(parts)
-    if name in ("quantity_no", "qty_no", "shares_no", "units_no"):
-        name = name.removesuffix("_no")  # `Quantity #` counts, and numbers nothing.
+    if name in _COUNTED:
+        name = _COUNTED[name]  # `Quantity #` counts, and numbers nothing.
     if name.endswith("_r") and "(R)" in column and (amount := name[:-2]) in _AMOUNTS:
         name = amount  # Rands: only profits and returns are multiples of a risk.
     if is_in_basis_points(column) and (share := re.sub("_bps?$", "_pct", name)) in _KNOWN:
         name = share
+    if name not in _KNOWN and (both := _TWO_NAMES.fullmatch(column.strip())):
+        one, other = known_as(both[1]), known_as(both[2])
+        if any({one, other} <= {*names} for names in NAMES.values()):
+            return one  # `Cantidad / Quantity`
     return name if name in _KNOWN else _SQUASHED.get(_squashed(name), name)
 
 

@@ -121,7 +121,11 @@ def _lists(value: Any, name: str, depth: int) -> Iterator[Sheet]:
         if (
             objects
             and len(objects) == len(value)
-            and (sheet := _sheet(name, (dict(_flat(item, "")) for item in objects)))
+            and (
+                sheet := _sheet(
+                    name, (dict(_flat(part, "")) for item in objects for part in _parts(item))
+                )
+            )
         ):
             yield sheet
         for item in objects[:50]:
@@ -226,6 +230,29 @@ def _plain(value: Any) -> Any:
     while isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _TYPES:
         (value,) = value.values()
     return value
+
+
+def _parts(item: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The object; where a list in it has what was traded, at a price, beside what was paid for
+    that, an object for each priced part, with its fields, and with `fees` in the first.
+
+    >>> paid = {"amount": 0, "cost": -1.3, "feeType": "COMMISSION"}
+    >>> list(_parts({"id": 7, "items": [paid, {"amount": 2, "cost": -820.0, "price": 4.1}]}))
+    [{'id': 7, 'amount': 2, 'cost': -820.0, 'price': 4.1, 'fees': 1.3}]
+    """
+    for key, inner in item.items():
+        parts = inner if isinstance(inner, list) and len(inner) > 1 else []
+        if not all(isinstance(part, dict) and "cost" in part for part in parts):
+            continue
+        traded = [part for part in parts if part.get("price")]
+        costs = [part["cost"] for part in parts if not part.get("price")]
+        if traded and costs and all(isinstance(cost, (int, float)) for cost in costs):
+            outer = {name: value for name, value in item.items() if name != key}
+            for i, part in enumerate(traded):
+                fees = 0.0 if i else -round(sum(costs), 8)
+                yield {**outer, **part, "fees": fees}
+            return
+    yield item
 
 
 def _flat(item: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

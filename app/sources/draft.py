@@ -19,12 +19,15 @@ from app.sources.drafting.decide import Decided, decide
 from app.sources.drafting.scope import Scoped, scoped
 from app.sources.drafting.text import written
 from app.sources.files import opened
+from app.sources.mapping import OPEN_QUESTION
 from app.sources.notes import Notes
 from app.sources.sheets import form_of
 from app.sources.tables import EVERY, Row, blocks, encoding_of, goes_on, is_parquet, named
 
 _COLUMNS_OF_FACTS = 3
 """Maximum number of columns of a table that describes the others: a name and a value."""
+_TXF = re.compile(rb"V0\d\d\s+A")
+"""How files for programs for taxes begin."""
 _FINANCE_FILES = ((b"OFXHEADER", "OFX"), (b"<?OFX", "OFX"), (b"<OFX>", "OFX"), (b"!TYPE:", "QIF"))
 """How files of programs for personal finance begin."""
 ROWS_READ = 200_000
@@ -88,7 +91,7 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
             f"{path} has no row.",
             "The first line names the columns; at least one row must follow.",
         )
-    chosen, decided = _best(path, with_rows, rows, notes.names(TEXT_LINES))
+    chosen, decided, others_decided = _best(path, with_rows, rows, notes.names(TEXT_LINES))
     _refuse_wider_rows(path, chosen)
     if len(with_rows) > 1:
         others = ", ".join(f"{t.name} ({len(t.rows):,} rows)" for t in with_rows if t is not chosen)
@@ -106,6 +109,8 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
             f" {chosen.name} is read.",
             f'"*" for all of them (draft again with --table "*"), or one, such as "{names[0]}"',
         )
+    elif which is None:
+        _ask_about_others(chosen, decided, others_decided)
     contents = decided.kept.contents
     if which == EVERY:
         decided.keys["table"] = (EVERY, "all tables with these columns")
@@ -121,14 +126,53 @@ def draft(path: str, name: str, which: str | None = None, rows: str | None = Non
     return Drafted(text, decided.guessed, decided.left, list(dict.fromkeys(decided.asked)))
 
 
+def _ask_about_others(
+    chosen: _Found, decided: Decided, others: Sequence[tuple[_Found, Decided]]
+) -> None:
+    """Ask whether tables count in which other instruments were traded than in the chosen one."""
+    own = _traded(decided)
+    apart = [
+        table.name
+        for table, other in others
+        if not _is_other(table) and (found := _traded(other)) and own and not own & found
+    ]
+    if apart:
+        shown = ", ".join(apart[:4])
+        decided.ask(
+            "table",
+            f"Whether {shown} counts, too: other instruments were traded in it, and only"
+            f" {chosen.name} is read.",
+            f'"{chosen.name}" for this one alone; the others need a mapping of their own: draft'
+            f' again with --table "{apart[0]}"',
+        )
+
+
+def _traded(decided: Decided) -> set[str]:
+    """What was traded, if the rows are trades that nothing is missing of."""
+    fields, contents = decided.fields, decided.kept.contents
+    fills = {"time", "symbol", "side", "quantity", "price"} <= fields.keys()
+    ends = {"exit_timestamp", "symbol"} <= fields.keys() and bool(
+        fields.keys() & {"pnl_usd", "exit_price"}
+    )
+    if not (fills if decided.rows == "fills" else ends):
+        return set()
+    columns = [column for spec in fields.values() for column in spec.columns]
+    symbols = [column for column in fields["symbol"].columns if column in contents.columns]
+    if OPEN_QUESTION in columns or not symbols:
+        return set()
+    return {word.strip() for word in contents.words(symbols[0])}
+
+
 def _refuse_finance_files(path: str) -> None:
     """Raises `BadDataError` for files of programs for personal finance, which are no tables."""
     with opened(path) as (file, _):
         start = file.read(200).lstrip(b"\xef\xbb\xbf \r\n").upper()
     kind = next((kind for mark, kind in _FINANCE_FILES if start.startswith(mark)), None)
+    if _TXF.match(start):
+        kind = "TXF"
     if kind:
         raise BadDataError(
-            f"{path} is {kind}, as programs for personal finance read it, and no table.",
+            f"{path} is {kind}, as programs for personal finance and taxes read it, and no table.",
             "Export the trades or transactions as CSV or as a spreadsheet.",
         )
 
@@ -147,7 +191,12 @@ def _refuse_wider_rows(path: str, table: _Found) -> None:
 def _is_other(table: _Found) -> bool:
     """Whether the title says that the table's rows are not closed trades."""
     return bool(
-        re.search(r"\b(open|pending|working|cancel\w*|summary)\b", table.title, re.IGNORECASE)
+        re.search(
+            r"\b(open|pending|working|cancel\w*|summary|unreali[sz]ed|holdings?|offene?"
+            r"|abertas?|abiertas?|ouvertes)\b",
+            table.title,
+            re.IGNORECASE,
+        )
     )
 
 
@@ -184,10 +233,11 @@ def _merged(found: list[_Found], every: bool) -> list[_Found]:
 
 def _best(
     path: str, found: Sequence[_Found], rows: str | None, texts: list[str]
-) -> tuple[_Found, Decided]:
-    """The table with the trades, and how to read it."""
+) -> tuple[_Found, Decided, list[tuple[_Found, Decided]]]:
+    """The table with the trades, and how to read it; the same of the others that can be read."""
     if len(found) == 1:
-        return found[0], decide(path, Contents(found[0].columns, found[0].rows, texts=texts), rows)
+        only = decide(path, Contents(found[0].columns, found[0].rows, texts=texts), rows)
+        return found[0], only, []
     texts = texts + [
         " ".join(str(cell) for cell in row.cells.values() if cell)
         for table in found
@@ -205,7 +255,8 @@ def _best(
         titles = ", ".join(table.name for table in found)
         raise BadDataError(
             f"None of the tables in {path} looks like a table of trades: {titles}.",
-            "Name one with --table, and map it by hand.",
+            "Export the list of trades or transactions, with a day, a quantity and a price in each"
+            " row. If it is among these, name it with --table, and map it by hand.",
         )
     _, _, table, decided = max(tried, key=lambda one: one[:2])
-    return table, decided
+    return table, decided, [(one, own) for _, _, one, own in tried if one is not table]

@@ -47,7 +47,7 @@ _RANDS = re.compile(r"([+-]?)R([+-]?\d[\d,']*[.,]\d+|[+-]?\d{1,3}([,'.]\d{3})+)"
 """Of South Africa; `R12` may be anything else."""
 _CODE_BEFORE = re.compile(rf"([+-]?)({_CODES})\.?([+-]?[\d.,(].*)")
 _CODE_BEHIND = re.compile(
-    r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|contracts?|conts?|pcs|barrels?|bbl"
+    r"(.*\d\)?[.,]?)([A-Z][A-Za-z][A-Z0-9]{0,9}|(?i:lots?|units?|shares?|shs|contracts?|conts?|pcs|barrels?|bbl"
     r"|ounces?|oz|bushels?|tons?|tonnes?|gallons?"
     r"|stk|stück|lose|lotes?|lotti|lotto|index|indizes|indices|índices|unidades|acciones|contratos?|contratti"
     r"|titres|azioni|coins?|r|股|株|주))"
@@ -66,8 +66,8 @@ _BASIS_POINTS = re.compile(r"([+-]?\d[\d.,]*)bps?", re.IGNORECASE)
 _FRACTION = re.compile(r"([+-]?)(\d+) (\d{1,2})/(2|4|8|16|32|64|128)")
 _PENCE = re.compile(r"[+-]?\d[\d.,]*p")
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
-_PER_POINT = re.compile(r"(/|per)(pt|point|pip)s?$", re.IGNORECASE)
-"""Of spread bets: `£2/pt`."""
+_PER_POINT = re.compile(r"(/|per)(pt|point|pip|share|contract|ct|unit|side|lot)s?$", re.IGNORECASE)
+"""Of spread bets: `£2/pt`, and of fees: `$0.01/share`."""
 _EXPONENT_COMMA = re.compile(r"[+-]?\d+,\d*[eE][+-]?\d{1,3}")
 _POINT = re.compile(r"[+-]?([1-9]\d{0,2}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")
 _COMMA = re.compile(r"[+-]?([1-9]\d{0,2}(\.\d{3})+|\d{1,3}('\d{3})+|\d+)?(,\d*)?")

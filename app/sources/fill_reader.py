@@ -227,7 +227,7 @@ class FillReader(RowReader):
         if (gross := self._cells.exact(row, "gross")) is not None and value is None:
             value = contract_value(signed, price, gross)
         if (net := self._cells.exact(row, "net")) is not None:
-            told = from_net(signed, price, net, fee)
+            told = from_net(signed, price, net, fee, value)
             if told is None and value is None:
                 return None
             if told is not None:

@@ -95,7 +95,7 @@ FILL_FIELDS = frozenset(
 FIELDS = {"positions": POSITION_FIELDS, "fills": FILL_FIELDS}
 REQUIRED = {"positions": ("exit_timestamp",), "fills": ("symbol", "quantity", "price", "time")}
 CATEGORIES = {"positions": ("entry", "exit"), "fills": ("entry", "add", "trim", "exit")}
-SIDES = ("buy", "sell", "expiry", "split")
+SIDES = ("buy", "sell", "close", "expiry", "split")
 """What `[sides]` can name words for; `app.sources.sides` has those that are known already."""
 SHORTS = ("yes", "no", "said")
 APOSTROPHES = ("thousands", "32nds")

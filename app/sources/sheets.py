@@ -27,6 +27,11 @@ from app.sources.workbooks import workbook_sheets
 UTF_8 = "utf-8-sig"
 """UTF-8, with a byte order mark or without."""
 
+_HTML = re.compile(
+    r"<(!doctype html|html|table|head|body|meta|div|center|style|h[1-6]|p|span|font|b|br|section)\b"
+)
+"""What files of HTML begin with, in small letters."""
+
 
 _ARRAYS = re.compile(r"\[\s*\[\s*[\"\d-]")
 """Of JSON with an array for each row."""
@@ -54,12 +59,7 @@ def form_of(path: str) -> str:
         )
     text = _decoded(start).lstrip("\ufeff \t\r\n").lower()
     if text.startswith("<"):
-        return (
-            "html"
-            if re.match(r"<(!doctype html|html|table|head|body|meta|div|center|style)", text)
-            or "<html" in text
-            else "xml"
-        )
+        return "html" if _HTML.match(text) or "<html" in text else "xml"
     if text.startswith(("{", "[{", "[\n", "[\r", "[ ", "[]")):
         return "json"
     return "json" if _ARRAYS.match(text) else "csv"

@@ -8,26 +8,17 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
+from app.sources.side_words import EXACT, Event, Side
 
-class Side(NamedTuple):
-    """`fill` is 1 for a purchase and -1 for a sale, `position` 1 for a long position and -1 for a
-    short one, `opens` whether it opens or closes (None: not said).  A word without opening or
-    closing says the same of both."""
-
-    fill: int
-    position: int
-    opens: bool | None = None
-
-
-class Event(NamedTuple):
-    """What is no purchase and no sale but changes a position: `expiry`, `split`, `reverse` (a split
-    that leaves fewer units), `assignment`, and `closing`: a fill that reduces what is held,
-    whichever side that takes."""
-
-    kind: str
-
+__all__ = [
+    "CLOSED_SIDE",
+    "Event",
+    "Side",
+    "is_no_trade",
+    "opens_or_closes",
+    "read_side",
+]
 
 _OPEN = (
     r"(open(ing)?|increased?|add|entry|enter|entered|eröffn\w*|einstieg|entrada|entr[ée]e|abrir|apertura|ouverture"
@@ -45,340 +36,6 @@ _SHORT = (
     r"(shorts?|cort[oa]s?|courte?s?|verkauf\w*|sell|vente|venta"
     r"|шорт|kısa|krótk[ai]|ショート|숏|空頭|空头|做空|空)"
 )
-_EXACT = {
-    **dict.fromkeys(
-        [
-            "buy",
-            "b",
-            "bot",
-            "bought",
-            "purchase",
-            "purchased",
-            "long",
-            "l",
-            "+",
-            "buyer",
-            "kauf",
-            "gekauft",
-            "kaufen",
-            "achat",
-            "acheter",
-            "compra",
-            "comprar",
-            "koop",
-            "acquisto",
-            "bid",
-            "køb",
-            "alış",
-            "aliş",
-            "nákup",
-            "vétel",
-            "købt",
-            "osto",
-            "買い",
-            "largo",
-            "larga",
-            "ซื้อ",
-            "mua",
-            "beli",
-            "cumpărare",
-            "cumparare",
-            "купля",
-            "куповина",
-            "खरीद",
-            "خرید",
-            "αγορά",
-            "купівля",
-            "kúpa",
-            "kupnja",
-            "شراء",
-            "pirkimas",
-            "pirkšana",
-            "ost",
-            "קניה",
-            "קנייה",
-            "nakup",
-            "kupovina",
-            "купуване",
-            "rise",
-            "higher",
-            "up",
-            "multipliers up",
-            "back",
-        ],
-        Side(1, 1),
-    ),
-    **dict.fromkeys(
-        [
-            "買",
-            "買入",
-            "买",
-            "买入",
-            "買進",
-            "покупка",
-            "купить",
-            "buy_market",
-            "buy_limit",
-            "köp",
-            "kjøp",
-        ],
-        Side(1, 1),
-    ),
-    **dict.fromkeys(
-        [
-            "sell",
-            "s",
-            "sld",
-            "sold",
-            "sale",
-            "short",
-            "-",
-            "seller",
-            "verkauf",
-            "verkauft",
-            "verkaufen",
-            "vente",
-            "vendre",
-            "venta",
-            "vender",
-            "verkoop",
-            "vendita",
-            "ask",
-            "myynti",
-            "satış",
-            "satiş",
-            "prodej",
-            "eladás",
-            "売り",
-            "corto",
-            "corta",
-            "ขาย",
-            "bán",
-            "jual",
-            "vânzare",
-            "vanzare",
-            "продаја",
-            "बिक्री",
-            "فروش",
-            "πώληση",
-            "продаж",
-            "predaj",
-            "prodaja",
-            "بيع",
-            "pardavimas",
-            "pārdošana",
-            "müük",
-            "מכירה",
-            "продажба",
-            "fall",
-            "lower",
-            "down",
-            "multipliers down",
-            "lay",
-        ],
-        Side(-1, -1),
-    ),
-    **dict.fromkeys(
-        [
-            "賣",
-            "賣出",
-            "卖",
-            "卖出",
-            "продажа",
-            "продать",
-            "sell_market",
-            "sell_limit",
-            "sälj",
-            "salg",
-        ],
-        Side(-1, -1),
-    ),
-    # Long and short, bought and sold, as positions are called.
-    **dict.fromkeys(
-        (
-            "uzun",
-            "лонг",
-            "длинная",
-            "длинный",
-            "довга",
-            "długa",
-            "długi",
-            "lang",
-            "lång",
-            "pitkä",
-            "comprado",
-            "comprada",
-            "comprou",
-            "compró",
-            "longo",
-            "lungo",
-            "hosszú",
-            "dlouhá",
-            "dlouhý",
-            "ロング",
-            "買建玉",
-            "롱",
-            "acheté",
-            "achetée",
-            "acquistato",
-            "gekocht",
-            "kupione",
-            "al",
-            "alım",
-        ),
-        Side(1, 1),
-    ),
-    **dict.fromkeys(
-        (
-            "kısa",
-            "шорт",
-            "короткая",
-            "короткий",
-            "коротка",
-            "krótka",
-            "krótki",
-            "kort",
-            "lyhyt",
-            "vendido",
-            "vendida",
-            "vendeu",
-            "vendió",
-            "curto",
-            "rövid",
-            "krátká",
-            "krátký",
-            "ショート",
-            "売建玉",
-            "숏",
-            "vendu",
-            "vendue",
-            "venduto",
-            "verkocht",
-            "sprzedane",
-            "sat",
-            "satım",
-        ),
-        Side(-1, -1),
-    ),
-    **dict.fromkeys(("leerverkauf", "açığa satış", "blankning"), Side(-1, -1, True)),
-    "eindeckung": Side(1, -1, False),
-    # The first letters of purchase and sale in German, Italian, Spanish, Portuguese and Polish.
-    **dict.fromkeys(
-        (
-            "c",
-            "a",
-            "k",
-            "kupno",
-            "köpt",
-            "kjøpt",
-            "매수",
-            "구매",
-            "αγορα",
-            "買埋建",
-            "aankoop",
-            "savings plan",
-            "pur",
-            "kaup",
-            "purch",
-            "sparplan",
-            "買付",
-            "証券买入",
-            "证券买入",
-        ),
-        Side(1, 1),
-    ),
-    **dict.fromkeys(
-        (
-            "v",
-            "venda",
-            "sprzedaż",
-            "sålt",
-            "solgt",
-            "매도",
-            "판매",
-            "πωληση",
-            "sal",
-            "sala",
-            "売",
-            "売付",
-            "证券卖出",
-        ),
-        Side(-1, -1),
-    ),
-    **dict.fromkeys(
-        ("買建", "買埋建", "新規買", "信用新規買", "买开", "买入开仓"), Side(1, 1, True)
-    ),
-    **dict.fromkeys(
-        (
-            "卖空",
-            "賣空",
-            "沽空",
-            "券賣",
-            "融券卖出",
-            "売建",
-            "新規売",
-            "信用新規売",
-            "卖开",
-            "卖出开仓",
-        ),
-        Side(-1, -1, True),
-    ),
-    **dict.fromkeys(
-        ("返済売", "売埋", "転売", "信用返済売", "卖平", "卖出平仓", "売却", "資賣", "资卖"),
-        Side(-1, 1, False),
-    ),
-    **dict.fromkeys(("資買", "资买"), Side(1, 1)),
-    **dict.fromkeys(
-        ("返済買", "買埋", "買戻", "信用返済買", "买平", "买入平仓", "券買"), Side(1, -1, False)
-    ),
-    **dict.fromkeys(("bto", "buy to open", "long open", "open buy", "buy open"), Side(1, 1, True)),
-    **dict.fromkeys(("csp", "cc", "covered call", "cash secured put"), Side(-1, -1)),
-    **dict.fromkeys(("long > short", "long to short"), Side(-1, -1, True)),
-    **dict.fromkeys(("short > long", "short to long"), Side(1, 1, True)),
-    **dict.fromkeys(
-        ("stc", "sell to close", "long close", "close sell", "sell close"), Side(-1, 1, False)
-    ),
-    **dict.fromkeys(
-        (
-            "sto",
-            "sell to open",
-            "ss",
-            "sshrt",
-            "shrt",
-            "sellshort",
-            "sell short",
-            "short sell",
-            "short sale",
-            "sell_short",
-            "sold short",
-            "open sell",
-            "sell open",
-            "ssell",
-        ),
-        Side(-1, -1, True),
-    ),
-    **dict.fromkeys(
-        (
-            "btc",
-            "buy to close",
-            "buy to cover",
-            "bc",
-            "cover",
-            "covered",
-            "buy cover",
-            "bot to cover",
-            "buycover",
-            "buytocover",
-            "close buy",
-            "buy close",
-            "bcover",
-            "btcover",
-        ),
-        Side(1, -1, False),
-    ),
-}
-LETTERS = frozenset((*"cakv", "al", "sat", "back"))
-"""Letters, and words that may be others: they are sides only where both sides are written so."""
 _EAST_BUY, _EAST_SELL = (
     re.compile("現物買|买入|買入|買付|買進|买进|現買|購入"),
     re.compile("現物売|卖出|賣出|売付|現賣|売却"),
@@ -393,13 +50,22 @@ so."""
 _EXPIRY = re.compile(
     r"\b(expir(ed|ation|y|es)?|exp|oexp|expire worthless)\b"
     r"|\b(verfall(en)?|wertlos\w*|fälligkeit|vencimiento|scadenza|vervallen)\b"
+    r"|\b(laps(ed|e)|abandon(ed|né)?|worthless|caducidad|caducad[ao]|expira(tion|ción|ção|do)"
+    r"|vencimento|virou pó|knock(ed)?[ -]?out|lejárat)\b"
 )
 _SPLIT = re.compile(
     r"\b(stock |forward |reverse )?split\b|^spl$|^spr$|\bsplit-?up\b|\bsubdivision\b|株式分割"
+    r"|\b(aktien|reverse)?split\b|aktienteilung|\bdesdobramento\b|\bdesdoblamiento\b"
+    r"|\bfrazionamento\b|\bdivision du nominal\b|红股|送股|\bsplittning\b"
+    r"|kapitalma(ß|ss)nahme (aus|ein)buchung"
 )
 _BONUS = re.compile(r"\b(bonus|scrip|capitali[sz]ation) (issue|shares?)\b")
 """Of shares that are added to those held, as by a split."""
-_REVERSE = re.compile(r"\b(reverse|rev)\b.*\bsplit\b|^spr$|\bconsolidation\b")
+_PART_OF_SPLIT = re.compile(
+    r"\bsplit (uttag|inl[äa]gg|ut|in|out|removal|addition|withdrawal|deposit)\b"
+)
+"""Of the row of a split with the units that are removed, or those that are added."""
+_REVERSE = re.compile(r"\b(reverse|rev)\b.*\bsplit\b|^spr$|\bconsolidation\b|\breversesplit\b")
 _ASSIGNMENT = re.compile(r"\b(assign(ed|ment)?|exercis(e|ed)|oasgn|oexcs|oca)\b")
 _CLOSING = re.compile(
     r"(close|closing) (trade|position|deal)|(trade|position|deal) closed?"
@@ -435,6 +101,13 @@ _OF_ORDER = re.compile(
     r"(?:market|limit|stop)[ _](bid|offer|ask)"
     r"|(bid|ask)[ _-](?:done|filled|fill|executed|completed?|traded?)"
 )
+_OF_OPENING = re.compile(
+    r"\b((er)?öffnung|ouverture|apertura|abertura|opening|découvert|descoberto|scoperto|descubierto)\b"
+)
+_OF_CLOSING = re.compile(
+    r"\b(schlie(ß|ss)ung|glattstellung|cl[ôo]ture|cierre|chiusura|fechamento)\b"
+)
+"""Of what stands behind a purchase or sale that opens a position, or ends one."""
 _PAIR_AND_SIDE = re.compile(r"[A-Z0-9/_.:-]{5,}\s+(Long|Short|LONG|SHORT)\b")
 _REINVESTED = re.compile(r"(dividend )?reinvestment\b|reinvest(ed)? shares")
 _GLUE = re.compile(r"[\s_./|·-]+")
@@ -474,10 +147,10 @@ def read_side(text: str) -> Side | Event | None:
     if not word:
         return None
     if _COVERED.match(word):
-        return _EXACT["buy to cover"]
+        return EXACT["buy to cover"]
     if of_pair := _PAIR_AND_SIDE.match(text.strip()):
-        return _EXACT[of_pair[1].lower()]
-    found = _EXACT.get(word) or _EXACT.get(_GLUE.sub(" ", word).strip())
+        return EXACT[of_pair[1].lower()]
+    found = EXACT.get(word) or EXACT.get(_GLUE.sub(" ", word).strip())
     if found:
         return found
     if of_deal := _DEAL.fullmatch(word):
@@ -487,7 +160,7 @@ def read_side(text: str) -> Side | Event | None:
         return Event("closing")
     if _REINVESTED.match(word):
         return Side(1, 1)
-    if _BONUS.search(word):
+    if _BONUS.search(word) or _PART_OF_SPLIT.search(word):
         return Event("split")
     if is_no_trade(word) and not re.match(r"(you )?(bought|sold|buy|sell)\b", word):
         return None
@@ -507,7 +180,7 @@ def read_side(text: str) -> Side | Event | None:
             more := re.search(r"(short|to open|to close|to cover|opening|closing)\b", word)
         ):
             rest = {"opening": "to open", "closing": "to close"}.get(more[1], more[1])
-        return _EXACT.get(f"{verb} {rest}".strip()) or _EXACT[verb]
+        return EXACT.get(f"{verb} {rest}".strip()) or EXACT[verb]
     if bool(bought := _EAST_BUY.search(word)) != bool(_EAST_SELL.search(word)):
         return Side(1, 1) if bought else Side(-1, -1)
     if korean := _KOREAN.fullmatch(word):
@@ -515,16 +188,24 @@ def read_side(text: str) -> Side | Event | None:
         what = korean["what"].strip()
         return _of_repayment(what, fill) if korean["repaid"] else _of_korean(what, fill)
     if named := _VERB.match(word):
-        return _EXACT[named[1]]
+        return _of_end(EXACT[named[1]], word[named.end() :])
     if signed := re.fullmatch(r"([+-])\s*\d[\d,.]*\s*@.+", word):
-        return _EXACT[signed[1]]
+        return EXACT[signed[1]]
     if of_order := _OF_ORDER.fullmatch(word):
-        return _EXACT["buy" if "bid" in (of_order[1], of_order[2]) else "sell"]
+        return EXACT["buy" if "bid" in (of_order[1], of_order[2]) else "sell"]
     glued = _GLUE.sub(" ", word)
     verbs = set(re.findall(r"\b(buy|sell)\b", glued))
     if len(verbs) == 1 and not re.search(r"\b(long|short)\b", glued):
-        return _EXACT[verbs.pop()]
+        return EXACT[verbs.pop()]
     return _of_two_words(word)
+
+
+def _of_end(side: Side | Event, rest: str) -> Side | Event:
+    """The side with whether it opens or closes, as the words behind it say: `Vente ouverture`."""
+    opens, closes = bool(_OF_OPENING.search(rest)), bool(_OF_CLOSING.search(rest))
+    if not isinstance(side, Side) or opens == closes:
+        return side
+    return Side(side.fill, side.fill if opens else -side.fill, opens)
 
 
 def _of_korean(what: str, fill: int) -> Side:
@@ -567,7 +248,7 @@ def _of_two_words(word: str) -> Side | None:
     if bool(opens) != bool(closes):
         return Side(position if opens else -position, position, bool(opens))
     first = glued.split(" ")[0]
-    return Side(position, position) if first in (*_EXACT, "go") or east else None
+    return Side(position, position) if first in (*EXACT, "go") or east else None
 
 
 def opens_or_closes(text: str) -> bool | None:

@@ -113,7 +113,7 @@ _TO_CLOCK = re.compile(
 _HOURS = re.compile(r"(?<=\s)(\d{1,2}) ?[hu] ?(\d{2})(?: ?min)?$")
 _DOTTED_CLOCK = re.compile(r"(?<=\d{4}) \d{1,2}\.\d{2}(\.\d{2})?$")
 """Times of day as in French and Dutch, and as in Finnish: `15h30`, `15.30`."""
-_DAY_OF = re.compile(r"^(\d{1,2}) de ([^\W\d_]+) del? (\d{4})")
+_DAY_OF = re.compile(r"^(\d{1,2}) de ([^\W\d_]+)\.? del? (\d{4})")
 _YEAR_FIRST = re.compile(r"^(\d{4})\. ([^\W\d_]{3,12})\.? (\d{1,2})\.?")
 """Days as in Spanish and Portuguese, and as in Hungarian."""
 _EAST_DAY = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]")

@@ -57,7 +57,7 @@ columns."""
 
 _DAY = (
     r"(?P<y>\d{4})(?P<s1>[-/.]) ?(?P<m>\d{1,2})(?P=s1) ?(?P<d>\d{1,2})\.?",
-    r"(?P<a>\d{1,2})(?P<s1>[-/.])(?P<b>\d{1,2})(?P=s1)(?P<y>\d{4}|\d{2})(?:(?<=\.\d{4})\.)?",
+    r"(?P<a>\d{1,2})(?P<s1>[-/.]) ?(?P<b>\d{1,2})(?P=s1) ?(?P<y>\d{4}|\d{2})(?:(?<=\.\d{4})\.)?",
     (
         r"(?P<d>\d{1,2})(?P<s1>[-/. ])\s*(?P<mon>[^\W\d_]{3,12})\.?"
         r"(?P<s2>[-/ ,]\s*)(?P<y>\d{4}|\d{2})"
@@ -95,6 +95,13 @@ _ZONE = re.compile(r"[, ]\s*\(?([A-Z][A-Za-z]+/[A-Z][A-Za-z_/]+)\)?$")
 """A place in a cell, as zoneinfo calls it."""
 
 
+_PLACE_BEHIND = re.compile(r"(?<=[Z\d])\[[\w/+:-]+\]$")
+"""What Java adds to an offset: `+01:00[Europe/Berlin]`."""
+_ORDINAL = re.compile(r"(?<=\d)(st|nd|rd|th)\b", re.IGNORECASE)
+_DOTTED_CLOCK = re.compile(r"(\d{1,2}-[a-z]{3}-\d{2,4} \d{1,2})\.(\d\d)\.(\d\d)", re.IGNORECASE)
+"""Of databases: `13-MAR-25 02.31.02.000000 PM`."""
+_SINCE_1970 = re.compile(r"\\?/Date\((\d{12,13})([+-]\d{4})?\)\\?/")
+"""Of .NET: milliseconds."""
 _MIDNIGHT = (24, 0, 0)
 """The end of a day, as a time of day."""
 
@@ -138,7 +145,7 @@ def parsed(text: str) -> Read | None:
     >>> parsed("113/03/04").year, parsed("04/03/2567").year, parsed("4 มี.ค. 67").year
     (2024, 2024, 2024)
     """
-    cell, place = _NAMED.sub(r"\1", _MARK.sub("", _AS_OF.sub("", text.strip()))), ""
+    cell, place = _NAMED.sub(r"\1", _MARK.sub("", _AS_OF.sub("", _plain(text.strip())))), ""
     cell = _IN_BRACKETS.sub(r" \1", _OFFSET_AND_NAME.sub(r"\1", cell))
     cell = in_english(cell)
     for word, zone in _EAST:
@@ -173,6 +180,24 @@ def parsed(text: str) -> Read | None:
     if not known or clock is ... or not _possible(year, first, second, order):
         return None
     return Read(year, first, second, order, clock, offset, place)  # type: ignore[arg-type]
+
+
+def _plain(cell: str) -> str:
+    """The cell without what libraries and people add to a time.
+
+    >>> _plain("13th March 2025"), _plain("2025-03-13T15:31:02+01:00[Europe/Berlin]")
+    ('13 March 2025', '2025-03-13T15:31:02+01:00')
+    >>> _plain("13-MAR-25 02.31.02.000000 PM"), _plain("/Date(1741876262000)/")
+    ('13-MAR-25 02:31:02.000000 PM', '2025-03-13 14:31:02.000Z')
+    """
+    if since := _SINCE_1970.fullmatch(cell):
+        moment = datetime.fromtimestamp(int(since[1]) / 1000, UTC)
+        return f"{moment:%Y-%m-%d %H:%M:%S}.{since[1][-3:]}Z"
+    if cell.endswith("]"):
+        cell = _PLACE_BEHIND.sub("", cell)
+    if cell.isascii() and not cell.isdecimal():
+        cell = _DOTTED_CLOCK.sub(r"\1:\2:\3", _ORDINAL.sub("", cell))
+    return cell
 
 
 def _year(part: dict[str, str | None]) -> int:

@@ -1,5 +1,5 @@
-"""Tables that have in a sentence, or in two lines, what others have in the columns of one row: they
-are read with these columns added.
+"""Tables that have in a sentence, in a span of time, or in two lines, what others have in the
+columns of one row: they are read with these columns added.
 
 May touch: nothing.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from app.sources.blocks import Block, Row
 from app.sources.cells import parse_number
 from app.sources.column_names import known_as
+from app.sources.spans import with_ends
 from app.sources.two_in_one import split
 
 _BALANCES = {"balance_before", "balance_after", "action"}
@@ -37,6 +38,7 @@ _OF_TWO_LINES = ("Side", "Open time", "Close time", "Open price", "Close price")
 
 def unfolded(block: Block) -> Block:
     """The block, with the columns that its sentences or second lines fill."""
+    block = with_ends(block)
     names = {known_as(column): column for column in block.columns}
     if names.keys() >= _BALANCES:
         columns = tuple(name for name in _OF_SENTENCES if name not in block.columns)

@@ -11,6 +11,9 @@ MORE_WORDS = {
     "entry_timestamp": (
         "bought_on purchase_time bet_placed in "
         "ημ_νία_αγοράς compra_em hankintapäivä anskaffelsesdato "
+        "kauf_am orario_di_apertura data_apertura_utc data_ingresso data_di_ingresso ora_ingresso "
+        "ora_di_ingresso "
+        "bought_on ημ_νία_αγοράς compra_em hankintapäivä anskaffelsesdato "
         "anskaffningsdatum data_nabycia data_kupna datum_kúpy "
         "alım_tarihi 買進日期 買進日 买入日期 매입일자 매입일 "
         "öppnad åbnet åpnet avausaika geopend geopend_op čas_otevření čas_otvorenia "
@@ -29,6 +32,9 @@ MORE_WORDS = {
     ),
     "exit_timestamp": (
         "sold_on out ημ_νία_πώλησης venda_em luovutuspäivä "
+        "verkauf_am orario_di_chiusura data_chiusura_utc data_utc data_uscita data_di_uscita "
+        "ora_uscita ora_di_uscita "
+        "sold_on ημ_νία_πώλησης venda_em luovutuspäivä "
         "försäljningsdatum avståelsesdato realisationsdato data_zbycia "
         "datum_predaja satım_tarihi 賣出日期 賣出日 卖出日期 "
         "ex_datum stängd lukket sulkemisaika gesloten gesloten_op čas_uzavření čas_zatvorenia "
@@ -47,6 +53,11 @@ MORE_WORDS = {
     ),
     "symbol": (
         "stock_code contrat futuros 标的代码 標的代碼 "
+        "контракт emisora_serie fond bond anleihe obligation criptomoneda criptomoeda "
+        "cryptomonnaie kryptowährung crypto "
+        "stk_nm prdt_name pdno stk_cd underliggande sous_jacent subyacente sottostante "
+        "onderliggende_waarde ativo_subjacente underliggende "
+        "support fondo rahasto scheme_name selskap ファンド名 nome_mercato actif_cédé "
         "actif naam papirnavn fondsnavn naam_fonds fondsnaam ccy_pair titre termék kode kode_efek "
         "papír_neve nástroj bréf osake script fonds sec_name sec nazwa_waloru "
         "wertpapierbezeichnung waarde descrizione_titolo beteckning "
@@ -84,6 +95,11 @@ MORE_WORDS = {
         "delta_qty delta_quantity delta_size cantidad_cerrada quantidade_fechada quantité_fermée "
         "base_quantity base_size base_qty cum_qty execution_quantity entry_quantity "
         "entry_qty entry_size total_size 交易数量 "
+        "tot_ccld_qty ccld_qty "
+        "nombre_de_parts parts 取引数量 participaciones número_de_participaciones "
+        "n_º_de_participaciones "
+        "osuuksia 口数 anteile andelar antal_andelar antall_andeler antall_aksjer quantité_cédée "
+        "cntr_qty quantity_sold dimensione "
         "qty_executed quantity_executed shares_executed lotti lotes max_amount tokens "
         "volume_in_units base_asset_amount eröffnungsvolumen "
         "الكمية_المنفذة ks done_qty done_quantity dealt_qty amount_close units_disposed "
@@ -105,6 +121,9 @@ MORE_WORDS = {
         " količina количество_бр ilość_szt order_qty"
     ),
     "price": (
+        "abrechnungskurs_in_fw level avg_prvs ccld_unpr premie prime prima premio prêmio "
+        "valeur_liquidative nav valor_liquidativo osuuden_arvo 基準価額 abrechnungskurs "
+        "anteilspreis andelskurs pris pris_pr_stk pris_per_styck cena_za_ks kurs_in_handelswährung "
         "gengi cotação kurz متوسط_سعر_التنفيذ سعر_التنفيذ "
         "price_executed executed_at_price 实际交易价格 实际成交价 "
         "ausführungskurs deal_rate "
@@ -119,6 +138,7 @@ MORE_WORDS = {
         " precio_unitario cena_wykonania order_price"
     ),
     "entry_price": (
+        "livello_apertura livello_di_apertura prezzo_di_ingresso buy_uv "
         "avg_open ingresso entrée taux_d_ouverture taux_ouverture purchase_price "
         "τιμή_αγοράς 新規レベル pm_compra avg_cost average_cost purchase_rate "
         "平均取得価額 平均取得単価 "
@@ -136,6 +156,7 @@ MORE_WORDS = {
         " cena_zakupu nákupní_cena"
     ),
     "exit_price": (
+        "livello_chiusura livello_di_chiusura "
         "uscita sortie ex_preis taux_de_clôture taux_clôture sale_price 決済単価 返済単価 "
         "cena_zamknięcia "
         "τιμή_πώλησης 決済レベル pm_venda sale_rate "
@@ -155,6 +176,7 @@ MORE_WORDS = {
     ),
     "time": (
         "execution_timestamp traded_date traded_at "
+        "buchungsdatum fecha_de_la_orden updated placed placed_at ord_dt trad_dt "
         "datum_und_uhrzeit datum_a_čas fill_timestamp exchange_timestamp handelszeitpunkt "
         "fecha_de_ejecución fecha_ejecución data_esecuzione date_d_exécution date_exécution "
         "uitvoeringsdatum data_wykonania datum_provedení data_negociação data_operação "
@@ -186,6 +208,7 @@ MORE_WORDS = {
         " комисиона tasu teenustasu palkkiot komisjon prowizja_maklerska"
     ),
     "gross": (
+        "productos "
         "תמורה износ مبلغ राशि "
         "収入 交易額 交易额 약정금액 체결금액"
         " มูลค่า จำนวนเงิน มูลค่ารวม มูลค่าซื้อขาย giá_trị giá_trị_khớp giá_trị_gd thành_tiền nilai"
@@ -205,6 +228,8 @@ MORE_WORDS = {
     ),
     "pnl_usd": (
         "pnl_de_posición pnl_de_la_posición pnl_da_posição pnl_de_position "
+        "netti ammontare_p_p profitti_perdite plus_ou_moins_value plus_moins_value plusvalenza "
+        "実現損益合計 tdy_sel_pl "
         "resultado_neto résultat_net risultato_netto resultado_bruto résultat_brut risultato_lordo "
         "realize_pnl "
         "voitto_tappio vinst 損益金額 損益額 "
@@ -227,7 +252,7 @@ MORE_WORDS = {
         "สกุลเงิน tiền_tệ loại_tiền mata_uang valută νόμισμα العملة para_birimi döviz_cinsi"
         " deviza pénznem 幣別 통화구분 מטבע mena valiuta valūta valuuta валута"
     ),
-    "multiplier": "szorzó sözleşme_büyüklüğü sözleşme_çarpanı çarpan",
+    "multiplier": "quotité contractgrootte szorzó sözleşme_büyüklüğü sözleşme_çarpanı çarpan",
     "account": "บัญชี tài_khoản rekening cont λογαριασμός рахунок الحساب",
     "fill_id": "เลขที่รายการ số_hiệu_lệnh nomor_transaksi",
 }

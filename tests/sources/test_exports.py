@@ -732,6 +732,41 @@ def test_rows_that_open_are_left_out_where_closes_have_the_profits(tmp_path: Pat
             "2025-03-11 11:00,BTCUSDT,Long,0.1,84000,84200,70000,20\n",
             "open positions as they stood",
         ),
+        (
+            "Transaction ID,Action,Currency,Amount,Created at,Match ID\n"
+            "1,Match,NOK,-50000,2025-02-03T10:00:00.000Z,m1\n"
+            "2,Match,BTC,0.05,2025-02-03T10:00:00.000Z,m1\n"
+            "3,Match,BTC,-0.05,2025-03-03T10:00:00.000Z,m2\n"
+            "4,Match,NOK,47120,2025-03-03T10:00:00.000Z,m2\n",
+            "a ledger",
+        ),
+        (
+            "Date,Transaction ID,Description,Action,Full Account Name,Amount Num.,Value Num.\n"
+            "15/01/2025,a1,Buy VWRL,Buy,Assets:VWRL,50.00,5260.00\n"
+            "15/01/2025,a1,Buy VWRL,,Assets:Cash,-5260.00,-5260.00\n"
+            "14/03/2025,a2,Sell VWRL,Sell,Assets:VWRL,-50.00,-5095.00\n"
+            "14/03/2025,a2,Sell VWRL,,Assets:Cash,5095.00,5095.00\n",
+            "a ledger",
+        ),
+        (
+            "type,date,reference,price.currency,price.amount,cost.currency,cost.amount,"
+            "value.currency,value.amount\n"
+            "exchange,2025-01-14T15:02:10.000Z,r1,CHF,88000,CHF,1000.00,BTC,0.01119318\n",
+            "what was given and what was taken",
+        ),
+        (
+            "Symbol,Trade Description,Status,Order Time\n"
+            "AAPL,Buy 100 Shares at Limit 175.10,Filled at $175.05,03/14/2025 09:35:10 AM\n"
+            "AAPL,Sell 100 Shares at Market,Filled at $177.00,03/17/2025 10:15:00 AM\n",
+            "within the text of Status",
+        ),
+        (
+            "When,Symbol,Side,Qty,Entry,Exit,PnL\n"
+            "2025-03-13 22:10 - 01:05,ES,Long,1,5600,5602,100\n"
+            "2025-03-14 23:10 - 02:05,ES,Short,1,5600,5602,-100\n",
+            "times of entries in Open time, and those in Close time cannot be read",
+        ),
+        ("V042\nAMyBroker\nD03/20/2025\n^\nTD\nN321\nC1\nL1\nP100 AAPL\n^\n", "is TXF"),
         ("OFXHEADER:100\nDATA:OFXSGML\n\n<OFX><INVTRANLIST></INVTRANLIST></OFX>", "is OFX"),
         ("!Type:Invst\nD1/5'24\nNBuy\nYApple Inc\nI181.50\nQ10\n^\n", "is QIF"),
         (

@@ -12,15 +12,16 @@ from itertools import permutations, product
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.adding_up import CENT, MOST, Reading, off_by
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fee_columns import are_negative, fee_numbers
+from app.sources.drafting.fee_columns import are_negative, fee_numbers, is_cash
 from app.sources.drafting.spec import Spec
 from app.sources.figures import written
 from app.sources.glued_names import spaced
 from app.sources.value_names import is_balance
 
 _SAID = re.compile(
-    r"\b(?:(?P<net>net|netto|neto|nett|after)|gross|brutto|bruto|before)\b", re.IGNORECASE
+    r"\b(?:(?P<net>net|netto|netti|neto|nett|after)|gross|brutto|bruto|before)\b", re.IGNORECASE
 )
+_AFTER = re.compile(r"(^|_)(total|net|netto|netti|neto|nett)(_|$)|合計|合计|净|淨")
 _MOST_AMOUNTS, _MOST_ROWS, _FEWEST_ROWS = 12, 500, 2
 """Among how many columns two amounts are looked for that make the profit, and in which rows."""
 _OPTION = 100
@@ -258,6 +259,11 @@ def _by_balance(decided: Decided, fees: Spec) -> bool:
     return False
 
 
+def _is_total(column: str) -> bool:
+    """Whether the name is that of a profit after costs, and so of the later of two."""
+    return bool(_AFTER.search(known_as(column)))
+
+
 def by_two_profits(decided: Decided, spec: Spec) -> tuple[int, str, str]:
     """(1 where fees as they stand are what profits before are more than profits after them, -1
     where that is so of the opposite, 0 where the table has not both profits; the two columns)."""
@@ -277,10 +283,14 @@ def by_two_profits(decided: Decided, spec: Spec) -> tuple[int, str, str]:
             )
             if before is not None and after is not None and fee
         ]
-        if not less or sum(cost for cost, _ in less) <= 0:
+        named = _is_total(net) - _is_total(gross)
+        # What was received makes the later one larger.
+        received = not named and bool(spec.columns) and all(map(is_cash, spec.columns))
+        lower = sum(cost for cost, _ in less) > 0
+        if not less or named < 0 or not (named or received or lower):
             continue
         off = off_by(fees, contents.numbers(gross), contents.numbers(net))
-        for sign in (1, -1):
+        for sign in (-1,) if received else (1, -1):
             if all(abs(cost - sign * fee) <= off for cost, fee in less):
                 return sign, gross, net
     return 0, "", ""

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from app.sources.column_names import known_as
+from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Names
 from app.sources.ends import end_of
@@ -51,6 +51,9 @@ _OF_ROWS = frozenset(
 )
 """Names of what a message has in it, beside what is said of the message."""
 _OF_ANOTHER = re.compile("order|info|raw|stop|limit|profit|position|account|fee", re.IGNORECASE)
+_DETAILS = frozenset(("detail", "details", "data", "attributes", "node", "item", "fill", "trade"))
+"""What an object with the rest of a row is called."""
+_OF_DETAILS = {*NAMES["price"], *NAMES["quantity"]}
 _FEWEST_INSIDE = 3
 """Columns that stand inside of a message, at least."""
 _FEES = re.compile("fee|commission", re.IGNORECASE)
@@ -76,7 +79,8 @@ def _names_of(columns: Sequence[str]) -> Names:
             and not _OF_ANOTHER.search(inside)
             and end_of(known_as(inside)) is None
         )
-        if (own in _ALONE and not _FEES.search(inside)) or (own in _OF_ROWS and of_message):
+        of_row = own in _ALONE or (own in _OF_DETAILS and known_as(inside) in _DETAILS)
+        if (of_row and not _FEES.search(inside)) or (own in _OF_ROWS and of_message):
             names[column] = own
     return names
 

@@ -48,7 +48,7 @@ _CLOCK = re.compile(
 _DIGITS = re.compile(r"([01]?\d|2[0-3])[0-5]\d([0-5]\d(\.\d+)?)?")
 _NO_CLOCK = re.compile("hold|held|durat|elapsed|in_|_in|per_|min|sec")
 _OF_TIMES = re.compile(
-    r"(^|_)(time|uhrzeit|heure|hora|ora|tijd|saat)(_|$)|시간|시각|時間|时间|時刻"
+    r"(^|_)(time|uhrzeit|heure|hora|ora|tijd|saat|tmd)(_|$)|시간|시각|時間|时间|時刻"
 )
 """Times of day without colons, which only the column's name tells from other numbers."""
 _EXACT = 6

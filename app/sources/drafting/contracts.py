@@ -39,6 +39,8 @@ _RIGHT = re.compile(r"call|put|right|option|c_p|cp")
 _LOTS = re.compile(r"(?<![a-z])lots?(_|$)|約定lot数|ロット|手[数數]|[張张]數|张数")
 _MOST_LOTS = 500
 """What quantities of currencies are below, in the median, if they are lots."""
+_PIECES = re.compile(r"(st(k|ü?ck)?|pcs|pieces|shares|units|szt|ks|kpl|aandelen)\.?", re.IGNORECASE)
+"""What a column of units says where shares are counted."""
 _NOMINAL = re.compile(r"nominal|nennwert|face_value")
 """Of quantities that are counted in lots, and in the nominal value of bonds."""
 
@@ -183,8 +185,14 @@ def ask_for_lots(decided: Decided, told: set[str]) -> None:
         if n and _is_of_currencies(symbol_of(decided, i))
     ]
     lots = bool(in_lots) and statistics.median(in_lots) < _MOST_LOTS
-    if _NOMINAL.search(name := known_as(decided.fields["quantity"].column)) and not re.search(
-        "stück|stk|units|shares|pieces", name
+    in_pieces = any(
+        words and all(map(_PIECES.fullmatch, words))
+        for words in map(contents.words, contents.columns)
+    )
+    if (
+        _NOMINAL.search(name := known_as(decided.fields["quantity"].column))
+        and not re.search("stück|stk|units|shares|pieces", name)
+        and not in_pieces
     ):
         decided.ask(
             "*",

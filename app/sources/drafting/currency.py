@@ -98,13 +98,16 @@ def _by_lines(decided: Decided) -> bool:
     return bool(found)
 
 
-def _by_profits_name(decided: Decided) -> bool:
-    """Profits that are in one currency by their column's name are not in that of each row's
-    price."""
+def _by_amounts_name(decided: Decided) -> bool:
+    """Profits that are in one currency by their column's name are not in that of each row's price;
+    nor are the amounts from which the prices of fills are made."""
     contents, fields = decided.kept.contents, decided.fields
-    if decided.rows != "positions" or not {"currency", "pnl_usd"} <= fields.keys():
+    of = "pnl_usd" if decided.rows == "positions" else "price"
+    if not {"currency", of} <= fields.keys():
         return False
-    named = {currency_in(column) for column in fields["pnl_usd"].columns}
+    if of == "price" and not fields[of].keys.get("per_unit"):
+        return False
+    named = {currency_in(column) for column in fields[of].columns}
     words = {word.strip() for word in contents.words(fields["currency"].column)}
     code = named.pop()
     if named or code not in FIAT or words <= {code}:
@@ -122,7 +125,7 @@ def settle_currency(decided: Decided) -> None:
     """The currency of profits: its own column, signs in the cells, the columns' names, the pairs,
     else a question."""
     contents, fields = decided.kept.contents, decided.fields
-    if _by_profits_name(decided):
+    if _by_amounts_name(decided):
         return
     if "currency" not in fields and (
         (only := only_column(decided) or in_names(decided)) is not None

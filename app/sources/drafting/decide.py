@@ -21,6 +21,7 @@ from app.sources.drafting.currency import settle_currency
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.directions import settle_sides
 from app.sources.drafting.fee_columns import name_unread
+from app.sources.drafting.fill_fields import filled_of_total
 from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.position_times import find_entry
 from app.sources.drafting.premiums import find_premiums
@@ -31,6 +32,7 @@ from app.sources.drafting.quantities import (
     refuse_mixed_counts,
     refuse_mixed_units,
 )
+from app.sources.drafting.references import without_undone
 from app.sources.drafting.refusals import (
     refuse_digits,
     refuse_holdings,
@@ -54,6 +56,8 @@ from app.sources.drafting.shifted import refuse_shifted
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.statuses import by_status
 from app.sources.drafting.trade_ids import settle_trade_ids
+from app.sources.drafting.twin_prices import settle_twin_prices
+from app.sources.ends import end_of, is_price
 from app.sources.figures import written
 from app.sources.filters import filled_down
 from app.sources.mapping import OPEN_QUESTION
@@ -88,6 +92,7 @@ _MANIFOLD = (
         r"|\bribu|\btys|พัน|천 ?원|\bk\b",
         "thousands",
     ),
+    (0.0001, "/ ?(1 ?[万萬만]|10[., ]?000)", "money per ten thousand units"),
     (10_000, "[万萬만]", "ten thousands"),
     (100_000, r"\blakhs?\b|\blacs?\b", "lakhs"),
     (10_000_000, r"\bcrores?\b", "crores"),
@@ -135,11 +140,14 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     if any(
         known_as(c) in _TRADES and any(n > 1 for n in contents.read_numbers(c))
         for c in contents.columns
-    ) and (known & _RATES or not known & {*NAMES["symbol"]}):
+    ) and (
+        known & _RATES or not known & {*NAMES["symbol"]} or not any(map(_tells_of_a_trade, known))
+    ):
         raise BadDataError(
             f"{path} has totals of several trades in each row (how many there were), not trades.",
             "Export the trades themselves.",
         )
+    filled_of_total(contents)
     filled = next(
         (
             c
@@ -166,6 +174,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     incomplete(kept, fields, rows)
     without_totals(kept, fields, rows)
     without_progress(path, kept, fields, rows)
+    without_undone(contents, kept, fields, rows)
     reversals = without_reversed(kept, fields, rows)
     fields = _again(path, kept.contents, fields, rows, asked_for)
     taken = [sentence for sentence in said if sentence.startswith(TAKEN)]
@@ -208,6 +217,7 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
             "Which column has the prices: times, quantities and sides look like fills, but no price"
             " was found.  If each row is a closed position, draft again with --rows positions."
         )
+    settle_twin_prices(decided)
     refuse_mixed_counts(path, decided)
     if rows == "fills":
         refuse_filled_in_part(path, decided)
@@ -229,6 +239,11 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     return decided
 
 
+def _tells_of_a_trade(name: str) -> bool:
+    """Whether a column is about one end of a trade, or has its price or side."""
+    return bool(end_of(name)) or is_price(name) or name in ("side", "direction", "type", "action")
+
+
 def _in_thousands(decided: Decided) -> None:
     """Scale columns whose names say that they are in thousands or the like."""
     for name in (*_NUMBERS, "fees_usd", "stake"):
@@ -242,6 +257,7 @@ def _in_thousands(decided: Decided) -> None:
             if all(map(pattern.search, spec.columns)):
                 spec.keys["scale"], spec.comment = factor, what
                 decided.guessed.append(f"{' and '.join(spec.columns)} is in {what}.")
+                break
 
 
 def _are_ids(numbers: list[float]) -> bool:

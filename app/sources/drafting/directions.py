@@ -13,6 +13,7 @@ from app.sources.cells import as_text
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_rows import symbol_of
 from app.sources.drafting.first_letters import first_letters, take_letters
+from app.sources.drafting.settled_in_cash import settled_in_cash
 from app.sources.drafting.side_columns import closes_first
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.without_sides import settle_without_sides
@@ -45,7 +46,13 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
     said = {word: s for word in words if isinstance(s := read_side(word), Event)}
     if reducing := [word for word, s in said.items() if s.kind == "closing"]:
         decided.guessed.append(f"{', '.join(reducing)} in {spec.column} reduces what is held.")
-    events = [word for word, s in said.items() if s.kind != "closing" and len(spec.columns) == 1]
+    settled = settled_in_cash(decided, spec, unknown)
+    unknown = [word for word in unknown if word not in settled]
+    events = [
+        word
+        for word, s in said.items()
+        if s.kind != "closing" and len(spec.columns) == 1 and word not in settled
+    ]
     if events and decided.rows == "fills":
         decided.guessed.append(
             f"{', '.join(events[:4])} in {spec.column} is an expiry (the position ends at 0), an"
@@ -66,7 +73,8 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
         shown = ", ".join(repr(word) for word in unknown[:6])
         decided.sections.setdefault("sides", {})["buy"] = (
             [OPEN_QUESTION],
-            f"those of {shown} that are purchases or long positions; list the others as sell",
+            f"those of {shown} that are purchases or long positions; list the others as sell, or as"
+            " close if they end what is held at their price",
         )
         decided.asked.append(
             f"Which side {shown} in {spec.column} is: name the words in [sides], as buy, sell,"

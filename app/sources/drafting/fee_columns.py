@@ -20,11 +20,13 @@ from app.sources.making import US_DOLLARS
 _FEE = re.compile(
     r"fee|kosten|spesen|entgelt|^costs$|^(custos|costes|costos|costi|coûts)$|(^|_)vat(_|$)|(^|_)cost_(opening|closing)$|^(custos?|costes?|costos?|costi|coûts?)_|commission|comm(?!ent|od|and|un)|swap|\btax(?!a$)|^clearing$|^stamp|^stempel|stamp_duty|gebühr|provision"
     r"|kommission|courtage|corretagem|emolument|手数料|税金|諸費用|수수료|세금|комиссия|frais|comisi|comissã|comiss|комисси|tarifa|^taxas$|^taxa_de_(abertura|fechamento|negocia)|своп|スワップ|komisyon|provize|费用|費用|ücreti|bsmv|prowizja|^financing|^rollover|手續費|手续费|ค่าธรรมเนียม|ค่าคอม|ค่านายหน้า|ภาษี|^phí|hoa_hồng|takas|^thuế|^biaya|^komisi|^pajak|προμήθεια|φόρος|комісія|комисиона|komisin|komisij|jutalék|עמלה|poplatok|naknada|provizij|kurtasj|kurtage|apsikeitimas|العمولة|[费費税稅]$|交易稅|交易税|證交稅|佣金|印花|过户费|過戶費|经手费|规费|levy|makelaarsloon|beurstaks|poplatk|(^|_)(iva|igv|iss|ttf)(_|$)|(^|_)(gst|stt|sebi|ctt|igst|cgst|sgst|utt|taf|orf|nscc|finra|sec_fee)(_|$)|^(sec|nfa)$|transaction_and_or|brokerage|charges|rebate|interest"
-    r"|суап|суоп|สวอป|스왑|qua_đêm|隔夜|^ränta$|^renten?$|^korko$|^kamat$|السواب|سواپ|סוואפ|स्वैप|palkkio|(^|_)kulut(_|$)|þóknun|(^|_)díj(ak)?(_|$)|金利調整|価格調整|ファンディング|オーバーナイト"
-    r"|^gas(_(fees?|costs?|paid))?$|^arancel|^derechos_de_mercado|کارمزد|کمیسیون|कमीशन|komisen|komisjon|teenustasu|^tasu$|^yuran|poplatek|провизија|शुल्क|provízi|apsikeitimas"
+    r"|суап|суоп|สวอป|스왑|qua_đêm|隔夜|^ränta$|^renten?$|^korko$|^kamat$|^intérêts?$|^interess[ei]$|^intereses$|^zinsen$|^juros$|^odsetki$|^úroky?$|السواب|سواپ|סוואפ|स्वैप|palkkio|(^|_)kulut(_|$)|þóknun|(^|_)díj(ak)?(_|$)|金利調整|価格調整|ファンディング|オーバーナイト"
+    r"|gebuehr|provisie|^transaction_costs?$|대출이자|عمولة|masraf|^storage$|^gas(_(fees?|costs?|paid))?$|^arancel|^derechos_de_mercado|کارمزد|کمیسیون|कमीशन|komisen|komisjon|teenustasu|^tasu$|^yuran|poplatek|провизија|शुल्क|provízi|apsikeitimas"
 )
 _NO_FEE = re.compile(
     r"^(market_)?spread|^(anschaffungs|einstands|erwerbs|kauf)kosten|câmbio|cambio|taux_de_change|wechselkurs|(currency|coin|asset|pct|rate|percent|type|tier|ccy)$|_(code|id)$|per_(unit|share|contract|lot|side)|adj|open_interest|accrued|profit|pnl|perc(_|$)|bps|_year$|(less|after|before|with|without|ex(cl\w*)?|inc(l\w*)?)_fee"
+    r"|(less|after|before|without)_(swap|comm|cost|charge|funding|financing|interest)"
+    r"|(^|_)(result|gain|return|ergebnis|gewinn|resultado|résultat|risultato|resultaat|resultat)(_|$)"
     r"|(^|_)(after|before|excl|incl|vor|nach|ohne|avant|après|antes|después)_(\w+_)?(fee|gebühr|frais|comisi)"
 )
 _FEE_OF_END = re.compile("fee_(open|close)")
@@ -49,7 +51,7 @@ _END = re.compile(r"open|entry|enter|clos|exit|buy|sell|purchase|sale", re.IGNOR
 """Of a fee of one end of a trade."""
 _CASH = re.compile(
     r"dividends?\b|金利調整|価格調整|ファンディング|オーバーナイト|\bswaps?\b|rollover|financing|funding|overnight|своп|スワップ|스왑"
-    r"|^ränta$|^renten?$|^korko$|^kamat$|суап|суоп|سواپ|סוואפ|स्वैप"
+    r"|^ränta$|^renten?$|^korko$|^kamat$|^intérêts?$|^interess[ei]$|^intereses$|^zinsen$|^juros$|^odsetki$|^úroky?$|^storage$|суап|суоп|سواپ|סוואפ|स्वैप"
     r"|สวอป|السواب|takas|^[eé]change$|库存费|隔夜|qua đêm|apsikeitimas",
     re.IGNORECASE,
 )
@@ -63,6 +65,8 @@ _BASE, _QUOTE = ("base_",), ("counter_", "quote_")
 """How names of fees in the coin that is traded begin, and in the other one."""
 _MONEY = FIAT | US_DOLLARS
 """What coins are priced in."""
+_FEE_OF_UNIT = re.compile(r"\d\s*(/|per)\s*(share|contract|ct|unit|side|lot)", re.IGNORECASE)
+"""Of a text with a fee for each unit: `$0.01/share`."""
 _OF_AUTHORITIES = frozenset(("ecn", "nfa", "taf", "finra", "nscc"))
 """Names of fees that are called by whom they are paid to; beside them, `sec` is no second."""
 _LARGEST_RATE = 0.01
@@ -87,7 +91,7 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         and contents.is_numeric(column)
         and not contents.has_percent(column)
         and any(contents.read_numbers(column))
-        and not PER_UNIT.search(spaced(column))
+        and not is_per_unit(contents, column)
         and not IN_POINTS.search(column)
         and not _WITH_FEES.match(column)
         and "‰" not in column
@@ -99,6 +103,15 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
         found = [column for column in found if not re.match("gst", names[column])]
     total = [column for column in found if re.search(r"total|^all_", names[column])]
     return total if len(total) == 1 else _sum_of_others(contents, found) or found
+
+
+def is_per_unit(contents: Contents, column: str) -> bool:
+    """Whether fees are those of one unit of the quantity, by their name or what is in the
+    cells."""
+    words, name = contents.words(column), known_as(column)
+    return any(map(PER_UNIT.search, (spaced(column), spaced(name)))) or (
+        bool(_FEE.search(name)) and bool(words) and all(map(_FEE_OF_UNIT.search, words))
+    )
 
 
 def _is_rate_of_end(contents: Contents, name: str, column: str) -> bool:
@@ -248,7 +261,7 @@ def in_both_coins(
 def turn_cash(contents: Contents, spec: Spec) -> None:
     """Deduct swaps and funding, which have the sign of the cash, where other fees are paid above
     0."""
-    cash = [column for column in spec.columns if _is_cash(column)]
+    cash = [column for column in spec.columns if is_cash(column)]
     numbers = [n for c in spec.columns if c not in cash for n in contents.read_numbers(c) if n]
     if sum(n > 0 for n in numbers) * 2 <= len(numbers):
         return
@@ -266,7 +279,9 @@ def _is_back(contents: Contents, column: str) -> bool:
     return called and min(numbers, default=0) >= 0
 
 
-def _is_cash(column: str) -> bool:
+def is_cash(column: str) -> bool:
+    """Whether a column has swaps, funding or dividends, by its name: those have the sign of the
+    cash."""
     return bool(
         _CASH.search(spaced(column))
         and (not _PAID.search(column) or _DIVIDENDS.search(spaced(column)))
@@ -284,9 +299,9 @@ def are_negative(decided: Decided, spec: Spec) -> bool:
         for column, numbers in zip(spec.columns, fee_numbers(contents, spec), strict=True)
     }
     if moved := [column for column, numbers in columns.items() if numbers]:
-        if all(map(_is_cash, moved)):
+        if all(map(is_cash, moved)):
             return "minus" not in spec.keys
-        columns = {column: own for column, own in columns.items() if not _is_cash(column)}
+        columns = {column: own for column, own in columns.items() if not is_cash(column)}
     paid = [n for own in columns.values() for n in own]
     return sum(n < 0 for n in paid) * 2 > len(paid)
 

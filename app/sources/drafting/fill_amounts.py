@@ -23,7 +23,8 @@ from app.sources.pairs import may_be_inverse, pair_of
 from app.sources.value_names import is_margin, is_of_order, may_be_value, says_value
 
 _TAX = re.compile(
-    r"steuer|(^|_)kest|kapest|(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt|税|稅|세금"
+    r"steuer|(^|_)kest|kapest|kap_?st|(^|_)soli?_?z|(^|_)kist(_|$)|retenci|ritenuta|stopaj|소득세|solidarit|"
+    r"(^|_)tax(es)?(_|$)|withholding|impost|impôt|skatt|税|稅|세금"
 )
 _SMALL_COST = 0.05
 """What fees may be of the value of a fill, at most, if only the cash tells them."""
@@ -436,7 +437,8 @@ def drop_doubled_multiplier(decided: Decided, amount: Amount) -> None:
     """A column of multipliers that is in the price already, by the amounts."""
     contents, fields = decided.kept.contents, decided.fields
     fields.pop("gross", None)
-    fields.pop("net", None)
+    if amount.kind != "net" or "fee" in fields:
+        fields.pop("net", None)
     column = fields["multiplier"].column
     numbers = {symbol_of(decided, i): n for i, n in enumerate(contents.numbers(column)) if n}
     if any(abs(amount.values.get(name, n) - n) > 0.01 * n for name, n in numbers.items()):

@@ -297,20 +297,24 @@ def _small_costs(decided: Decided) -> Spec | None:
 
 
 def fees_of_another_unit(decided: Decided, spec: Spec) -> None:
-    """Fees that are larger than what was traded are no fees in its currency."""
+    """Fees that are larger than what was traded are no fees in its currency, unless there are
+    contracts, which are worth more."""
     contents, fields = decided.kept.contents, decided.fields
     if (
         not {"quantity", "price"} <= fields.keys()
-        or {"fee_currency", "gross", "net"} & fields.keys()
+        or {"fee_currency", "gross", "net", "multiplier"} & fields.keys()
         or contents.signs(spec.column)
+        or len(fields.get("symbol", Spec([""])).columns) > 1
     ):
         return
     quantity, price = (
         contents.numbers(fields["quantity"].column),
         contents.numbers(fields["price"].column),
     )
-    sizes = sum(abs(q * p) for q, p in zip(quantity, price, strict=True) if q and p)
-    paid = sum(abs(n) for column in spec.columns for n in contents.read_numbers(column))
+    scale = float(fields["price"].keys.get("scale", 1))
+    sizes = scale * sum(abs(q * p) for q, p in zip(quantity, price, strict=True) if q and p)
+    numbers = [abs(n) for column in spec.columns for n in contents.read_numbers(column)]
+    paid = abs(float(spec.keys.get("scale", 1))) * sum(numbers)
     symbols = contents.words(fields["symbol"].column) if "symbol" in fields else {}
     in_coin = sum(abs(q / p) for q, p in zip(quantity, price, strict=True) if q and p)
     if symbols and all(may_be_inverse(s) for s in symbols):

@@ -32,6 +32,9 @@ _VALUES = (1, 0.01, 100)
 _NEARLY = 0.001
 """By how much price × quantity may differ from an amount, by rounding."""
 
+_OF_TOTAL = re.compile(r"(filled|executed|done|traded)_(of_)?(total|ordered|qty|quantity|size)")
+"""Of a column with what was filled beside what was ordered."""
+
 
 def one_sided(contents: Contents, known: Fields) -> tuple[Fields, str, list[str]] | None:
     """Fills whose purchases and sales have columns of their own: each row has amounts in one of
@@ -112,7 +115,7 @@ def filled_of_total(contents: Contents) -> Spec | None:
     for column in contents.columns:
         values = contents.values(column)
         if (
-            known_as(column) in NAMES["quantity"]
+            (known_as(column) in NAMES["quantity"] or _OF_TOTAL.fullmatch(known_as(column)))
             and values
             and all(filled_part(as_text(v)) is not None for v in values)
         ):

@@ -11,10 +11,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
+from app.sources.books import SPLITS
+from app.sources.cells import as_text
 from app.sources.drafting.adding_up import MOST
 from app.sources.drafting.compared import FAR, FEWEST, Compared, Contradiction, near
 from app.sources.making import US_DOLLARS
 from app.sources.pairs import is_option, pair_of
+from app.sources.sides import Event, read_side
 
 _UNITS = (100.0, 1_000.0, 10_000.0)
 """By which factors prices differ that are in other units, or whose mark of thousands was read as
@@ -114,11 +117,29 @@ def by_symbol(compared: Compared) -> Iterator[Contradiction]:
         )
 
 
+def _split_symbols(compared: Compared) -> set[str]:
+    """What was traded, of the rows that say that it was split."""
+    contents = compared.contents
+    found: set[str] = set()
+    for column in contents.columns:
+        words = {
+            word
+            for word in contents.words(column)
+            if isinstance(said := read_side(word), Event) and said.kind in SPLITS
+        }
+        if words:
+            cells = zip(contents.cells(column), compared.found, strict=True)
+            found |= {own.symbol for cell, own in cells if cell and as_text(cell) in words}
+    return found
+
+
 def by_units_of_prices(compared: Compared) -> Iterator[Contradiction]:
-    """Symbols with prices that differ by a hundred or a thousand, and no prices between."""
+    """Symbols with prices that differ by a hundred or a thousand, and no prices between; a split
+    explains that."""
     prices: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    split = _split_symbols(compared)
     for i, own in enumerate(compared.found):
-        if own.symbol and not is_option(own.symbol):
+        if own.symbol and own.symbol not in split and not is_option(own.symbol):
             prices[own.symbol] += [(p, i) for p in (own.entry, own.exit) if p is not None and p > 0]
     for symbol, found in prices.items():
         found.sort()

@@ -29,6 +29,7 @@ _RECEIVED = re.compile(r"(date_)?received(_at|_date|_on)?|received_time")
 _CREATED = re.compile(r"created(_(at|on|time|date|ts|timestamp))?|create_(time|date)|creation_time")
 """What it is called beside the time of a close, if positions last longer than an order."""
 _DISPOSED = re.compile("dispos|veräußer")
+"""Of a sale in a list for taxes, where what was bought later may count as what was sold."""
 _ANY_CHANGE = re.compile("updat|^utime$|trade|settle|^(date|time|timestamp)$")
 """Of the time of a close that may be that of anything else."""
 _LASTS_S = 60
@@ -125,7 +126,7 @@ def exchanged_times(decided: Decided) -> None:
             " entry is the sale."
         )
         fields.pop("side", None)
-    elif late > 0.8 * len(both):
+    elif late > 0.8 * len(both) and not _DISPOSED.search(known_as(names[1])):
         _refuse_one_day(decided)
         fields["entry_timestamp"], fields["exit_timestamp"] = (
             fields["exit_timestamp"],

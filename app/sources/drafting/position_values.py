@@ -57,6 +57,7 @@ from app.sources.drafting.position_trades import (
     with_funding,
 )
 from app.sources.drafting.profit_columns import profits_after_costs
+from app.sources.drafting.quantities import coin_of_amounts
 from app.sources.drafting.smallest_units import profits_in_satoshis
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.unit_fees import settle_unit_fees
@@ -90,6 +91,7 @@ def settle(decided: Decided) -> None:
     profit_in_the_currency_of_prices(decided)
     drop_fees_abroad(decided, "fees_usd")
     gains_and_losses(decided)
+    coin_of_amounts(decided)
     settle_cents(decided)
     profits_in_satoshis(decided)
     settle_bets(decided)

@@ -38,6 +38,8 @@ _COUNTED_IN = {
     "units": {"unit", "units", "shares", "share", "stk", "stück", "pcs", "pieces", "ounces", "oz"},
 }
 """Words of what quantities are counted in: in a column of their own, or behind the numbers."""
+_NUMBER_AND_UNIT = 2
+"""Words in a cell such as `0.5 ETH`."""
 _BEHIND_NUMBER = re.compile(r"^\s*[-+]?[\d.,' ]*\d\s*")
 _SHARE_FILLED = re.compile(
     r"(pct|percent)_(filled|executed|complete)|(fill(ed)?|exec(uted)?|completion|executed_qty)_(pct|percent|ratio|rate)"
@@ -317,15 +319,19 @@ def not_the_amount(decided: Decided, name: str, other: str) -> None:
             or (name == "quantity" and _ends_flat_alone(decided, fields[name].column, column))
         ):
             continue
+        numbers = contents.numbers(column)
         rows = [
             (abs(a) / abs(n * factor * scale), abs(factor * scale))
-            for i, (a, n, factor) in enumerate(
-                zip(amounts, contents.numbers(column), factors, strict=True)
-            )
+            for i, (a, n, factor) in enumerate(zip(amounts, numbers, factors, strict=True))
             if a and n and factor and future_of(symbol_of(decided, i)) is None
         ]
+        # As many units in all rows are no amounts at prices that differ.
+        made = {abs(n * f) for n, f in zip(numbers, factors, strict=True) if n and f}
+        made |= {0.0 for n, f in zip(numbers, factors, strict=True) if n == 0 and f}
+        same = len({abs(a) for a in amounts if a}) == 1 < len(made)
         if (
             rows
+            and not same
             and all(abs(ratio - 1) <= SMALL for ratio, _ in rows)
             and any(abs(factor - 1) > 2 * SMALL for _, factor in rows)
         ):
@@ -383,10 +389,25 @@ def quantity_in_coins(decided: Decided) -> None:
 def coin_of_amounts(decided: Decided) -> None:
     """Use the unit of the quantities as the symbol, if no column has it."""
     contents, quantity = decided.kept.contents, decided.fields.get("quantity")
-    if "symbol" in decided.fields or quantity is None or quantity.column == OPEN_QUESTION:
+    if "symbol" in decided.fields:
+        return
+    if quantity is None:  # `0.5 ETH` describes what was sold.
+        quantity = next(
+            (
+                Spec([column])
+                for column in contents.columns
+                if column not in decided.used()
+                and known_as(column) in NAMES["symbol"]
+                and contents.is_numeric(column)
+                and all(len(word.split()) == _NUMBER_AND_UNIT for word in contents.words(column))
+            ),
+            None,
+        )
+    if quantity is None or quantity.column == OPEN_QUESTION:
         return
     units = contents.signs(quantity.column)
     if units and sum(units.values()) == len(contents.values(quantity.column)):
+        decided.fields["quantity"] = quantity
         decided.fields["symbol"] = Spec(
             [quantity.column], {"coin": True}, "the unit of the quantity"
         )

@@ -36,13 +36,14 @@ _GIVEN_AND_TAKEN = (
     {"origin_amount", "destination_amount"},
     {"in_buy_amount", "out_sell_amount"},
     {"in_amount", "out_amount"},
+    {"cost_amount", "value_amount"},
     {"montant_reçu", "montant_envoyé"},
     {"erhaltene_menge", "gesendete_menge"},
 )
 _TRADE_IN_WORDS = re.compile(
     r"\b(buy|sell|bought|sold|kauf|verkauf|koop|verkoop|achat|vente|compra|venta|vendita)\b"
     r".*\d.*(@|\b(at|a|à|zu|por|per|for|au prix de)\b)\s*[^\d\s]{0,3}\s?\d"
-    r"|^[BS] \d[\d,.]* \S+ @ \d",
+    r"|^[BS] \d[\d,.]* \S+ @ \d|\b(filled|executed) (at|@) ?[^\d\s]{0,3}\d",
     re.IGNORECASE,
 )
 _TIMES = {name for field in ("time", "entry_timestamp", "exit_timestamp") for name in NAMES[field]}
@@ -79,6 +80,8 @@ _MOVED = {"amount", "change", "amount_change", "quantity", "balance_delta", "del
 """What a ledger calls its payments and receipts."""
 
 
+_LEGS, _CENT = 2, 0.005
+"""Rows of a transaction at least, and up to which sum they make up nothing."""
 _DIGITS = re.compile(
     r"(price_)?(digits|decimals|precision|decimal_places|exponent|price_scale|scale)"
 )
@@ -338,7 +341,8 @@ def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool
     )
     moved = names & _MOVED and names & {"asset", "coin", "currency", "trading_currency"}
     units = any(name.endswith("_unit") for name in names) and {"amount", "balance"} <= names
-    if (
+    apart = "price" not in as_fills and not outcome and _in_rows_apart(contents)
+    if apart or (
         (moved or units or in_and_out)
         and (
             in_and_out
@@ -363,3 +367,34 @@ def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool
             " price.",
             "Export the trades (or trade history, fills) of the same period instead.",
         )
+
+
+def _in_rows_apart(contents: Contents) -> bool:
+    """Whether the rows that share a number are payments and receipts of one transaction: amounts in
+    several currencies, or postings that make up nothing."""
+    amounts = [
+        column
+        for column in contents.columns
+        if contents.is_numeric(column) and len({n > 0 for n in contents.read_numbers(column)}) > 1
+    ]
+    coins = [c for c in contents.columns if known_as(c) in ("currency", "coin", "asset")]
+    for column in contents.columns if amounts else ():
+        if not re.search(r"(^|_)(id|ref|refid|no)$", known_as(column)):
+            continue
+        groups: dict[str, list[int]] = {}
+        for i, cell in enumerate(contents.cells(column)):
+            groups.setdefault("" if cell is None else as_text(cell), []).append(i)
+        if "" in groups or any(len(own) < _LEGS for own in groups.values()):
+            continue
+        for coin in coins:
+            cells = contents.cells(coin)
+            if all(len({cells[i] for i in own}) > 1 for own in groups.values()):
+                return True
+        for amount in amounts:
+            numbers = contents.numbers(amount)
+            if all(
+                any(numbers[i] for i in own) and abs(sum(numbers[i] or 0 for i in own)) < _CENT
+                for own in groups.values()
+            ):
+                return True
+    return False

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.sources.cells import as_text
-from app.sources.column_names import joined_words, known_as
+from app.sources.column_names import NAMES, joined_words, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.repeated import is_number_of_rows
+from app.sources.drafting.settled_in_cash import FOR_CASH
 from app.sources.drafting.spec import Fields, Spec
 from app.sources.drafting.statuses import CANCELLED, are_confirmations
 from app.sources.drafting.time_readings import STILL_OPEN
@@ -33,6 +34,11 @@ _NO_DAY = re.compile(
 """Days that programs write where there is none yet."""
 _NUMBERED = re.compile(r"(^|_)(id|no|nr|ref|reference|number|num)$")
 """Of columns with the number of an order or of a trade."""
+_TOTAL = re.compile(
+    r"((sub|grand )?totals?|summe|gesamt|totale|suma|summa|razem|итого|合計|合计|小計|小计):?",
+    re.IGNORECASE,
+)
+_MONEY = {name for field in ("gross", "net", "price", "fee", "pnl_usd") for name in NAMES[field]}
 _PENDING = re.compile(r"(op[ _])?(buy|sell)[ _]?(limit|stop)([ _]?limit)?")
 
 
@@ -138,8 +144,17 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
                 continue
             if word in pending or read_side(word) is not None:
                 continue
+            for_cash = rows == "fills" and bool(FOR_CASH.search(word))
             if _is_number(word) or (
-                not is_no_trade(word) and _complete(contents, fields, column, word, rows)
+                (for_cash or not is_no_trade(word))
+                and (
+                    _complete(contents, fields, column, word, rows)
+                    or (
+                        rows == "fills"
+                        and not is_no_trade(word)
+                        and _moves_units(contents, fields, column, word)
+                    )
+                )
             ):
                 unknown.append(word)
             else:
@@ -149,14 +164,21 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
         if gone:
             kept.drop(column, gone, "no trades")
             if fees := [word for word in gone if _FEES.search(word)]:
-                kept.said.append(
-                    f"Fees in rows of their own ({', '.join(fees[:4])}) are not counted: profits"
-                    " are before them."
-                )
+                kept.said.append(_fees_apart(fees))
         if any(value is None for value in kept.contents.cells(column)) and not _complete(
             kept.contents, fields, column, "", rows
         ):
+            texts = {
+                as_text(own)
+                for other in kept.contents.columns
+                for own, side in zip(
+                    kept.contents.cells(other), kept.contents.cells(column), strict=True
+                )
+                if side is None and isinstance(own, str) and _FEES.search(own)
+            }
             kept.drop(column, [""], "no trades")
+            if texts:
+                kept.said.append(_fees_apart(sorted(texts)))
     return unknown
 
 
@@ -175,9 +197,18 @@ def opening_rows(kept: Kept, fields: Fields, rows: str) -> None:
             kept.drop(column, opens, "they open positions, and those that close have the profits")
 
 
+def _fees_apart(words: list[str]) -> str:
+    return (
+        f"Fees in rows of their own ({', '.join(words[:4])}) are not counted: profits are before"
+        " them."
+    )
+
+
 def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
-    """Leave out fills without a quantity, and those without a symbol if most have one."""
+    """Leave out fills without a quantity, and those without a symbol if most have one; and rows of
+    positions that are payments or totals."""
     if rows != "fills":
+        _without_payments(kept, fields)
         return
     quantity, symbol = fields.get("quantity"), fields.get("symbol")
     side = fields.get("side")
@@ -206,6 +237,30 @@ def incomplete(kept: Kept, fields: Fields, rows: str) -> None:
         )
         if not events:
             kept.drop(symbol.column, [""], "no cell says what was traded")
+
+
+def _without_payments(kept: Kept, fields: Fields) -> None:
+    """Leave out rows of positions without a symbol, a quantity and prices, as those of deposits
+    among trades, and totals at no time."""
+    contents, symbol = kept.contents, fields.get("symbol")
+    if symbol is None or len(symbol.columns) > 1:
+        return
+    symbols = contents.cells(symbol.column)
+    amounts = [
+        contents.numbers(fields[name].column)
+        for name in ("quantity", "entry_price", "exit_price")
+        if name in fields and len(fields[name].columns) == 1
+    ]
+    empty = [i for i, cell in enumerate(symbols) if cell is None]
+    paid = any(numbers[i] for numbers in amounts for i in empty)
+    if 0 < len(empty) < len(symbols) and amounts and not paid:
+        kept.drop(symbol.column, [""], "nothing was traded")
+    time = fields.get("exit_timestamp")
+    totals = {as_text(cell) for cell in symbols if cell and _TOTAL.fullmatch(as_text(cell))}
+    if totals and time is not None and time.column in contents.columns:
+        times = contents.cells(time.column)
+        if not any(t for t, s in zip(times, symbols, strict=True) if s and as_text(s) in totals):
+            kept.drop(symbol.column, sorted(totals), "totals")
 
 
 def _without_amounts(kept: Kept, quantity: Spec, fields: Fields) -> None:
@@ -301,6 +356,30 @@ def _tells(cells: Sequence[Any], chosen: Sequence[int]) -> bool:
 
 def _is_number(word: str) -> bool:
     return bool(re.fullmatch(r"[-+]?\d+(\.\d+)?", word.strip()))
+
+
+def _moves_units(contents: Contents, fields: Fields, column: str, word: str) -> bool:
+    """Whether rows with the word have a quantity of what was also bought or sold, and no money, as
+    those of what expired, was split or moved."""
+    if not {"quantity", "symbol"} <= fields.keys() or fields["quantity"].column == OPEN_QUESTION:
+        return False
+    symbols = contents.cells(fields["symbol"].column)
+    words = ["" if value is None else as_text(value) for value in contents.cells(column)]
+    traded = {
+        symbol
+        for symbol, said in zip(symbols, words, strict=True)
+        if symbol is not None and isinstance(read_side(said), Side)
+    }
+    money = [
+        contents.numbers(other)
+        for other in contents.columns
+        if known_as(other) in _MONEY and contents.is_numeric(other)
+    ]
+    sizes = contents.numbers(fields["quantity"].column)
+    return any(
+        said == word and sizes[i] and symbols[i] in traded and not any(own[i] for own in money)
+        for i, said in enumerate(words)
+    )
 
 
 def _complete(contents: Contents, fields: Fields, column: str, word: str, rows: str) -> bool:

@@ -6,13 +6,14 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.spec import Names, Spec
-from app.sources.sides import LETTERS, Event, Side, is_no_trade, opens_or_closes, read_side
+from app.sources.side_words import LETTERS
+from app.sources.sides import Event, Side, is_no_trade, opens_or_closes, read_side
 
 _OF_TAX = re.compile(r"(^|_)term(_|$)|holding|gain_type")
 """How long something was held: `Short` there is no side."""
@@ -111,11 +112,12 @@ def says_disposals(contents: Contents, column: str) -> bool:
     """Whether the column says how what had been bought was disposed of, in a list of costs and
     proceeds."""
     names = [known_as(other) for other in contents.columns]
-    return (
-        any(map(_COST_BASIS.search, names))
-        and any(map(_PROCEEDS.search, names))
-        and all(map(_is_disposal, contents.words(column)))
-    )
+    return lists_disposals(names) and all(map(_is_disposal, contents.words(column)))
+
+
+def lists_disposals(names: Collection[str]) -> bool:
+    """Whether the names, as names are compared, are those of a list of costs and proceeds."""
+    return any(map(_COST_BASIS.search, names)) and any(map(_PROCEEDS.search, names))
 
 
 def _is_disposal(word: str) -> bool:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, joined_words, known_as
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.fill_rows import profits_of
 from app.sources.drafting.kept_rows import Kept
-from app.sources.sides import is_no_trade, read_side
+from app.sources.sides import Side, is_no_trade, read_side
 
 _COLUMN = re.compile(
-    r"status|state\b|^state|^transaction$|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind"
+    r"status|state\b|^state|^tipo_(di_)?transazione$|^transaction$|discriminator|level_?of_?detail|record|^type$|^transaction_type$|kind"
     r"|event|trans_code|transaction_code|^action$|^class$|(exec|filled|fill|trade)_type$|stato"
     r"|estado|statut|статус|состояние|狀態|状态|สถานะ|trạng_thái|durum|الحالة"
 )
@@ -217,8 +218,10 @@ _STEM_NOT_DONE = re.compile(
     r"|취소|거부|미체결|未|(^|_)err(or)?(_|$)|(^|_)fail|(^|_)denied|(^|_)invalid"
 )
 """Parts of words of orders that were not done, in columns that are called a status."""
+_AGREED = frozenset(("accepted", "akzeptiert", "aceptada", "acceptée", "accettata"))
 _MOST_WORDS = 15
 """How many different words a column with a status has, at most."""
+_NOTHING = 1e-9
 _NEW = frozenset(("new", "original", "orig", "trade"))
 _CORRECTED = re.compile(r"(trade_)?(correct(ed|ion)?|amend(ed|ment)?|rebook(ed)?|replace(d|ment)?)")
 CANCELLED = re.compile(r"(trade_)?cancel(l?ed|lation)?")
@@ -318,6 +321,9 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
         undone = [word for word in undone if folded[word] != "open" or read_side(word) is None]
         if {*folded.values()} & _CLOSED:
             undone = [w for w in undone if folded[w] != "expired" or not _earned(kept, column, w)]
+        if len(undone) == len(words) and {*folded.values()} - _AGREED != {*folded.values()}:
+            # `ACCEPTED` beside `REJECTED` alone is what was done.
+            undone = [word for word in undone if folded[word] not in _AGREED]
         if (
             not undone
             or (len(undone) == len(words))
@@ -375,6 +381,8 @@ def _are_ends(contents: Contents, column: str, words: Iterable[str]) -> bool:
     if not {word.strip().lower() for word in words} <= {"opened", "closed", "open", "close"}:
         return False
     ends = contents.cells(column)
+    if _are_opposite(contents, ends):
+        return True
     for other in contents.columns:
         if not known_as(other).endswith(("_id", "_no", "ticket", "deal")):
             continue
@@ -385,3 +393,33 @@ def _are_ends(contents: Contents, column: str, words: Iterable[str]) -> bool:
         if len(groups) > 1 and sum(len(own) == 2 for own in groups.values()) >= 0.8 * len(groups):
             return True
     return False
+
+
+def _are_opposite(contents: Contents, ends: list[Any]) -> bool:
+    """Whether all that was opened was closed by fills on the other side, at times and prices of
+    their own: those are no orders and no positions that are still open."""
+    by_name = {known_as(column): column for column in reversed(contents.columns)}
+    found = [
+        next((by_name[name] for name in NAMES[field] if name in by_name), None)
+        for field in ("symbol", "side", "quantity", "price")
+    ]
+    if None in found:
+        return False
+    symbol, side, quantity, price = (column for column in found if column is not None)
+    held: dict[tuple[str, int], float] = {}
+    rows = zip(
+        contents.cells(symbol),
+        contents.cells(side),
+        contents.numbers(quantity),
+        contents.numbers(price),
+        ends,
+        strict=True,
+    )
+    for what, direction, size, paid, end in rows:
+        said = read_side(as_text(direction)) if direction is not None else None
+        if not isinstance(said, Side) or what is None or end is None or not size or not paid:
+            return False
+        opens = as_text(end).strip().lower().startswith("open")
+        key = as_text(what), said.fill if opens else -said.fill
+        held[key] = held.get(key, 0.0) + (abs(size) if opens else -abs(size))
+    return bool(held) and all(abs(rest) < _NOTHING for rest in held.values())

@@ -14,6 +14,7 @@ from app.sources.cells import as_text
 from app.sources.column_names import NAMES
 from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents, alike
+from app.sources.drafting.side_columns import lists_disposals
 from app.sources.drafting.spec import Names, Spec
 from app.sources.pairs import future_of, is_coin, is_occ, is_option, pair_of
 from app.sources.sides import Side, opens_or_closes, read_side
@@ -58,10 +59,17 @@ _CLASSES = frozenset(
 """What kind of thing is traded, or how it is held, which is not what is traded."""
 _OPTION_PARTS = (
     re.compile(
-        r"^(expir|maturity|last_trade_date|verfall|fälligkeit|échéance|vencim|scadenza)|(^|_)(exp(iry|iration|_date|_day)?|expiration_date)$"
+        r"^(expir|maturity|last_trade_date|verfall|fälligkeit|échéance|vencim|scadenza|slutdag|lösendag"
+        r"|forfald|förfall|laufzeit_ende|eräpäivä|wygaśnięcie|vervaldatum)|(^|_)(exp(iry|iration|_date|_day)?|expiration_date)$"
     ),
-    re.compile(r"^strike|(^|_)strike(_price)?$|^basispreis|prix_d_exercice|precio_de_ejercicio"),
-    re.compile(r"(^|_)(call_put|put_call|right|c_p|p_c|option_type|callput|putcall|cp)$"),
+    re.compile(
+        r"^strike|(^|_)strike(_price)?$|^basispreis|prix_d_exercice|precio_(de_)?ejercicio|^ausübungspreis"
+        r"|^lösenpris|prezzo_d?i?_?esercizio|preço_de_exercício|^uitoefenprijs|^innløsningskurs"
+    ),
+    re.compile(
+        r"(^|_)(call_put|put_call|right|c_p|p_c|option_type|callput|putcall|cp)$|^optionst?yp$|^optionsart"
+        r"|^type_d_option|^tipo_(de_|di_)?op(ción|cion|ção|zione)|^optietype|^opsjonstype"
+    ),
 )
 _RIGHTS = frozenset(("call", "put", "calls", "puts", "c", "p", "ce", "pe"))
 """What says whether an option is a call or a put."""
@@ -136,6 +144,7 @@ class SymbolColumns:
             )
             and not self._is_money(column)
             and not self._says_what_was_done(column)
+            and not (self._names[column] == "code" and self._are_disposals())
         ]
         found = [column for column in found if len(c.values(column)) * 2 >= c.n_rows] or found[:1]
         # `O` and `C` may be symbols, and what fills open and close.
@@ -285,7 +294,7 @@ class SymbolColumns:
 
     def _descriptions(self, used: set[str]) -> list[str]:
         """A column with the names of securities, if nothing shorter says what was traded: some
-        recur, and none says what was done."""
+        recur, but in lists of disposals, and none says what was done."""
         for column in alike(
             self._contents.columns,
             r"^(description|details?|text|libellé|libelle|omschrijving|beschreibung|descripción"
@@ -295,7 +304,7 @@ class SymbolColumns:
             if (
                 column not in used
                 and words
-                and max(words.values()) > 1
+                and (max(words.values()) > 1 or self._are_disposals())
                 and not self._contents.is_numeric(column)
                 and not any(_SENTENCE.search(word) for word in words)
                 and not any(isinstance(read_side(word), Side) for word in words)
@@ -328,6 +337,8 @@ class SymbolColumns:
     def _is_code(self, column: str) -> bool:
         """Whether whole numbers stand there that recur, as the codes of shares in Asia do."""
         words = self._contents.words(column)
+        if not words:
+            return False
         foreign = not self._names[column].isascii() or self._may_be_code(column)
         if (self._names[column] in _CODES or foreign) and all(
             re.fullmatch(r"\d{4,6}", word.strip()) for word in words
@@ -358,6 +369,11 @@ class SymbolColumns:
                 for word in self._contents.words(column)
             )
         ][:1]
+
+    def _are_disposals(self) -> bool:
+        """Whether costs and proceeds are listed, as in tax forms: a code there is that of an
+        adjustment, and what was sold is described."""
+        return lists_disposals(self._names.values())
 
     def _is_money(self, column: str) -> bool:
         """Whether the column has what prices, margins or fees are in, and not what was traded."""

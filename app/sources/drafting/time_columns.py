@@ -42,6 +42,11 @@ _KINDS = frozenset(
 )  # fmt: skip
 """Names of the times at which orders are placed and change, and kinds of orders."""
 _MOST_KINDS = 15
+_ENDS = {
+    "opened": "open", "opening": "open", "closed": "close", "closing": "close",
+    "entered": "entry", "enter": "entry", "exited": "exit",
+}  # fmt: skip
+"""Forms of words for the ends of a trade: `Date Opened` beside `Open Time`."""
 _NO_TRADE_DAY = re.compile("exp|^s_d$|settle|matur|valid")
 """Of days on which nothing was traded."""
 
@@ -168,7 +173,8 @@ class TimeColumns:
 
     def _stem(self, column: str) -> set[str]:
         name = _EAST_WORDS.sub("", self._names[column])
-        return {_COMPOUND.sub("", word) for word in name.split("_")} - {
+        words = (_COMPOUND.sub("", word) for word in name.split("_"))
+        return {_ENDS.get(word, word) for word in words} - {
             "",
             "date",
             "time",

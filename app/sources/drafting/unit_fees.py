@@ -6,13 +6,14 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 from app.sources.column_names import NAMES, is_in_basis_points, known_as
 from app.sources.drafting.adding_up import Trade, read_positions
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decided import Decided
-from app.sources.drafting.fee_columns import PER_UNIT
+from app.sources.drafting.fee_columns import is_per_unit
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.text import quoted
 from app.sources.fee_cells import fee_cell
@@ -99,15 +100,27 @@ def _take_rate(decided: Decided, column: str) -> None:
 def unit_fees(contents: Contents) -> list[str]:
     """The columns with fees for each unit of the quantity."""
     named = [column for column in contents.columns if known_as(column) == _FILL_RATE]
-    return [*_told(contents, PER_UNIT), *(c for c in named if any(contents.read_numbers(c)))]
+    found = [column for column in contents.columns if is_per_unit(contents, column)]
+    return [
+        *_with_numbers(contents, found),
+        *(c for c in named if any(contents.read_numbers(c))),
+    ]
 
 
 def _told(contents: Contents, pattern: re.Pattern[str]) -> list[str]:
-    return [
+    named = [
         column
         for column in contents.columns
         if any(pattern.search(name) for name in (spaced(column), spaced(known_as(column))))
-        and known_as(column) != _FILL_RATE
+    ]
+    return _with_numbers(contents, named)
+
+
+def _with_numbers(contents: Contents, columns: Iterable[str]) -> list[str]:
+    return [
+        column
+        for column in columns
+        if known_as(column) != _FILL_RATE
         and contents.is_numeric(column)
         and any(contents.read_numbers(column))
     ]

@@ -45,6 +45,10 @@ _MOST_WORDS = 12
 _FLAGS = (("true", "false"), ("1", "0"), ("t", "f"), ("y", "n"), ("yes", "no"))
 """What stands in columns that say whether something is so."""
 
+_COST = re.compile(r"cost(_basis|_base)?|basis|opening_(amount|value)|open_amount")
+_PROCEEDS = re.compile(r"proceeds|closing_(amount|value)|close_amount")
+"""Of amounts of the entry and of the exit."""
+
 
 def settle_without_sides(decided: Decided) -> None:
     """Find what says the sides, other than known words in a column of them; else ask."""
@@ -114,6 +118,8 @@ def settle_without_sides(decided: Decided) -> None:
         return
     if decided.rows == "fills" and negative:
         decided.guessed.append("A negative quantity is a sale.")
+        return
+    if decided.rows == "positions" and negative and _by_costs(decided):
         return
     if decided.rows == "positions" and negative:
         decided.guessed.append("A negative quantity is a short position.")
@@ -321,3 +327,30 @@ def _is_side(name: str, n_words: int) -> bool:
     if name in NAMES["side"][:20]:
         return (1 if name == "side" else 2) <= n_words <= 4
     return n_words == 2 and name in NAMES["side"] and name not in _NO_SIDE
+
+
+def _by_costs(decided: Decided) -> bool:
+    """Read the side of positions from a cost with the sign of the cash, beside proceeds of the
+    other sign in all rows: quantities whose sign says the opposite are those of the fill that
+    closed."""
+    contents, fields = decided.kept.contents, decided.fields
+    by_name = {known_as(column): column for column in reversed(contents.columns)}
+    cost = next((by_name[name] for name in by_name if _COST.fullmatch(name)), None)
+    proceeds = next((by_name[name] for name in by_name if _PROCEEDS.fullmatch(name)), None)
+    if cost is None or proceeds is None:
+        return False
+    quantities = contents.numbers(fields["quantity"].column)
+    rows = [
+        row
+        for row in zip(contents.numbers(cost), contents.numbers(proceeds), quantities, strict=True)
+        if all(row)
+    ]
+    if not rows or not all((a or 0) * (b or 0) < 0 < (a or 0) * (n or 0) for a, b, n in rows):
+        return False
+    fields["side"] = Spec([cost], {"cash": True}, "below 0 where something was bought")
+    fields["quantity"].keys["absolute"] = True
+    decided.guessed.append(
+        f"Quantities are those of what closed the positions, as {cost} and {proceeds} show:"
+        f" {cost} is below 0 where a long position was bought."
+    )
+    return True
