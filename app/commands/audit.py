@@ -41,6 +41,7 @@ from app.commands.base import (
     echo,
     handle_errors,
     json_option,
+    named_or_refused,
     now_ms,
     source_options,
     warn_skipped,
@@ -166,7 +167,7 @@ def audit(
             reading = progress.add_task("explaining", total=None)
             if files:
                 explode_all(
-                    closes(files, kind, mapping),
+                    closes(files, kind, mapping, against=None),  # compared above
                     settings,
                     now_ms(),
                     of_groups(kept),
@@ -209,7 +210,10 @@ def _read(
         return asyncio.run(take), []
     reading = progress.add_task("reading closes", total=None)
     return modules_of(
-        closes(files, kind, mapping), settings, now_ms(), lambda closed: progress.advance(reading)
+        closes(files, kind, mapping, against=named_or_refused),
+        settings,
+        now_ms(),
+        lambda closed: progress.advance(reading),
     )
 
 

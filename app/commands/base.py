@@ -15,7 +15,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -32,6 +32,8 @@ from app.errors import EdgeloopError, UnreachableError, UsageError
 from app.kafka.connection_errors import explained
 from app.kafka.skipped import Skipped
 from app.sources import KINDS
+from app.sources.contradictions import Contradicted, lines, refuse
+from app.sources.mapping import TableMapping
 from app.terminal import console, echo
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "handle_errors",
     "import_later",
     "json_option",
+    "named_or_refused",
     "now_ms",
     "source_options",
     "warn_skipped",
@@ -185,6 +188,14 @@ def warn_skipped(skipped: Skipped) -> None:
     """Name the records that could not be read, on stderr."""
     for line in skipped.lines():
         echo(f"Warning: {line}", err=True)
+
+
+def named_or_refused(found: Sequence[Contradicted], mapping: TableMapping) -> None:
+    """Raise `BadDataError` for what figures in files say against a mapping; name it on stderr if
+    the mapping accepts it."""
+    refuse(found, mapping)
+    for line in lines(found, accepted=True):
+        echo(line, err=True)
 
 
 def now_ms() -> int:

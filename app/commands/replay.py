@@ -32,6 +32,7 @@ from app.commands.base import (
     echo_json,
     handle_errors,
     json_option,
+    named_or_refused,
     warn_skipped,
     yes_option,
 )
@@ -153,6 +154,7 @@ def replay_run(
                 restart=restart,
                 cores=os.cpu_count() or 1,
                 report=report,
+                against=named_or_refused,
             )
         )
     if as_json:

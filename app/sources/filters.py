@@ -1,7 +1,7 @@
 """Which rows of a table count: those whose cells are as `[keep]` and `[leave_out]` of a mapping
 say; the others are counted.
 
-May touch: nothing.
+May touch: the tables it is given (read only).
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ from app.sources.cells import DASHES, NOTHING, as_text
 from app.sources.figures import written
 from app.sources.mapping import TableMapping
 from app.sources.notes import Notes
-from app.sources.tables import Row
+from app.sources.tables import Row, table
+
+
+def rows_of(path: str, mapping: TableMapping, notes: Notes) -> Iterator[Row]:
+    """The rows of a table that the mapping keeps."""
+    with table(
+        path, mapping.delimiter, mapping.encoding, mapping.names(), mapping.table, notes
+    ) as found:
+        mapping.check_columns(found.columns, path)
+        yield from kept(found.rows, mapping, notes)
 
 
 def kept(rows: Iterable[Row], mapping: TableMapping, notes: Notes) -> Iterator[Row]:

@@ -69,7 +69,7 @@ def said(content: str, mapping: str, folder: Path) -> list[str]:
     """What contradicts the mapping, without the file's path."""
     path = folder / "t.csv"
     path.write_text(content)
-    found = contradicted([str(path)], None, loads(mapping, "m.toml"))
+    found = contradicted([str(path)], loads(mapping, "m.toml"))
     return [one.line().replace(f"{path}:", "line ") for one in found]
 
 
@@ -263,8 +263,8 @@ def test_fills_of_several_files_are_compared_together(tmp_path: Path) -> None:
         path.write_text("\n".join([head, *part]))
     exchanged = OF_FILLS.replace("[pattern]", '[sides]\nbuy = ["s"]\nsell = ["b"]\n[pattern]')
     files = [*map(str, paths)]
-    assert contradicted(files, None, loads(OF_FILLS, "m.toml")) == []
-    (first, *_) = contradicted(files, None, loads(exchanged, "m.toml"))
+    assert contradicted(files, loads(OF_FILLS, "m.toml")) == []
+    (first, *_) = contradicted(files, loads(exchanged, "m.toml"))
     assert first.places == (f"{paths[0]}:2", *(f"{paths[1]}:{line}" for line in (2, 3, 4)))
 
 
@@ -272,14 +272,13 @@ def test_contradictions_are_refused_unless_the_mapping_accepts_them(tmp_path: Pa
     path = tmp_path / "t.csv"
     path.write_text(without(POSITIONS, "Result", "Balance"))
     wrong = MAPPED.replace("gross", "net")
-    found = contradicted([str(path)], None, loads(wrong, "m.toml"))
+    found = contradicted([str(path)], loads(wrong, "m.toml"))
     with pytest.raises(BadDataError, match="contradict what is read: Whether fees are taken off"):
         refuse(found, loads(wrong, "m.toml"))
     accepted = loads('contradictions = "accept"\n' + wrong, "m.toml")
     refuse(found, accepted)
-    assert next(lines(found, accepted)).endswith("which the mapping accepts:")
+    assert next(lines(found, accepted=True)).endswith("which the mapping accepts:")
     refuse([], loads(wrong, "m.toml"))
-    assert contradicted([str(path)], None, None) == []
 
 
 def test_times_of_day_beside_bare_days_are_asked_about(tmp_path: Path) -> None:
@@ -338,5 +337,5 @@ def test_whatever_is_in_the_cells_is_compared_without_an_error(data: st.DataObje
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([head.split(","), *rows])
         with suppress(EdgeloopError):
-            for one in contradicted([str(path)], None, loads(mapping, "m.toml")):
+            for one in contradicted([str(path)], loads(mapping, "m.toml")):
                 assert one.line()
