@@ -16,6 +16,8 @@ from app.sources.blocks import TEXT_LINES
 from app.sources.drafting.compared import Compared
 from app.sources.drafting.comparisons import contradictions
 from app.sources.drafting.contents import Contents
+from app.sources.drafting.follow_ups import MOST_ROWS as MOST_DECIDED
+from app.sources.drafting.follow_ups import follow_ups
 from app.sources.drafting.outcomes import MOST_ROWS, Sample, outcomes_of
 from app.sources.filters import rows_of
 from app.sources.mapping import ACCEPT, TableMapping
@@ -56,7 +58,9 @@ def contradicted(paths: Sequence[str], mapping: TableMapping) -> list[Contradict
     """What figures of the tables say against `mapping`; raises as `app.sources.closes` does."""
     found: list[Contradicted] = []
     comparing = Comparing(mapping, lambda some, _: found.extend(some))
-    files = ((path, rows_of(path, mapping, Notes())) for path in paths)
+    files: Iterator[tuple[str, Iterator[Row]]] = (
+        (path, rows_of(path, mapping, Notes(), comparing.watched)) for path in paths
+    )
     if mapping.rows == "fills":
         files = comparing.fills(files)
     else:
@@ -105,6 +109,16 @@ class Comparing:
     def __init__(self, mapping: TableMapping, against: Against) -> None:
         self._mapping = mapping
         self._against = against
+        self._all: Sample[_Placed] = Sample(mapping, MOST_DECIDED)
+
+    def watched(self, path: str, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows of a file, among them those that the mapping leaves out."""
+        if self._mapping.rows == "positions":
+            self._all = Sample(self._mapping, MOST_DECIDED)
+        for row in rows:
+            if self._all.takes:
+                self._all.add(_placed(path, row))
+            yield row
 
     def positions(self, path: str, rows: Iterator[Row]) -> Iterator[Row]:
         """The rows of a file; they are compared before the first one comes."""
@@ -134,19 +148,26 @@ class Comparing:
         self._compare(paths, *sample.rows())
 
     def _compare(self, paths: Sequence[str], rows: Sequence[_Placed], whole: bool) -> None:
-        found = list(self._found(paths, rows, whole and len(paths) == 1)) if rows else []
+        if not rows:
+            return
+        texts = texts_of(paths[0], self._mapping) if whole and len(paths) == 1 else []
+        found = list(self._by_figures(rows, texts, whole and len(paths) == 1))
+        if not found and self._mapping.drafted:
+            found = list(self._by_answers(paths[0], texts))
         if found:
             self._against(found, self._mapping)
 
-    def _found(
-        self, paths: Sequence[str], rows: Sequence[_Placed], whole: bool
+    def _by_answers(self, path: str, texts: list[str]) -> Iterator[Contradicted]:
+        rows, _ = self._all.rows()
+        for said, against in follow_ups(path, _contents(rows, texts), self._mapping):
+            first = tuple(rows[i].place for i in against[:_PLACES])
+            yield Contradicted(said, len(against), first)
+
+    def _by_figures(
+        self, rows: Sequence[_Placed], texts: list[str], whole: bool
     ) -> Iterator[Contradicted]:
         mapping, notes = self._mapping, Notes()
-        contents = Contents(
-            tuple(dict.fromkeys(column for row in rows for column in row.cells)),
-            [*rows],
-            texts=texts_of(paths[0], mapping) if whole else [],
-        )
+        contents = _contents(rows, texts)
         contents.decimal, contents.triangle = mapping.decimal, mapping.triangle or ""
         contents.parts = {column.name for column in mapping.columns.values() if column.part}
         found = outcomes_of(mapping, rows, notes)
@@ -158,6 +179,11 @@ class Comparing:
             yield Contradicted(said, len(against), first)
         for name in notes.names(CONTRADICTED):
             yield Contradicted(f"Whether the value of a contract is right: {name}.")
+
+
+def _contents(rows: Sequence[Row], texts: list[str]) -> Contents:
+    columns = tuple(dict.fromkeys(column for row in rows for column in row.cells))
+    return Contents(columns, [*rows], texts=texts)
 
 
 def _read_by(mapping: TableMapping) -> set[str]:

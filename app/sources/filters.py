@@ -6,7 +6,7 @@ May touch: the tables it is given (read only).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from app.sources.cells import DASHES, NOTHING, as_text
@@ -15,14 +15,20 @@ from app.sources.mapping import TableMapping
 from app.sources.notes import Notes
 from app.sources.tables import Row, table
 
+Watched = Callable[[str, Iterator[Row]], Iterator[Row]]
 
-def rows_of(path: str, mapping: TableMapping, notes: Notes) -> Iterator[Row]:
-    """The rows of a table that the mapping keeps."""
+
+def rows_of(
+    path: str, mapping: TableMapping, notes: Notes, watched: Watched | None = None
+) -> Iterator[Row]:
+    """The rows of a table that the mapping keeps; `watched` gets the path and all rows, and passes
+    them on."""
     with table(
         path, mapping.delimiter, mapping.encoding, mapping.names(), mapping.table, notes
     ) as found:
         mapping.check_columns(found.columns, path)
-        yield from kept(found.rows, mapping, notes)
+        rows = found.rows if watched is None else watched(path, found.rows)
+        yield from kept(rows, mapping, notes)
 
 
 def kept(rows: Iterable[Row], mapping: TableMapping, notes: Notes) -> Iterator[Row]:

@@ -223,7 +223,7 @@ def _tables(
     comparing = None if against is None else Comparing(mapping, against)
     module = module or mapping.module or DEFAULT_MODULE
     if mapping.rows == "fills":
-        files = _reported(paths, mapping, notes, reading)
+        files = _reported(paths, mapping, notes, reading, comparing)
         if comparing is not None:
             files = comparing.fills(files)
         for closing in Fills(mapping, module, notes).closings(files):
@@ -237,7 +237,7 @@ def _tables(
         return
     positions = Positions(mapping, module, notes)
     for path in paths:
-        rows = rows_of(path, mapping, notes)
+        rows = rows_of(path, mapping, notes, None if comparing is None else comparing.watched)
         for row in rows if comparing is None else comparing.positions(path, rows):
             if (made := positions.event(row)) is not None:
                 event, told = made
@@ -256,14 +256,16 @@ def _reported(
     mapping: TableMapping,
     notes: Notes,
     reading: Callable[[int], None] | None,
+    comparing: Comparing | None,
 ) -> Iterator[tuple[str, Iterator[Row]]]:
     """(path, its rows); reports the bytes read at regular intervals."""
     before = 0
+    watched = None if comparing is None else comparing.watched
 
     def told(path: str) -> Iterator[Row]:
         nonlocal before
         position = 0
-        for number, row in enumerate(rows_of(path, mapping, notes)):
+        for number, row in enumerate(rows_of(path, mapping, notes, watched)):
             position = row.position
             if reading is not None and number % _ROWS_A_REPORT == 0:
                 reading(before + position)

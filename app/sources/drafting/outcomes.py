@@ -55,8 +55,9 @@ class Sample(Generic[R]):
     those of the earliest times, as what they close was opened before, and none where there is no
     order.  `takes` says whether further rows could still be kept."""
 
-    def __init__(self, mapping: TableMapping) -> None:
+    def __init__(self, mapping: TableMapping, most: int = MOST_ROWS) -> None:
         self._mapping = mapping
+        self._most = most
         self._kept: deque[R] = deque()
         self._whole = True
         self.takes = True
@@ -65,12 +66,12 @@ class Sample(Generic[R]):
         """The next row."""
         if not self.takes:
             return
-        if self._whole and len(self._kept) == MOST_ROWS:
+        if self._whole and len(self._kept) == self._most:
             self._whole = False
             self.takes = self._mapping.rows == "fills" and self._falls()
             if not self.takes:
                 return
-            self._kept = deque(self._kept, MOST_ROWS)
+            self._kept = deque(self._kept, self._most)
         self._kept.append(row)
 
     def rows(self) -> tuple[list[R], bool]:
