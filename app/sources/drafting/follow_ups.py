@@ -63,8 +63,9 @@ def follow_ups(path: str, contents: Contents, mapping: TableMapping) -> Iterator
     answered = set()
     if mapping.rows == "fills" and _has_word_of_shorts(mapping, rows):
         answered.add("shorts")
-    if not given.fields.keys() - _TIMES and not (given.constants or given.sides or given.rows):
-        answered.add("currency")
+    others_named = given.fields.keys() - _TIMES or given.constants or given.sides or given.rows
+    if not others_named and "currency" not in given.lacking:
+        answered.add("currency")  # Times have no currency.
     asked = [question for question in asked if again.key_of.get(question) not in answered]
     for question in asked:
         yield Contradiction(f"What follows from the answers, and is not in the mapping: {question}")
