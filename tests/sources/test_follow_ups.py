@@ -48,6 +48,20 @@ PRICED = (
 )
 
 
+FILLS = (
+    "Time,Symbol,Side,Qty,Filled,Price,Fee,Net Amount,Level\n"
+    "2024-05-06 09:31,AMD,Buy,100,100,190,1,19001.00,188\n"
+    "2024-05-06 10:31,AMD,Sell,50,50,191,1,9549.00,187\n"
+    "2024-05-06 11:31,AMD,Sell,50,50,192,1.5,9598.50,186\n"
+)
+SUMS = (
+    "Symbol,Side,Qty,Opened,Closed,Entry,Exit,Profit,Fee,Balance,Size\n"
+    "AMD,Long,5,2024-05-06 09:31,2024-05-06 10:31,100,120,100,2,1098,7\n"
+    "MSFT,Short,6,2024-05-07 09:40,2024-05-07 11:40,400,390,60,3,1155,8\n"
+    "SPY,Long,7,2024-05-08 09:55,2024-05-08 13:55,500,490,-70,2,1083,9\n"
+)
+
+
 def left_open(content: str, edits: list[tuple[str, str]], folder: Path) -> list[str]:
     """What is said against the draft of a table with these edits."""
     path = folder / "t.csv"
@@ -94,6 +108,22 @@ def left_open(content: str, edits: list[tuple[str, str]], folder: Path) -> list[
             [('Status = ["Filled"]\n', "")],
             ["1 rows are left out, as only those count where Status is Filled: "],
         ),
+        # Other columns confirm what the draft reads, and contradict the edit.
+        (
+            FILLS,
+            [('price = "Price"', 'price = "Level"')],
+            ["Net Amount is the cash after fees as the draft reads the rows"],
+        ),
+        (
+            SUMS,
+            [('quantity = "Qty"', 'quantity = "Size"')],
+            ["profits are what prices, quantities and fees make as the draft reads the rows"],
+        ),
+        (
+            SUMS,
+            [("[pattern]", '[multipliers]\n"*" = 2\n[pattern]')],
+            ["profits are what prices, quantities and fees make as the draft reads the rows"],
+        ),
         # A question that was deleted, and a decision.
         (
             re.sub(r"2024-05-0(\d)", r"1\1.05.2024", PROFITS.format(name="Profit")),
@@ -112,7 +142,8 @@ def test_what_follows_from_answers_is_asked(
 ) -> None:
     found = left_open(content, edits, tmp_path)
     assert len(found) == len(says)
-    assert all(one.startswith(("What follows from the answers", "Whether rows")) for one in found)
+    kinds = ("What follows from the answers", "Whether rows count", "Whether the edits are right")
+    assert all(one.startswith(kinds) for one in found)
     assert [any(words in one for one in found) for words in says] == [True] * len(says)
 
 

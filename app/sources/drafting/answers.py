@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from app.sources.cells import Cells, as_text
@@ -155,6 +155,30 @@ class Answers:
             for column in spec.columns
         }
         return found
+
+
+def without_edits(mapping: TableMapping, drafted: Decided, decided: TableMapping) -> TableMapping:
+    """The mapping with its answers, and all that the draft had decided as it was there; `decided`
+    is the draft as a mapping."""
+    columns = {
+        name: column
+        for name, column in mapping.columns.items()
+        if name not in drafted.fields or is_open(drafted.fields[name])
+        if name not in decided.columns or name in drafted.sections.get("columns", {})
+    }
+    asked = {key for key, (value, _) in drafted.keys.items() if value == OPEN_QUESTION}
+    keys = {
+        key: getattr(decided, key)
+        for key in _DEFAULTS
+        if key not in asked and (key in drafted.keys or key not in mapping.stated)
+    }
+    for section in ("multipliers", "sides"):
+        known = drafted.sections.get(section, {})
+        if not any(OPEN_QUESTION in str(value) for value, _ in known.values()):
+            keys[section] = getattr(decided, section)
+    named = {*columns, *decided.columns}
+    constants = {k: v for k, v in mapping.constants.items() if k not in named}
+    return replace(mapping, columns={**decided.columns, **columns}, constants=constants, **keys)
 
 
 def answers_of(mapping: TableMapping, drafted: Decided, rows: bool) -> Answers:

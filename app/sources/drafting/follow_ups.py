@@ -12,13 +12,14 @@ from app.errors import BadDataError
 from app.sources.cells import Cells, as_text
 from app.sources.drafting import simulate
 from app.sources.drafting.adding_up import CENT
-from app.sources.drafting.answers import answers_of, key_of, same, spec_of
+from app.sources.drafting.answers import answers_of, key_of, same, spec_of, without_edits
 from app.sources.drafting.compared import Contradiction
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decide import decide
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.outcomes import Outcome, outcomes_of
 from app.sources.drafting.text import bare, spec_text, toml
+from app.sources.drafting.witnesses import by_sums, witnesses
 from app.sources.filters import kept
 from app.sources.mapping import OPEN_QUESTION, TableMapping
 from app.sources.notes import Notes
@@ -47,7 +48,9 @@ def follow_ups(path: str, contents: Contents, mapping: TableMapping) -> Iterator
     as_drafted = {row.line for row in drafted.kept.contents.rows if not row.beyond}
     others = as_drafted != {row.line for row in rows}
     given = answers_of(mapping, drafted, others)
-    if not given.open_something:
+    against = list(_by_figures(mapping, rows, contents, drafted))
+    yield from against
+    if against or not given.open_something:
         return
     told = given.contents(contents, rows if others else contents.rows)
     try:
@@ -71,6 +74,33 @@ def follow_ups(path: str, contents: Contents, mapping: TableMapping) -> Iterator
         yield Contradiction(f"What follows from the answers, and is not in the mapping: {question}")
     if not asked:
         yield from _read_otherwise(mapping, rows, drafted, again)
+
+
+def _by_figures(
+    mapping: TableMapping, rows: Sequence[Row], contents: Contents, drafted: Decided
+) -> Iterator[Contradiction]:
+    """Figures that neither reads, which confirm the draft and contradict the mapping."""
+    plain = simulate.mapping_of(drafted)
+    if plain is None:
+        return
+    decided = without_edits(mapping, drafted, plain)
+    counted = {row.line: row for row in drafted.kept.contents.rows}
+    both = [(row, counted[row.line]) for row in rows if row.line in counted]
+    if not both or decided == mapping:
+        return
+    own = outcomes_of(mapping, [row for row, _ in both])
+    drafts = outcomes_of(decided, [row for _, row in both])
+    unread = {*contents.columns} - {
+        column
+        for one in (mapping, decided)
+        for spec in one.columns.values()
+        for column in (spec.name, *spec.more)
+    }
+    found = drafted.kept.contents.with_rows([row for _, row in both])
+    found.columns = tuple(column for column in contents.columns if column in unread)
+    told = "pnl_usd" in mapping.columns and "pnl_usd" in decided.columns
+    for said in (*(by_sums(drafts, own) if told else ()), *witnesses(found, drafts, own)):
+        yield Contradiction(said.said, tuple(both[i][0].line for i in said.rows))
 
 
 def _has_word_of_shorts(mapping: TableMapping, rows: Sequence[Row]) -> bool:
