@@ -29,7 +29,7 @@ from app.commands.base import (
     now_ms,
     source_options,
 )
-from app.commands.sending import ReadBytes, progress, send, sending_options, shift_by
+from app.commands.sending import ReadBytes, Sent, progress, send, sending_options, shift_by
 from app.errors import BadDataError, UsageError
 from app.settings import Settings
 from app.sources import Closed, Notes, closes
@@ -171,6 +171,7 @@ def import_(
         )
     glance = survey(settings, first, now_ms())
     glance.check_outcome()
+    accepted = meaning is not None and meaning.contradictions == ACCEPT
     if meaning is not None:
         refuse(against, meaning)
     total = file_size(files)
@@ -197,13 +198,21 @@ def import_(
                 "contradictions": [asdict(one) for one in against],
             }
         )
-        return
+    else:
+        _print_sent(sent, notes, glance)
+        for line in lines(against, accepted=accepted):
+            echo(line, err=True)
+    if meaning is not None:
+        refuse(against, meaning)  # what rows after the first ones show
+
+
+def _print_sent(sent: Sent, notes: Notes, glance: Survey) -> None:
     echo(
         f"sent {sent.closes:,} closes in {sent.seconds:.1f} s"
         f" ({sent.closes / max(sent.seconds, 1e-9):,.0f}/s)",
         err=True,
     )
-    for line in (*lines(against, accepted=True), *_note_lines(notes), *_dimension_lines(glance)):
+    for line in (*_note_lines(notes), *_dimension_lines(glance)):
         echo(line, err=True)
 
 

@@ -20,6 +20,7 @@ from app.sources.drafting.follow_ups import MOST_ROWS as MOST_DECIDED
 from app.sources.drafting.follow_ups import follow_ups
 from app.sources.drafting.outcomes import MOST_ROWS, Sample, outcomes_of
 from app.sources.filters import rows_of
+from app.sources.later_rows import LaterRows
 from app.sources.mapping import ACCEPT, TableMapping
 from app.sources.multiplier_check import CONTRADICTED
 from app.sources.notes import Notes
@@ -110,24 +111,43 @@ class Comparing:
         self._mapping = mapping
         self._against = against
         self._all: Sample[_Placed] = Sample(mapping, MOST_DECIDED)
+        self._later: LaterRows | None = None
 
     def watched(self, path: str, rows: Iterator[Row]) -> Iterator[Row]:
         """The rows of a file, among them those that the mapping leaves out."""
         if self._mapping.rows == "positions":
-            self._all = Sample(self._mapping, MOST_DECIDED)
+            self._all, self._later = Sample(self._mapping, MOST_DECIDED), None
+        first: list[_Placed] = []
         for row in rows:
             if self._all.takes:
                 self._all.add(_placed(path, row))
+            if self._later is not None:
+                self._later.see(path, row)
+            elif len(first) < MOST_ROWS:
+                first.append(_placed(path, row))
+            else:
+                self._later = LaterRows(self._mapping, first)
+                self._later.see(path, row)
             yield row
 
+    def _of_later_rows(self, path: str) -> list[Contradicted]:
+        """What rows after the first ones contradict."""
+        return [
+            Contradicted(said, n, places[:_PLACES])
+            for said, n, places in (self._later.found(path) if self._later is not None else ())
+        ]
+
     def positions(self, path: str, rows: Iterator[Row]) -> Iterator[Row]:
-        """The rows of a file; they are compared before the first one comes."""
+        """The rows of a file; the first ones are compared before any comes, later ones after the
+        last."""
         head = list(islice(rows, MOST_ROWS))
         beyond = list(islice(rows, 1))
         self._compare([path], [_placed(path, row) for row in head], whole=not beyond)
         yield from head
         yield from beyond
         yield from rows
+        if found := self._of_later_rows(path):
+            self._against(found, self._mapping)
 
     def fills(
         self, files: Iterable[tuple[str, Iterator[Row]]]
@@ -148,10 +168,13 @@ class Comparing:
         self._compare(paths, *sample.rows())
 
     def _compare(self, paths: Sequence[str], rows: Sequence[_Placed], whole: bool) -> None:
-        if not rows:
+        if not rows and self._later is None:
             return
         texts = texts_of(paths[0], self._mapping) if whole and len(paths) == 1 else []
-        found = list(self._by_figures(rows, texts, whole and len(paths) == 1))
+        one = whole and len(paths) == 1
+        found = list(self._by_figures(rows, texts, one)) if rows else []
+        if self._mapping.rows == "fills":
+            found += self._of_later_rows(paths[0])
         if not found and self._mapping.drafted:
             found = list(self._by_answers(paths[0], texts))
         if found:
