@@ -13,7 +13,7 @@ from itertools import islice
 
 from app.errors import BadDataError
 from app.sources.blocks import TEXT_LINES
-from app.sources.drafting.compared import Compared
+from app.sources.drafting.compared import Compared, keys_of
 from app.sources.drafting.comparisons import contradictions
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.follow_ups import MOST_ROWS as MOST_DECIDED
@@ -195,7 +195,13 @@ class Comparing:
         contents.parts = {column.name for column in mapping.columns.values() if column.part}
         found = outcomes_of(mapping, rows, notes)
         compared = Compared(
-            mapping.rows, contents, found, _read_by(mapping), mapping.columns.keys(), whole
+            mapping.rows,
+            contents,
+            found,
+            _read_by(mapping),
+            mapping.columns.keys(),
+            whole,
+            keys_of(mapping),
         )
         for said, against in contradictions(compared):
             first = tuple(rows[i].place for i in against[:_PLACES])
