@@ -121,7 +121,7 @@ def left_open(content: str, edits: list[tuple[str, str]], folder: Path) -> list[
         ),
         (
             SUMS,
-            [("[pattern]", '[multipliers]\n"*" = 2\n[pattern]')],
+            [("[pattern]", '[multipliers]\n"*" = 3\n[pattern]')],
             ["profits are what prices, quantities and fees make as the draft reads the rows"],
         ),
         # A question that was deleted, and a decision.
