@@ -45,7 +45,7 @@ from app.commands.base import (
     warn_skipped,
     working,
 )
-from app.commands.source_options import source_options
+from app.commands.trade_files import named_or_refused, source_options
 from app.errors import BadDataError, UsageError
 from app.kafka.skipped import Skipped
 from app.report.text import show
@@ -166,7 +166,7 @@ def audit(
             reading = progress.add_task("explaining", total=None)
             if files:
                 explode_all(
-                    closes(files, kind, mapping),
+                    closes(files, kind, mapping, against=None),  # compared above
                     settings,
                     now_ms(),
                     of_groups(kept),
@@ -209,7 +209,10 @@ def _read(
         return asyncio.run(take), []
     reading = progress.add_task("reading closes", total=None)
     return modules_of(
-        closes(files, kind, mapping), settings, now_ms(), lambda closed: progress.advance(reading)
+        closes(files, kind, mapping, against=named_or_refused),
+        settings,
+        now_ms(),
+        lambda closed: progress.advance(reading),
     )
 
 

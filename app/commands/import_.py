@@ -28,18 +28,18 @@ from app.commands.base import (
     json_option,
     now_ms,
 )
-from app.commands.sending import ReadBytes, progress, send, sending_options, shift_by
-from app.commands.source_options import source_options
+from app.commands.sending import ReadBytes, Sent, progress, send, sending_options, shift_by
+from app.commands.trade_files import source_options
 from app.errors import BadDataError, UsageError
 from app.settings import Settings
 from app.sources import Closed, Notes, closes
 from app.sources.cells import QUOTE
-from app.sources.contradictions import Contradicted, contradicted, lines, refuse
+from app.sources.contradictions import Against, Contradicted, lines, refuse
 from app.sources.draft import draft
 from app.sources.figures import written as figure
 from app.sources.files import file_size
 from app.sources.making import joined
-from app.sources.mapping import FIELDS, TableMapping
+from app.sources.mapping import ACCEPT, FIELDS, TableMapping
 from app.sources.mapping_file import load
 from app.sources.read import kind_of
 from app.sources.survey import Survey, survey, unconfigured_sentence
@@ -144,20 +144,23 @@ def import_(
         )
     settings = Settings.from_environment()
     notes, watched = Notes(), _Watched(files)
+    against: list[Contradicted] = []
 
-    def read(into: Notes | None = None) -> Iterator[Closed]:
-        return closes(files, kind, mapping, module=module, notes=into, reading=watched.at)
+    def read(into: Notes | None = None, told: Against | None = None) -> Iterator[Closed]:
+        return closes(
+            files, kind, mapping, module=module, notes=into, reading=watched.at, against=told
+        )
 
     by = shift_by(files, shift_to, limit, read)
-    found = islice(read(notes), limit)
+    found = islice(read(notes, lambda some, _: against.extend(some)), limit)
     meaning = load(mapping) if mapping is not None else None
     if dry_run:
         moved = found if by is None else (c._replace(value=shifted(c.value, by)) for c in found)
         expected, shown = _expected(expect_pnl), _shown_events(show)
         seen = _survey(settings, watched, moved, shown, meaning)
-        against = contradicted(files, kind, meaning)
         _report(seen, notes, as_json, expected, against)
-        refuse(against, meaning)
+        if meaning is not None:
+            refuse(against, meaning)
         return
     with watched:
         first = list(islice(found, GLANCE))
@@ -168,8 +171,9 @@ def import_(
         )
     glance = survey(settings, first, now_ms())
     glance.check_outcome()
-    against = contradicted(files, kind, meaning)
-    refuse(against, meaning)
+    accepted = meaning is not None and meaning.contradictions == ACCEPT
+    if meaning is not None:
+        refuse(against, meaning)
     total = file_size(files)
     sent = asyncio.run(
         send(
@@ -194,13 +198,21 @@ def import_(
                 "contradictions": [asdict(one) for one in against],
             }
         )
-        return
+    else:
+        _print_sent(sent, notes, glance)
+        for line in lines(against, accepted=accepted):
+            echo(line, err=True)
+    if meaning is not None:
+        refuse(against, meaning)  # what rows after the first ones show
+
+
+def _print_sent(sent: Sent, notes: Notes, glance: Survey) -> None:
     echo(
         f"sent {sent.closes:,} closes in {sent.seconds:.1f} s"
         f" ({sent.closes / max(sent.seconds, 1e-9):,.0f}/s)",
         err=True,
     )
-    for line in (*lines(against, meaning), *_note_lines(notes), *_dimension_lines(glance)):
+    for line in (*_note_lines(notes), *_dimension_lines(glance)):
         echo(line, err=True)
 
 
@@ -356,7 +368,8 @@ def _report(
             echo(line)
         if sentence and fits:
             echo(sentence)
-        for line in lines(against, seen.mapping):
+        accepted = seen.mapping is not None and seen.mapping.contradictions == ACCEPT
+        for line in lines(against, accepted):
             echo(line)
         echo("Nothing was sent.", err=True)
     if not fits:

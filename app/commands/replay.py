@@ -35,6 +35,7 @@ from app.commands.base import (
     warn_skipped,
     yes_option,
 )
+from app.commands.trade_files import named_or_refused
 from app.errors import ConfigurationError
 from app.replay import promote as promotion
 from app.replay.digest import bare, digest
@@ -153,6 +154,7 @@ def replay_run(
                 restart=restart,
                 cores=os.cpu_count() or 1,
                 report=report,
+                against=named_or_refused,
             )
         )
     if as_json:

@@ -16,8 +16,9 @@ May touch: the broker (read only, no group), files (read only), the spool.
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from itertools import islice
 from pathlib import Path
@@ -36,7 +37,8 @@ from app.replay.shadow import Source
 from app.replay.span import Span
 from app.replay.spool import Group
 from app.settings import Settings
-from app.sources import closes
+from app.sources import Closed, closes
+from app.sources.contradictions import Against
 from app.stages.admission import DOOR_REASONS
 from schemas import kinds
 from schemas.facts import group_key
@@ -191,15 +193,35 @@ def explode_files(
     workers: Pool,
     slot: int,
     tick: Callable[[int], None],
+    against: Against,
 ) -> None:
-    """Stage 1 from files; `tick` gets the estimated number of closes in total, from the bytes read.
+    """Stage 1 from files; `tick` gets the estimated number of closes in total, from the bytes read,
+    and `against` what figures in tables say against their mapping.
 
-    Raises `UsageError` and `BadDataError` as `app.sources.closes` does.
+    Raises `UsageError` and `BadDataError` as `app.sources.closes` does; nothing that was read until
+    then stays in the spool, since a corrected mapping reads it differently.
     """
+    paths = [path for path, _, _ in source.files]
+    mapping = None if source.mapping is None else Path(source.mapping)
+    read = closes(paths, source.file_kind, mapping, against=against)
+    try:
+        _explode(settings, source, read, folder, workers, slot, tick)
+    except BadDataError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _explode(
+    settings: Settings,
+    source: Source,
+    read: Iterator[Closed],
+    folder: Path,
+    workers: Pool,
+    slot: int,
+    tick: Callable[[int], None],
+) -> None:
     target = spool.Spool(folder, 0)
     checkpoint = target.resume(0)
-    paths = [path for path, _, _ in source.files]
-    read = closes(paths, source.file_kind, None if source.mapping is None else Path(source.mapping))
     for _ in islice(read, checkpoint.position):
         pass
     workers.note(slot, checkpoint.position)

@@ -38,6 +38,7 @@ from app.replay.shadow import (
 )
 from app.replay.span import Span, check_partitions
 from app.settings import Settings
+from app.sources.contradictions import Against, refuse
 from schemas import kinds
 
 WORK_FOLDER = Path(".edgeloop/replay")
@@ -112,9 +113,13 @@ async def run(
     restart: bool,
     cores: int,
     report: Report,
+    against: Against = refuse,
 ) -> Result:
-    """Steps 1 to 5.  Raises `ConfigurationError` if the shadow has another source or other
-    settings, and whatever the stages raise."""
+    """Steps 1 to 5.  `against` gets what figures in tables say against their mapping.
+
+    Raises `ConfigurationError` if the shadow has another source or other settings, and whatever the
+    stages raise.
+    """
     started = time.monotonic()
     async with opened(settings, name) as shadow:
         await shadow.lock()
@@ -122,7 +127,7 @@ async def run(
             await shadow.drop()
             shutil.rmtree(folder, ignore_errors=True)
         state = await _begun(settings, shadow, source)
-        replay = _Replay(settings, state, folder, report)
+        replay = _Replay(settings, state, folder, report, against)
         if state.finished_at is None:
             await replay.work(shadow, jobs, cores)
             state = await shadow.state()
@@ -177,12 +182,20 @@ def described(source: Source) -> str:
 class _Replay:
     """The stages of one run, and the figures that it reports."""
 
-    def __init__(self, settings: Settings, state: State, folder: Path, report: Report) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        state: State,
+        folder: Path,
+        report: Report,
+        against: Against,
+    ) -> None:
         self._settings = settings
         self._state = state
         self._source = state.source
         self._folder = folder
         self._report = report
+        self._against = against
         self._records = 0
         self._peak = 0
 
@@ -233,6 +246,7 @@ class _Replay:
                 workers,
                 0,
                 lambda total: self._report("exploding", workers.done[0], total),
+                self._against,
             )
             self._records = workers.done[0] - skipped
             return

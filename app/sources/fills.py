@@ -23,6 +23,8 @@ from app.sources.tables import Row
 __all__ = ["Closing", "Fill", "Fills", "positions"]
 
 STILL_OPEN = "positions that are still open, left out"
+_HELD = 50_000
+"""Rows that are not fills and wait until all rows have been read, at most."""
 OVERSOLD = "symbols with more sold than was held; the rest was left out"
 
 
@@ -59,8 +61,14 @@ class Fills:
         open."""
         with Spool() as spool:
             assigned: list[Fill] = []
+            unread: list[Closing] = []
             for number, (path, rows) in enumerate(files):
-                yield from self._read(path, rows, number, spool, assigned)
+                for closing in self._read(path, rows, number, spool, assigned):
+                    if len(unread) < _HELD:
+                        unread.append(closing)
+                    else:
+                        yield closing
+            yield from unread
             self._reader.multiplier_check.note()
             alone = self._undelivered(assigned, spool)
             yield from map(self._refused, alone)

@@ -1,19 +1,34 @@
 """Which rows of a table count: those whose cells are as `[keep]` and `[leave_out]` of a mapping
 say; the others are counted.
 
-May touch: nothing.
+May touch: the tables it is given (read only).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from app.sources.cells import DASHES, NOTHING, as_text
 from app.sources.figures import written
 from app.sources.mapping import TableMapping
 from app.sources.notes import Notes
-from app.sources.tables import Row
+from app.sources.tables import Row, table
+
+Watched = Callable[[str, Iterator[Row]], Iterator[Row]]
+
+
+def rows_of(
+    path: str, mapping: TableMapping, notes: Notes, watched: Watched | None = None
+) -> Iterator[Row]:
+    """The rows of a table that the mapping keeps; `watched` gets the path and all rows, and passes
+    them on."""
+    with table(
+        path, mapping.delimiter, mapping.encoding, mapping.names(), mapping.table, notes
+    ) as found:
+        mapping.check_columns(found.columns, path)
+        rows = found.rows if watched is None else watched(path, found.rows)
+        yield from kept(rows, mapping, notes)
 
 
 def kept(rows: Iterable[Row], mapping: TableMapping, notes: Notes) -> Iterator[Row]:

@@ -175,7 +175,8 @@ class Split(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class TableMapping:
     """What the columns of a table mean.  `columns` are by field, `scope` and `exit_scope` give a
-    column by dimension."""
+    column by dimension, `stated` are the keys that the file has; others have their defaults.
+    `drafted` says that a draft wrote it."""
 
     path: str
     rows: str
@@ -209,6 +210,8 @@ class TableMapping:
     newest_first: bool | None = None
     fill_down: tuple[str, ...] = ()
     splits: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)
+    drafted: bool = False
+    stated: frozenset[str] = frozenset()
 
     def names(self) -> set[str]:
         """All columns that are named here."""

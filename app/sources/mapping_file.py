@@ -93,6 +93,7 @@ _TOP = (
     "newest_first",
     "fill_down",
     "contradictions",
+    "drafted",
 )
 
 
@@ -173,6 +174,8 @@ class _Reader(ColumnReader):
                 name: self._splits(name, given)
                 for name, given in self._section("splits", None).items()
             },
+            drafted=self._flag("drafted"),
+            stated=frozenset(self._document),
         )
 
     def _answered(self, section: str, given: Mapping[str, Any]) -> None:

@@ -16,9 +16,10 @@ import orjson
 from app.errors import UsageError
 from app.sources import jsonl, making
 from app.sources.adapters import freqtrade_database, freqtrade_results, nautilus
+from app.sources.contradictions import Against, Comparing, refuse
 from app.sources.files import opened, plain_name, read_whole
 from app.sources.fills import Fills
-from app.sources.filters import kept
+from app.sources.filters import rows_of
 from app.sources.mapping import TableMapping
 from app.sources.mapping_file import load
 from app.sources.notes import Notes
@@ -56,12 +57,15 @@ def closes(
     module: str | None = None,
     notes: Notes | None = None,
     reading: Callable[[int], None] | None = None,
+    against: Against | None = refuse,
 ) -> Iterator[Closed]:
     """The closes in the files.  `kind` is one of `KINDS` (None: detected from each file), `mapping`
     gives the meaning of columns, `module` is the module of the events (None: the mapping's, else
     `pm`; JSON lines have their own), and `notes` collects what was left out and why.  `reading` is
     called with the bytes read so far while fills are read; all of them are read before the first
-    close.
+    close.  `against` gets what figures in tables say against the mapping, of positions before the
+    first close of their file, of fills before the first of all; by default it refuses what the
+    mapping does not accept.  With None nothing is compared, as for files that were compared before.
 
     The same files give the same events, with the same ids.  Raises `UsageError` for a file that
     cannot be read or an unknown kind, `ConfigurationError` for a mapping that does not fit, and
@@ -78,7 +82,7 @@ def closes(
         elif found == "nautilus":
             yield from _nautilus(together, module or DEFAULT_MODULE, notes)
         else:
-            yield from _tables(together, meaning, module, notes, reading)
+            yield from _tables(together, meaning, module, notes, reading, against)
 
 
 def kind_of(path: str) -> str:
@@ -208,6 +212,7 @@ def _tables(
     module: str | None,
     notes: Notes,
     reading: Callable[[int], None] | None,
+    against: Against | None,
 ) -> Iterator[Closed]:
     if mapping is None:
         raise UsageError(
@@ -215,11 +220,13 @@ def _tables(
             f"Draft a mapping with: faust -A app import {paths[0]} --draft mapping.toml; then name"
             " it with --mapping mapping.toml.",
         )
+    comparing = None if against is None else Comparing(mapping, against)
     module = module or mapping.module or DEFAULT_MODULE
     if mapping.rows == "fills":
-        for closing in Fills(mapping, module, notes).closings(
-            _reported(paths, mapping, notes, reading)
-        ):
+        files = _reported(paths, mapping, notes, reading, comparing)
+        if comparing is not None:
+            files = comparing.fills(files)
+        for closing in Fills(mapping, module, notes).closings(files):
             yield Closed(
                 making.encode(closing.event),
                 making.key(closing.event),
@@ -230,7 +237,8 @@ def _tables(
         return
     positions = Positions(mapping, module, notes)
     for path in paths:
-        for row in rows_of(path, mapping, notes):
+        rows = rows_of(path, mapping, notes, None if comparing is None else comparing.watched)
+        for row in rows if comparing is None else comparing.positions(path, rows):
             if (made := positions.event(row)) is not None:
                 event, told = made
                 yield Closed(
@@ -248,14 +256,16 @@ def _reported(
     mapping: TableMapping,
     notes: Notes,
     reading: Callable[[int], None] | None,
+    comparing: Comparing | None,
 ) -> Iterator[tuple[str, Iterator[Row]]]:
     """(path, its rows); reports the bytes read at regular intervals."""
     before = 0
+    watched = None if comparing is None else comparing.watched
 
     def told(path: str) -> Iterator[Row]:
         nonlocal before
         position = 0
-        for number, row in enumerate(rows_of(path, mapping, notes)):
+        for number, row in enumerate(rows_of(path, mapping, notes, watched)):
             position = row.position
             if reading is not None and number % _ROWS_A_REPORT == 0:
                 reading(before + position)
@@ -264,12 +274,3 @@ def _reported(
 
     for path in paths:
         yield path, told(path)
-
-
-def rows_of(path: str, mapping: TableMapping, notes: Notes) -> Iterator[Row]:
-    """The rows of a table that the mapping keeps."""
-    with table(
-        path, mapping.delimiter, mapping.encoding, mapping.names(), mapping.table, notes
-    ) as found:
-        mapping.check_columns(found.columns, path)
-        yield from kept(found.rows, mapping, notes)

@@ -10,6 +10,7 @@ import pytest
 
 from app.errors import ConfigurationError
 from app.sources import closes
+from app.sources.contradictions import Contradicted
 from app.sources.mapping_file import load
 from app.sources.multiplier_check import CONTRADICTED
 from app.sources.notes import Notes
@@ -171,8 +172,19 @@ def test_an_answer_that_amounts_contradict_is_noted(
     )
     table, mapping = written(tmp_path, FILLS.format(more=f"[multipliers]\nVZQ = {told}"), rows)
     notes = Notes()
-    list(closes([str(table)], mapping=mapping, notes=notes))
+    told_by_rows: list[Contradicted] = []
+    list(
+        closes(
+            [str(table)],
+            mapping=mapping,
+            notes=notes,
+            against=lambda some, _: told_by_rows.extend(some),
+        )
+    )
     assert notes.names(CONTRADICTED) == says
+    assert [one.sentence for one in told_by_rows] == [
+        f"Whether the value of a contract is right: {name}." for name in says
+    ]
 
 
 def test_an_answer_is_compared_with_the_amounts_of_positions_too(tmp_path: Path) -> None:
@@ -197,7 +209,7 @@ entry = "x"
 """
     table, mapping = written(tmp_path, text, rows)
     notes = Notes()
-    list(closes([str(table)], mapping=mapping, notes=notes))
+    list(closes([str(table)], mapping=mapping, notes=notes, against=lambda some, _: None))
     assert notes.names(CONTRADICTED) == [
         "[multipliers] says 1 for VZQ, but value is 10 times price × quantity"
     ]

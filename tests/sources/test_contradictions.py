@@ -69,7 +69,7 @@ def said(content: str, mapping: str, folder: Path) -> list[str]:
     """What contradicts the mapping, without the file's path."""
     path = folder / "t.csv"
     path.write_text(content)
-    found = contradicted([str(path)], None, loads(mapping, "m.toml"))
+    found = contradicted([str(path)], loads(mapping, "m.toml"))
     return [one.line().replace(f"{path}:", "line ") for one in found]
 
 
@@ -216,6 +216,40 @@ def test_what_a_point_is_worth_is_compared_with_profits(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("times", [2, 2.5, 4, 0.5, 0.25])
+def test_values_of_a_point_that_are_a_little_off_are_named(times: float, tmp_path: Path) -> None:
+    """By less than a factor of five, where profits are exact multiples."""
+    rows = [
+        f"2024-05-{n:02} 09:31,ESM4,B,1,{5000 + n},0\n"
+        f"2024-05-{n:02} 10:31,ESM4,S,1,{5003 + 2 * n},{50 * (3 + n):g}\n"
+        for n in range(1, 5)
+    ]
+    fills = "Time,Symbol,Side,Qty,Price,Realized PnL\n" + "".join(rows)
+    mapping = OF_FILLS.replace('fee = "Fee"\n', "")
+    told = mapping.replace("[pattern]", "[multipliers]\nESM4 = {:g}\n[pattern]")
+    assert said(fills, told.format(50), tmp_path) == []
+    (only,) = said(fills, told.format(50 / times), tmp_path)
+    assert "what a point of ESM4 is worth" in only
+    positions = MAPPED.replace("[pattern]", "[multipliers]\n'*' = {:g}\n[pattern]")
+    content = without(POSITIONS, "Result", "Net", "Balance")
+    assert said(content, positions.format(1), tmp_path) == []
+    (only,) = said(content, positions.format(1 / times), tmp_path)
+    assert f"the profits are {times:.4g} times what prices, quantities and that value make" in only
+
+
+def test_amounts_in_another_currency_are_named_of_a_mapping_too(tmp_path: Path) -> None:
+    rows = [
+        f"2024-05-{n:02} 09:31,SAP,B,{n},{150 + n},{n * (150 + n) * (1.07 + n / 1000):.2f}\n"
+        for n in range(1, 6)
+    ]
+    content = "Time,Symbol,Side,Qty,Price,Amount\n" + "".join(rows)
+    mapping = OF_FILLS.replace('fee = "Fee"\n', "")
+    (only,) = said(content, mapping, tmp_path)
+    assert only.startswith(
+        "Whether prices are in the currency of Amount: it is about 1.073 times price × quantity."
+    )
+
+
 def test_prices_in_two_units_are_named(tmp_path: Path) -> None:
     rows = [
         "Symbol,Opened,Closed,Entry,Exit",
@@ -263,8 +297,8 @@ def test_fills_of_several_files_are_compared_together(tmp_path: Path) -> None:
         path.write_text("\n".join([head, *part]))
     exchanged = OF_FILLS.replace("[pattern]", '[sides]\nbuy = ["s"]\nsell = ["b"]\n[pattern]')
     files = [*map(str, paths)]
-    assert contradicted(files, None, loads(OF_FILLS, "m.toml")) == []
-    (first, *_) = contradicted(files, None, loads(exchanged, "m.toml"))
+    assert contradicted(files, loads(OF_FILLS, "m.toml")) == []
+    (first, *_) = contradicted(files, loads(exchanged, "m.toml"))
     assert first.places == (f"{paths[0]}:2", *(f"{paths[1]}:{line}" for line in (2, 3, 4)))
 
 
@@ -272,14 +306,13 @@ def test_contradictions_are_refused_unless_the_mapping_accepts_them(tmp_path: Pa
     path = tmp_path / "t.csv"
     path.write_text(without(POSITIONS, "Result", "Balance"))
     wrong = MAPPED.replace("gross", "net")
-    found = contradicted([str(path)], None, loads(wrong, "m.toml"))
+    found = contradicted([str(path)], loads(wrong, "m.toml"))
     with pytest.raises(BadDataError, match="contradict what is read: Whether fees are taken off"):
         refuse(found, loads(wrong, "m.toml"))
     accepted = loads('contradictions = "accept"\n' + wrong, "m.toml")
     refuse(found, accepted)
-    assert next(lines(found, accepted)).endswith("which the mapping accepts:")
+    assert next(lines(found, accepted=True)).endswith("which the mapping accepts:")
     refuse([], loads(wrong, "m.toml"))
-    assert contradicted([str(path)], None, None) == []
 
 
 def test_times_of_day_beside_bare_days_are_asked_about(tmp_path: Path) -> None:
@@ -338,5 +371,5 @@ def test_whatever_is_in_the_cells_is_compared_without_an_error(data: st.DataObje
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([head.split(","), *rows])
         with suppress(EdgeloopError):
-            for one in contradicted([str(path)], None, loads(mapping, "m.toml")):
+            for one in contradicted([str(path)], loads(mapping, "m.toml")):
                 assert one.line()

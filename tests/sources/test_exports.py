@@ -107,7 +107,7 @@ def test_an_export_is_right_or_asked_about(name: str, tmp_path: Path) -> None:
     assert notes.names(STILL_OPEN) == case.get("open", [])
     mapping = load(tmp_path / "m.toml")
     if mapping.contradictions is None:
-        assert contradicted([str(EXPORTS / name)], "table", mapping) == []
+        assert contradicted([str(EXPORTS / name)], mapping) == []
 
 
 def test_a_hidden_split_is_named_and_can_be_told(tmp_path: Path) -> None:

@@ -23,7 +23,11 @@ def settle_bets(decided: Decided) -> None:
         return
     profits = contents.numbers(fields["pnl_usd"].column)
     for column in contents.columns:
-        if known_as(column) not in _STAKES or not contents.is_numeric(column):
+        if (
+            column in fields["pnl_usd"].columns
+            or known_as(column) not in _STAKES
+            or not contents.is_numeric(column)
+        ):
             continue
         rows = [
             (profit, abs(stake))

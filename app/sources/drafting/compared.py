@@ -14,10 +14,13 @@ from typing import NamedTuple
 from app.sources.drafting.adding_up import MOST
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.outcomes import Outcome
+from app.sources.mapping import TableMapping
 
 ALIKE, FAR, EXACT = 0.1, 5, 0.005
 """Within which share ratios are the same, by which factor amounts differ if something else was read
 than what the file means, and what an exact figure may be off."""
+NEAR_TIMES = (2.0, 2.5, 4.0, 0.5, 0.4, 0.25)
+"""By which factors below `FAR` contract values differ from one another."""
 FEWEST = 3
 """Rows at least that show a rule."""
 
@@ -33,7 +36,8 @@ class Contradiction(NamedTuple):
 @dataclass(frozen=True)
 class Compared:
     """Rows (`positions` or `fills`) with their outcomes, the columns that are `read`, the fields
-    that have one, and whether the rows are all of the table."""
+    that have one, whether the rows are all of the table, and the `keys` that say how prices and
+    quantities are read."""
 
     kind: str
     contents: Contents
@@ -41,6 +45,7 @@ class Compared:
     read: AbstractSet[str]
     fields: AbstractSet[str]
     whole: bool = True
+    keys: AbstractSet[str] = frozenset()
 
     @property
     def unread(self) -> list[str]:
@@ -54,6 +59,13 @@ class Compared:
             for column in self.unread
             if self.contents.is_numeric(column) and self.contents.time(column) is None
         ]
+
+
+def keys_of(mapping: TableMapping) -> set[str]:
+    """The keys that say how prices and quantities of fills are read, and `inverse`."""
+    columns = [mapping.columns[name] for name in ("price", "quantity") if name in mapping.columns]
+    found = {key for key in ("per_unit", "money", "part") if any(getattr(c, key) for c in columns)}
+    return found | ({"inverse"} if mapping.inverse else set())
 
 
 def near(one: float, other: float, share: float) -> bool:

@@ -75,6 +75,8 @@ class Contents:
     texts: list[str] = field(default_factory=list)
     parts: set[str] = field(default_factory=set)
     """Columns of quantities in which what was filled and what was ordered stand: `50/100`."""
+    orders: dict[str, str] = field(default_factory=dict)
+    """Whether the day or the month comes first (`dm`, `md`), where that is known by column."""
     _cache: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -89,7 +91,7 @@ class Contents:
         """The same columns with fewer rows."""
         found = Contents(self.columns, rows)
         found.decimal, found.texts, found.parts = self.decimal, self.texts, self.parts
-        found.triangle = self.triangle
+        found.triangle, found.orders = self.triangle, self.orders
         return found
 
     def cells(self, column: str) -> list[Any]:
@@ -236,7 +238,15 @@ class Contents:
 
     def time(self, column: str) -> TimeReading | None:
         """How to read the column as times, None if it holds none."""
-        return self._cached("time", column, lambda: read_times(column, self.values(column)))  # type: ignore[no-any-return]
+        return self._cached(  # type: ignore[no-any-return]
+            "time", column, lambda: self._in_order(column, read_times(column, self.values(column)))
+        )
+
+    def _in_order(self, day: str, reading: TimeReading | None) -> TimeReading | None:
+        """The reading with the order of day and month that is known, where the cells allow any."""
+        if reading is None or day not in self.orders or reading.keys.get("format") != OPEN_QUESTION:
+            return reading
+        return replace(reading, keys={**reading.keys, "format": self.orders[day]}, ambiguous="")
 
     def is_mixed(self, column: str) -> bool:
         """Whether the column has times of which some need the day first and some the month."""
@@ -298,7 +308,7 @@ class Contents:
             for a, *rest in zip(self.cells(day), *map(self.cells, clocks), strict=True)
             if a
         ]
-        found = read_texts(day, cells)
+        found = self._in_order(day, read_texts(day, cells))
         zone = next(filter(None, map(zone_of_name, clocks)), None)
         return replace(found, zone=zone) if found is not None and not found.zone else found
 

@@ -12,6 +12,7 @@ from app.errors import BadDataError
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, is_header_word, known_as
 from app.sources.drafting import fill_values, position_values
+from app.sources.drafting.answers import Answers
 from app.sources.drafting.books import settle_books
 from app.sources.drafting.clocks import settle_times
 from app.sources.drafting.contents import Contents
@@ -107,8 +108,11 @@ _COUNTS = (
 )
 
 
-def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
-    """Decide how the table is read; `rows` is what a row is, if the user has chosen it.
+def decide(
+    path: str, contents: Contents, rows: str | None = None, given: Answers | None = None
+) -> Decided:
+    """Decide how the table is read; `rows` is what a row is, if the user has chosen it, and `given`
+    what else is known.
 
     Raises `BadDataError` if no column could be the time of a close or of a fill.
     """
@@ -164,6 +168,8 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     kept = by_status(contents, filled)
     asked_for = rows
     fields, rows, said = fields_of(path, kept.contents, asked_for)
+    if given is not None:
+        given.impose(fields)
     legs = _fill_down(kept, fields, rows)
     unnamed = _unnamed(kept, fields, rows)
     still_open(kept, fields)
@@ -177,6 +183,8 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     without_undone(contents, kept, fields, rows)
     reversals = without_reversed(kept, fields, rows)
     fields = _again(path, kept.contents, fields, rows, asked_for)
+    if given is not None:
+        given.impose(fields)
     taken = [sentence for sentence in said if sentence.startswith(TAKEN)]
     open_time = OPEN_QUESTION in fields.get("exit_timestamp", Spec([])).columns
     if rows == "positions" and asked_for is None:
@@ -185,6 +193,8 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     decided = Decided(
         rows, fields, kept, guessed=[*(s for s in said if s not in taken), *kept.said]
     )
+    if given is not None:
+        given.begin(decided)
     (decided.asked if open_time else decided.left).extend(taken)
     decided.left += [*lost, *reversals]
     if unnamed:
@@ -235,6 +245,9 @@ def decide(path: str, contents: Contents, rows: str | None = None) -> Decided:
     _unknown_numbers(decided)
     _unread_numbers(path, decided)
     name_unread(decided)
+    if given is not None:
+        given.end(decided)
+        return decided
     cross_check(decided)
     return decided
 

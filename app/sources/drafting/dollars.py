@@ -25,8 +25,9 @@ UNSAID = ("", BY_PAIR, BY_DEFAULT)
 ABROAD_QUESTION = (
     "The currency of the profits: the file does not use American formats and does not say."
 )
-_ROUND = 0.002
-"""By how much the logarithm of a contract value may differ from that of a power of ten."""
+_ROUND, _COSTS = 0.002, 0.05
+"""By how much the logarithm of a contract value may differ from that of a power of ten: at all,
+and if it is of profits after costs."""
 ABROAD = re.compile(
     r"(BTC|ETH|SOL)-(\d{1,2}[A-Z]{3}\d{2}|USD-\d{6})-[\d.]+-[CP]|[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR"
     r"|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|KQ|SI|SA|WA|IR|VI|SS|SZ|SH|XSHE"
@@ -133,11 +134,24 @@ def bare_dollars(decided: Decided, money: list[str]) -> bool:
     return english and is_abroad(decided)
 
 
+def _off_round(value: float) -> float:
+    """By how many powers of ten a value is above (or below) the nearest round one."""
+    return math.log10(value) - round(math.log10(value))
+
+
 def doubt_dollars(decided: Decided, values: Mapping[str, float]) -> None:
     """What the contract values of currency pairs show of a currency that was assumed to be the
     dollar, or asked for: lots are round in their quote currency, unless profits were converted."""
     if ASSUMED not in decided.left and ABROAD_QUESTION not in decided.asked:
         return
+    in_dollars = [
+        _off_round(value)
+        for name, value in values.items()
+        if value > 0 and (pair := pair_of(name)) and pair[1] == "USD" and not is_crypto(name)
+    ]
+    # Costs make gains smaller and losses larger; a rate of exchange makes both the same.
+    costs = bool(in_dollars) and min(in_dollars) < -_ROUND and max(in_dollars) > _ROUND
+    costs = costs and all(abs(off) < _COSTS for off in in_dollars)
     for name, value in values.items():
         pair = pair_of(name)
         if pair is None or is_crypto(name) or value <= 0:
@@ -146,7 +160,7 @@ def doubt_dollars(decided: Decided, values: Mapping[str, float]) -> None:
             decided.asked.remove(ABROAD_QUESTION)
             decided.keys["currency"] = ("USD", f"by the profits of {name}")
             decided.left.append(ASSUMED)
-        is_round = abs(math.log10(value) - round(math.log10(value))) < _ROUND
+        is_round = abs(_off_round(value)) < _ROUND or (pair[1] == "USD" and costs)
         if is_round != (pair[1] == "USD"):
             decided.left.remove(ASSUMED)
             decided.ask(

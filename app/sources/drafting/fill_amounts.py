@@ -166,11 +166,11 @@ def converted_amounts(decided: Decided) -> list[str]:
         if column not in used and contents.is_numeric(column)
     ]
     return [
-        column for column, own in amounts if any(_are_at_rates(own, sizes, rate) for rate in rates)
+        column for column, own in amounts if any(are_at_rates(own, sizes, rate) for rate in rates)
     ]
 
 
-def _are_at_rates(
+def are_at_rates(
     amounts: list[float | None], sizes: list[float | None], rates: list[float | None]
 ) -> bool:
     """Whether amounts are nearly the sizes times (or over) the rates, which are no usual contract

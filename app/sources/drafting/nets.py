@@ -14,7 +14,15 @@ from itertools import pairwise
 from app.sources.books import SPLITS
 from app.sources.cells import as_text
 from app.sources.drafting.adding_up import MOST
-from app.sources.drafting.compared import FAR, FEWEST, Compared, Contradiction, near
+from app.sources.drafting.compared import (
+    EXACT,
+    FAR,
+    FEWEST,
+    NEAR_TIMES,
+    Compared,
+    Contradiction,
+    near,
+)
 from app.sources.making import US_DOLLARS
 from app.sources.pairs import is_option, pair_of
 from app.sources.sides import Event, read_side
@@ -67,6 +75,15 @@ def by_prices(compared: Compared) -> Iterator[Contradiction]:
         if own.ret:
             returns.append((i, own.ret / (move / own.entry)))
     off = [i for i, ratio in told if not 1 / FAR < ratio < FAR]
+    if not off:  # The value of another contract: the same small multiple in all rows?
+        off = next(
+            (
+                [i for i, _ in told]
+                for times in NEAR_TIMES
+                if len(told) >= FEWEST and all(near(ratio, times, EXACT) for _, ratio in told)
+            ),
+            off,
+        )
     if "pnl_usd" in compared.fields and len(off) > 1 and len(off) >= MOST * len(told):
         middle = statistics.median(ratio for _, ratio in told)
         yield Contradiction(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice, pairwise
-from typing import Any, TypeVar
+from itertools import pairwise
+from typing import Any, Generic, TypeVar
 
 from app.sources.cells import Cells
 from app.sources.drafting import simulate
@@ -50,25 +50,56 @@ class Outcome:
     currency: str = ""
 
 
+class Sample(Generic[R]):
+    """Takes rows one after another and keeps those to compare: the first ones of many; of fills
+    those of the earliest times, as what they close was opened before, and none where there is no
+    order.  `takes` says whether further rows could still be kept."""
+
+    def __init__(self, mapping: TableMapping, most: int = MOST_ROWS) -> None:
+        self._mapping = mapping
+        self._most = most
+        self._kept: deque[R] = deque()
+        self._whole = True
+        self.takes = True
+
+    def add(self, row: R) -> None:
+        """The next row."""
+        if not self.takes:
+            return
+        if self._whole and len(self._kept) == self._most:
+            self._whole = False
+            self.takes = self._mapping.rows == "fills" and self._falls()
+            if not self.takes:
+                return
+            self._kept = deque(self._kept, self._most)
+        self._kept.append(row)
+
+    def rows(self) -> tuple[list[R], bool]:
+        """(the rows, whether they are all)."""
+        return [*self._kept], self._whole
+
+    def _falls(self) -> bool:
+        """Whether the newest fills come first; where there is no order, no row is kept."""
+        cells = Cells(self._mapping)
+        times = [
+            t.removesuffix("Z") for row in self._kept if is_time(t := cells.time(row.cells, "time"))
+        ]
+        rises = sum(earlier < later for earlier, later in pairwise(times))
+        falls = sum(earlier > later for earlier, later in pairwise(times))
+        if falls * _IN_ORDER <= rises:
+            return False
+        if rises * _IN_ORDER <= falls:
+            return True
+        self._kept.clear()
+        return False
+
+
 def sampled(mapping: TableMapping, rows: Iterable[R]) -> tuple[list[R], bool]:
-    """(the rows to compare, whether they are all): the first ones of many; of fills those of the
-    earliest times, as what they close was opened before, and none where there is no order."""
-    rest = iter(rows)
-    head = list(islice(rest, MOST_ROWS))
-    beyond = next(rest, None)
-    if beyond is None:
-        return head, True
-    if mapping.rows == "positions":
-        return head, False
-    cells = Cells(mapping)
-    times = [t.removesuffix("Z") for row in head if is_time(t := cells.time(row.cells, "time"))]
-    rises = sum(earlier < later for earlier, later in pairwise(times))
-    falls = sum(earlier > later for earlier, later in pairwise(times))
-    if falls * _IN_ORDER <= rises:
-        return head, False
-    if rises * _IN_ORDER <= falls:
-        return list(deque(chain(head, [beyond], rest), MOST_ROWS)), False
-    return [], False
+    """(the rows to compare, whether they are all)."""
+    sample: Sample[R] = Sample(mapping)
+    for row in rows:
+        sample.add(row)
+    return sample.rows()
 
 
 def outcomes_of(

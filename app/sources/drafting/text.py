@@ -84,6 +84,7 @@ def _lines(
     if table is not None:
         yield f"table = {quoted(table)}  # the title of the table in the file"
     yield 'module = "pm"'
+    yield "drafted = true  # what follows from answers and edits is checked"
     if encoding != UTF_8:
         yield f'encoding = "{encoding}"'
     for key, (value, comment) in decided.keys.items():

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from app.sources.column_names import NAMES, currency_in, is_in_points, known_as
 from app.sources.drafting.adding_up import CENT, MOST
-from app.sources.drafting.compared import EXACT, FAR, Compared, Contradiction, near
+from app.sources.drafting.compared import EXACT, FAR, NEAR_TIMES, Compared, Contradiction, near
 from app.sources.drafting.outcomes import Outcome
 from app.sources.making import US_DOLLARS
 from app.sources.pairs import POINT_VALUES, future_of
@@ -131,12 +131,29 @@ def _by_multiples(column: str, rows: Sequence[_Told]) -> Iterator[Contradiction]
                 if not _are_points(own[0][2], times)
             )
             and not any(near(told, each, 1 - 1 / FAR) for each in (made, before))
-        ):
+        ) or _are_near_times(own):
             yield Contradiction(
                 f"Whether prices, quantities and what a point of {symbol} is worth are read"
                 f" rightly: {column} has {told:,.6g}, and the rows make {made:,.6g}.",
                 places,
             )
+
+
+def _are_near_times(rows: Sequence[_Told]) -> bool:
+    """Whether all profits are the same small multiple of what the rows make, as if the value of a
+    contract were that of another one."""
+    return (
+        rows[0][2].currency in US_DOLLARS
+        and len({round(told, 6) for _, told, *_ in rows}) > 1
+        and any(
+            all(near(told, times * (made + cost), EXACT) for told, made, cost in figures)
+            for times in NEAR_TIMES
+            for figures in (
+                [(told, made, 0.0) for _, told, _, made in rows],
+                [(told, made, own.cost) for _, told, own, made in rows],
+            )
+        )
+    )
 
 
 def _are_points(own: Outcome, times: float) -> bool:

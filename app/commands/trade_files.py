@@ -1,18 +1,22 @@
-"""The options that say how to read files of trades, for the commands that read some.
+"""What commands that read files of trades share: the options that say how, and what is said of a
+mapping that figures in them contradict.
 
-May touch: nothing.  `base.py` does not have them, because every command imports it, and a worker
-reads no files.
+May touch: stderr.  This is not in `base.py`, because every command imports that, and a worker reads
+no files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from app.sources import KINDS
+from app.sources.contradictions import Contradicted, lines, refuse
+from app.sources.mapping import TableMapping
+from app.terminal import echo
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,3 +36,11 @@ def source_options(command: F) -> F:
         help="For tables: the TOML file that maps their columns.",
     )
     return kind(mapping(command))
+
+
+def named_or_refused(found: Sequence[Contradicted], mapping: TableMapping) -> None:
+    """Raise `BadDataError` for what figures in files say against a mapping; name it on stderr if
+    the mapping accepts it."""
+    refuse(found, mapping)
+    for line in lines(found, accepted=True):
+        echo(line, err=True)
