@@ -138,7 +138,7 @@ class LeanOutbox(Outbox[Kept]):
     >>> outbox.adopt([factor("f", 0.8, 1), factor("g", 0.8, 1)])
     >>> len(outbox.update([factor("f", 0.7, 2)], ["g"], 2, urgent_only=True))
     1
-    >>> [record.cohesion for record in outbox.update([], [], 3).published]
+    >>> [record.cohesion for part in outbox.waited(3) for record in part.published]
     [0.7]
     """
 
