@@ -55,8 +55,10 @@ def partition_of_record(settings: Settings, topic: str, record: Any) -> int:
     return partition_of(KINDS[topic].partition_text(record), settings.partitions)
 
 
+@functools.lru_cache(maxsize=16)
 def derived_headers(version: int) -> tuple[tuple[str, bytes], ...]:
-    """The headers that every derived record has."""
+    """The headers that every derived record has; one object for a batch, whose records share
+    their version."""
     return (("version", str(version).encode()), *_JSON_HEADERS)
 
 
@@ -65,7 +67,7 @@ def published(
 ) -> Outgoing:
     """A derived record of the topic `topic` (without prefix); `more` headers come last."""
     key, partition = KINDS[topic].key_of(record), partition_of_record(settings, topic, record)
-    headers = (*derived_headers(version), *more)
+    headers = derived_headers(version) + more
     return Outgoing(settings.topic(topic), partition, key.encode(), encode(record), headers)
 
 
@@ -74,7 +76,7 @@ def tombstone(
 ) -> Outgoing:
     """The tombstone of a key of a topic that is partitioned by module."""
     partition = partition_of(module, settings.partitions)
-    headers = (*derived_headers(version), *more)
+    headers = derived_headers(version) + more
     return Outgoing(settings.topic(topic), partition, key.encode(), None, headers)
 
 

@@ -6,7 +6,7 @@ May touch: nothing but its arguments.  Only this module imports both learning me
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from app.learning.classic.group import ClassicLearner
@@ -109,6 +109,9 @@ class Judge(Protocol):
 
     def judge(self, version: int, *, urgent_only: bool = False) -> Changes:
         """What differs from the previous output; with `urgent_only`, what changes no size waits."""
+
+    def parts(self, version: int, *, urgent_only: bool = False) -> Iterator[Changes]:
+        """As `judge`, some records at a time."""
 
     def counts(self) -> dict[str, Counts]:
         """The weight of each learner, by category; empty with `classic`."""

@@ -13,7 +13,7 @@ from app.learning.common.changes import Changes
 from app.learning.methods import module_judge
 from app.replay.shadow import ShadowRecord, opened
 from app.settings import Settings
-from schemas.kinds import KINDS
+from schemas.kinds import KINDS, OVERRIDES
 from schemas.lessons import decode_lesson
 
 
@@ -35,9 +35,10 @@ async def _judge_module(task: JudgeTask) -> int:
         lessons = await shadow.lessons(task.module)
         judge = module_judge(task.settings.learning_config, task.module)
         judge.fold([decode_lesson(value) for _, value in lessons])
-        changes = judge.judge(max((version for version, _ in lessons), default=0))
-        overrides = len(changes.overrides.published)
-        await shadow.commit(_records(changes), "judged", task.module, overrides)
+        version = max((version for version, _ in lessons), default=0)
+        records = [record for part in judge.parts(version) for record in _records(part)]
+        overrides = sum(record.topic == OVERRIDES for record in records)
+        await shadow.commit(records, "judged", task.module, overrides)
     return overrides
 
 

@@ -6,6 +6,7 @@ regime weights and latent factors.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from sys import intern
 from typing import Any
@@ -15,7 +16,7 @@ import structlog
 
 from app.kafka.records import UNREADABLE, Outgoing, partition_of, published, tombstone, version_of
 from app.kafka.trace import Newest
-from app.learning.common.changes import Changes
+from app.learning.common.outbox import Difference
 from app.learning.methods import Judge, module_judge
 from app.metrics import UNREADABLE_RECORDS
 from app.settings import Settings
@@ -171,21 +172,22 @@ class ModuleStore(StateStore):
 
     def changes(self, full: bool) -> list[Outgoing]:
         """Records and tombstones of all kinds that differ from what is published."""
-        judged = {
-            module: self._modules[module].judge(self._version, urgent_only=not full)
-            for module in sorted(self._unjudged)
-        }
+        judged = sorted(self._unjudged)
+        outgoing = [record for module in judged for record in self._judged(module, full)]
         if full:
             self._unjudged.clear()
-        self._gauges.show_weights(self._modules, judged)
-        outgoing = [
-            record
-            for module, changes in judged.items()
-            for record in self._outgoing(module, changes)
-        ]
-        if full:
             self._gauges.show()
+        self._gauges.show_weights(self._modules, judged)
         return outgoing
+
+    def _judged(self, module: str, full: bool) -> Iterator[Outgoing]:
+        """What differs of a module.  Records are encoded some at a time: as objects, those of a
+        large module would take several times the memory."""
+        by_topic: dict[str, list[Outgoing]] = {}
+        for changes in self._modules[module].parts(self._version, urgent_only=not full):
+            for topic, difference in changes.by_topic():
+                by_topic.setdefault(topic, []).extend(self._outgoing(module, topic, difference))
+        return itertools.chain.from_iterable(by_topic.values())
 
     @property
     def progress(self) -> int | None:
@@ -207,14 +209,13 @@ class ModuleStore(StateStore):
         """False: a compacted topic holds the last record of every key."""
         return False
 
-    def _outgoing(self, module: str, changes: Changes) -> Iterator[Outgoing]:
+    def _outgoing(self, module: str, topic: str, difference: Difference[Any]) -> Iterator[Outgoing]:
         trace = self._traces.of(module)
-        for topic, difference in changes.by_topic():
-            for record in difference.published:
-                if topic == OVERRIDES:
-                    self._gauges.override(record.override_id, record)
-                yield published(self._settings, topic, record, self._version, trace)
-            for key in difference.retired:
-                if topic == OVERRIDES:
-                    self._gauges.override(key, None)
-                yield tombstone(self._settings, topic, module, key, self._version, trace)
+        for record in difference.published:
+            if topic == OVERRIDES:
+                self._gauges.override(record.override_id, record)
+            yield published(self._settings, topic, record, self._version, trace)
+        for key in difference.retired:
+            if topic == OVERRIDES:
+                self._gauges.override(key, None)
+            yield tombstone(self._settings, topic, module, key, self._version, trace)

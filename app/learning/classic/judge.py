@@ -5,7 +5,7 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -209,7 +209,24 @@ class ClassicJudge:
         else:
             changes.verdicts = self._published.verdicts.update([], gone, version)
             changes.overrides = self._published.overrides.update([], gone, version)
+        if not urgent_only:
+            for waited in self._published.waited(version):
+                changes.add(waited)
         return changes
+
+    def parts(self, version: int, *, urgent_only: bool = False) -> Iterator[Changes]:
+        """As `judge`, in parts.
+
+        Parameters
+        ----------
+        version, urgent_only
+            As in `judge`.
+
+        Yields
+        ------
+        What differs, in one part.
+        """
+        yield self.judge(version, urgent_only=urgent_only)
 
     # -- what may differ
 

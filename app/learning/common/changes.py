@@ -41,6 +41,17 @@ class Changes:
         yield REGIME_WEIGHTS, self.regime_weights
         yield FACTORS, self.factors
 
+    def add(self, other: Changes) -> None:
+        """Add other changes, of other records.
+
+        Parameters
+        ----------
+        other
+            The other changes.
+        """
+        for (_, own), (_, more) in zip(self.by_topic(), other.by_topic(), strict=True):
+            own.add(more)
+
     def __len__(self) -> int:
         return sum(len(difference) for _, difference in self.by_topic())
 
@@ -91,3 +102,19 @@ class Outboxes:
         self.baselines.adopt(by_kind.get(Baseline, ()))
         self.regime_weights.adopt(by_kind.get(RegimeWeight, ()))
         self.factors.adopt(by_kind.get(LatentFactor, ()))
+
+    def waited(self, version: int) -> Iterator[Changes]:
+        """What differs of the records that urgent calls left, and that depend on some lessons only.
+
+        Parameters
+        ----------
+        version
+            The version that changed records are marked with.
+
+        Yields
+        ------
+        Some records at a time; see `Outbox.waited`.
+        """
+        yield from (Changes(overrides=some) for some in self.overrides.waited(version))
+        yield from (Changes(verdicts=some) for some in self.verdicts.waited(version))
+        yield from (Changes(factors=some) for some in self.factors.waited(version))

@@ -5,7 +5,7 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
@@ -17,6 +17,9 @@ from schemas.kinds import KINDS
 
 Record = TypeVar("Record")
 Kept = TypeVar("Kept", bound=msgspec.Struct)
+
+AT_A_TIME = 1024
+"""Records that waited are unpacked so many at a time."""
 
 
 @dataclass
@@ -134,9 +137,9 @@ class Outbox(Generic[Kept]):
         version: int,
         *,
         urgent_only: bool = False,
-        more: bool = False,
     ) -> Difference[Kept]:
-        """As `replace`, where `current` holds only the records that may have changed.
+        """As `replace`, where `current` holds only the records that may have changed.  What waits
+        is left for `waited`.
 
         Parameters
         ----------
@@ -148,8 +151,6 @@ class Outbox(Generic[Kept]):
             The version that changed records are marked with.
         urgent_only
             Whether differences that are not urgent wait.
-        more
-            Whether other records of the same version follow: what waits is left for the last call.
 
         Returns
         -------
@@ -162,11 +163,25 @@ class Outbox(Generic[Kept]):
         if self._waiting:
             for key in by_key:
                 self._waiting.pop(key, None)
-            if not urgent_only and not more:
-                waiting, self._waiting = self._waiting, {}
-                by_key = {key: self._unparked(record) for key, record in waiting.items()} | by_key
         held = [key for key in gone if key in self._held]
         return self._publish(by_key, held, version, urgent_only)
+
+    def waited(self, version: int) -> Iterator[Difference[Kept]]:
+        """What differs of the records that urgent calls left; they no longer wait.
+
+        Parameters
+        ----------
+        version
+            The version that changed records are marked with.
+
+        Yields
+        ------
+        The differences of some records at a time: many may have waited.
+        """
+        waiting, self._waiting = list(self._waiting.items()), {}
+        for start in range(0, len(waiting), AT_A_TIME):
+            some = {k: self._unparked(x) for k, x in waiting[start : start + AT_A_TIME]}
+            yield self._publish(some, [], version, False)
 
     def _publish(
         self, current: Mapping[str, Kept], gone: list[str], version: int, urgent_only: bool

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from array import array
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from hashlib import blake2b
 from sys import intern
@@ -27,6 +28,8 @@ _PLACE = "\0"
 """Placeholder for the number in a reason; no stored text contains it."""
 SKETCH_BYTES = 8
 """Bytes of the digest by which sketches are compared."""
+_POSTERIOR = SKETCH_BYTES + 3 * 8
+"""Where the posterior begins in the numbers of a lesson."""
 SCOPES = 16_384
 """Scopes that are shared by equal ones."""
 
@@ -188,23 +191,25 @@ def shared_of(lesson: AnyLesson) -> tuple[float, ...]:
     return () if lesson.marginal is None else lesson.marginal.shared
 
 
-def posterior_of(lesson: AnyLesson) -> tuple[float, ...]:
-    """The posterior of a lesson that has a shared effect.
+def packed_posteriors(lessons: Sequence[AnyLesson]) -> bytes:
+    """The posteriors of lessons with a shared effect for each of the same shares.
 
     Parameters
     ----------
-    lesson
-        The lesson.
+    lessons
+        The lessons.
 
     Returns
     -------
-    Precision and prior of its shared effects, and these.
+    Of each, precision and prior of its shared effects, and these, as doubles.
     """
-    if isinstance(lesson, HeldLesson):
-        return _layout(lesson.common.shares).unpack_from(lesson.numbers)[4:]
-    marginal = lesson.marginal
-    assert marginal is not None
-    return (marginal.shared_precision, marginal.shared_prior, *marginal.shared)
+    end = _POSTERIOR + 8 * (2 + len(shared_of(lessons[0]))) if lessons else 0
+    return b"".join(
+        [
+            x.numbers[_POSTERIOR:end] if isinstance(x, HeldLesson) else _packed_posterior(x)
+            for x in lessons
+        ]
+    )
 
 
 def has_history(lesson: AnyLesson) -> bool:
@@ -293,14 +298,25 @@ def held_summary(summary: GroupSummary) -> GroupSummary:
 
     Returns
     -------
-    The same, with its products of blocks in an array.
+    The same, with its products in arrays: eight bytes each instead of forty.
     """
-    products = summary.persistence
-    if products is None:
-        return summary
-    upper = array("d", products.upper)  # eight bytes each instead of forty
-    lean = msgspec.structs.replace(products, upper=upper)
-    return msgspec.structs.replace(summary, persistence=lean)
+    record = tuple(
+        [
+            msgspec.structs.replace(cell, products=array("d", cell.products))
+            for cell in summary.record
+        ]
+    )
+    blocks = summary.persistence
+    if blocks is not None:
+        blocks = msgspec.structs.replace(blocks, upper=array("d", blocks.upper))
+    return msgspec.structs.replace(summary, persistence=blocks, record=record)
+
+
+def _packed_posterior(lesson: Lesson) -> bytes:
+    marginal = lesson.marginal
+    assert marginal is not None
+    posterior = (marginal.shared_precision, marginal.shared_prior, *marginal.shared)
+    return struct.pack(f"<{len(posterior)}d", *posterior)
 
 
 def _common(

@@ -24,7 +24,7 @@ An effect becomes an override in six steps:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from sys import intern
 from typing import Any, NamedTuple
 
@@ -33,7 +33,6 @@ from app.learning.common.changes import Changes, Outboxes
 from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
 from app.learning.common.event_time import micros_from_text
-from app.learning.common.outbox import Difference
 from app.learning.common.size_unit import spread_of_outcomes, unit_of
 from app.learning.integrated.expiry import alive_at
 from app.learning.integrated.held_lessons import HeldLessons
@@ -52,8 +51,7 @@ from app.learning.integrated.merging import Group
 from app.learning.integrated.regime_gains import RegimeHistories
 from app.learning.integrated.sizing import Common, SizeChanges, Sizing
 from app.learning.integrated.sketches import packed_texts
-from edgeloop.overrides import Override
-from schemas.lessons import GroupSummary, LatentFactor, Lesson, LessonVerdict
+from schemas.lessons import GroupSummary, LatentFactor, Lesson
 
 SIZED_GROUPS = 32
 """Groups whose records are made and compared at a time."""
@@ -170,6 +168,24 @@ class IntegratedJudge:
         -------
         What differs.
         """
+        changes = Changes()
+        for part in self.parts(version, urgent_only=urgent_only):
+            changes.add(part)
+        return changes
+
+    def parts(self, version: int, *, urgent_only: bool = False) -> Iterator[Changes]:
+        """As `judge`, some records at a time: a module has very many, and what is made of one part
+        can be dropped before the next.  All parts must be taken before anything else is called.
+
+        Parameters
+        ----------
+        version, urgent_only
+            As in `judge`.
+
+        Yields
+        ------
+        What differs, in parts of different records.
+        """
         baselines = self._update(version)
         if self._histories.stale and not (urgent_only and len(self._histories) > URGENT_CELLS):
             self._histories.fit()
@@ -177,7 +193,7 @@ class IntegratedJudge:
             self._sizing.forget()
             self._due |= self._held.groups.keys()
             self._factors = set(self._clusterer.by_id)
-        overrides, verdicts = self._size(baselines, version, urgent_only)
+        yield from self._size(baselines, version, urgent_only)
         weights = (
             [weight_record(w, self.module, self._as_of, version) for w in self._histories.weights]
             if self._config.regime_weights is not False
@@ -186,9 +202,7 @@ class IntegratedJudge:
         factors, gone = self._changed_factors(version)
         out, complete, self._anew = self._published, self._anew, False
         self._due, self._touched = set(), set()
-        return Changes(
-            overrides=overrides,
-            verdicts=verdicts,
+        yield Changes(
             baselines=out.baselines.replace(
                 [baseline_record(record) for record in baselines.records],
                 version,
@@ -201,6 +215,8 @@ class IntegratedJudge:
                 else out.factors.update(factors, sorted(gone), version, urgent_only=urgent_only)
             ),
         )
+        if not urgent_only:
+            yield from out.waited(version)
 
     def standings(self) -> Standings:
         """How clearly the effects pass that `judge` would publish now.
@@ -311,7 +327,7 @@ class IntegratedJudge:
 
     def _size(
         self, baselines: SegmentBaselines, version: int, urgent_only: bool
-    ) -> tuple[Difference[Override], Difference[LessonVerdict]]:
+    ) -> Iterator[Changes]:
         """What differs of the overrides and verdicts: some groups at a time, since most records are
         as they were and need not be held."""
         weights = self._histories.weights
@@ -323,30 +339,22 @@ class IntegratedJudge:
             alive_at(newest_us),
             weights if any(w.active for w in weights) else (),
         )
-        out, overrides, verdicts = (
-            self._published,
-            Difference[Override](),
-            Difference[LessonVerdict](),
-        )
+        out = self._published
 
-        def publish(sizes: SizeChanges, *, more: bool) -> None:
-            overrides.add(
-                out.overrides.update(
+        def differing(sizes: SizeChanges) -> Changes:
+            return Changes(
+                overrides=out.overrides.update(
                     sizes.overrides,
                     sorted(sizes.without_override),
                     version,
                     urgent_only=urgent_only,
-                    more=more,
-                )
-            )
-            verdicts.add(
-                out.verdicts.update(
+                ),
+                verdicts=out.verdicts.update(
                     sizes.verdicts,
                     sorted(sizes.without_verdict),
                     version,
                     urgent_only=urgent_only,
-                    more=more,
-                )
+                ),
             )
 
         # The previously published records that no group has produced yet.
@@ -368,12 +376,10 @@ class IntegratedJudge:
             if self._anew:
                 overrides_left.difference_update([x.override_id for x in sizes.overrides])
                 verdicts_left.difference_update([x.lesson_id for x in sizes.verdicts])
-            publish(sizes, more=True)
-        publish(
-            SizeChanges(without_verdict=[*verdicts_left], without_override=[*overrides_left]),
-            more=False,
+            yield differing(sizes)
+        yield differing(
+            SizeChanges(without_verdict=[*verdicts_left], without_override=[*overrides_left])
         )
-        return overrides, verdicts
 
     def _changed_factors(self, version: int) -> tuple[list[LatentFactor], list[str]]:
         """The records of factors that may have changed, and the ids of those that are gone."""
