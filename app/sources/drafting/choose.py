@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from app.sources.column_names import (
     NAMES,
@@ -130,6 +131,13 @@ _FILLED = re.compile(
 )
 """Of quantities that were filled, beside those that were ordered."""
 _SPECIAL = frozenset({"side", "symbol", "fee", "fees_usd"})
+
+
+@lru_cache(maxsize=64)
+def _of_several_words(name: str) -> list[tuple[str, frozenset[str]]]:
+    """The names of a field that have several words, with these."""
+    found = ((word, word.split("_")) for word in NAMES[name])
+    return [(word, frozenset(parts)) for word, parts in found if len(parts) > 1]
 
 
 class Chooser:
@@ -291,15 +299,11 @@ class Chooser:
                 or (name == "quantity" and bool(_IN_LOTS.search(one[0])))
             ),
         )
-        for word in NAMES[name]:
-            parts = word.split("_")
-            for column, own in names:
-                if (
-                    len(parts) > 1
-                    and own != word
-                    and set(parts) <= set(own.split("_"))
-                    and not self._other(name, own)
-                ):
+        apart = [(column, own, set(own.split("_"))) for column, own in names]
+        apart = [one for one in apart if len(one[2]) > 1]
+        for word, parts in _of_several_words(name) if apart else ():
+            for column, own, words in apart:
+                if parts <= words and own != word and not self._other(name, own):
                     yield column
         yield from self._by_end(name)
 
