@@ -741,11 +741,11 @@ def test_rows_that_open_are_left_out_where_closes_have_the_profits(tmp_path: Pat
             "a ledger",
         ),
         (
-            "Date,Transaction ID,Description,Action,Full Account Name,Amount Num.,Value Num.\n"
-            "15/01/2025,a1,Buy VWRL,Buy,Assets:VWRL,50.00,5260.00\n"
-            "15/01/2025,a1,Buy VWRL,,Assets:Cash,-5260.00,-5260.00\n"
-            "14/03/2025,a2,Sell VWRL,Sell,Assets:VWRL,-50.00,-5095.00\n"
-            "14/03/2025,a2,Sell VWRL,,Assets:Cash,5095.00,5095.00\n",
+            "Date,Transaction ID,Action,Full Account Name,Amount Num.,Value Num.,Rate/Price\n"
+            "15/01/2025,a1,Buy,Assets:VWRL,50.00,5260.00,105.20\n"
+            "15/01/2025,a1,,Assets:Cash,-5260.00,-5260.00,1.00\n"
+            "14/03/2025,a2,Sell,Assets:VWRL,-50.00,-5095.00,101.90\n"
+            "14/03/2025,a2,,Assets:Cash,5095.00,5095.00,1.00\n",
             "a ledger",
         ),
         (

@@ -369,9 +369,19 @@ def refuse_ledger(path: str, contents: Contents, as_fills: Fields, outcome: bool
         )
 
 
-def _in_rows_apart(contents: Contents) -> bool:
+def refuse_postings(path: str, contents: Contents) -> None:
+    """Raises for the books of double entry, in which a transaction has a row for each account."""
+    accounts = [c for c in contents.columns if re.search(r"account", known_as(c))]
+    if any(_in_rows_apart(contents, contents.cells(column)) for column in accounts):
+        raise BadDataError(
+            f"{path} looks like a ledger: each transaction has a row for each of its accounts.",
+            "Export the trades (or trade history, fills) of the same period instead.",
+        )
+
+
+def _in_rows_apart(contents: Contents, accounts: Sequence[object] | None = None) -> bool:
     """Whether the rows that share a number are payments and receipts of one transaction: amounts in
-    several currencies, or postings that make up nothing."""
+    several currencies, or postings that make up nothing, each in an account of its own."""
     amounts = [
         column
         for column in contents.columns
@@ -386,10 +396,14 @@ def _in_rows_apart(contents: Contents) -> bool:
             groups.setdefault("" if cell is None else as_text(cell), []).append(i)
         if "" in groups or any(len(own) < _LEGS for own in groups.values()):
             continue
-        for coin in coins:
+        for coin in coins if accounts is None else ():
             cells = contents.cells(coin)
             if all(len({cells[i] for i in own}) > 1 for own in groups.values()):
                 return True
+        if accounts is not None and any(
+            len({accounts[i] for i in own}) < _LEGS for own in groups.values()
+        ):
+            continue
         for amount in amounts:
             numbers = contents.numbers(amount)
             if all(

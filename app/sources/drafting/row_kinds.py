@@ -26,6 +26,7 @@ from app.sources.drafting.refusals import (
     refuse_amounts,
     refuse_half_exchanged,
     refuse_ledger,
+    refuse_postings,
     refuse_scaled,
     refuse_sentences,
     refuse_without_year,
@@ -68,6 +69,7 @@ def fields_of(
     refuse_without_year(path, contents, _times(as_positions, as_fills))
     refuse_half_exchanged(path, contents)
     refuse_scaled(path, contents, as_fills)
+    refuse_postings(path, contents)
     if asked_for is not None:
         return _as_asked(path, as_positions, as_fills, asked_for)
     if (sided := one_sided(contents, {**as_fills, **as_positions})) is not None:
