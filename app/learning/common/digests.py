@@ -27,9 +27,14 @@ _CONTENT_BYTES = 11
 """Bytes of the digest of a record's content beside it, for the same reason."""
 
 
+_pack = msgspec.msgpack.encode
+_unpack = msgspec.msgpack.Decoder(dict[str, bytes]).decode
+
+
 class Digests(Generic[Kept]):
     """An `Outbox` that keeps nothing but a digest of each record: a lesson takes some 3 kB, its
-    digest a fiftieth.
+    digest a fiftieth.  Most groups publish nothing between two calls of `replace`; until one does,
+    keys and digests are packed, in a third of the memory.
 
     Parameters
     ----------
@@ -53,10 +58,7 @@ class Digests(Generic[Kept]):
 
     def __init__(self, topic: str) -> None:
         self._key_of = KINDS[topic].key_of
-        self._digests: dict[str, bytes] = {}
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._digests
+        self._digests: dict[str, bytes] | bytes = {}  # packed, or by key
 
     def adopt(self, records: Iterable[Kept]) -> None:
         """Start from these records as the only published ones.
@@ -66,7 +68,7 @@ class Digests(Generic[Kept]):
         records
             The records.
         """
-        self._digests = {self._key_of(record): digest_of(record) for record in records}
+        self._digests = _pack({self._key_of(record): digest_of(record) for record in records})
 
     def replace(self, current: Iterable[Kept], version: int) -> Difference[Kept]:
         """The difference between the complete set of records and the published ones; it then counts
@@ -84,10 +86,12 @@ class Digests(Generic[Kept]):
         What differs.
         """
         records = list(current)
-        gone = sorted(self._digests.keys() - {self._key_of(record) for record in records})
+        digests = self._unpacked()
+        gone = sorted(digests.keys() - {self._key_of(record) for record in records})
         difference = self.update(records, version)
         for key in gone:
-            del self._digests[key]
+            del digests[key]
+        self._digests = _pack(digests)
         difference.retired += gone
         return difference
 
@@ -106,15 +110,22 @@ class Digests(Generic[Kept]):
         What differs.
         """
         difference: Difference[Kept] = Difference()
+        digests = self._unpacked()
         for record in current:
             key, digest = self._key_of(record), digest_of(record)
-            if self._digests.get(key) == digest:
+            if digests.get(key) == digest:
                 continue
-            self._digests[key] = digest
+            digests[key] = digest
             if record.version != version:  # type: ignore[attr-defined]  # every kind here has one
                 record = msgspec.structs.replace(record, version=version)
             difference.published.append(record)
         return difference
+
+    def _unpacked(self) -> dict[str, bytes]:
+        """The digests by key, which are held like this from now on."""
+        if isinstance(self._digests, bytes):
+            self._digests = _unpack(self._digests)
+        return self._digests
 
 
 class LeanOutbox(Outbox[Kept]):

@@ -25,7 +25,7 @@ class PackedList:
 
     def __init__(self) -> None:
         self._content = bytearray()
-        self._ends = array("Q", [0])
+        self._ends = array("I", [0])
 
     def __getitem__(self, place: int) -> bytes:
         return bytes(self._content[self._ends[place] : self._ends[place + 1]])
@@ -52,5 +52,5 @@ class PackedList:
             The places.
         """
         kept = [self[place] for place in places]
-        self._content, self._ends = bytearray(), array("Q", [0])
+        self._content, self._ends = bytearray(), array("I", [0])
         self.extend(kept)

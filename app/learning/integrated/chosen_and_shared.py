@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.integrated.group_path import GroupPath
-from app.learning.integrated.held_lesson import AnyLesson, posterior_of
+from app.learning.integrated.held_lesson import AnyLesson, packed_posterior
 from app.learning.integrated.learner_weight import Counts, in_steps
 from app.learning.integrated.net_of_segments import Effect
 from app.learning.integrated.prior_share import SHARES, between
@@ -109,7 +109,7 @@ def shared_effects(group: GroupPath) -> SharedEffects:
     Arrays of the L lessons that have a shared effect, in units of the outcome.
     """
     found = [lesson for lesson in group.shared if lesson.scope]
-    rows = np.array([posterior_of(lesson) for lesson in found], np.float64)
+    rows = np.frombuffer(b"".join([packed_posterior(lesson) for lesson in found]), "<f8")
     rows = rows.reshape(len(found), 2 + len(SHARES))
     return SharedEffects(
         found,
@@ -126,7 +126,6 @@ def shared_part(
     weight: float,
     share: float,
     scale: float,
-    shared: SharedEffects | None = None,
 ) -> SharedPart:
     """The shared effects of a group's slices, weighed.
 
@@ -144,14 +143,12 @@ def shared_part(
         Posterior mean of the persistent share of the group's variance.
     scale
         Units of the outcome per unit of size.
-    shared
-        The shared effects of its lessons, as `shared_effects` reads them; None: read them now.
 
     Returns
     -------
     Effects in units of the outcome.
     """
-    shared, have = shared or shared_effects(group), frozenset(chosen)
+    shared, have = shared_effects(group), frozenset(chosen)
     raw = (shared.effects * between(share)).sum(axis=1)
     sizes = weight * raw
     sds = 1.0 / np.sqrt(shared.precision + 1.0 / np.maximum(share * shared.prior, 1e-300))

@@ -229,8 +229,7 @@ def _candidates(points: Points, label: Ints, left: Ints, right: Ints, bar: float
     least = MINIMA * bar - AGREE_SD * (MINIMA * bar * (1 - bar)) ** 0.5
     step = CHUNK_COMPARED
     alike = [
-        _agreement(points.minima, entries[i : i + step]) >= least
-        for i in range(0, len(entries), step)
+        _agreement(points, entries[i : i + step]) >= least for i in range(0, len(entries), step)
     ]
     if alike:
         entries = entries[np.concatenate(alike)]
@@ -238,10 +237,10 @@ def _candidates(points: Points, label: Ints, left: Ints, right: Ints, bar: float
     return distinct(pair_codes(left >> 1, right >> 1))
 
 
-def _agreement(minima: NDArray[np.uint8], entries: Ints) -> Ints:
+def _agreement(points: Points, entries: Ints) -> Ints:
     """In how many minima each pair of entries agrees."""
     left, right = pairs_of_codes(entries)
-    equal = minima[left] == minima[right]
+    equal = points.minima(left) == points.minima(right)
     bytes_ = equal.view(np.uint64).sum(axis=1)  # at most 16 in each of eight bytes
     agreed: Ints = ((bytes_ * _EACH_BYTE) >> _TOP_BYTE).astype(np.int64)
     return agreed

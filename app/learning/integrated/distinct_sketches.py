@@ -181,8 +181,11 @@ class Points:
         # Each of these has room for more points than there are.
         self.n = np.zeros(0, np.int64)
         self.length = np.zeros(0, np.int64)
-        self.minima = np.zeros((0, MINIMA), np.uint8)
-        """Entry 2 · point + (1 if it is at the lower level): a byte of each minimum."""
+        self._minima = np.zeros((0, MINIMA), np.uint8)
+        """A byte of each minimum, by the rows of entries."""
+        self._row = np.zeros(0, np.int32)
+        """The row of entry 2 · point + (1 if it is at the lower level); −1 if it has had none."""
+        self._rows = 0
         self._alive = np.zeros(0, np.bool_)
         """Which entries exist."""
         self._runs: list[Run] = []
@@ -278,6 +281,20 @@ class Points:
             np.bincount(place, minlength=len(wanted)),
         )
 
+    def minima(self, entries: Ints) -> NDArray[np.uint8]:
+        """The minima of entries.
+
+        Parameters
+        ----------
+        entries
+            Entries (E,).
+
+        Returns
+        -------
+        A byte of each minimum (E, MINIMA).
+        """
+        return self._minima[self._row[entries]]
+
     def remove(self, points: Sequence[int]) -> None:
         """Remove points.
 
@@ -343,18 +360,18 @@ class Points:
 
     def _keys_of(self, entries: Ints, bands: Ints) -> Hashes:
         """The keys of all E entries in all B bands (B, E)."""
-        key = np.zeros((len(bands), len(entries)), np.uint32)
+        key, row = np.zeros((len(bands), len(entries)), np.uint32), self._row[entries]
         for step, offset in self._steps:
-            minima = self.minima[entries[:, None], (step * bands + offset) % MINIMA]
+            minima = self._minima[row[:, None], (step * bands + offset) % MINIMA]
             key = key << np.uint32(8) | minima.T
         return (key * np.uint32(_ODD)).astype(np.uint64)
 
     def _keys(self, entries: Ints, band: int | Ints) -> Hashes:
         """The keys of entries in a band, or each in one of its own: those of two are equal if and
         only if the bytes of all minima of the band are."""
-        key = np.zeros(len(entries), np.uint32)
+        key, row = np.zeros(len(entries), np.uint32), self._row[entries]
         for step, offset in self._steps:
-            key = key << np.uint32(8) | self.minima[entries, (step * band + offset) % MINIMA]
+            key = key << np.uint32(8) | self._minima[row, (step * band + offset) % MINIMA]
         return (key * np.uint32(_ODD)).astype(np.uint64)
 
     def _entered(self, points: Ints) -> Ints:
@@ -368,10 +385,11 @@ class Points:
             smaller = self._bar * self.n[points] < 1 << (at + 2)
             lower = points[(level == at + 1) & smaller & (self.n[points] <= SKETCH_SIZE)]
             entries = np.concatenate([2 * own, 2 * lower + 1])
+            self._give_rows(entries)
             for start in range(0, len(entries), CHUNK_ENTRIES):
                 some = entries[start : start + CHUNK_ENTRIES]
-                minima = _mixed(self._minima(some, at), at + 1)
-                self.minima[some] = (minima >> np.uint64(56)).astype(np.uint8)
+                minima = _mixed(self._least(some, at), at + 1)
+                self._minima[self._row[some]] = (minima >> np.uint64(56)).astype(np.uint8)
             found.append(entries)
         entered = np.concatenate(found)
         self._alive[entered] = True
@@ -379,10 +397,19 @@ class Points:
 
     def _make_room(self, grown: int) -> None:
         self.n, self.length = _longer(self.n, grown), _longer(self.length, grown)
-        self.minima = _longer(self.minima, 2 * grown)
         self._alive = _longer(self._alive, 2 * grown)
+        self._row = np.concatenate([self._row, np.full(2 * grown, -1, np.int32)])
 
-    def _minima(self, entries: Ints, level: int) -> Hashes:
+    def _give_rows(self, entries: Ints) -> None:
+        """Give entries that have never existed rows of their own: few points have two entries."""
+        new = entries[self._row[entries] < 0]
+        self._row[new] = np.arange(self._rows, self._rows + len(new))
+        self._rows += len(new)
+        if self._rows > len(self._minima):
+            room = max(self._rows, len(self._minima) * 5 // 4)
+            self._minima = _longer(self._minima, room - len(self._minima))
+
+    def _least(self, entries: Ints, level: int) -> Hashes:
         points = (entries >> 1).tolist()
         hashes = self.hashes(points)
         row = np.repeat(np.arange(len(points)) * MINIMA, self.length[entries >> 1])

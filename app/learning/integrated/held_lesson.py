@@ -27,6 +27,8 @@ _PLACE = "\0"
 """Placeholder for the number in a reason; no stored text contains it."""
 SKETCH_BYTES = 8
 """Bytes of the digest by which sketches are compared."""
+_POSTERIOR = SKETCH_BYTES + 3 * 8
+"""Where the posterior begins in the numbers of a lesson."""
 SCOPES = 16_384
 """Scopes that are shared by equal ones."""
 
@@ -188,7 +190,7 @@ def shared_of(lesson: AnyLesson) -> tuple[float, ...]:
     return () if lesson.marginal is None else lesson.marginal.shared
 
 
-def posterior_of(lesson: AnyLesson) -> tuple[float, ...]:
+def packed_posterior(lesson: AnyLesson) -> bytes:
     """The posterior of a lesson that has a shared effect.
 
     Parameters
@@ -198,13 +200,14 @@ def posterior_of(lesson: AnyLesson) -> tuple[float, ...]:
 
     Returns
     -------
-    Precision and prior of its shared effects, and these.
+    Precision and prior of its shared effects, and these, as doubles.
     """
     if isinstance(lesson, HeldLesson):
-        return _layout(lesson.common.shares).unpack_from(lesson.numbers)[4:]
+        return lesson.numbers[_POSTERIOR : _layout(lesson.common.shares).size]
     marginal = lesson.marginal
     assert marginal is not None
-    return (marginal.shared_precision, marginal.shared_prior, *marginal.shared)
+    posterior = (marginal.shared_precision, marginal.shared_prior, *marginal.shared)
+    return struct.pack(f"<{len(posterior)}d", *posterior)
 
 
 def has_history(lesson: AnyLesson) -> bool:

@@ -15,9 +15,7 @@ from app.learning.common.columns import Columns
 from app.learning.common.config import LearningConfig
 from app.learning.integrated.category_weights import Weighing
 from app.learning.integrated.chosen_and_shared import (
-    SharedEffects,
     SharedPart,
-    shared_effects,
     shared_part,
     shared_weight,
     with_shared,
@@ -64,7 +62,6 @@ class JudgedGroup:
         "part_of",
         "path",
         "ramps",
-        "shared",
         "statistics",
         "whole",
         "whole_of",
@@ -78,7 +75,6 @@ class JudgedGroup:
         self.fit: Fit = path.path.fits[0]
         self.level: Level | None = None
         self.own: dict[str, Effect] = {}  # chosen effects that are phased in, before merging
-        self.shared: SharedEffects | None = None
         self.part_of: tuple[object, ...] = ()
         self.part = SharedPart({}, {}, 0.0)
         self.whole_of: tuple[object, ...] = ()
@@ -359,11 +355,9 @@ class JudgedGroups:
         # A group too young for a share has no shared effects to weigh the chosen ones against.
         count = shared_weight([found[i] for i in chosen], counts) if share else 0.0
         part_of = (chosen, count, share, scale)
-        if judged.shared is None:
-            judged.shared = shared_effects(path)
         if judged.part_of != part_of:
             judged.part_of = part_of
-            judged.part = shared_part(path, chosen, count, share, scale, judged.shared)
+            judged.part = shared_part(path, chosen, count, share, scale)
         pooled = weighing.pooled_level(key, level)
         return made | with_shared(
             path, whole, {**found, **made}, pooled, judged.part, count, counts.open, scale

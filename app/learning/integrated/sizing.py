@@ -93,8 +93,8 @@ class _LastResult:
     ----------
     basis
         What each lesson's verdict was made from, by lesson id.
-    overrides
-        Ids of its overrides.
+    neutral
+        Ids of its effects that have no override.
     gaining
         Metrics of the overrides that may get regime gains, by id.
     plain
@@ -103,11 +103,11 @@ class _LastResult:
         The refinements of its slices, which depend on the `ids` of its effects alone.
     """
 
-    __slots__ = ("basis", "gaining", "ids", "members", "overrides", "plain")
+    __slots__ = ("basis", "gaining", "ids", "members", "neutral", "plain")
 
     def __init__(self) -> None:
         self.basis: dict[str, Basis] = {}
-        self.overrides: set[str] = set()
+        self.neutral: set[str] = set()
         self.gaining: dict[str, Metrics] = {}
         self.plain = True
         self.ids: tuple[str, ...] = ()
@@ -257,8 +257,9 @@ class Sizing:
                 self._reject(last, lessons[i], why, version, changes)
         for i in left:
             last.gaining.pop(i, None)
-            if i in last.overrides:
-                last.overrides.discard(i)
+            if i in last.neutral:
+                last.neutral.discard(i)
+            else:
                 changes.without_override.append(i)
         for i in [i for i in (known if whole else left) if i not in effects and i not in lessons]:
             del known[i]
@@ -308,14 +309,15 @@ class Sizing:
                     why = _Why(members, gains=gains)
             if factor is not None:
                 why = why._replace(factor_id=factor.factor_id)
-            again = self._anew or not _same(last.basis.get(i), effect, why)
+            before = last.basis.get(i)
+            again = self._anew or not _same(before, effect, why)
             last.basis[i] = _basis(effect, why)
-            if times == 1.0:
-                if i in last.overrides:
-                    last.overrides.discard(i)
+            if times != 1.0:
+                last.neutral.discard(i)
+            elif i not in last.neutral:
+                last.neutral.add(i)
+                if isinstance(_of(before), Effect):
                     changes.without_override.append(i)
-            else:
-                last.overrides.add(i)
             if again:
                 verdict = verdict_record(effect, size, times, confidence, factor, scale, version)
                 changes.verdicts.append(verdict)
