@@ -22,10 +22,14 @@ from numpy.typing import NDArray
 from app.learning.integrated.group_path import GroupPath
 from app.learning.integrated.held_lesson import AnyLesson, packed_posterior
 from app.learning.integrated.learner_weight import Counts, in_steps
-from app.learning.integrated.net_of_segments import Effect
+from app.learning.integrated.net_of_segments import (
+    AnyEffect,
+    Effect,
+    SharedEffect,
+    packed_shared,
+)
 from app.learning.integrated.prior_share import SHARES, between
 from app.learning.integrated.whole_groups import PooledLevel
-from schemas.lessons import LessonDecay
 
 Floats = NDArray[np.float64]
 
@@ -47,7 +51,7 @@ class SharedPart(NamedTuple):
         What the average trade of the group gets from both.
     """
 
-    effects: dict[str, Effect]
+    effects: dict[str, AnyEffect]
     added: dict[str, float]
     mean: float
 
@@ -155,14 +159,14 @@ def shared_part(
     seen = (np.abs(sizes) >= LEAST_SIZE * scale).tolist()
     part = SharedPart({}, {}, 0.0)
     as_of, mean = group.summary.as_of, []
-    for lesson, x, size, sd, moves, n in zip(
-        shared.lessons, raw.tolist(), sizes.tolist(), sds.tolist(), seen, shared.weight.tolist(),
-        strict=True,
-    ):  # fmt: skip
+    packed = packed_shared(raw, sds, sizes)
+    for lesson, size, numbers, moves, n in zip(
+        shared.lessons, sizes.tolist(), packed, seen, shared.weight.tolist(), strict=True
+    ):
         if lesson.lesson_id in have:
             part.added[lesson.lesson_id] = size
         elif moves:
-            part.effects[lesson.lesson_id] = _shared(lesson, as_of, size, x, sd)
+            part.effects[lesson.lesson_id] = SharedEffect(lesson, as_of, numbers)
         else:
             continue
         mean.append(size * n)
@@ -178,7 +182,7 @@ def with_shared(
     weight: float,
     opened: float,
     scale: float,
-) -> dict[str, Effect]:
+) -> dict[str, AnyEffect]:
     """The effects of a group, chosen and shared ones weighed.
 
     Parameters
@@ -223,22 +227,15 @@ def with_shared(
     if own_level is not None:
         made[whole.lesson_id] = _plus(own_level, of_level, size)
     elif abs(size) >= LEAST_SIZE * scale:
-        made[whole.lesson_id] = _shared(whole, group.summary.as_of, size, pooled, abs(pooled))
+        [numbers] = packed_shared([pooled], [abs(pooled)], [size])
+        made[whole.lesson_id] = SharedEffect(whole, group.summary.as_of, numbers)
     return made
-
-
-STABLE = LessonDecay(state="stable")
-
-
-def _shared(lesson: AnyLesson, as_of: str, size: float, raw: float, sd: float) -> Effect:
-    z = abs(raw) / max(sd, 1e-300)
-    return Effect(lesson, z, 1.0, raw, sd, size, sd, STABLE, 0.0, as_of, "shared")
 
 
 def _plus(effect: Effect, share: float, size: float) -> Effect:
     """A chosen effect minus the `share` that the shared one replaces, plus the `size` of the shared
     one."""
-    return effect._replace(effect=effect.effect * (1.0 - share) + size)
+    return effect.resized(effect.effect * (1.0 - share) + size)
 
 
 def _with_moved(effect: Effect, share: float, size: float) -> Effect:
@@ -250,4 +247,4 @@ def _with_moved(effect: Effect, share: float, size: float) -> Effect:
     """
     mean, now = effect.raw * effect.ramp, effect.effect
     gone = 1.0 - min(abs(now / mean), 1.0) if mean else 0.0
-    return effect._replace(effect=now + (1.0 - effect.ramp * gone) * (size - share * mean))
+    return effect.resized(now + (1.0 - effect.ramp * gone) * (size - share * mean))

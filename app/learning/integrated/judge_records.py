@@ -18,7 +18,7 @@ from app.learning.common.rounding import shortened
 from app.learning.integrated.expiry import expires_at
 from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.latent_factors import Factor
-from app.learning.integrated.net_of_segments import Effect
+from app.learning.integrated.net_of_segments import AnyEffect
 from app.learning.integrated.quality_metrics import METRICS
 from app.learning.integrated.regime_weights import RegimeWeights
 from edgeloop.identity import regime_id
@@ -54,7 +54,7 @@ class Rejection(NamedTuple):
 
 
 def verdict_record(
-    e: Effect,
+    e: AnyEffect,
     size: float,
     times: float,
     confidence: float,
@@ -129,7 +129,7 @@ def verdict_record(
 
 
 def override_record(
-    e: Effect,
+    e: AnyEffect,
     verdict: LessonVerdict,
     covers: tuple[str, ...],
     gains: dict[str, float],
@@ -384,7 +384,7 @@ def verdict_part(verdict: LessonVerdict) -> tuple[str, int, int]:
     return verdict.decision, round(verdict.multiplier * GRID), verdict.n
 
 
-def confidences(effects: Sequence[Effect]) -> list[float]:
+def confidences(effects: Sequence[AnyEffect]) -> list[float]:
     """The probability that each edge now has its estimated sign.
 
     Parameters

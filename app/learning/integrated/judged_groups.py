@@ -26,7 +26,13 @@ from app.learning.integrated.held_lessons import HeldLessons
 from app.learning.integrated.latent_factors import Factor
 from app.learning.integrated.learner_weight import Counts
 from app.learning.integrated.merging import Group, Leads, represented_by
-from app.learning.integrated.net_of_segments import RAMP_SDS, Effect, netted, path_ramps
+from app.learning.integrated.net_of_segments import (
+    RAMP_SDS,
+    AnyEffect,
+    Effect,
+    netted,
+    path_ramps,
+)
 from app.learning.integrated.whole_groups import (
     Level,
     added_of,
@@ -79,7 +85,7 @@ class JudgedGroup:
         self.part = SharedPart({}, {}, 0.0)
         self.whole_of: tuple[object, ...] = ()
         self.whole: Effect | None = None
-        self.effects: dict[str, Effect] = {}
+        self.effects: dict[str, AnyEffect] = {}
 
 
 class JudgedGroups:
@@ -110,7 +116,7 @@ class JudgedGroups:
         """The persistent share of each group that has one."""
         return {g: share for w in self._weighing.values() for g, share in w.shares.items()}
 
-    def effects(self, group: Group) -> Mapping[str, Effect]:
+    def effects(self, group: Group) -> Mapping[str, AnyEffect]:
         """The effects of a group.
 
         Parameters
@@ -125,7 +131,7 @@ class JudgedGroups:
         judged = self._judged.get(group)
         return {} if judged is None else judged.effects
 
-    def chosen(self, group: Group) -> Iterable[Effect]:
+    def chosen(self, group: Group) -> Iterable[AnyEffect]:
         """The effects of the chosen slices of a group.
 
         Parameters
@@ -143,7 +149,7 @@ class JudgedGroups:
         path = judged.path.path.lesson_ids
         return [judged.effects[i] for i in path if i in judged.effects]
 
-    def all_effects(self) -> dict[str, Effect]:
+    def all_effects(self) -> dict[str, AnyEffect]:
         """All effects of the module, by lesson id."""
         return {i: e for judged in self._judged.values() for i, e in judged.effects.items()}
 
@@ -311,8 +317,8 @@ class JudgedGroups:
 
     def _finish(self, judged: JudgedGroup, held: HeldLessons, scale: float) -> bool:
         """Collect all effects of a group; returns whether any has changed."""
-        found = {i: self._represented(i, effect) for i, effect in judged.own.items()}
-        found |= self._of_whole(judged, found, held, scale)
+        own = {i: self._represented(i, effect) for i, effect in judged.own.items()}
+        found = {**own, **self._of_whole(judged, own, held, scale)}
         before = judged.effects
         for i, effect in found.items():
             old = before.get(i)
@@ -333,7 +339,7 @@ class JudgedGroups:
 
     def _of_whole(
         self, judged: JudgedGroup, found: Mapping[str, Effect], held: HeldLessons, scale: float
-    ) -> dict[str, Effect]:
+    ) -> Mapping[str, AnyEffect]:
         """The effects of the whole group and of what its slices share, and the chosen effects
         (`found`) minus the part that these take over."""
         key, path, level = judged.key, judged.path, judged.level

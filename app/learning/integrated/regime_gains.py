@@ -14,7 +14,7 @@ import numpy as np
 from app.learning.integrated import regime_weights
 from app.learning.integrated.held_lesson import AnyLesson, has_history
 from app.learning.integrated.merging import Group
-from app.learning.integrated.net_of_segments import Effect
+from app.learning.integrated.net_of_segments import AnyEffect
 from app.learning.integrated.quality_metrics import METRICS
 from app.learning.integrated.regime_weights import GAIN_GRID, MAX_GAIN, RegimeWeights
 from app.learning.integrated.sketches import Floats, Ints
@@ -72,7 +72,7 @@ class RegimeHistories:
     def __len__(self) -> int:
         return self._cells_held
 
-    def take(self, group: Group, effects: Iterable[Effect]) -> None:
+    def take(self, group: Group, effects: Iterable[AnyEffect]) -> None:
         """Add or replace the effects of a group.
 
         Parameters

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from app.learning.integrated.net_of_segments import Effect, kept
+from app.learning.integrated.net_of_segments import AnyEffect, kept
 from app.learning.integrated.regime_gains import gains_of
 from app.learning.integrated.regime_weights import RegimeWeights
 from edgeloop.scope import pairs_of
@@ -49,7 +49,7 @@ def coarser(scope: Mapping[str, str], signature: Collection[str]) -> dict[str, s
 
 
 def refinements_of(
-    effects: Mapping[str, Effect], signature: Collection[str]
+    effects: Mapping[str, AnyEffect], signature: Collection[str]
 ) -> dict[str, list[str]]:
     """Which slices are split by regime, and by which other slices.
 
@@ -87,10 +87,10 @@ def refinements_of(
 
 
 def refined(
-    effects: Mapping[str, Effect],
+    effects: Mapping[str, AnyEffect],
     members: Mapping[str, Sequence[str]],
     weights: Sequence[RegimeWeights],
-) -> dict[str, Effect]:
+) -> dict[str, AnyEffect]:
     """The effects of a group beside the gains that `weights` give to its slices.
 
     Parameters
@@ -120,15 +120,15 @@ def refined(
         blend = edge + acts * sum(
             effects[r].effect * effects[r].lesson.n / effects[i].lesson.n for r in refinements
         )
-        found[i] = effects[i]._replace(effect=blend)
+        found[i] = effects[i].resized(blend)
         for r in refinements:
             if effects[r].part != "selected":
                 # strongly shrunk, it never held the whole difference
-                found[r] = effects[r]._replace(effect=(1.0 - acts) * effects[r].effect)
+                found[r] = effects[r].resized((1.0 - acts) * effects[r].effect)
                 continue
             left = edge + effects[r].effect - blend * _gain(gains, effects[r].lesson.scope)
             variance = acts * effects[r].effect_sd ** 2
-            found[r] = effects[r]._replace(effect=left * kept(left, variance, LEFT))
+            found[r] = effects[r].resized(left * kept(left, variance, LEFT))
     return found
 
 

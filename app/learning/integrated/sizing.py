@@ -25,7 +25,7 @@ from app.learning.integrated.judge_records import (
 )
 from app.learning.integrated.latent_factors import Factor
 from app.learning.integrated.merging import Group
-from app.learning.integrated.net_of_segments import Effect
+from app.learning.integrated.net_of_segments import AnyEffect, Effect, SharedEffect
 from app.learning.integrated.regime_gains import gains_of, steps_of
 from app.learning.integrated.regime_refinements import refined, refinements_of
 from app.learning.integrated.regime_weights import RegimeWeights
@@ -82,7 +82,7 @@ class _Why(NamedTuple):
     on_path: bool = False
 
 
-Basis = Effect | HeldLesson | tuple[Effect | HeldLesson, _Why]
+Basis = AnyEffect | HeldLesson | tuple[AnyEffect | HeldLesson, _Why]
 """The inputs of a record: an effect or a lesson, with the other inputs, if any."""
 
 
@@ -114,22 +114,23 @@ class _LastResult:
         self.members: dict[str, list[str]] = {}
 
 
+EFFECTS = (Effect, SharedEffect)
 _PLAIN = _Why()
 _ON_PATH = _Why(on_path=True)
 
 
-def _basis(of: Effect | HeldLesson, why: _Why) -> Basis:
+def _basis(of: AnyEffect | HeldLesson, why: _Why) -> Basis:
     return of if why == _PLAIN else (of, why)
 
 
-def _of(basis: Basis | None) -> Effect | HeldLesson | None:
+def _of(basis: Basis | None) -> AnyEffect | HeldLesson | None:
     """The effect or the lesson: an `Effect` is a tuple as well, but longer."""
-    if basis is None or isinstance(basis, (Effect, HeldLesson)):
+    if basis is None or isinstance(basis, (Effect, SharedEffect, HeldLesson)):
         return basis
     return basis[0]
 
 
-def _same(old: Basis | None, of: Effect | HeldLesson, why: _Why) -> bool:
+def _same(old: Basis | None, of: AnyEffect | HeldLesson, why: _Why) -> bool:
     """Whether a record that is based on this would be as before."""
     if old is of:
         return why == _PLAIN
@@ -192,7 +193,7 @@ class Sizing:
         self,
         key: Group,
         group: HeldGroup | None,
-        effects: Mapping[str, Effect],
+        effects: Mapping[str, AnyEffect],
         factor_of: Mapping[str, Factor],
         touched: bool,
         version: int,
@@ -239,7 +240,7 @@ class Sizing:
             if whole or i not in known or _of(known[i]) is not effect or (key, i) in self._regained
         ]
         left = [
-            i for i, basis in known.items() if i not in effects and isinstance(_of(basis), Effect)
+            i for i, basis in known.items() if i not in effects and isinstance(_of(basis), EFFECTS)
         ]
         covered = self._size_effects(
             last, found, lessons, effects, members, factor_of, version, changes
@@ -270,9 +271,9 @@ class Sizing:
     def _size_effects(
         self,
         last: _LastResult,
-        found: list[tuple[str, Effect]],
+        found: list[tuple[str, AnyEffect]],
         lessons: Mapping[str, HeldLesson],
-        effects: Mapping[str, Effect],
+        effects: Mapping[str, AnyEffect],
         split_by_regime: Container[str],
         factor_of: Mapping[str, Factor],
         version: int,
@@ -316,7 +317,7 @@ class Sizing:
                 last.neutral.discard(i)
             elif i not in last.neutral:
                 last.neutral.add(i)
-                if isinstance(_of(before), Effect):
+                if isinstance(_of(before), EFFECTS):
                     changes.without_override.append(i)
             if again:
                 verdict = verdict_record(effect, size, times, confidence, factor, scale, version)
@@ -341,7 +342,7 @@ class Sizing:
 def _to_cover(
     factor: Factor,
     lessons: Mapping[str, HeldLesson],
-    effects: Mapping[str, Effect],
+    effects: Mapping[str, AnyEffect],
     covered: Mapping[str, str],
 ) -> tuple[str, ...]:
     """Lessons of a factor that have no effect and are not covered yet, in a group whose override of
