@@ -26,7 +26,7 @@ from app.learning.common.trade import Trade
 from app.settings import Settings
 from app.stages.lesson_builder import LessonBuilder
 from app.stages.override_materializer import OverrideMaterializer
-from app.worker.memory import give_back
+from app.worker.memory import give_back, one_heap
 from benchmarks.speed.worlds import CATEGORY, group, trades
 from schemas.facts import FactAction, PatternTradeEvent, Segment, TradeMetrics
 from schemas.kinds import LESSONS
@@ -130,6 +130,7 @@ def main() -> None:
         "--trades", type=int, default=500, help="trades of each group (default 500)"
     )
     options = parser.parse_args()
+    one_heap()
     empty, worker = resident_mb(), Worker()
     for number in range(options.groups):
         worker.take(group(number), trades(options.trades, 8, (4,), seed=number))

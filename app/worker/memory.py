@@ -38,7 +38,7 @@ PAUSE_S = 1.0
 """Time without work after which free memory is returned to the system."""
 KEPT_BYTES = 64 << 20
 """Free memory at the end of the heap that a process with `keep_free` keeps."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _NO_LIMIT = 1 << 60
 
@@ -173,6 +173,15 @@ def keep_free() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, KEPT_BYTES // 2)
         mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
+
+
+def one_heap() -> None:
+    """Have all threads that start from now on use one heap, where the system's allocator has such a
+    setting.  With a heap of their own, threads for refits kept 20 MB that a few results among them
+    held.  They seldom wait for each other, since most of what allocates holds the interpreter's
+    lock."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def give_back() -> None:

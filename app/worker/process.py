@@ -29,6 +29,7 @@ from app.worker.batches import MAX_BATCHES, BatchingConsumer
 from app.worker.connecting import connected
 from app.worker.end_process import fatal_exit, guard_stop, refuse
 from app.worker.logs import logging_config
+from app.worker.memory import one_heap
 from app.worker.threads import LOOP_THREADS, started_pool
 from edgeloop.tolerant import DamagedBatchError
 
@@ -233,6 +234,7 @@ class EdgeloopWorker(faust.Worker):
         # The objects of windows live long; scanning them for garbage at Python's default rate costs
         # a tenth of a hydration.
         gc.set_threshold(50_000, 20, 100)
+        one_heap()
         asyncio.get_running_loop().set_default_executor(started_pool(LOOP_THREADS, "loop"))
         await super().on_first_start()
 
