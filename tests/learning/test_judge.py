@@ -206,6 +206,28 @@ def test_urgent_is_what_a_position_manager_notices() -> None:
     assert len(module.judge(4)) == 0
 
 
+def test_a_judgement_comes_in_parts_of_different_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what urgent calls left: no part has more than some records, and none comes twice."""
+    published, _ = stages()[3]
+    later = [
+        msgspec.structs.replace(r, marginal=msgspec.structs.replace(r.marginal, effect=9.0))
+        for r in published
+        if isinstance(r, Lesson) and r.marginal is not None and r.marginal.step is None
+    ]
+    whole, split = judge(published), judge(published)
+    whole.judge(1), split.judge(1)
+    whole.fold(later), split.fold(later)
+    assert len(whole.judge(2, urgent_only=True)) == 0
+    monkeypatch.setattr("app.learning.common.outbox.AT_A_TIME", 3)
+    assert not any(len(part) for part in split.parts(2, urgent_only=True))
+    parts = [part for part in split.parts(3) if part]
+    assert len(parts) > 2
+    assert max(len(part) for part in parts) == 3
+    came = [record.lesson_id for part in parts for record in part.verdicts.published]
+    assert sorted(came) == sorted(r.lesson_id for r in whole.judge(3).verdicts.published)
+    assert len(split.judge(4)) == 0
+
+
 def test_retired_lessons_take_their_overrides_with_them() -> None:
     """I10: tombstones for records of every kind that no longer hold; and none twice."""
     published, _ = stages()[3]

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.integrated.group_path import GroupPath
-from app.learning.integrated.held_lesson import AnyLesson, packed_posterior
+from app.learning.integrated.held_lesson import AnyLesson, packed_posteriors
 from app.learning.integrated.learner_weight import Counts, in_steps
 from app.learning.integrated.net_of_segments import (
     AnyEffect,
@@ -113,7 +113,7 @@ def shared_effects(group: GroupPath) -> SharedEffects:
     Arrays of the L lessons that have a shared effect, in units of the outcome.
     """
     found = [lesson for lesson in group.shared if lesson.scope]
-    rows = np.frombuffer(b"".join([packed_posterior(lesson) for lesson in found]), "<f8")
+    rows = np.frombuffer(packed_posteriors(found), "<f8")
     rows = rows.reshape(len(found), 2 + len(SHARES))
     return SharedEffects(
         found,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from array import array
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from hashlib import blake2b
 from sys import intern
@@ -190,24 +191,25 @@ def shared_of(lesson: AnyLesson) -> tuple[float, ...]:
     return () if lesson.marginal is None else lesson.marginal.shared
 
 
-def packed_posterior(lesson: AnyLesson) -> bytes:
-    """The posterior of a lesson that has a shared effect.
+def packed_posteriors(lessons: Sequence[AnyLesson]) -> bytes:
+    """The posteriors of lessons with a shared effect for each of the same shares.
 
     Parameters
     ----------
-    lesson
-        The lesson.
+    lessons
+        The lessons.
 
     Returns
     -------
-    Precision and prior of its shared effects, and these, as doubles.
+    Of each, precision and prior of its shared effects, and these, as doubles.
     """
-    if isinstance(lesson, HeldLesson):
-        return lesson.numbers[_POSTERIOR : _layout(lesson.common.shares).size]
-    marginal = lesson.marginal
-    assert marginal is not None
-    posterior = (marginal.shared_precision, marginal.shared_prior, *marginal.shared)
-    return struct.pack(f"<{len(posterior)}d", *posterior)
+    end = _POSTERIOR + 8 * (2 + len(shared_of(lessons[0]))) if lessons else 0
+    return b"".join(
+        [
+            x.numbers[_POSTERIOR:end] if isinstance(x, HeldLesson) else _packed_posterior(x)
+            for x in lessons
+        ]
+    )
 
 
 def has_history(lesson: AnyLesson) -> bool:
@@ -308,6 +310,13 @@ def held_summary(summary: GroupSummary) -> GroupSummary:
     if blocks is not None:
         blocks = msgspec.structs.replace(blocks, upper=array("d", blocks.upper))
     return msgspec.structs.replace(summary, persistence=blocks, record=record)
+
+
+def _packed_posterior(lesson: Lesson) -> bytes:
+    marginal = lesson.marginal
+    assert marginal is not None
+    posterior = (marginal.shared_precision, marginal.shared_prior, *marginal.shared)
+    return struct.pack(f"<{len(posterior)}d", *posterior)
 
 
 def _common(

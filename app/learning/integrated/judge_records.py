@@ -6,7 +6,6 @@ May touch: nothing but its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -18,7 +17,7 @@ from app.learning.common.rounding import shortened
 from app.learning.integrated.expiry import expires_at
 from app.learning.integrated.held_lesson import AnyLesson
 from app.learning.integrated.latent_factors import Factor
-from app.learning.integrated.net_of_segments import AnyEffect
+from app.learning.integrated.net_of_segments import AnyEffect, Floats
 from app.learning.integrated.quality_metrics import METRICS
 from app.learning.integrated.regime_weights import RegimeWeights
 from edgeloop.identity import regime_id
@@ -384,20 +383,18 @@ def verdict_part(verdict: LessonVerdict) -> tuple[str, int, int]:
     return verdict.decision, round(verdict.multiplier * GRID), verdict.n
 
 
-def confidences(effects: Sequence[AnyEffect]) -> list[float]:
+def confidences(effect: Floats, sd: Floats) -> list[float]:
     """The probability that each edge now has its estimated sign.
 
     Parameters
     ----------
-    effects
-        The effects.
+    effect, sd
+        Effects in force and their standard errors (N,), in units of the outcome.
 
     Returns
     -------
     For each a probability, with the digits that are published; 0.5 without a standard error.
     """
-    effect = np.array([e.effect for e in effects], np.float64)
-    sd = np.array([e.effect_sd for e in effects], np.float64)
     known = sd > 0
     found = ndtr(np.abs(effect) / np.where(known, sd, 1.0))
     return [shortened(p) for p in np.where(known, found, 0.5).tolist()]

@@ -6,7 +6,7 @@ May touch: nothing but its arguments.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, NamedTuple, TypeAlias
 
 import msgspec
@@ -92,6 +92,7 @@ class Effect(NamedTuple):
 
 
 _SHARED = struct.Struct("=3d")
+_unpack_shared: Callable[[bytes], tuple[float, float, float]] = _SHARED.unpack
 
 
 class SharedEffect(msgspec.Struct, frozen=True, gc=False):
@@ -123,28 +124,28 @@ class SharedEffect(msgspec.Struct, frozen=True, gc=False):
     @property
     def statistic(self) -> float:
         """|z| of the effect."""
-        raw, sd, _ = _SHARED.unpack(self.numbers)
-        return float(abs(raw) / max(sd, 1e-300))
+        raw, sd, _ = _unpack_shared(self.numbers)
+        return abs(raw) / max(sd, 1e-300)
 
     @property
     def raw(self) -> float:
         """Posterior mean, before its weight."""
-        return float(_SHARED.unpack(self.numbers)[0])
+        return _unpack_shared(self.numbers)[0]
 
     @property
     def sd(self) -> float:
         """Standard error of `raw`."""
-        return float(_SHARED.unpack(self.numbers)[1])
+        return _unpack_shared(self.numbers)[1]
 
     @property
     def effect(self) -> float:
         """Effect that is in force."""
-        return float(_SHARED.unpack(self.numbers)[2])
+        return _unpack_shared(self.numbers)[2]
 
     @property
     def effect_sd(self) -> float:
         """Its standard error."""
-        return self.sd
+        return _unpack_shared(self.numbers)[1]
 
     def resized(self, effect: float) -> SharedEffect:
         """The same with another effect in force.
@@ -158,7 +159,7 @@ class SharedEffect(msgspec.Struct, frozen=True, gc=False):
         -------
         A copy.
         """
-        raw, sd, _ = _SHARED.unpack(self.numbers)
+        raw, sd, _ = _unpack_shared(self.numbers)
         return SharedEffect(self.lesson, self.as_of, _SHARED.pack(raw, sd, effect))
 
 

@@ -286,10 +286,11 @@ class Sizing:
         scale, _, newest_us, weights = self._common
         covered: dict[str, str] = {}
         found.sort()
-        sizes = np.array([effect.effect for _, effect in found]) / scale
+        effects_now = np.array([effect.effect for _, effect in found])
+        sizes = effects_now / scale
         grids = [FINE_GRID if effect.part == "shared" else GRID for _, effect in found]
         multipliers = on_grid(multiplier(sizes), np.array(grids)).tolist()
-        certain = confidences([effect for _, effect in found])
+        certain = confidences(effects_now, np.array([effect.effect_sd for _, effect in found]))
         for (i, effect), size, times, confidence in zip(
             found, sizes.tolist(), multipliers, certain, strict=True
         ):
