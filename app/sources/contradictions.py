@@ -31,8 +31,8 @@ COLUMNS_OF_FACTS = 3
 ROWS_OF_FACTS = 100
 """Rows of such a table that are looked at."""
 _PLACES = 5
-_TITLE = "Figures in the file contradict what is read:"
-_ACCEPTED = "Figures in the file contradict what is read, which the mapping accepts:"
+_TITLE = "The file contradicts the mapping, or the mapping leaves something open:"
+_ACCEPTED = "What the file contradicts, or is left open, which the mapping accepts:"
 
 
 @dataclass(frozen=True)

@@ -307,7 +307,9 @@ def test_contradictions_are_refused_unless_the_mapping_accepts_them(tmp_path: Pa
     path.write_text(without(POSITIONS, "Result", "Balance"))
     wrong = MAPPED.replace("gross", "net")
     found = contradicted([str(path)], loads(wrong, "m.toml"))
-    with pytest.raises(BadDataError, match="contradict what is read: Whether fees are taken off"):
+    with pytest.raises(
+        BadDataError, match=r"The file contradicts the mapping.*open: Whether fees are taken off"
+    ):
         refuse(found, loads(wrong, "m.toml"))
     accepted = loads('contradictions = "accept"\n' + wrong, "m.toml")
     refuse(found, accepted)

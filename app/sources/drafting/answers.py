@@ -37,6 +37,8 @@ _DEFAULTS: dict[str, Any] = {
 """Keys of a mapping that a draft decides, and what they are without one."""
 _OPEN_NOTHING = frozenset(("profit", "currency", "timezone", "shorts", "hedged", "triangle"))
 """Those of them after which nothing else is to be decided."""
+_NO_WORD = "close"
+"""A side that only a mapping gives: no word in a cell is read so."""
 _GIVEN = ("symbol", "side")
 """Constants that the draft reads from a column."""
 
@@ -131,7 +133,7 @@ class Answers:
             if self.sides and side is not None:
                 text = as_text(cells.field(row.cells, "side") or "").strip().lower()
                 word = mapping.sides.get(text) or mapping.sides.get(text.partition(" ")[0])
-                if word is not None:
+                if word is not None and word != _NO_WORD:
                     own |= dict.fromkeys(side.more)
                     own[side.name] = word
             for name in _GIVEN:

@@ -29,6 +29,8 @@ _NO_FEE = re.compile(
     r"|(^|_)(result|gain|return|ergebnis|gewinn|resultado|résultat|risultato|resultaat|resultat)(_|$)"
     r"|(^|_)(after|before|excl|incl|vor|nach|ohne|avant|après|antes|después)_(\w+_)?(fee|gebühr|frais|comisi)"
 )
+_INSIDE = re.compile(r"(?:\w+\.)+(\w+)$")
+"""What stands inside of something else, in a message: `result.fee`."""
 _FEE_OF_END = re.compile("fee_(open|close)")
 PER_UNIT = re.compile(
     r"(\bcomm\w*|\bfees?)\b[^,]*(/|\bper\b|\bje\b)"
@@ -87,7 +89,7 @@ def fee_columns(contents: Contents, names: Names, used: set[str]) -> list[str]:
             or name in _OF_AUTHORITIES
             or (name == "sec" and _OF_AUTHORITIES & {*names.values()})
         )
-        and not _NO_FEE.search(name)
+        and not _NO_FEE.search(known_as(inner[1]) if (inner := _INSIDE.match(column)) else name)
         and contents.is_numeric(column)
         and not contents.has_percent(column)
         and any(contents.read_numbers(column))

@@ -71,9 +71,23 @@ def follow_ups(path: str, contents: Contents, mapping: TableMapping) -> Iterator
         answered.add("currency")  # Times have no currency.
     asked = [question for question in asked if again.key_of.get(question) not in answered]
     for question in asked:
-        yield Contradiction(f"What follows from the answers, and is not in the mapping: {question}")
+        yield Contradiction(
+            "What follows from the answers, and is not in the mapping:"
+            f" {question}  {_where_to_answer(again, question)}".rstrip()
+        )
     if not asked:
         yield from _read_otherwise(mapping, rows, drafted, again)
+
+
+def _where_to_answer(decided: Decided, question: str) -> str:
+    """Where in a mapping the answer to a question goes."""
+    key = decided.key_of.get(question)
+    if key is None:
+        return ""
+    for section, keys in decided.sections.items():
+        if key in keys:
+            return f"Write {bare(key)} = … below [{section}]."
+    return f"Write {key} = … at the top."
 
 
 def _by_figures(
