@@ -119,6 +119,11 @@ class Worker:
         self._offset += len(records)
         self._judge.fold(records, self._offset)
 
+    @property
+    def lessons(self) -> int:
+        """Lessons that override_materializer knows, by its metric."""
+        return round(REGISTRY.get_sample_value("edgeloop_lessons", {"partition": "0"}) or 0)
+
 
 def main() -> None:
     """Run the command line."""
@@ -140,9 +145,8 @@ def main() -> None:
     gc.collect()
     held = resident_mb()
     give_back()
-    lessons = REGISTRY.get_sample_value("edgeloop_lessons", {"partition": "0"})
     print(f"{options.groups * options.trades:,} trades, {options.groups:,} groups,", end=" ")
-    print(f"{lessons:,.0f} lessons: {held:.0f} MB resident, {resident_mb():.0f} MB", end=" ")
+    print(f"{worker.lessons:,} lessons: {held:.0f} MB resident, {resident_mb():.0f} MB", end=" ")
     print(f"once free memory is given back; {empty:.0f} MB before the first trade")
 
 

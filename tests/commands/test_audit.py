@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.commands.audit import audit
-from app.commands.base import named_or_refused
+from app.commands.trade_files import named_or_refused
 from app.errors import BadDataError
 from app.replay.explode import explode_files
 from app.replay.pool import Pool
