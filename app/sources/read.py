@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
 from app.errors import UsageError
 from app.sources import jsonl, making
 from app.sources.adapters import freqtrade_database, freqtrade_results, nautilus
-from app.sources.contradictions import Against, Comparing, refuse
+from app.sources.contradictions import Against, refuse
 from app.sources.files import opened, plain_name, read_whole
 from app.sources.fills import Fills
 from app.sources.filters import rows_of
@@ -27,6 +27,9 @@ from app.sources.positions import ClosedTrade, Positions
 from app.sources.tables import Row, is_parquet, is_table, table
 from edgeloop.integrations import nautilus_close
 from schemas.events import DEFAULT_MODULE
+
+if TYPE_CHECKING:
+    from app.sources.comparing import Comparing
 
 KINDS = ("jsonl", "freqtrade", "nautilus", "table")
 """What can be read: one JSON event per line; freqtrade's database or backtest result;
@@ -220,7 +223,7 @@ def _tables(
             f"Draft a mapping with: faust -A app import {paths[0]} --draft mapping.toml; then name"
             " it with --mapping mapping.toml.",
         )
-    comparing = None if against is None else Comparing(mapping, against)
+    comparing = None if against is None else _comparing(mapping, against)
     module = module or mapping.module or DEFAULT_MODULE
     if mapping.rows == "fills":
         files = _reported(paths, mapping, notes, reading, comparing)
@@ -249,6 +252,14 @@ def _tables(
                     told,
                 )
     positions.multiplier_check.note()
+
+
+def _comparing(mapping: TableMapping, against: Against) -> Comparing:
+    """Imported here: it takes longer than all else here together, and most who import this module
+    read no table."""
+    from app.sources.comparing import Comparing
+
+    return Comparing(mapping, against)
 
 
 def _reported(

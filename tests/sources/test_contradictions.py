@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import BadDataError, EdgeloopError
-from app.sources.contradictions import contradicted, lines, refuse
+from app.sources.contradictions import lines, refuse
 from app.sources.draft import draft
 from app.sources.drafting.durations import readings
 from app.sources.drafting.outcomes import MOST_ROWS
 from app.sources.mapping_file import loads
+from tests.sources.comparing import contradicted
 from tests.sources.test_never_raises import ODD
 
 POSITIONS = (

@@ -20,11 +20,11 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 from app.closes import RefusedCloseError
 from app.errors import BadDataError, ConfigurationError
 from app.sources import Closed, Notes, closes
-from app.sources.contradictions import contradicted
 from app.sources.draft import Drafted, draft
 from app.sources.fills import STILL_OPEN
 from app.sources.making import US_DOLLARS
 from app.sources.mapping_file import load
+from tests.sources.comparing import contradicted
 from tests.sources.making import facts
 
 EXPORTS = Path(__file__).parent / "exports"

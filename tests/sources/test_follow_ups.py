@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.errors import ConfigurationError
-from app.sources.contradictions import contradicted
 from app.sources.draft import draft
 from app.sources.mapping_file import loads
+from tests.sources.comparing import contradicted
 
 PROFITS = (
     "Symbol,Side,Opened,Closed,{name},Fee\n"

@@ -9,9 +9,9 @@ import pytest
 
 from app.errors import BadDataError
 from app.sources import closes
-from app.sources.contradictions import contradicted
 from app.sources.drafting.outcomes import MOST_ROWS
 from app.sources.mapping_file import loads
+from tests.sources.comparing import contradicted
 
 POSITIONS = """rows = "positions"
 drafted = true

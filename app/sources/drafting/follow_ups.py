@@ -28,6 +28,7 @@ from app.sources.tables import Row
 MOST_ROWS = 1_000
 """Rows that are decided once more, at most."""
 _TIMES = frozenset(("time", "entry_timestamp", "exit_timestamp"))
+_LEFT_OPEN = "What follows from the answers, and is not in the mapping:"
 _FEW = 3
 _SHARE = 1e-6
 
@@ -72,8 +73,7 @@ def follow_ups(path: str, contents: Contents, mapping: TableMapping) -> Iterator
     asked = [question for question in asked if again.key_of.get(question) not in answered]
     for question in asked:
         yield Contradiction(
-            "What follows from the answers, and is not in the mapping:"
-            f" {question}  {_where_to_answer(again, question)}".rstrip()
+            f"{_LEFT_OPEN} {question}  {_where_to_answer(again, question)}".rstrip()
         )
     if not asked:
         yield from _read_otherwise(mapping, rows, drafted, again)
@@ -162,8 +162,7 @@ def _read_otherwise(
     lines = [*_missing(mapping, again)]
     if against and lines:
         yield Contradiction(
-            f"What follows from the answers, and is not in the mapping: {'; '.join(lines[:_FEW])}."
-            f"  {' '.join(new[:_FEW])}".rstrip(),
+            f"{_LEFT_OPEN} {'; '.join(lines[:_FEW])}.  {' '.join(new[:_FEW])}".rstrip(),
             tuple(against),
         )
 
