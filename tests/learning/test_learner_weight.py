@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.learning.integrated.learner_weight import (
+    FADING_KEPT,
     GROWTH,
     HALF_LIFE,
     SHARED,
@@ -21,6 +22,7 @@ from app.learning.integrated.learner_weight import (
     shared_evidence,
     shared_prior,
     weight,
+    where_clustered,
 )
 from schemas.lessons import RecordCell
 
@@ -51,6 +53,23 @@ def test_a_long_record_is_believed(share: float) -> None:
     assert weight(WeightEvidence(1e8, share * 1e8, 10**8), SHARED, None) == pytest.approx(
         share, abs=0.01
     )
+
+
+weights = st.floats(0, 1)
+
+
+@given(weights, weights, st.lists(st.floats(0.1, 20), min_size=2, max_size=6))
+def test_the_more_outcomes_cluster_the_less_half_lives_count(
+    half_life: float, growth: float, clusterings: list[float]
+) -> None:
+    """Growth loses all of its weight, fading keeps a part; independent outcomes take nothing."""
+    found = [where_clustered(half_life, growth, c) for c in sorted(clusterings)]
+    for (one, grows), (next_, grows_next) in pairwise(found):
+        assert 0.0 <= next_ <= one <= 1.0
+        assert 0.0 <= grows_next <= grows <= 1.0
+    assert where_clustered(half_life, growth, 1.0) == pytest.approx((half_life, growth), abs=0.01)
+    most = where_clustered(half_life, growth, 1e3)
+    assert most == pytest.approx((FADING_KEPT * half_life, 0.0), abs=0.006)
 
 
 sums = st.floats(-1e6, 1e6)

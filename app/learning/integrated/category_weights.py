@@ -25,6 +25,7 @@ from app.learning.integrated.learner_weight import (
     shared_evidence,
     shared_prior,
     weight,
+    where_clustered,
 )
 from app.learning.integrated.merging import Group
 from app.learning.integrated.persistence import sign_flip_log_p
@@ -224,11 +225,15 @@ class Weighing:
             net_tau2=in_tau_steps(beyond_chance(values[:, 2:4], scale), scale),
             clustering=in_tau_steps(self._clustering.total(1) / trades, 1.0) if trades else 1.0,
         )
-        half_lives = HalfLives(
-            self._weight(self._half_lives, HALF_LIFE, self._config.half_life),
-            self._weight(self._half_lives, GROWTH, self._config.half_life),
-            self._weight(self._level_half_lives, LEVEL_HALF_LIFE, self._config.half_life),
+        switch = self._config.half_life
+        half_life, growth, level_half_life = (
+            self._weight(self._half_lives, HALF_LIFE, switch),
+            self._weight(self._half_lives, GROWTH, switch),
+            self._weight(self._level_half_lives, LEVEL_HALF_LIFE, switch),
         )
+        if switch is None:
+            half_life, growth = where_clustered(half_life, growth, spread.clustering)
+        half_lives = HalfLives(half_life, growth, level_half_life)
         half_lives_before, before = self.half_lives, self.spread
         self.half_lives, self.spread = half_lives, spread
         return half_lives_before != half_lives, before != spread

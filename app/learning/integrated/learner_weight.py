@@ -95,6 +95,14 @@ STEPS = 100
 effects."""
 DISCOUNT = 2.0
 """Trades of a record that are worth one: outcomes that lie near in time are correlated."""
+CLUSTERED = 2.5
+"""Clustering of outcomes in time at which growth counts by half.  It is 1 to 1.5 where effects are
+few and strong, up to 3 where a strong one decays, and 1.5 to 5.5 on real prices."""
+STEEPNESS = 6.0
+"""Power of the clustering by which growth loses its weight."""
+FADING_KEPT = 0.3
+"""Part of their weight that half-lives of slices keep however much outcomes cluster: an effect that
+stops makes its outcomes cluster as well."""
 
 
 class WeightEvidence(NamedTuple):
@@ -196,6 +204,31 @@ def shared_prior(total: float, left: float, variance: float) -> Prior:
         return SHARED
     part = (max(left, 0.0) + SHARED.mean * sd) / (max(total, 0.0) + sd)
     return SHARED._replace(mean=min(part, 1.0))
+
+
+def where_clustered(half_life: float, growth: float, clustering: float) -> tuple[float, float]:
+    """The weights of half-lives and of growth where outcomes cluster in time.
+
+    Trades that share a move of the market look like an effect that moves, in the record as well,
+    but such moves do not persist.
+
+    Parameters
+    ----------
+    half_life, growth
+        The weights by the record, from 0 to 1.
+    clustering
+        Clustering of outcomes in time, 1 for independent ones, see `whole_groups.Spread`.
+
+    Returns
+    -------
+    Both weights, from 0 to 1, in steps.
+
+    >>> [where_clustered(0.8, 0.5, clustering) for clustering in (1.0, 2.5, 5.0)]
+    [(0.8, 0.5), (0.52, 0.25), (0.25, 0.01)]
+    """
+    told = 1.0 / (1.0 + (clustering / CLUSTERED) ** STEEPNESS)
+    kept = FADING_KEPT + (1.0 - FADING_KEPT) * told
+    return in_steps(half_life * kept), in_steps(growth * told)
 
 
 def in_steps(weight: float) -> float:
