@@ -52,7 +52,6 @@ class ExplodeTask(NamedTuple):
     """A partition of `position_closed`, from `start` to before `end`."""
 
     settings: Settings
-    slot: int
     partition: int
     span: Span
     start: int
@@ -136,7 +135,7 @@ def explode_partition(task: ExplodeTask) -> None:
 async def _explode_partition(task: ExplodeTask) -> None:
     target = spool.Spool(Path(task.spool_folder), task.partition)
     checkpoint = target.resume(task.start)
-    pool.advance(task.slot, max(0, checkpoint.position - task.start))
+    pool.advance(max(0, checkpoint.position - task.start))
     refused = await _refused(task.settings, task.partition)
     waiting: list[tuple[bytes | None, int]] = []
     left_out: Counter[str] = Counter()
@@ -158,7 +157,7 @@ async def _explode_partition(task: ExplodeTask) -> None:
                 left_out[refused[offset]] += 1
             else:
                 waiting.append((value, timestamp_ms))
-        pool.advance(task.slot, len(values))
+        pool.advance(len(values))
         if len(waiting) >= CHECKPOINT_EVERY:
             await asyncio.to_thread(write, position)
     write(max(checkpoint.position, task.end))
@@ -191,7 +190,6 @@ def explode_files(
     source: Source,
     folder: Path,
     workers: Pool,
-    slot: int,
     tick: Callable[[int], None],
     against: Against,
 ) -> None:
@@ -205,7 +203,7 @@ def explode_files(
     mapping = None if source.mapping is None else Path(source.mapping)
     read = closes(paths, source.file_kind, mapping, against=against)
     try:
-        _explode(settings, source, read, folder, workers, slot, tick)
+        _explode(settings, source, read, folder, workers, tick)
     except BadDataError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -217,14 +215,13 @@ def _explode(
     read: Iterator[Closed],
     folder: Path,
     workers: Pool,
-    slot: int,
     tick: Callable[[int], None],
 ) -> None:
     target = spool.Spool(folder, 0)
     checkpoint = target.resume(0)
     for _ in islice(read, checkpoint.position):
         pass
-    workers.note(slot, checkpoint.position)
+    workers.note(checkpoint.position)
     total_bytes = sum(size for _, size, _ in source.files)
     before = last = 0
     n_read = checkpoint.position
@@ -244,7 +241,7 @@ def _explode(
         n_read += len(batch)
         if len(open_) >= 4 * workers.jobs:
             take(2 * workers.jobs)
-        workers.note(slot, len(batch))
+        workers.note(len(batch))
         tick(round(n_read * max(1.0, total_bytes / max(before + last, 1))))
     take(0)
     if not checkpoint.closes:

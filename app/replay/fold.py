@@ -41,7 +41,6 @@ class FoldTask(NamedTuple):
 
     settings: Settings
     name: str
-    slot: int
     partition: int
     span: Span
     start: int
@@ -139,7 +138,7 @@ async def _trades(
                 counts.records += n
                 counts.facts += n
                 counts.trades += sum(sum(trades.homes) for trades in group_trades.values())
-                pool.advance(task.slot, n)
+                pool.advance(n)
             yield group_trades
         return
     if task.start >= task.end:
@@ -150,7 +149,7 @@ async def _trades(
         trades = await asyncio.to_thread(_by_group, values, task, counts)
         if counts is not None:
             counts.records += len(values)
-            pool.advance(task.slot, len(values))
+            pool.advance(len(values))
         yield trades
 
 
