@@ -22,7 +22,7 @@ from app.closes import OUTCOME_FIELDS, RefusedCloseError, check, time_efficiency
 from app.closes.decode import decoder
 from app.closes.facts import Scopes, action_id, label
 from app.closes.raw_checks import check_bytes
-from app.learning.common.trade import Scope, clipped, distinct_scopes, packed
+from app.learning.common.trade import Scope, SegmentKey, clipped, distinct_scopes, packed
 from app.learning.common.trade_columns import Row
 from app.replay.spool import Group
 from edgeloop.pattern_key import canonical_pattern_key, check_module
@@ -92,7 +92,9 @@ class CloseTrades:
             else:
                 groups[group] = [scope]
         if len(actions) > 1:
-            ids = {action_id(close, index) for index in range(len(actions))}
+            ids = {action.action_id for action in actions}
+            if None in ids:
+                ids = {action_id(close, index) for index in range(len(actions))}
             if len(ids) < len(actions):
                 raise _Unusual
         sha256 = hashlib.sha256(value).hexdigest()
@@ -119,11 +121,11 @@ class CloseTrades:
         summary, trade_id = close.trade_summary, close.trade_id
         rank = packed((close.revision or 0, len(close.actions), exit_us, close.event_id, sha256))
         result = clipped(getattr(summary, self._field), self._outcome)
-        segment = (label(close.bucket), label(close.timeframe))
+        segment = _segment(close.bucket, close.timeframe)
         efficiency = time_efficiency(summary)
         return exit_us, [
             (
-                (module, *group),
+                (module, group[0], group[1]),
                 (
                     trade_id,
                     rank,
@@ -145,6 +147,11 @@ def _moment(text: str) -> datetime:
     if _PLAIN_TIME.fullmatch(text) is None:
         raise _Unusual
     return datetime.fromisoformat(text)
+
+
+@lru_cache(maxsize=4_096)
+def _segment(bucket: str | None, timeframe: str | None) -> SegmentKey:
+    return label(bucket), label(timeframe)
 
 
 _checked_module = lru_cache(maxsize=1_024)(check_module)
