@@ -27,7 +27,7 @@ import time
 from app.replay.pool import Pool
 
 if __name__ == "__main__":
-    with Pool(2, 1) as workers:
+    with Pool(2) as workers:
         for _ in range(2):
             workers.submit(time.sleep, 600)
         print("there", flush=True)

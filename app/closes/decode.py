@@ -28,7 +28,8 @@ _head = msgspec.json.Decoder(Head)
 
 
 @lru_cache(maxsize=16)
-def _decoder(dimensions: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+def decoder(dimensions: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+    """The decoder of closes in the new envelope."""
     scope: Any = scope_type(dimensions)
     return msgspec.json.Decoder(PositionClosed[scope])
 
@@ -37,7 +38,7 @@ def decode(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[An
     """The close in `value`.  Raises `RefusedCloseError` for anything that the schema does not
     allow."""
     try:
-        return _decoder(dimensions).decode(value), NEW_ENVELOPE
+        return decoder(dimensions).decode(value), NEW_ENVELOPE
     except msgspec.DecodeError:
         # The slow path: the value is in the older envelope, has duplicate keys, or is a dead
         # letter.
@@ -51,7 +52,7 @@ def decode(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[An
 
 def _decode_new(value: bytes, dimensions: tuple[str, ...]) -> tuple[PositionClosed[Any], Paths]:
     try:
-        return _decoder(dimensions).decode(value), NEW_ENVELOPE
+        return decoder(dimensions).decode(value), NEW_ENVELOPE
     except msgspec.ValidationError as error:
         raise rejection(error) from None
 

@@ -81,7 +81,7 @@ def check(
             f"The configured outcome is {outcome}, and the trade has no {field}.",
         )
     groups, home = _groups(close, paths, module, dimensions)
-    segment = Segment(_label(close.bucket), _label(close.timeframe))
+    segment = Segment(label(close.bucket), label(close.timeframe))
     sha256 = hashlib.sha256(value).hexdigest()
     return Checked(close, module, exit_ts, exit_us, entry_ts, groups, home, segment, sha256)
 
@@ -140,27 +140,18 @@ def _groups(
 ) -> tuple[dict[tuple[str, str], list[FactAction]], tuple[str, str]]:
     """The actions by (pattern key, category), and the home group: that of the earliest action, or
     of the first in `actions` if several are equally early."""
-    inherited = _inherited(close, paths, dimensions)
+    try:
+        scopes = Scopes(close.entry_context, dimensions)
+    except CanonicalError as error:
+        raise _refused(error, paths.entry_context) from None
     groups: dict[tuple[str, str], list[FactAction]] = {}
     seen: set[str] = set()
-    # Most actions of a trade have the same context: that of the last one, if all of it is text
-    # (1, 1.0 and True are equal, but not the same value).
-    texts: tuple[Any, ...] | None = None
-    own: dict[str, str] = {}
     home, earliest = ("", ""), "~"  # Greater than every time.
     for index, action in enumerate(close.actions):
         try:
             ts = canonical_time(action.ts)
             key = canonical_pattern_key(action.pattern_key, module)
-            given = action.scope
-            if given is None:
-                scope = inherited
-            elif (row := astuple(given)) == texts:
-                scope = own
-            else:
-                own = canonical_values(dimensions, row)
-                scope = own = {**inherited, **own} if inherited else own
-                texts = row if _TEXTS.issuperset(map(type, row)) else None
+            scope = scopes.of(action.scope)
         except CanonicalError as error:
             raise _refused(
                 error, f"{paths.actions}[{index}].{'scope' if error.path else 'pattern_key'}"
@@ -169,27 +160,63 @@ def _groups(
             raise RefusedCloseError(
                 "bad_time", f"{paths.actions}[{index}].ts", str(error)
             ) from None
-        action_id = f"{close.trade_id}/{index}" if action.action_id is None else action.action_id
-        if action_id in seen:
+        name = action_id(close, index)
+        if name in seen:
             raise RefusedCloseError(
                 "duplicate_action_id",
                 f"{paths.actions}[{index}].{paths.action_id}",
                 "Another action of the trade has this id.",
             )
-        seen.add(action_id)
+        seen.add(name)
         group = (key, action.action_category)
         if ts < earliest:
             home, earliest = group, ts
         if action.applied_overrides:
             applied, sizing = _applied(action.applied_overrides, f"{paths.actions}[{index}]")
-            fact = FactAction(action_id, ts, scope, action.size_frac, applied, sizing)
+            fact = FactAction(name, ts, scope, action.size_frac, applied, sizing)
         else:
-            fact = FactAction(action_id, ts, scope, action.size_frac)
+            fact = FactAction(name, ts, scope, action.size_frac)
         if group in groups:
             groups[group].append(fact)
         else:
             groups[group] = [fact]
     return groups, home
+
+
+def action_id(close: PositionClosed[Any], index: int) -> str:
+    """The id of the action at `index` of a close: its own, or one made of the trade's."""
+    own = close.actions[index].action_id
+    return f"{close.trade_id}/{index}" if own is None else own
+
+
+class Scopes:
+    """The canonical scopes of the actions of one close, filled in from its entry context: without
+    regimes, since the state at entry says nothing about a later action.  Raises `CanonicalError`.
+    """
+
+    __slots__ = ("_dimensions", "_inherited", "_last", "_texts")
+
+    def __init__(self, entry_context: Any, dimensions: tuple[str, ...]) -> None:
+        self._dimensions = dimensions
+        self._inherited: dict[str, str] = {}
+        if entry_context is not None:
+            context = canonical_values(dimensions, astuple(entry_context))
+            self._inherited = {name: text for name, text in context.items() if not is_regime(name)}
+        # Most actions of a trade have the same context: that of the last one, if all of it is text
+        # (1, 1.0 and True are equal, but not the same value).
+        self._texts: tuple[Any, ...] | None = None
+        self._last: dict[str, str] = {}
+
+    def of(self, given: Any) -> dict[str, str]:
+        """The scope of the next action, from what it says of it itself (None: nothing)."""
+        if given is None:
+            return self._inherited
+        row = astuple(given)
+        if row != self._texts:
+            own = canonical_values(self._dimensions, row)
+            self._last = {**self._inherited, **own} if self._inherited else own
+            self._texts = row if _TEXTS.issuperset(map(type, row)) else None
+        return self._last
 
 
 def _applied(
@@ -207,20 +234,6 @@ def _applied(
         )
     ids = tuple(entry for entry in applied if isinstance(entry, str))
     return ids, next(entry for entry in applied if isinstance(entry, Sizing))
-
-
-def _inherited(
-    close: PositionClosed[Any], paths: Paths, dimensions: tuple[str, ...]
-) -> dict[str, str]:
-    """The dimensions filled from the entry context: not regimes, since the state at entry says
-    nothing about a later action."""
-    if close.entry_context is None:
-        return {}
-    try:
-        context = canonical_values(dimensions, astuple(close.entry_context))
-    except CanonicalError as error:
-        raise _refused(error, paths.entry_context) from None
-    return {name: text for name, text in context.items() if not is_regime(name)}
 
 
 def _exit_and_entry(
@@ -285,7 +298,7 @@ def _metrics(summary: TradeSummary) -> TradeMetrics:
 
 
 @lru_cache(maxsize=4_096)
-def _label(text: str | None) -> str | None:
+def label(text: str | None) -> str | None:
     """A segment's bucket or timeframe, missing by the same rules as a scope value."""
     return canonical_value(text)
 

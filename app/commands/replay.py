@@ -39,7 +39,7 @@ from app.commands.trade_files import named_or_refused
 from app.errors import ConfigurationError
 from app.replay import promote as promotion
 from app.replay.digest import bare, digest
-from app.replay.pool import POLL_S
+from app.replay.pool import POLL_S, Pool
 from app.replay.published import Live, read_live
 from app.replay.run import Report, Result, described, run, source_of_files, work_folder
 from app.replay.shadow import Source, State, names, opened
@@ -143,16 +143,15 @@ def replay_run(
         now=datetime.now(UTC),
     )
     source = source_of_files(span, files, kind, mapping) if files else Source(topic, span)
-    with _reporting() as report:
+    with Pool(jobs or os.cpu_count() or 1) as workers, _reporting() as report:
         result = asyncio.run(
             run(
                 settings,
                 name,
                 source,
                 folder=work_folder(name, work_dir),
-                jobs=jobs,
+                workers=workers,
                 restart=restart,
-                cores=os.cpu_count() or 1,
                 report=report,
                 against=named_or_refused,
             )

@@ -140,11 +140,13 @@ async def read_to_end(
     starts: Mapping[TopicPartition, int | None],
     *,
     begins: Mapping[TopicPartition, int] | None = None,
+    ends: Mapping[TopicPartition, int] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord], int]]:
     """Yield `(partition, records, next offset)` from each start to the current end.
 
-    A start of None is the beginning; `begins` are the beginnings, if the caller has asked for them.
+    A start of None is the beginning; `begins` and `ends` are the bounds of the partitions, if the
+    caller has asked for them.
     The last yield of a partition has its end offset as the next offset, even if its records are
     fewer (compaction, retention).  Raises `Stopping` when asked to stop and `KafkaError` when the
     broker goes away.
@@ -153,7 +155,8 @@ async def read_to_end(
     if not partitions:
         return
     # Before the assignment, which starts fetching.
-    ends = await consumer.end_offsets(partitions)
+    if ends is None:
+        ends = await consumer.end_offsets(partitions)
     if begins is None:
         begins = await consumer.beginning_offsets(partitions)
     open_ = {tp: max(starts[tp] or 0, begins[tp]) for tp in partitions}

@@ -30,6 +30,10 @@ from edgeloop.close_client import close_client
 log = structlog.get_logger(__name__)
 
 
+Bounds = tuple[dict[TopicPartition, int], dict[TopicPartition, int]]
+"""The first offset of each partition, and the one after its last record."""
+
+
 class Hydration:
     """Reads the log for the partitions of one stage."""
 
@@ -59,8 +63,9 @@ class Hydration:
         consumer = reader(self._settings)
         try:
             await consumer.start()
-            await self._read_apart(consumer, fresh, aborted)
-            await self.catch_up(consumer, [*kept, *fresh], aborted)
+            bounds = await self._bounds(consumer, [*kept, *fresh])
+            took_time = await self._read_apart(bounds, fresh, aborted)
+            await self.catch_up(consumer, [*kept, *fresh], aborted, None if took_time else bounds)
             # Now that the store knows every trade, folding the same records again restores those
             # that it had dropped too early.
             rebuild = [p for p in fresh if await self._run(_needs_rebuild, p)]
@@ -87,10 +92,12 @@ class Hydration:
     async def catch_up(
         self,
         consumer: Consumer,
-        partitions: Iterable[Partition],
+        partitions: Collection[Partition],
         aborted: Callable[[], bool],
+        bounds: Bounds | None = None,
     ) -> None:
-        """Fold the log from each partition's next offset to its end.
+        """Fold the log from each partition's next offset to its end; `bounds` are those of the
+        logs, if the caller has just asked for them.
 
         A hydrating partition of which nothing has been read is read from the beginning.
         """
@@ -103,14 +110,14 @@ class Hydration:
             )
             for number, partition in by_number.items()
         }
-        begins = await consumer.beginning_offsets(list(starts)) if starts else {}
+        begins, ends = bounds or await self._bounds(consumer, partitions)
         # Only records that were never folded are lost; the others are part of the state.
         lost = {
             tp: (start, begins[tp])
             for tp, start in starts.items()
             if start is not None and begins[tp] > start
         }
-        reading = read_to_end(consumer, starts, begins=begins, should_stop=aborted)
+        reading = read_to_end(consumer, starts, begins=begins, ends=ends, should_stop=aborted)
         async for tp, records, next_offset in reading:
             partition = by_number[tp.partition]
             if tp in lost:
@@ -123,20 +130,26 @@ class Hydration:
             if partition.state is PartitionState.BEHIND:
                 partition.caught_up()
 
+    async def _bounds(self, consumer: Consumer, partitions: Collection[Partition]) -> Bounds:
+        if not partitions:
+            return {}, {}
+        logs = [TopicPartition(self._topic, p.number) for p in partitions]
+        # Before an assignment, which starts fetching.
+        return await consumer.beginning_offsets(logs), await consumer.end_offsets(logs)
+
     async def _read_apart(
-        self, consumer: Consumer, fresh: Collection[Partition], aborted: Callable[[], bool]
-    ) -> None:
+        self, bounds: Bounds, fresh: Collection[Partition], aborted: Callable[[], bool]
+    ) -> bool:
         """Have helper processes read most of a long log; `catch_up` reads what they have not.
-        Raises `Stopping` when aborted."""
+        Returns whether they had anything to do.  Raises `Stopping` when aborted."""
         read = self._stage.read_apart
         if read is None or len(fresh) < 2:
-            return
+            return False
         partitions = {TopicPartition(self._topic, p.number): p for p in fresh}
-        begins = await consumer.beginning_offsets(list(partitions))
-        ends = await consumer.end_offsets(list(partitions))
+        begins, ends = bounds
         records = {tp: ends[tp] - begins[tp] for tp in partitions if ends[tp] > begins[tp]}
         if not HELPERS.start_for(records.values(), read.__module__):
-            return
+            return False
         log.info("hydrate.apart", role=self.role, records=sum(records.values()))
         reading = {}
         for tp in sorted(records, key=lambda tp: -records[tp]):  # the longest first
@@ -163,6 +176,7 @@ class Hydration:
                 HELPERS.end()
             for future in reading:
                 future.cancel()
+        return True
 
     async def _require_same_log(self, consumer: Consumer, published: Published) -> None:
         """Raise `ConfigurationError` if the published records were learned from a longer log than

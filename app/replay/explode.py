@@ -24,14 +24,14 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from app.closes import OUTCOME_FIELDS, RefusedCloseError, check, time_efficiency
+from app.closes import RefusedCloseError
 from app.deadletters.read import letter_of
 from app.errors import BadDataError
 from app.kafka.bulk_reader import read_range, scan
 from app.kafka.records import letter_partition, partition_of
-from app.learning.common.trade import clipped, distinct_scopes, packed
 from app.learning.common.trade_columns import Row, TradeColumns, by_group
 from app.replay import pool, spool
+from app.replay.close_trades import CloseTrades
 from app.replay.pool import Pool
 from app.replay.shadow import Source
 from app.replay.span import Span
@@ -52,7 +52,6 @@ class ExplodeTask(NamedTuple):
     """A partition of `position_closed`, from `start` to before `end`."""
 
     settings: Settings
-    slot: int
     partition: int
     span: Span
     start: int
@@ -73,58 +72,32 @@ def explode_batch(
     settings: Settings, span: Span, values: Iterable[tuple[bytes | None, int]]
 ) -> Exploded:
     """Explode (value, timestamp in ms) pairs."""
-    dimensions, outcome, partitions = settings.dimensions, settings.outcome, settings.partitions
+    trades_of = CloseTrades(settings.dimensions, settings.outcome).of
     found: dict[Group, list[Row]] = {}
     whole = span.is_all or span.offsets is not None
     rejected: Counter[str] = Counter()
-    facts, field = 0, OUTCOME_FIELDS[outcome]
+    facts = 0
     for value, timestamp_ms in values:
         try:
-            checked = check(value, timestamp_ms, dimensions=dimensions, outcome=outcome)
+            exit_us, trades = trades_of(value, timestamp_ms)
         except RefusedCloseError as error:
             rejected[error.reason] += 1
             continue
-        if not (whole or span.contains(checked.exit_us)):
+        if not (whole or span.contains(exit_us)):
             continue
-        # The trades that its facts would give, without the facts.
-        close, summary = checked.close, checked.close.trade_summary
-        rank = packed(
-            (
-                close.revision or 0,
-                len(close.actions),
-                checked.exit_us,
-                close.event_id,
-                checked.value_sha256,
-            )
-        )
-        result = clipped(getattr(summary, field), outcome)
-        segment = checked.segment.bucket, checked.segment.timeframe
-        efficiency = time_efficiency(summary)
-        for key, actions in checked.groups.items():
-            facts += 1
-            group = (checked.module, *key)
+        facts += len(trades)
+        for group, trade in trades:
             held = found.get(group)
             if held is None:
-                held = found[group] = []
-            held.append(
-                (
-                    close.trade_id,
-                    rank,
-                    checked.exit_us,
-                    result,
-                    segment,
-                    key == checked.home,
-                    distinct_scopes(actions),
-                    efficiency,
-                )
-            )
+                found[group] = [trade]
+            else:
+                held.append(trade)
     by_partition: dict[int, dict[Group, TradeColumns]] = {}
-    for group, trades in by_group(found).items():
-        by_partition.setdefault(partition_of(group_key(group[1], group[2]), partitions), {})[
-            group
-        ] = trades
+    for group, columns in by_group(found).items():
+        partition = partition_of(group_key(group[1], group[2]), settings.partitions)
+        by_partition.setdefault(partition, {})[group] = columns
     return Exploded(
-        {p: spool.packed(trades) for p, trades in by_partition.items()}, dict(rejected), facts
+        {p: spool.packed(columns) for p, columns in by_partition.items()}, dict(rejected), facts
     )
 
 
@@ -136,7 +109,7 @@ def explode_partition(task: ExplodeTask) -> None:
 async def _explode_partition(task: ExplodeTask) -> None:
     target = spool.Spool(Path(task.spool_folder), task.partition)
     checkpoint = target.resume(task.start)
-    pool.advance(task.slot, max(0, checkpoint.position - task.start))
+    pool.advance(max(0, checkpoint.position - task.start))
     refused = await _refused(task.settings, task.partition)
     waiting: list[tuple[bytes | None, int]] = []
     left_out: Counter[str] = Counter()
@@ -158,7 +131,7 @@ async def _explode_partition(task: ExplodeTask) -> None:
                 left_out[refused[offset]] += 1
             else:
                 waiting.append((value, timestamp_ms))
-        pool.advance(task.slot, len(values))
+        pool.advance(len(values))
         if len(waiting) >= CHECKPOINT_EVERY:
             await asyncio.to_thread(write, position)
     write(max(checkpoint.position, task.end))
@@ -191,7 +164,6 @@ def explode_files(
     source: Source,
     folder: Path,
     workers: Pool,
-    slot: int,
     tick: Callable[[int], None],
     against: Against,
 ) -> None:
@@ -205,7 +177,7 @@ def explode_files(
     mapping = None if source.mapping is None else Path(source.mapping)
     read = closes(paths, source.file_kind, mapping, against=against)
     try:
-        _explode(settings, source, read, folder, workers, slot, tick)
+        _explode(settings, source, read, folder, workers, tick)
     except BadDataError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -217,14 +189,13 @@ def _explode(
     read: Iterator[Closed],
     folder: Path,
     workers: Pool,
-    slot: int,
     tick: Callable[[int], None],
 ) -> None:
     target = spool.Spool(folder, 0)
     checkpoint = target.resume(0)
     for _ in islice(read, checkpoint.position):
         pass
-    workers.note(slot, checkpoint.position)
+    workers.note(checkpoint.position)
     total_bytes = sum(size for _, size, _ in source.files)
     before = last = 0
     n_read = checkpoint.position
@@ -244,7 +215,7 @@ def _explode(
         n_read += len(batch)
         if len(open_) >= 4 * workers.jobs:
             take(2 * workers.jobs)
-        workers.note(slot, len(batch))
+        workers.note(len(batch))
         tick(round(n_read * max(1.0, total_bytes / max(before + last, 1))))
     take(0)
     if not checkpoint.closes:

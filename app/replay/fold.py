@@ -41,7 +41,6 @@ class FoldTask(NamedTuple):
 
     settings: Settings
     name: str
-    slot: int
     partition: int
     span: Span
     start: int
@@ -59,8 +58,9 @@ class Counts:
 class Groups:
     """The groups of one partition."""
 
-    def __init__(self, config: LearningConfig) -> None:
+    def __init__(self, config: LearningConfig, spooled: bool) -> None:
         self.config = config
+        self._spooled = spooled
         self.sieves: dict[Group, Sieve] = {}
 
     def add(self, trades: Mapping[Group, TradeColumns]) -> None:
@@ -90,7 +90,8 @@ class Groups:
         found: list[ShadowRecord] = []
         for group in sorted(self.sieves, key=lambda g: group_key(g[1], g[2])):
             learner = group_learner(self.config, *group)
-            learner.fold(self.sieves.pop(group).inside())
+            inside = self.sieves.pop(group).inside()
+            learner.fold(spool.unpacked(inside) if self._spooled else inside)
             refit = learner.refit(version)
             for lesson in refit.lessons:
                 found.append(_written(kinds.LESSONS, lesson))
@@ -110,7 +111,8 @@ def fold_partition(task: FoldTask) -> Folded:
 
 
 async def _fold_partition(task: FoldTask) -> Folded:
-    groups, counts = Groups(task.settings.learning_config), Counts()
+    groups = Groups(task.settings.learning_config, task.spool_folder is not None)
+    counts = Counts()
     async for trades in _trades(task, counts):
         await asyncio.to_thread(groups.add, trades)
     if missing := groups.missing():
@@ -139,7 +141,7 @@ async def _trades(
                 counts.records += n
                 counts.facts += n
                 counts.trades += sum(sum(trades.homes) for trades in group_trades.values())
-                pool.advance(task.slot, n)
+                pool.advance(n)
             yield group_trades
         return
     if task.start >= task.end:
@@ -150,7 +152,7 @@ async def _trades(
         trades = await asyncio.to_thread(_by_group, values, task, counts)
         if counts is not None:
             counts.records += len(values)
-            pool.advance(task.slot, len(values))
+            pool.advance(len(values))
         yield trades
 
 

@@ -2,12 +2,14 @@
 
 May touch: processes of its own, which end with this one.
 
-1. Tasks are plain functions of one argument, run by spawned processes; with one job, by a thread of
-   this one.
-2. Each task has a slot in an array of shared memory, where it counts the records that it has done:
-   not a queue, which a process killed while writing would leave locked.
-3. The array's last slot means stop: tasks check it between batches.
-4. A process watches the pipe that ties it to its parent, and ends with it, also when the parent is
+1. Tasks are plain functions, run by processes; with one job, by a thread of this one.
+2. The processes are forks while this one has no other thread: what is imported is imported once.
+   With other threads, whose locks a fork would inherit, and on macOS, whose libraries do not allow
+   it, they are fresh interpreters.  So a pool is best opened first.
+3. Each process has a place in an array of shared memory, where it counts the records that it has
+   done: not a queue, which a process killed while writing would leave locked.
+4. The array's last place means stop: tasks check it between batches.
+5. A process watches the pipe that ties it to its parent, and ends with it, also when the parent is
    killed.
 """
 
@@ -20,6 +22,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -38,10 +41,11 @@ from app.errors import EdgeloopError
 
 T = TypeVar("T")
 POLL_S = 0.2
-STOP = -1
-"""The slot that tells tasks to stop."""
+HERE, STOP = -2, -1
+"""The places of the process that has the pool, and of the word to stop."""
 
 _counters: Any = None
+_place = 0
 
 
 class Stopped(Exception):
@@ -54,10 +58,10 @@ class Lost(EdgeloopError):
     exit_code = 1
 
 
-def advance(slot: int, n: int) -> None:
+def advance(n: int) -> None:
     """Count `n` more records as done, from within a task.  Raises `Stopped` if the task must
     end."""
-    _counters[slot] += n
+    _counters[_place] += n
     if _counters[STOP]:
         raise Stopped
 
@@ -72,37 +76,44 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _begin(counters: Any) -> None:
+def _begin(counters: Any, taken: Any) -> None:
     """The first thing a process of the pool does."""
-    global _counters
+    global _counters, _place
     _counters = counters
+    with taken:
+        _place = taken.value
+        taken.value += 1
     # Ctrl-C reaches every process of the terminal: the parent tells us when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Nearly all objects belong to windows and live long: scanning them for garbage costs a tenth of
     # the time.
+    gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     end_with_parent()
 
 
 class Pool:
-    """`jobs` processes and `slots` counters.  A context manager; leaving it stops running tasks."""
+    """`jobs` processes.  A context manager; leaving it stops running tasks."""
 
-    def __init__(self, jobs: int, slots: int) -> None:
+    def __init__(self, jobs: int) -> None:
         self.jobs = jobs
         self.peaks: dict[int, int] = {}
         """Peak memory of each process that has returned a result, by process id."""
-        self._slots = slots
 
     def __enter__(self) -> Pool:
-        global _counters
-        context = multiprocessing.get_context("spawn")
+        global _counters, _place
         if self.jobs > 1:
-            self._counters: Any = context.RawArray(ctypes.c_int64, self._slots + 1)
+            may_fork = sys.platform != "darwin" and threading.active_count() == 1
+            context = multiprocessing.get_context("fork" if may_fork else "spawn")
+            self._counters: Any = context.RawArray(ctypes.c_int64, self.jobs + 2)
             self._executor: Executor = ProcessPoolExecutor(
-                self.jobs, context, _begin, (self._counters,)
+                self.jobs, context, _begin, (self._counters, context.Value(ctypes.c_int))
             )
+            if may_fork:  # all of them now, before anything starts a thread
+                self._executor.submit(os.getpid).result()
         else:
-            _counters = self._counters = (ctypes.c_int64 * (self._slots + 1))()
+            _counters = self._counters = (ctypes.c_int64 * 3)()
+            _place = 0
             self._executor = ThreadPoolExecutor(1, "replay")
         return self
 
@@ -111,13 +122,13 @@ class Pool:
         self._executor.shutdown(cancel_futures=True)
 
     @property
-    def done(self) -> list[int]:
-        """Records done, by slot."""
-        return list(self._counters[: self._slots])
+    def done(self) -> int:
+        """Records done, by all tasks and in this process."""
+        return sum(self._counters[:STOP])
 
-    def note(self, slot: int, n: int) -> None:
+    def note(self, n: int) -> None:
         """Count records done in this process."""
-        self._counters[slot] += n
+        self._counters[HERE] += n
 
     def submit(self, task: Callable[..., T], *arguments: Any) -> Future[T]:
         """Start a task as soon as there is a process for it."""

@@ -17,7 +17,6 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,8 +41,6 @@ from app.sources.contradictions import Against, refuse
 from schemas import kinds
 
 WORK_FOLDER = Path(".edgeloop/replay")
-SMALL = 20_000
-"""Number of records below which a second process is not worth starting."""
 Report = Callable[[str, int, int | None], None]
 """Called with (stage, records done, total or None) every POLL_S seconds and at the end of each
 stage."""
@@ -109,9 +106,8 @@ async def run(
     source: Source,
     *,
     folder: Path,
-    jobs: int | None,
+    workers: Pool,
     restart: bool,
-    cores: int,
     report: Report,
     against: Against = refuse,
 ) -> Result:
@@ -127,9 +123,9 @@ async def run(
             await shadow.drop()
             shutil.rmtree(folder, ignore_errors=True)
         state = await _begun(settings, shadow, source)
-        replay = _Replay(settings, state, folder, report, against)
+        replay = _Replay(settings, state, folder, workers, report, against)
         if state.finished_at is None:
-            await replay.work(shadow, jobs, cores)
+            await replay.work(shadow)
             state = await shadow.state()
         return replay.result(state, time.monotonic() - started)
 
@@ -187,6 +183,7 @@ class _Replay:
         settings: Settings,
         state: State,
         folder: Path,
+        workers: Pool,
         report: Report,
         against: Against,
     ) -> None:
@@ -194,12 +191,13 @@ class _Replay:
         self._state = state
         self._source = state.source
         self._folder = folder
+        self._workers = workers
         self._report = report
         self._against = against
         self._records = 0
         self._peak = 0
 
-    async def work(self, shadow: Shadow, jobs: int | None, cores: int) -> None:
+    async def work(self, shadow: Shadow) -> None:
         """Steps 2 to 5."""
         bounds: dict[str, tuple[int, int]] = {}
         if self._source.kind != "files":
@@ -209,32 +207,24 @@ class _Replay:
                 for p, end in sorted(self._source.ends.items(), key=lambda i: int(i[0]))
             }
         total = sum(end - start for start, end in bounds.values())
-        if jobs is None:
-            small = (
-                total < SMALL
-                if bounds
-                else sum(size for _, size, _ in self._source.files) < 1_000 * SMALL
-            )
-            jobs = 1 if small else cores
-        with ExitStack() as stack:
-            partitions = self._settings.partitions
-            slots = 1 + partitions + max(partitions, len(bounds))  # closes may have more
-            workers = stack.enter_context(Pool(jobs, slots))
-            if self._source.kind != "facts":
-                self._explode(workers, bounds, total)
-                await shadow.note_rejected(self._rejected())
-            folded = self._fold(workers, bounds, total)
-            judged = sorted(
-                {module for done in folded.values() for module in done.modules}
-                - self._state.judged.keys()
-            )
-            self._judge(workers, judged)
-            self._peak = peak_bytes() + (sum(workers.peaks.values()) if jobs > 1 else 0)
+        if self._source.kind != "facts":
+            self._explode(bounds, total)
+            await shadow.note_rejected(self._rejected())
+        folded = self._fold(bounds)
+        judged = sorted(
+            {module for done in folded.values() for module in done.modules}
+            - self._state.judged.keys()
+        )
+        self._judge(judged)
+        self._peak = peak_bytes()
+        if self._workers.jobs > 1:
+            self._peak += sum(self._workers.peaks.values())
         await shadow.finish(digest(await shadow.records()))
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _explode(self, workers: Pool, bounds: dict[str, tuple[int, int]], total: int) -> None:
+    def _explode(self, bounds: dict[str, tuple[int, int]], total: int) -> None:
         """Step 2."""
+        workers = self._workers
         if len(self._state.folded) == self._settings.partitions:
             return
         skipped = sum(c.closes for c in spool.checkpoints(self._folder))
@@ -244,17 +234,14 @@ class _Replay:
                 self._source,
                 self._folder,
                 workers,
-                0,
-                lambda total: self._report("exploding", workers.done[0], total),
+                lambda total: self._report("exploding", workers.done, total),
                 self._against,
             )
-            self._records = workers.done[0] - skipped
+            self._records = workers.done - skipped
             return
-        first = 1 + self._settings.partitions
         tasks = [
             explode.ExplodeTask(
                 self._settings,
-                first + int(p),
                 int(p),
                 self._source.span,
                 start,
@@ -265,7 +252,7 @@ class _Replay:
         ]
 
         def tick() -> None:
-            self._report("exploding", sum(workers.done[first:]), total)
+            self._report("exploding", workers.done, total)
 
         # The longest tasks start first, here and below, so that the last one ends soon after the
         # others.
@@ -273,7 +260,7 @@ class _Replay:
             explode.explode_partition, sorted(tasks, key=lambda t: t.start - t.end), tick
         ):
             tick()
-        self._records = sum(workers.done[first:]) - skipped
+        self._records = workers.done - skipped
 
     def _rejected(self) -> dict[str, int]:
         counts: Counter[str] = Counter(self._state.rejected)
@@ -281,10 +268,9 @@ class _Replay:
             counts = sum((Counter(c.rejected) for c in found), Counter())
         return dict(counts)
 
-    def _fold(
-        self, workers: Pool, bounds: dict[str, tuple[int, int]], total: int
-    ) -> dict[str, Folded]:
+    def _fold(self, bounds: dict[str, tuple[int, int]]) -> dict[str, Folded]:
         """Step 3; returns each partition's result."""
+        before = self._workers.done
         folded = dict(self._state.folded)
         spooled = self._source.kind != "facts"
         versions = {
@@ -301,7 +287,6 @@ class _Replay:
                 fold.FoldTask(
                     self._settings,
                     self._state.name,
-                    1 + p,
                     p,
                     self._source.span,
                     start,
@@ -312,13 +297,14 @@ class _Replay:
         total = versions["0"] if spooled else sum(task.end - task.start for task in tasks)
 
         def tick() -> None:
-            self._report("folding", sum(workers.done[1 : 1 + self._settings.partitions]), total)
+            self._report("folding", self._workers.done - before, total)
 
-        for partition, done in workers.run(_fold_numbered, sorted(tasks, key=self._left), tick):
+        tasks.sort(key=self._left)
+        for partition, done in self._workers.run(_fold_numbered, tasks, tick):
             folded[str(partition)] = done
             tick()
         if not spooled:
-            self._records = sum(workers.done[1 : 1 + self._settings.partitions])
+            self._records = self._workers.done
         return folded
 
     def _left(self, task: fold.FoldTask) -> int:
@@ -333,10 +319,10 @@ class _Replay:
             if name.endswith(f"-{task.partition}")
         )
 
-    def _judge(self, workers: Pool, modules: Sequence[str]) -> None:
+    def _judge(self, modules: Sequence[str]) -> None:
         """Step 4."""
         tasks = [judge.JudgeTask(self._settings, self._state.name, module) for module in modules]
-        for done, _ in enumerate(workers.run(judge.judge_module, tasks, lambda: None), 1):
+        for done, _ in enumerate(self._workers.run(judge.judge_module, tasks, lambda: None), 1):
             self._report("judging", done, len(modules))
 
     def result(self, state: State, seconds: float) -> Result:

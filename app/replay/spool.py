@@ -6,7 +6,8 @@ May touch: the folder it is given.
 1. Each source (a partition of closes, or the files) has one file for each partition of groups, and
    a checkpoint.
 2. A file is a sequence of blocks: the length as four bytes, then a zstd frame of MessagePack,
-   columns of trades by group.
+   columns of trades by group.  Most trades turn out to be outside their window, so scopes, which
+   are most of it, are read as they are packed, and unpacked last.
 3. The checkpoint has the position in the source and the lengths of the files, and is replaced in
    one step after the blocks are written.  Bytes beyond these lengths belong to no checkpoint, and
    are cut off before reading resumes.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import zstandard
@@ -27,7 +29,17 @@ Group = tuple[str, str, str]
 """(module, pattern key, category)."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[tuple[Group, TradeColumns]]).decode
+_decode_scopes = msgspec.msgpack.Decoder(tuple[dict[str, str], ...]).decode
+_Packed: Any = msgspec.defstruct(
+    "_Packed",
+    [
+        (field.name, list[msgspec.Raw] if field.name == "scopes" else field.type)
+        for field in msgspec.structs.fields(TradeColumns)
+    ],
+    array_like=True,
+    gc=False,
+)
+_decode: Any = msgspec.msgpack.Decoder(list[tuple[Group, _Packed]]).decode
 
 
 class Checkpoint(msgspec.Struct):
@@ -84,12 +96,22 @@ class Spool:
 
 
 def read(folder: Path, partition: int) -> Iterator[dict[Group, TradeColumns]]:
-    """The blocks of a partition of groups, of all sources."""
+    """The blocks of a partition of groups, of all sources; their scopes are packed."""
     unpack = zstandard.ZstdDecompressor()
     for file in sorted(folder.glob(f"trades-*-{partition}")):
         with file.open("rb") as stream:
             while length := stream.read(4):
-                yield dict(_decode(unpack.decompress(stream.read(int.from_bytes(length, "big")))))
+                block = unpack.decompress(stream.read(int.from_bytes(length, "big")))
+                yield {
+                    group: TradeColumns(*msgspec.structs.astuple(columns))
+                    for group, columns in _decode(block)
+                }
+
+
+def unpacked(trades: TradeColumns) -> TradeColumns:
+    """Trades that were read, with their scopes."""
+    scopes = [_decode_scopes(scopes) for scopes in trades.scopes]  # type: ignore[arg-type]
+    return msgspec.structs.replace(trades, scopes=scopes)
 
 
 def checkpoints(folder: Path) -> list[Checkpoint]:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from app.closes import RefusedCloseError, explode
+from app.learning.common.trade import packed, trade_from_fact
+from app.replay.close_trades import CloseTrades
 from edgeloop.scope import DEFAULT_DIMENSIONS
 from schemas.facts import PatternTradeEvent
 
@@ -141,6 +143,26 @@ def facts(value: bytes | None, **changed: Any) -> tuple[PatternTradeEvent, ...]:
         "outcome": "rr",
     } | changed
     return explode(value, arguments.pop("timestamp_ms"), **arguments)
+
+
+def assert_replayed_alike(value: bytes | None) -> None:
+    """A replay makes of it the trades of its facts, or refuses it for the same reason."""
+    wanted: object
+    found: object
+    try:
+        trades = [trade_from_fact(fact, "rr") for fact in facts(value)]
+        wanted = [trade._replace(rank=packed(trade.rank)) for trade in trades if trade]
+    except RefusedCloseError as error:
+        wanted = str(error)
+    try:
+        _, rows = CloseTrades(DEFAULT_DIMENSIONS, "rr").of(value, TIMESTAMP_MS)
+        found = [row for _, row in rows]
+        assert [group for group, _ in rows] == [
+            (fact.module, fact.pattern_key, fact.action_category) for fact in facts(value)
+        ]
+    except RefusedCloseError as error:
+        found = str(error)
+    assert found == wanted
 
 
 def refused(value: bytes | None, **changed: Any) -> tuple[str, str]:

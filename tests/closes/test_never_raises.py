@@ -1,4 +1,5 @@
-"""Any bytes give valid facts or a dead letter, never another exception."""
+"""Any bytes give valid facts or a dead letter, never another exception; and a replay makes of them
+the trades of their facts."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from app.closes import REASONS, RefusedCloseError
 from edgeloop.pattern_key import canonical_pattern_key
 from edgeloop.scope import canonical_scope
-from tests.closes.events import NEW, OLDER, TIMESTAMP_MS, facts
+from tests.closes.events import NEW, OLDER, TIMESTAMP_MS, assert_replayed_alike, facts
 
 JSON: Any = st.recursive(
     st.none()
@@ -71,6 +72,7 @@ def judge(value: bytes | None) -> bool:
         found = facts(value)
     except RefusedCloseError as error:
         letter = error
+    assert_replayed_alike(value)
     if letter is not None:
         assert letter.reason in REASONS
         assert letter.path.startswith("$")

@@ -68,10 +68,8 @@ def test_a_replay_refuses_what_figures_contradict(table: Path, tmp_path: Path) -
     )
 
     def explode() -> None:
-        with Pool(1, 1) as workers:
-            explode_files(
-                SETTINGS, source, folder, workers, 0, lambda total: None, named_or_refused
-            )
+        with Pool(1) as workers:
+            explode_files(SETTINGS, source, folder, workers, lambda total: None, named_or_refused)
 
     mapping.write_text(WRONG)
     with pytest.raises(BadDataError, match=SAYS):

@@ -120,7 +120,9 @@ def trades_by_group(
                 clipped(result, outcome),
                 segments.setdefault(segment, segment),
                 fact.home,
-                (actions[0].scope,) if len(actions) == 1 else distinct_scopes(actions),  # type: ignore[arg-type]  # has what it reads
+                (actions[0].scope,)
+                if len(actions) == 1
+                else distinct_scopes([action.scope for action in actions]),
                 fact.metrics.time_efficiency,
             )
         )

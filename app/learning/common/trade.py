@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from app.learning.common.event_time import micros_from_text
-from schemas.facts import FactAction, PatternTradeEvent
+from schemas.facts import PatternTradeEvent
 
 Rank = tuple[int, int, int, str, str]
 """(`revision`, number of actions, `exit_us`, `event_id`, SHA-256 in hex): the greatest of a trade's
@@ -90,7 +90,7 @@ def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
         return None
     exit_us = micros_from_text(fact.exit_ts)
     bytes.fromhex(fact.value_sha256)
-    segment, actions = fact.segment, fact.actions
+    segment = fact.segment
     return Trade(
         fact.trade_id,
         (fact.revision, fact.n_actions, exit_us, fact.event_id, fact.value_sha256),
@@ -98,7 +98,7 @@ def trade_from_fact(fact: PatternTradeEvent, outcome: str) -> Trade | None:
         clipped(value, outcome),
         (segment.bucket, segment.timeframe),
         fact.home,
-        (actions[0].scope,) if len(actions) == 1 else distinct_scopes(actions),
+        distinct_scopes([action.scope for action in fact.actions]),
         fact.metrics.time_efficiency,
     )
 
@@ -144,21 +144,21 @@ def clipped(value: float, outcome: str) -> float:
     return value if -limit <= value <= limit else min(max(value, -limit), limit)
 
 
-def distinct_scopes(actions: Sequence[FactAction]) -> tuple[Scope, ...]:
+def distinct_scopes(scopes: Sequence[Scope]) -> tuple[Scope, ...]:
     """The distinct scopes of a trade's actions in one group.
 
     Parameters
     ----------
-    actions
-        The actions, at least one.
+    scopes
+        The scopes of the actions, at least one.
 
     Returns
     -------
-    Their scopes, in the order of the first action of each.
+    The distinct ones, in the order of the first action of each.
     """
-    if len(actions) == 1:
-        return (actions[0].scope,)
-    return tuple({frozenset(action.scope.items()): action.scope for action in actions}.values())
+    if len(scopes) == 1:
+        return (scopes[0],)
+    return tuple({frozenset(scope.items()): scope for scope in scopes}.values())
 
 
 def packed(rank: Rank) -> bytes:
