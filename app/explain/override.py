@@ -268,9 +268,8 @@ def _weighing(known: Known, override: Override, lesson: Lesson | None) -> Weighi
     whole = known.lessons.get(
         slice_id(known.module, override.pattern_key, override.action_category, {})
     )
-    share = standings.shares.get(
-        group_id(known.module, override.pattern_key, override.action_category), 0.0
-    )
+    group = group_id(known.module, override.pattern_key, override.action_category)
+    share, half_lives = standings.shares.get(group, 0.0), standings.half_lives[group]
     shares = lesson.marginal.shared if lesson is not None and lesson.marginal is not None else ()
     shared = float(between(share) @ shares) if shares else 0.0
     mean = lesson.mean - whole.mean if lesson is not None and whole is not None and shared else None
@@ -279,9 +278,9 @@ def _weighing(known: Known, override: Override, lesson: Lesson | None) -> Weighi
         mean=mean,
         shared=shared or None,
         kept=shared / mean if mean else None,
-        half_life=counts.half_life,
+        half_life=half_lives.half_life,
         own_half_life=(
-            weight_of_movement(counts.half_life, lesson.decay)
+            weight_of_movement(half_lives.half_life, lesson.decay, half_lives.odds_power)
             if lesson is not None and override.part == "selected" and lesson.scope
             else None
         ),

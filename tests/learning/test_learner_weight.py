@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.learning.integrated.learner_weight import (
-    FADING_KEPT,
+    DISCOUNT,
     GROWTH,
     HALF_LIFE,
     SHARED,
     Prior,
     WeightEvidence,
+    among_clusters,
     half_life_evidence,
     opened,
     shared_evidence,
     shared_prior,
     weight,
-    where_clustered,
 )
 from schemas.lessons import RecordCell
 
@@ -55,21 +55,15 @@ def test_a_long_record_is_believed(share: float) -> None:
     )
 
 
-weights = st.floats(0, 1)
-
-
-@given(weights, weights, st.lists(st.floats(0.1, 20), min_size=2, max_size=6))
-def test_the_more_outcomes_cluster_the_less_half_lives_count(
-    half_life: float, growth: float, clusterings: list[float]
-) -> None:
-    """Growth loses all of its weight, fading keeps a part; independent outcomes take nothing."""
-    found = [where_clustered(half_life, growth, c) for c in sorted(clusterings)]
-    for (one, grows), (next_, grows_next) in pairwise(found):
-        assert 0.0 <= next_ <= one <= 1.0
-        assert 0.0 <= grows_next <= grows <= 1.0
-    assert where_clustered(half_life, growth, 1.0) == pytest.approx((half_life, growth), abs=0.01)
-    most = where_clustered(half_life, growth, 1e3)
-    assert most == pytest.approx((FADING_KEPT * half_life, 0.0), abs=0.006)
+@given(st.lists(st.floats(0.5, 20), min_size=2, max_size=6))
+def test_the_more_other_groups_cluster_the_less_half_lives_count(clusterings: list[float]) -> None:
+    found = [among_clusters(HALF_LIFE, c) for c in sorted(clusterings)]
+    for (prior, discount), (next_prior, next_discount) in pairwise(found):
+        assert 0.0 < next_prior.mean <= prior.mean <= HALF_LIFE.mean
+        assert DISCOUNT <= discount <= next_discount
+    long = WeightEvidence(1e8, 1e8, 10**8)
+    assert {weight(long, prior, None, discount) for prior, discount in found} == {1.0}
+    assert among_clusters(HALF_LIFE, 5.0)[0].mean < 0.001
 
 
 sums = st.floats(-1e6, 1e6)

@@ -6,6 +6,8 @@ use, so that sums do not depend on the order of arrival.
 
 from __future__ import annotations
 
+from math import fsum
+
 import numpy as np
 
 from app.learning.common.columns import Columns
@@ -15,17 +17,17 @@ from app.learning.integrated.learner_weight import (
     GROWTH,
     HALF_LIFE,
     LEVEL_HALF_LIFE,
+    ODDS_POWER,
     Counts,
     HalfLives,
-    Prior,
     WeightEvidence,
+    among_clusters,
     half_life_evidence,
     in_steps,
     opened,
     shared_evidence,
     shared_prior,
     weight,
-    where_clustered,
 )
 from app.learning.integrated.merging import Group
 from app.learning.integrated.persistence import sign_flip_log_p
@@ -36,6 +38,7 @@ from app.learning.integrated.prior_share import (
     shares_of,
 )
 from app.learning.integrated.whole_groups import (
+    TAU_STEPS,
     Level,
     PooledLevel,
     Spread,
@@ -55,9 +58,8 @@ from schemas.lessons import GroupSummary
 class Weighing:
     """The evidence of the groups of one category of a module, and the weights that follow from it.
 
-    `shares` are the persistent shares of the groups that are old enough to have one; `half_lives`
-    the weights of the half-lives of slices, of their growth and of the half-lives of whole groups;
-    `spread` the variation of levels, on a grid.
+    `shares` are the persistent shares of the groups that are old enough to have one; `spread` the
+    variation of levels, on a grid.
 
     Parameters
     ----------
@@ -72,13 +74,13 @@ class Weighing:
 
     def __init__(self, config: LearningConfig) -> None:
         self.shares: dict[Group, float] = {}
-        self.half_lives = HalfLives(0.0, 0.0, 0.0)
         self.spread = Spread(0.0, 0.0, 1.0)
         self._config = config
         self._summaries: dict[Group, GroupSummary] = {}
         self._noise2: dict[Group, float] = {}
         self._levels: Columns[Group] = Columns(5)  # mean, its noise, net, its noise, |z|
         self._clustering: Columns[Group] = Columns(2)  # trades, and trades × `Spread.clustering`
+        self._half_lives_of: dict[Group, HalfLives] = {}
         self._coarse: dict[Group, tuple[float, float]] = {}
         self._earned, self._slopes = Products(), Products()
         self._share_estimates: Columns[Group] = Columns(3)
@@ -87,7 +89,6 @@ class Weighing:
         self._explained: Columns[Group] = Columns(3)
         self._shared: Columns[Group] = Columns(3)
         self._unshared: set[Group] = set()  # groups whose evidence of shared effects is due
-        self._shared_with = -1.0
         self._ramps: Columns[Group] = Columns(1)  # of each group's most certain effect
         self._reshare = False
         self._slope_log_p: float | None = None
@@ -206,7 +207,7 @@ class Weighing:
         """
         self._ramps.put(group, (ramp,))
 
-    def settle_levels(self, scale: float) -> tuple[bool, bool]:
+    def settle_levels(self, scale: float) -> tuple[set[Group], bool]:
         """Weigh the half-lives, and estimate how much levels vary.
 
         Parameters
@@ -216,7 +217,7 @@ class Weighing:
 
         Returns
         -------
-        Whether the weights of half-lives have changed, and whether the variation has.
+        The groups in which the weights of half-lives have changed, and whether the variation has.
         """
         values = self._levels.values()
         trades = self._clustering.total(0)
@@ -225,18 +226,54 @@ class Weighing:
             net_tau2=in_tau_steps(beyond_chance(values[:, 2:4], scale), scale),
             clustering=in_tau_steps(self._clustering.total(1) / trades, 1.0) if trades else 1.0,
         )
-        switch = self._config.half_life
-        half_life, growth, level_half_life = (
-            self._weight(self._half_lives, HALF_LIFE, switch),
-            self._weight(self._half_lives, GROWTH, switch),
-            self._weight(self._level_half_lives, LEVEL_HALF_LIFE, switch),
+        before, self.spread = self.spread, spread
+        return self._settle_half_lives(), before != spread
+
+    def _settle_half_lives(self) -> set[Group]:
+        """Weigh the half-lives, in the category and in each group; returns the groups for which a
+        weight has changed."""
+        record = self._evidence(self._half_lives)
+        level = weight(
+            self._evidence(self._level_half_lives), LEVEL_HALF_LIFE, self._config.half_life
         )
-        if switch is None:
-            half_life, growth = where_clustered(half_life, growth, spread.clustering)
-        half_lives = HalfLives(half_life, growth, level_half_life)
-        half_lives_before, before = self.half_lives, self.spread
-        self.half_lives, self.spread = half_lives, spread
-        return half_lives_before != half_lives, before != spread
+        switch = self._config.half_life
+
+        def among(clustering: float) -> HalfLives:
+            half_life, growth = (
+                weight(record, of, switch, discount)
+                for of, discount in (among_clusters(p, clustering) for p in (HALF_LIFE, GROWTH))
+            )
+            return HalfLives(half_life, growth, level, ODDS_POWER / max(clustering, 1.0))
+
+        beside = dict.fromkeys(self._summaries, self.spread.clustering) | self._beside()
+        made = {clustering: among(clustering) for clustering in set(beside.values())}
+        found = {group: made[clustering] for group, clustering in beside.items()}
+        before, self._half_lives_of = self._half_lives_of, found
+        changed = {group for group, _ in before.items() ^ found.items()} & found.keys()
+        self._unshared |= changed
+        return changed
+
+    def _beside(self) -> dict[Group, float]:
+        """How the outcomes of the groups beside each one cluster, in steps."""
+        groups, values = self._clustering.groups(), self._clustering.values()
+        trades = self._clustering.total(0) - values[:, 0]
+        clustering = (self._clustering.total(1) - values[:, 1]) / np.maximum(trades, 1.0)
+        steps = np.round(np.log2(np.where(trades > 0, clustering, 1.0)) * TAU_STEPS)
+        return dict(zip(groups, np.exp2(steps / TAU_STEPS).tolist(), strict=True))
+
+    def half_lives_of(self, group: Group) -> HalfLives:
+        """The weights of half-lives in a group.
+
+        Parameters
+        ----------
+        group
+            A group whose half-lives have been weighed.
+
+        Returns
+        -------
+        The weights, 0 to 1.
+        """
+        return self._half_lives_of[group]
 
     def settle_shares(self) -> set[Group]:
         """Estimate how much persists.
@@ -271,17 +308,16 @@ class Weighing:
         -------
         The weights, 0 to 1.
         """
-        config, half_life = self._config, self.half_lives.half_life
+        config = self._config
         if config.shared_effects is None:
-            if half_life != self._shared_with:
-                self._shared_with, self._unshared = half_life, set(self._summaries)
             for group in self._unshared:
+                summary = self._summaries[group]
                 shares = between(self.shares.get(group, 0.0))
-                record = self._summaries[group].record
-                self._shared.put(group, shared_evidence(record, shares, half_life))
+                half_life = self._half_lives_of[group].half_life
+                self._shared.put(group, shared_evidence(summary.record, shares, half_life))
             self._unshared = set()
         prior = shared_prior(*(self._explained.total(i) for i in range(3)))
-        shared = self._weight(self._shared, prior, config.shared_effects)
+        shared = weight(self._evidence(self._shared), prior, config.shared_effects)
         if self._slope_log_p is None:
             self._slope_log_p = sign_flip_log_p(self._slopes.total())
         if self._level_log_p is None:
@@ -291,11 +327,21 @@ class Weighing:
         ramp = float(self._ramps.values().max(initial=0.0))
         ramp = max(min(max(level, 0.0), 1.0), ramp)
         is_open = opened(log_p, config.alpha, ramp) if config.shared_effects is not False else 0.0
-        return Counts(*self.half_lives, shared, in_steps(is_open))
+        return Counts(
+            self._mean_half_life(0),
+            self._mean_half_life(1),
+            self._mean_half_life(2),
+            shared,
+            in_steps(is_open),
+        )
+
+    def _mean_half_life(self, column: int) -> float:
+        """The mean over the groups, by trades, of a column of `HalfLives`."""
+        trades = [(self._summaries[group].n, of) for group, of in self._half_lives_of.items()]
+        return in_steps(fsum(n * of[column] for n, of in trades) / sum(n for n, _ in trades))
 
     @staticmethod
-    def _weight(columns: Columns[Group], prior: Prior, switch: bool | None) -> float:
-        evidence = WeightEvidence()
-        if switch is None and len(columns):
-            evidence = WeightEvidence(columns.total(0), columns.total(1), round(columns.total(2)))
-        return weight(evidence, prior, switch)
+    def _evidence(columns: Columns[Group]) -> WeightEvidence:
+        if not len(columns):
+            return WeightEvidence()
+        return WeightEvidence(columns.total(0), columns.total(1), round(columns.total(2)))

@@ -46,7 +46,7 @@ from app.learning.integrated.judge_records import (
 )
 from app.learning.integrated.judged_groups import JudgedGroups
 from app.learning.integrated.latent_factors import Clusterer, Member
-from app.learning.integrated.learner_weight import Counts
+from app.learning.integrated.learner_weight import Counts, HalfLives
 from app.learning.integrated.merging import Group
 from app.learning.integrated.regime_gains import RegimeHistories
 from app.learning.integrated.sizing import Common, SizeChanges, Sizing
@@ -78,6 +78,8 @@ class Standings(NamedTuple):
         Weights of the learners, by category.
     shares
         Persistent share of each group that has one, by summary id.
+    half_lives
+        Weights of half-lives in each group, by summary id.
     """
 
     searched: int
@@ -86,6 +88,7 @@ class Standings(NamedTuple):
     shared: frozenset[str] = frozenset()
     counts: Mapping[str, Counts] = {}
     shares: Mapping[str, float] = {}
+    half_lives: Mapping[str, HalfLives] = {}
 
 
 class IntegratedJudge:
@@ -228,6 +231,7 @@ class IntegratedJudge:
         self._update(0)
         judged = self._judged
         effects = judged.all_effects()
+        summaries = {key: group.summary for key, group in self._held.groups.items()}
         return Standings(
             judged.searched,
             judged.bar,
@@ -237,7 +241,12 @@ class IntegratedJudge:
             {
                 summary.lesson_id: share
                 for key, share in judged.shares.items()
-                if (summary := self._held.groups[key].summary) is not None
+                if (summary := summaries[key]) is not None
+            },
+            {
+                summary.lesson_id: half_lives
+                for key, half_lives in judged.half_lives.items()
+                if (summary := summaries[key]) is not None
             },
         )
 

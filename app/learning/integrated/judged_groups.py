@@ -24,7 +24,7 @@ from app.learning.integrated.error_rate import entry_log_p, z_of_log_p
 from app.learning.integrated.group_path import GroupPath, blended
 from app.learning.integrated.held_lessons import HeldLessons
 from app.learning.integrated.latent_factors import Factor
-from app.learning.integrated.learner_weight import Counts
+from app.learning.integrated.learner_weight import Counts, HalfLives
 from app.learning.integrated.merging import Group, Leads, represented_by
 from app.learning.integrated.net_of_segments import (
     RAMP_SDS,
@@ -116,6 +116,11 @@ class JudgedGroups:
         """The persistent share of each group that has one."""
         return {g: share for w in self._weighing.values() for g, share in w.shares.items()}
 
+    @property
+    def half_lives(self) -> dict[Group, HalfLives]:
+        """The weights of half-lives in each group."""
+        return {group: self._weighing[group[1]].half_lives_of(group) for group in self._judged}
+
     def effects(self, group: Group) -> Mapping[str, AnyEffect]:
         """The effects of a group.
 
@@ -200,9 +205,8 @@ class JudgedGroups:
         late = set(stale)
         for category, weighing in sorted(self._weighing.items()):
             half_lives, spread = weighing.settle_levels(scale)
-            alike = [g for g in self._judged if g[1] == category] if half_lives or spread else []
-            stale.update(alike if half_lives else ())
-            late.update(alike if spread else ())
+            stale |= half_lives & self._judged.keys()
+            late.update([g for g in self._judged if g[1] == category] if spread else ())
         owned = self._net(self._judged.keys() if moved or rebarred else stale | met, baselines)
         late |= owned | self._leads.followers(owned) | (touched & self._judged.keys())
         late |= self._weigh()
@@ -288,8 +292,7 @@ class JudgedGroups:
                     judged.statistics[j - 1],
                     self.bar,
                     baselines,
-                    weighing.half_lives.half_life,
-                    weighing.half_lives.growth,
+                    weighing.half_lives_of(key),
                 )
                 for j, i in enumerate(path.path.lesson_ids[: len(judged.ramps or ())], 1)
             }

@@ -30,11 +30,14 @@ class HalfLives(NamedTuple):
     ----------
     half_life, growth, level_half_life
         As in `Counts`.
+    odds_power
+        The power to which an effect's own odds that it moves are taken.
     """
 
     half_life: float
     growth: float
     level_half_life: float
+    odds_power: float
 
 
 class Counts(NamedTuple):
@@ -95,14 +98,15 @@ STEPS = 100
 effects."""
 DISCOUNT = 2.0
 """Trades of a record that are worth one: outcomes that lie near in time are correlated."""
-CLUSTERED = 2.5
-"""Clustering of outcomes in time at which growth counts by half.  It is 1 to 1.5 where effects are
-few and strong, up to 3 where a strong one decays, and 1.5 to 5.5 on real prices."""
+ODDS_POWER = 1.0 / DISCOUNT
+"""Power of the odds that an effect moves: its trades count as fewer, too."""
+CLUSTERED = 1.5
+"""Clustering of the outcomes of other groups in time at which half-lives count by half before there
+is a record.  In worlds of independent outcomes it is 1 to 1.3, on real prices 1.3 to 5."""
 STEEPNESS = 6.0
-"""Power of the clustering by which growth loses its weight."""
-FADING_KEPT = 0.3
-"""Part of their weight that half-lives of slices keep however much outcomes cluster: an effect that
-stops makes its outcomes cluster as well."""
+"""Power of the clustering by which they lose their weight."""
+DISCOUNT_POWER = 3.0
+"""Power of the clustering by which trades of a record count as fewer."""
 
 
 class WeightEvidence(NamedTuple):
@@ -139,7 +143,9 @@ class WeightEvidence(NamedTuple):
         )
 
 
-def weight(evidence: WeightEvidence, prior: Prior, switch: bool | None) -> float:
+def weight(
+    evidence: WeightEvidence, prior: Prior, switch: bool | None, discount: float = DISCOUNT
+) -> float:
     """The weight of a learner.
 
     Parameters
@@ -150,6 +156,8 @@ def weight(evidence: WeightEvidence, prior: Prior, switch: bool | None) -> float
         Weight before any record.
     switch
         True for on, False for off, None to let the record decide.
+    discount
+        Trades of the record that are worth one.
 
     Returns
     -------
@@ -171,8 +179,8 @@ def weight(evidence: WeightEvidence, prior: Prior, switch: bool | None) -> float
     if switch is not None:
         return float(switch)
     precision = 1.0 / prior.sd**2
-    found = (prior.mean * precision + evidence.products / DISCOUNT) / (
-        precision + evidence.squares / DISCOUNT
+    found = (prior.mean * precision + evidence.products / discount) / (
+        precision + evidence.squares / discount
     )
     return in_steps(min(max(found, 0.0), 1.0))
 
@@ -206,29 +214,36 @@ def shared_prior(total: float, left: float, variance: float) -> Prior:
     return SHARED._replace(mean=min(part, 1.0))
 
 
-def where_clustered(half_life: float, growth: float, clustering: float) -> tuple[float, float]:
-    """The weights of half-lives and of growth where outcomes cluster in time.
+def among_clusters(prior: Prior, clustering: float) -> tuple[Prior, float]:
+    """The prior of half-lives in a group, and the discount of their record, by how the outcomes of
+    the other groups cluster in time.
 
     Trades that share a move of the market look like an effect that moves, in the record as well,
-    but such moves do not persist.
+    but such moves do not persist.  An effect that moves makes the outcomes of its own group
+    cluster, too, so only the other groups tell.
 
     Parameters
     ----------
-    half_life, growth
-        The weights by the record, from 0 to 1.
+    prior
+        The prior where outcomes are independent.
     clustering
-        Clustering of outcomes in time, 1 for independent ones, see `whole_groups.Spread`.
+        Clustering of the outcomes of other groups, 1 for independent ones, see
+        `whole_groups.Spread`.
 
     Returns
     -------
-    Both weights, from 0 to 1, in steps.
+    The prior, and the trades of a record that are worth one.
 
-    >>> [where_clustered(0.8, 0.5, clustering) for clustering in (1.0, 2.5, 5.0)]
-    [(0.8, 0.5), (0.52, 0.25), (0.25, 0.01)]
+    >>> for clustering in (1.0, 1.5, 3.0):
+    ...     prior, discount = among_clusters(HALF_LIFE, clustering)
+    ...     print(round(prior.mean, 2), discount)
+    0.78 2.0
+    0.42 6.75
+    0.01 54.0
     """
     told = 1.0 / (1.0 + (clustering / CLUSTERED) ** STEEPNESS)
-    kept = FADING_KEPT + (1.0 - FADING_KEPT) * told
-    return in_steps(half_life * kept), in_steps(growth * told)
+    discount = DISCOUNT * max(clustering, 1.0) ** DISCOUNT_POWER
+    return prior._replace(mean=prior.mean * told), discount
 
 
 def in_steps(weight: float) -> float:

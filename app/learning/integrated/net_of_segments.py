@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from app.learning.common.baselines import SegmentBaselines
 from app.learning.integrated.group_path import GroupPath, explained
 from app.learning.integrated.held_lesson import AnyLesson
-from app.learning.integrated.learner_weight import DISCOUNT
+from app.learning.integrated.learner_weight import HalfLives
 from schemas.lessons import Fit, LessonDecay
 
 Floats = NDArray[np.float64]
@@ -30,9 +30,6 @@ this an edge of nearly 0 was published as a hundredth or two of the wrong sign h
 
 PUBLISHED_WEIGHT = 0.5
 """A half-life is published from this weight on."""
-ODDS_POWER = 1.0 / DISCOUNT
-"""Power of the odds that an effect moves: outcomes that lie near in time are correlated, so its
-trades count as fewer, by the discount that is used for records."""
 
 
 class Effect(NamedTuple):
@@ -239,8 +236,7 @@ def netted(
     statistic: float,
     bar: float,
     baselines: SegmentBaselines,
-    half_life: float,
-    growth: float,
+    half_lives: HalfLives,
 ) -> Effect:
     """One effect of a fit, beyond what the segments of its trades explain.
 
@@ -260,10 +256,8 @@ def netted(
         |z| that it has to pass.
     baselines
         Mean outcome of the module's segments.
-    half_life
-        How far its half-life counts, from 0 to 1.
-    growth
-        Weight of what exceeds the effect's mean, from 0 to 1.
+    half_lives
+        The weights of half-lives in its group.
 
     Returns
     -------
@@ -288,8 +282,8 @@ def netted(
         marginal.now,
         marginal.now_sd,
         lesson.decay,
-        half_life,
-        growth,
+        weight_of_movement(half_lives.half_life, lesson.decay, half_lives.odds_power),
+        half_lives.growth,
     )
     now += fitted - marginal.effect
     share = (
@@ -324,9 +318,8 @@ def moved(
 ) -> tuple[float, float, LessonDecay]:
     """An edge between its mean and what its half-life leaves of it now.
 
-    The weight is that of the module's record; an effect whose own trades show that it moves counts
-    as moving, see `weight_of_movement`.  The reader can only decay the whole edge, not part of it,
-    so a half-life is published only where it has most of the weight.
+    The reader can only decay the whole edge, not part of it, so a half-life is published only where
+    it has most of the weight.
 
     Parameters
     ----------
@@ -337,7 +330,7 @@ def moved(
     decay
         State and half-life of the edge, and the odds that it moves.
     weight
-        Weight of the movement in the module, from 0 to 1.
+        Weight of the movement, from 0 to 1, see `weight_of_movement`.
     growth
         Weight of what is beyond the mean, of either sign, from 0 to 1.
 
@@ -350,7 +343,6 @@ def moved(
     [0.3, 0.5, -0.1]
     """
     within = min(max(now, -abs(constant)), abs(constant))
-    weight = weight_of_movement(weight, decay)
     size = weight * (within - constant) + growth * (now - within)
     if now != constant:
         weight = size / (now - constant)
@@ -362,12 +354,13 @@ def moved(
     )
 
 
-def weight_of_movement(weight: float, decay: LessonDecay) -> float:
+def weight_of_movement(weight: float, decay: LessonDecay, odds_power: float) -> float:
     """How far the movement of one effect counts.
 
     The estimate of an effect now is already a mean over moving and constant models.  The module's
     weight multiplies the prior odds of the moving ones, and the effect's own odds follow from its
-    trades: where they leave no doubt, the module's weight does not matter, unless it is 0.
+    trades: where they leave no doubt, the module's weight does not matter, unless it is 0.  The
+    odds are taken to a power, since outcomes that lie near in time are correlated.
 
     Parameters
     ----------
@@ -375,18 +368,20 @@ def weight_of_movement(weight: float, decay: LessonDecay) -> float:
         Weight of movement in the module, from 0 to 1.
     decay
         The effect's decay, with the odds that it moves.
+    odds_power
+        Power of these odds, from 0 to 1, see `learner_weight.HalfLives`.
 
     Returns
     -------
     A weight from `weight` to 1; 0 if `weight` is 0.
 
     >>> [
-    ...     round(weight_of_movement(0.5, LessonDecay("decaying", odds=odds)), 2)
+    ...     round(weight_of_movement(0.5, LessonDecay("decaying", odds=odds), 0.5), 2)
     ...     for odds in (0.0, 4.0, 10_000.0)
     ... ]
     [0.5, 0.75, 0.99]
     """
-    odds: float = (decay.odds or 0.0) ** ODDS_POWER
+    odds: float = (decay.odds or 0.0) ** odds_power
     return weight * (1.0 + odds) / (1.0 + weight * odds)
 
 

@@ -20,7 +20,7 @@ from app.learning.integrated.effect_history import course_days, decay_of
 from app.learning.integrated.group_path import GroupPath, explained
 from app.learning.integrated.half_life import EdgeState, edge_states
 from app.learning.integrated.held_lesson import AnyLesson
-from app.learning.integrated.learner_weight import DISCOUNT, Counts, WeightEvidence
+from app.learning.integrated.learner_weight import DISCOUNT, ODDS_POWER, Counts, WeightEvidence
 from app.learning.integrated.net_of_segments import Effect, kept, moved, ramp_of, weight_of_movement
 from app.learning.integrated.persistence import block_of, upper_places
 from app.learning.integrated.track_record import LEAST_TRADES, STEPS
@@ -344,14 +344,11 @@ def whole_effect(
     now, now_sd, decay = level.net, level.sd, LessonDecay(state="stable")
     if ramp and counts.level_half_life and len(group.summary.course) > 1:
         state = _state(group.summary, level, micros_from_text(lesson.as_of), config)
+        decay = decay_of(state)
+        # The noise of levels already includes correlation in time.
+        weight = weight_of_movement(counts.level_half_life, decay, ODDS_POWER)
         now, now_sd, decay = moved(
-            now,
-            now_sd,
-            state.now,
-            state.now_sd,
-            decay_of(state),
-            counts.level_half_life,
-            weight_of_movement(counts.level_half_life, decay_of(state)),
+            now, now_sd, state.now, state.now_sd, decay, weight, growth=weight
         )
     size = now * ramp * kept(now, now_sd**2)
     return Effect(
