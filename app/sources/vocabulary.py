@@ -71,7 +71,7 @@ WORDS = {
         " время_выхода дата_выхода дата_закрытия время_закрытия"
     ),
     "symbol": (
-        "symbol symbol_id ticker symb sym aktie description_of_property"
+        "symbol symbol_id ticker symb sym aktie description_of_property kontrakt بازار"
         " pair instrument market asset underlying contract security"
         " coin product"
         " markt market_symbol symbol_name trading_pair contracts contract_name contractname"
@@ -248,7 +248,7 @@ WORDS = {
         " closing_quantity closing_volume quantité_de_clôture cantidad_de_cierre"
         " quantità_di_chiusura quantidade_de_fechamento ilość_zamknięcia schließungsmenge"
         " vol trade_quantity anzahl stück menge"
-        " kontrakte"
+        " kontrakte trd_qty trd_quantity"
         " contrats"
         " contratos contratti lotgröße volumen qté quantité taille cantidad tamaño volúmen"
         " quantità aantal 合約 數量 数量 成交量 口數 количество кол_во объём"
@@ -300,7 +300,7 @@ WORDS = {
     "currency": (
         "quote_currency instrumentvaluta währungskürzel currency instrument_currency"
         " trade_currency"
-        " settle_currency ccy"
+        " settle_currency settlement_asset settle_asset settle_coin ccy"
         " currencyprimary currency_primary quote_asset währung devise moneda valuta"
         " price_currency devise_du_prix"
         " handelsvaluta munt měna para_birimi spot_price_currency profit_currency pnl_currency"
