@@ -71,7 +71,7 @@ WORDS = {
         " время_выхода дата_выхода дата_закрытия время_закрытия"
     ),
     "symbol": (
-        "symbol symbol_id ticker symb sym aktie description_of_property kontrakt بازار"
+        "symbol symbol_id ticker symb sym aktie description_of_property"
         " pair instrument market asset underlying contract security"
         " coin product"
         " markt market_symbol symbol_name trading_pair contracts contract_name contractname"
@@ -105,7 +105,7 @@ WORDS = {
         " activo base market_ticker наименование_ценной_бумаги наименование"
         " 名稱 名称 股票代號 商品代號 股票 order_book_id 标的 標的"
         " marché"
-        " titel asset_type wert acción nemónico código 限月商品 銘柄_限月 series"
+        " titel asset_type wert acción nemónico código 限月商品 銘柄_限月 series kontrakt بازار"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position"
@@ -383,7 +383,7 @@ WORDS = {
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"
         " total_fees commission_fees fees_comm commissions_fees fee_amount fee_paid"
         " trade_fee"
-        " gebühr gebühren provision frais comisión commissione transaction_fee 手續費 手续费"
+        " gebühr gebühren gebyr provision frais comisión commissione transaction_fee 手續費 手续费"
         " fillfee exec_fee fees_and_or_spread trade_fee_in_quote misc_fees regulatory_fees"
         " other_fees reg_fee sec_fee nfa_fee clearing_fee clearing_fees exchange_fee"
         " fees_total"

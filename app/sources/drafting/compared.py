@@ -63,9 +63,12 @@ class Compared:
 
 
 def keys_of(mapping: TableMapping) -> set[str]:
-    """The keys that say how prices and quantities of fills are read, and `inverse`."""
+    """The keys that say how prices and quantities of fills are read, `inverse`, and `gross` where
+    profits are before fees."""
     columns = [mapping.columns[name] for name in ("price", "quantity") if name in mapping.columns]
     found = {key for key in ("per_unit", "money", "part") if any(getattr(c, key) for c in columns)}
+    if mapping.profit == "gross":
+        found.add("gross")
     return found | ({"inverse"} if mapping.inverse else set())
 
 

@@ -22,6 +22,9 @@ _WORDS = {"fee": "fee", "fees_usd": "fee", "pnl_usd": "profit"}
 _FEES = frozenset((*NAMES["fee"], *NAMES["fees_usd"]))
 _NET = re.compile(r"(^|_)net(_|$)|after_(fees|costs|commission)")
 """Of prices from which fees are taken off."""
+_MAKER = re.compile("maker|m|post_?only|add(ed)?|limit(_maker)?", re.IGNORECASE)
+_FEWEST = 2
+"""Rows at least that show what fees are."""
 _LARGE_FEE = 0.3
 """Share of the traded value above which hardly any fee is."""
 
@@ -74,11 +77,11 @@ def by_fees(compared: Compared) -> Iterator[Contradiction]:
             tuple(large),
         )
     elif (
-        compared.kind == "fills"
-        and len(rows) >= FEWEST
-        and not column.more
+        len(rows) >= _FEWEST
+        and (compared.kind == "fills" or "gross" in compared.keys)
         and known_as(column.name) in _FEES
         and all(cost < 0 for _, cost, _ in rows)
+        and not _of_makers(compared)
     ):
         yield Contradiction(
             f"Whether the sign of {column.name} is read rightly: the fees of all rows were"
@@ -89,17 +92,29 @@ def by_fees(compared: Compared) -> Iterator[Contradiction]:
         yield from _not_read(compared)
 
 
+def _of_makers(compared: Compared) -> bool:
+    """Whether a column says that fills were a maker's, or of limits: they may be paid for."""
+    contents = compared.contents
+    return any(
+        _MAKER.fullmatch(word.strip())
+        for column in compared.unread
+        if not contents.is_numeric(column)
+        for word in contents.words(column)
+    )
+
+
 def _not_read(compared: Compared) -> Iterator[Contradiction]:
     """Amounts in a column that is called a fee, and that profits made of prices leave out."""
     price = compared.columns.get("price")
-    if {"net", "pnl_usd", "roi"} & compared.fields or (price and _NET.search(known_as(price.name))):
+    told = {"net", "roi"} if "gross" in compared.keys else {"net", "pnl_usd", "roi"}
+    if told & compared.fields or (price and (price.per_unit or _NET.search(known_as(price.name)))):
         return
     own = {found.currency for found in compared.found if found.currency}
     for column in compared.unread_numbers():
         numbers = compared.contents.read_numbers(column)
         if currency_in(column) not in (None, *own):
             continue  # Fees in another currency than the profits cannot be taken off.
-        if known_as(column) in _FEES and sum(abs(n) > CENT for n in numbers) >= FEWEST:
+        if known_as(column) in _FEES and sum(abs(n) > CENT for n in numbers) >= _FEWEST:
             yield Contradiction(
                 f"Whether the fees are read rightly: {column} is called so, and is not read."
             )
