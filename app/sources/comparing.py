@@ -142,6 +142,7 @@ class Comparing:
             mapping.columns.keys(),
             whole,
             keys_of(mapping),
+            mapping.columns,
         )
         for said, against in contradictions(compared):
             first = tuple(rows[i].place for i in against[:_PLACES])

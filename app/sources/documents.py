@@ -28,10 +28,16 @@ _DEEPEST = 40
 _OFFICE = "{urn:schemas-microsoft-com:office:spreadsheet}"
 _DATE_1904 = "{urn:schemas-microsoft-com:office:excel}Date1904"
 _LEAST_FIELDS = 3
+_INSTRUMENT = frozenset(("symbol", "ticker", "instrument", "pair", "market"))
+_SIDES = frozenset(("side", "action", "direction"))
 _ACCOUNT = frozenset(
-    ("currency", "account_currency", "deposit_currency", "login", "account", "account_id")
+    (
+        *("currency", "account_currency", "deposit_currency", "login", "account", "account_id"),
+        *_INSTRUMENT,
+    )
 )
-"""What an object says of the account whose trades are in a list inside of it."""
+"""What an object says of the account, or of the instrument, whose trades are in a list inside of
+it."""
 _FEES = re.compile("fee|commission|charge", re.IGNORECASE)
 """Of lists with one object, whose fields are those of the row."""
 _FIXED_POINT = {"TradeFill": ("price", "amount", "trade_fee_in_quote")}
@@ -159,16 +165,20 @@ def _is_row(value: Any) -> bool:
 
 
 def _of_account(value: Mapping[str, Any], rows: list[Any]) -> list[Any]:
-    """The rows of a list with the account and its currency that the object around it has, where
-    they have none of their own.
+    """The rows of a list with the account, its currency and the instrument that the object around
+    it has, where they have none of their own.
 
     >>> _of_account({"login": 7, "currency": "EUR", "n": 1}, [{"profit": 5}])
     [{'profit': 5, 'login': 7, 'currency': 'EUR'}]
     """
+    named = {folded(key) for row in rows if isinstance(row, dict) for key in row}
     told = {
         key: own
         for key, own in value.items()
-        if folded(key) in _ACCOUNT and isinstance(own, (str, int)) and not isinstance(own, bool)
+        if folded(key) in _ACCOUNT
+        and not (folded(key) in _INSTRUMENT and (named & _INSTRUMENT or not named & _SIDES))
+        and isinstance(own, (str, int))
+        and not isinstance(own, bool)
     }
     if not told or not all(isinstance(row, dict) for row in rows):
         return rows

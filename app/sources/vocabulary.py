@@ -105,7 +105,7 @@ WORDS = {
         " activo base market_ticker наименование_ценной_бумаги наименование"
         " 名稱 名称 股票代號 商品代號 股票 order_book_id 标的 標的"
         " marché"
-        " titel asset_type wert acción nemónico código 限月商品 銘柄_限月 series"
+        " titel asset_type wert acción nemónico código 限月商品 銘柄_限月 series kontrakt بازار"
     ),
     "side": (
         "side direction long_short position_side action buy_sell b_s type position"
@@ -248,7 +248,7 @@ WORDS = {
         " closing_quantity closing_volume quantité_de_clôture cantidad_de_cierre"
         " quantità_di_chiusura quantidade_de_fechamento ilość_zamknięcia schließungsmenge"
         " vol trade_quantity anzahl stück menge"
-        " kontrakte"
+        " kontrakte trd_qty trd_quantity"
         " contrats"
         " contratos contratti lotgröße volumen qté quantité taille cantidad tamaño volúmen"
         " quantità aantal 合約 數量 数量 成交量 口數 количество кол_во объём"
@@ -300,7 +300,7 @@ WORDS = {
     "currency": (
         "quote_currency instrumentvaluta währungskürzel currency instrument_currency"
         " trade_currency"
-        " settle_currency ccy"
+        " settle_currency settlement_asset settle_asset settle_coin ccy"
         " currencyprimary currency_primary quote_asset währung devise moneda valuta"
         " price_currency devise_du_prix"
         " handelsvaluta munt měna para_birimi spot_price_currency profit_currency pnl_currency"
@@ -383,7 +383,7 @@ WORDS = {
         "fee fees commission commissions comm comm_fee trading_fee cost_fee ibcommission"
         " total_fees commission_fees fees_comm commissions_fees fee_amount fee_paid"
         " trade_fee"
-        " gebühr gebühren provision frais comisión commissione transaction_fee 手續費 手续费"
+        " gebühr gebühren gebyr provision frais comisión commissione transaction_fee 手續費 手续费"
         " fillfee exec_fee fees_and_or_spread trade_fee_in_quote misc_fees regulatory_fees"
         " other_fees reg_fee sec_fee nfa_fee clearing_fee clearing_fees exchange_fee"
         " fees_total"

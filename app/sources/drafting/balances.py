@@ -90,7 +90,11 @@ def _steps(
 
 
 def _fits(steps: Sequence[Step], against: _Against) -> bool:
-    """Whether the steps are what the rows make; else notes what speaks against it."""
+    """Whether the steps are what the rows make, or their quantities, as in a balance of what was
+    traded; else notes what speaks against it."""
+    moved = [near(step, own.quantity, EXACT) for _, step, own in steps if own.quantity]
+    if moved and sum(moved) >= MOST * len(moved):
+        return True
     earned = [(i, step, own, own.earned) for i, step, own in steps if own.earned]
     same = sum(near(step, made, EXACT) for _, step, _, made in earned)
     turned = [i for i, step, _, made in earned if near(step, -made, EXACT)]

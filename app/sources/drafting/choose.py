@@ -7,6 +7,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
@@ -147,6 +148,9 @@ class Chooser:
         self._contents = contents
         self._names = names_of(contents)
         self._symbols = SymbolColumns(contents, self._names)
+        self._by_name: dict[str, list[str]] = defaultdict(list)
+        for column, own in self._names.items():
+            self._by_name[own].append(column)
         self._times = TimeColumns(contents, self._names)
         self._currencies = CurrencyColumns(contents, self._names)
 
@@ -242,9 +246,7 @@ class Chooser:
                 and not (known_size and self._names[column] in NAMES["multiplier"])
             )
         known = [*NAMES[name], *(NAMES["pnl_usd"] if name == "roi" else ())]
-        exact = [
-            (word, column) for word in known for column, own in self._names.items() if own == word
-        ]
+        exact = [(word, column) for word in known for column in self._by_name.get(word, ())]
         if name == "pnl_usd":  # A return in a currency is a profit.
             exact += [
                 (own, column)

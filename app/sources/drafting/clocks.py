@@ -153,11 +153,12 @@ def _with_offsets(decided: Decided) -> None:
         reading = contents.time(spec.column) if name in TIMES and len(spec.columns) == 1 else None
         if reading is None or reading.ambiguous or _is_told(reading) or reading.zone:
             continue
-        own = _moments(contents, spec.column, reading)
+        own: list[datetime | None] = []
         for column in contents.time_columns:
             other = contents.time(column)
             if column in decided.used() or other is None or not _is_told(other):
                 continue
+            own = own or _moments(contents, spec.column, reading)
             apart = {
                 None if a is None or b is None else round((a - b).total_seconds() / _QUARTER, 2)
                 for a, b in zip(own, _moments(contents, column, other), strict=True)

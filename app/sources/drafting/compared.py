@@ -6,15 +6,15 @@ May touch: nothing.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from app.sources.drafting.adding_up import MOST
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.outcomes import Outcome
-from app.sources.mapping import TableMapping
+from app.sources.mapping import Column, TableMapping
 
 ALIKE, FAR, EXACT = 0.1, 5, 0.005
 """Within which share ratios are the same, by which factor amounts differ if something else was read
@@ -36,8 +36,8 @@ class Contradiction(NamedTuple):
 @dataclass(frozen=True)
 class Compared:
     """Rows (`positions` or `fills`) with their outcomes, the columns that are `read`, the fields
-    that have one, whether the rows are all of the table, and the `keys` that say how prices and
-    quantities are read."""
+    that have one, whether the rows are all of the table, the `keys` that say how prices and
+    quantities are read, and how the mapping reads the `columns` of fields."""
 
     kind: str
     contents: Contents
@@ -46,6 +46,7 @@ class Compared:
     fields: AbstractSet[str]
     whole: bool = True
     keys: AbstractSet[str] = frozenset()
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
     @property
     def unread(self) -> list[str]:
@@ -62,9 +63,12 @@ class Compared:
 
 
 def keys_of(mapping: TableMapping) -> set[str]:
-    """The keys that say how prices and quantities of fills are read, and `inverse`."""
+    """The keys that say how prices and quantities of fills are read, `inverse`, and `gross` where
+    profits are before fees."""
     columns = [mapping.columns[name] for name in ("price", "quantity") if name in mapping.columns]
     found = {key for key in ("per_unit", "money", "part") if any(getattr(c, key) for c in columns)}
+    if mapping.profit == "gross":
+        found.add("gross")
     return found | ({"inverse"} if mapping.inverse else set())
 
 

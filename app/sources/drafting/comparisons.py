@@ -14,11 +14,13 @@ from itertools import pairwise
 from app.sources.cells import as_text
 from app.sources.column_names import known_as
 from app.sources.drafting.adding_up import MOST, nice
+from app.sources.drafting.allocations import by_allocations
 from app.sources.drafting.balances import by_balance
 from app.sources.drafting.compared import EXACT, FAR, FEWEST, Compared, Contradiction, near
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.durations import by_duration
 from app.sources.drafting.foreign_amounts import by_foreign_amounts
+from app.sources.drafting.named_otherwise import by_fees, by_names
 from app.sources.drafting.nets import by_clock, by_prices, by_returns, by_symbol, by_units_of_prices
 from app.sources.drafting.outcomes import Outcome
 from app.sources.drafting.repeated import copies
@@ -74,6 +76,9 @@ def contradictions(compared: Compared) -> Iterator[Contradiction]:
     """What the columns that are not read, and the lines of text, say against the reading."""
     contents, found = compared.contents, compared.found
     yield from by_foreign_amounts(compared)
+    yield from by_allocations(compared)
+    yield from by_names(compared)
+    yield from by_fees(compared)
     for column in compared.unread:
         yield from _by_words(contents, column, found)
         if compared.kind == "fills":

@@ -61,6 +61,9 @@ _JAPANESE = re.compile("[\u3040-\u30ff]|損益|約定|銘柄|数量|決済")
 _DOTTED_DAY = re.compile(r"\d{1,2}\.\d{1,2}\.\d{2,4}(?!\d)")
 _SIGN = re.compile(r"[$€£]")
 _UTC = ZoneInfo("UTC")
+_MANY, _SPREAD = 5_000, 1_000
+"""Of columns with more cells than that, so many from the first to the last show whether any is a
+number."""
 
 
 @dataclass
@@ -69,7 +72,7 @@ class Contents:
 
     columns: tuple[str, ...]
     rows: list[Row]
-    decimal: str = "."
+    decimal: str = ""
     triangle: str = ""
     """What `▲` means in numbers, as in a mapping; empty where nothing shows it."""
     texts: list[str] = field(default_factory=list)
@@ -80,8 +83,9 @@ class Contents:
     _cache: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.triangle = self._of_triangles()
-        self.decimal = self._decimal_mark()
+        if not self.decimal:
+            self.triangle = self._of_triangles()
+            self.decimal = self._decimal_mark()
 
     @property
     def n_rows(self) -> int:
@@ -89,10 +93,9 @@ class Contents:
 
     def with_rows(self, rows: list[Row]) -> Contents:
         """The same columns with fewer rows."""
-        found = Contents(self.columns, rows)
-        found.decimal, found.texts, found.parts = self.decimal, self.texts, self.parts
-        found.triangle, found.orders = self.triangle, self.orders
-        return found
+        return Contents(
+            self.columns, rows, self.decimal, self.triangle, self.texts, self.parts, self.orders
+        )
 
     def cells(self, column: str) -> list[Any]:
         """What stands in each row, trimmed; None where there is nothing."""
@@ -115,7 +118,9 @@ class Contents:
     def words(self, column: str) -> Counter[str]:
         """How often each text stands in the column."""
         found = self._cached(
-            "words", column, lambda: Counter(as_text(v) for v in self.values(column))
+            "words",
+            column,
+            lambda: Counter(v if type(v) is str else as_text(v) for v in self.values(column)),
         )
         return found  # type: ignore[no-any-return]
 
@@ -136,10 +141,14 @@ class Contents:
 
     def is_in_32nds(self, column: str) -> bool:
         """Whether prices such as `119'08` stand there, which cannot be thousands."""
-        texts = [v for v in self.values(column) if isinstance(v, str)]
-        return any(_NO_THOUSANDS.fullmatch(text) for text in texts) and all(
-            thirty_seconds(text) is not None for text in texts
-        )
+
+        def are() -> bool:
+            texts = [v for v in self.values(column) if isinstance(v, str)]
+            return any(_NO_THOUSANDS.fullmatch(text) for text in texts) and all(
+                thirty_seconds(text) is not None for text in texts
+            )
+
+        return self._cached("32nds", column, are)  # type: ignore[no-any-return]
 
     def read_numbers(self, column: str) -> list[float]:
         return [n for n in self.numbers(column) if n is not None]
@@ -169,6 +178,10 @@ class Contents:
 
     def is_numeric(self, column: str) -> bool:
         values = self.values(column)
+        if len(values) > _MANY and column not in self.parts and not self.is_in_32nds(column):
+            spread = values[:: len(values) // _SPREAD]
+            if not any(n is not None for n in self._numbers_of(spread)):
+                return False
         return bool(values) and len(self.read_numbers(column)) >= MOST * len(values)
 
     def signs(self, column: str) -> Counter[str]:
@@ -199,7 +212,10 @@ class Contents:
         marked = [
             {value[0] for value in self.values(column) if isinstance(value, str)}
             for column in self.columns
-            if any(isinstance(v, str) and _TRIANGLE.match(v) for v in self.values(column))
+            if any(
+                isinstance(v, str) and not v.isascii() and _TRIANGLE.match(v)
+                for v in self.values(column)
+            )
         ]
         marks = set().union(*marked)
         if not marks & {"▲", "△"}:

@@ -48,6 +48,7 @@ def cross_check(decided: Decided) -> None:
         decided.fields.keys(),
         whole,
         keys_of(mapping),
+        mapping.columns,
     )
     against = next(contradictions(compared), None)
     if against is None:

@@ -59,7 +59,7 @@ _SECTION = re.compile(
 """Of a line that says nothing but a currency, as above the rows of a section."""
 _COIN_BEHIND = re.compile(r"[(\[]([A-Z]{3,6})[)\]]$")
 """Of an amount whose name ends with its coin."""
-_OPTION = re.compile(r"-[CP]$")
+_OPTION = re.compile(r"\d-[CP]$")
 _COIN_OF_PRICE = re.compile(r"^(.+)[_ ](BTC|XBT|ETH|BNB|SOL|AVAX|MATIC|POL|TRX|ADA|TON|SUI)$")
 """Of an amount whose name ends with the coin that others are priced in: `price_sol`."""
 

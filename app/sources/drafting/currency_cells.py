@@ -21,6 +21,8 @@ _OF_FEES = re.compile(
     "fee|comm|brokerage|courtage|kurtage|gebühr|frais|tax|settle|underlying|base|counter|from|to(_|$)"
 )
 """Of currencies that are not those of profits."""
+_OF_PRICES = re.compile("price.*total|total.*price")
+"""Of the unit of prices and totals, and of fees too."""
 _OF_SETTLEMENT = re.compile("settle|account|cash|payment|paid")
 """Of currencies that may be those of profits."""
 _NEARLY = 0.05
@@ -41,8 +43,9 @@ _EXCHANGES = {
     "B3": "BRL",
 }
 """Currencies of exchanges that trade in no other."""
-_INDIAN = re.compile(r"(BANK|FIN|MIDCP)?NIFTY(?! 500)|SENSEX|BANKEX")
-"""What options and futures on Indian indices begin with."""
+_INDIAN = re.compile(r"(BANK|FIN|MIDCP)?NIFTY(?! 500)|SENSEX|BANKEX|.*\d[ -]?(CE|PE)$")
+"""What options and futures on Indian indices begin with, and what names of options in India end
+with: a strike before `CE` or `PE`."""
 
 
 def _is_indian(contents: Contents, column: str) -> bool:
@@ -104,7 +107,9 @@ def only_column(decided: Decided) -> str | None:
         and all(word.strip() in FIAT for word in contents.words(column))
         and len(contents.values(column)) == contents.n_rows
     ]
-    if len(found) != 1 or _OF_FEES.search(known_as(found[0])):
+    if len(found) != 1 or (
+        _OF_FEES.search(known_as(found[0])) and not _OF_PRICES.search(known_as(found[0]))
+    ):
         return None
     spec = decided.fields.get("symbol")
     if (

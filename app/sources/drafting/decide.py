@@ -7,6 +7,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 
 from app.errors import BadDataError
 from app.sources.cells import as_text
@@ -35,6 +36,7 @@ from app.sources.drafting.quantities import (
 )
 from app.sources.drafting.references import without_undone
 from app.sources.drafting.refusals import (
+    refuse_base_units,
     refuse_digits,
     refuse_holdings,
     refuse_open_positions,
@@ -168,6 +170,7 @@ def decide(
     kept = by_status(contents, filled)
     asked_for = rows
     fields, rows, said = fields_of(path, kept.contents, asked_for)
+    first, found = kept.contents, deepcopy(fields)
     if given is not None:
         given.impose(fields)
     legs = _fill_down(kept, fields, rows)
@@ -182,12 +185,15 @@ def decide(
     without_progress(path, kept, fields, rows)
     without_undone(contents, kept, fields, rows)
     reversals = without_reversed(kept, fields, rows)
-    fields = _again(path, kept.contents, fields, rows, asked_for)
+    if kept.contents is not first:
+        found = _again(path, kept.contents, rows, asked_for)
+    fields = _together(fields, found)
     if given is not None:
         given.impose(fields)
     taken = [sentence for sentence in said if sentence.startswith(TAKEN)]
     open_time = OPEN_QUESTION in fields.get("exit_timestamp", Spec([])).columns
     if rows == "positions" and asked_for is None:
+        refuse_base_units(path, kept.contents)
         refuse_holdings(path, kept.contents, fields)
         refuse_returns_of_days(path, kept.contents, fields)
     decided = Decided(
@@ -423,16 +429,19 @@ def _unnamed(kept: Kept, fields: Fields, rows: str) -> tuple[str, int] | None:
     return columns[-1], len(empty)
 
 
-def _again(
-    path: str, contents: Contents, fields: Fields, rows: str, asked_for: str | None
-) -> Fields:
+def _again(path: str, contents: Contents, rows: str, asked_for: str | None) -> Fields:
     """Choose the fields again, now that only rows of trades are left: their ids are unique, and all
-    of their numbers can be read."""
+    of their numbers can be read.  None of them if they look like other rows now."""
     try:
         found, kind, _ = fields_of(path, contents, asked_for)
     except BadDataError:
-        return fields
-    if kind != rows:
+        return {}
+    return found if kind == rows else {}
+
+
+def _together(fields: Fields, found: Fields) -> Fields:
+    """The fields that were found in the end, and those that were only found before."""
+    if not found:
         return fields
     if fields.keys() <= found.keys():
         return found

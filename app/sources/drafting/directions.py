@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 
 from app.sources.cells import as_text
+from app.sources.column_names import known_as
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fill_rows import symbol_of
 from app.sources.drafting.first_letters import first_letters, take_letters
@@ -21,6 +22,9 @@ from app.sources.mapping import OPEN_QUESTION
 from app.sources.positions import BOUGHT, SOLD
 from app.sources.sides import CLOSED_SIDE, Event, Side, opens_or_closes, read_side
 
+_REDUCES = re.compile(r"(is_?)?(reduce_?only|closing|close(_only|_position)?)")
+"""Of columns that say by yes and no whether a fill closes."""
+_YES, _NO = frozenset(("true", "yes", "y", "1")), frozenset(("false", "no", "n", "0"))
 _OPEN_BUY = re.compile(r"(open|close)\W*(buy|sell)|(buy|sell)\W*(open|close)", re.IGNORECASE)
 """Texts that may have the side of the position, or of the fill."""
 
@@ -136,21 +140,27 @@ def _are_only_sales(decided: Decided, spec: Spec) -> bool:
 def _of_positions(decided: Decided, spec: Spec) -> None:
     """Read `buy` beside `close` as a sale if it is the side of the position, as some exchanges have
     it for hedged positions: only so does each close follow what it closes."""
-    contents, effect = decided.kept.contents, decided.fields.get("open_close", spec)
+    contents = decided.kept.contents
+    effect = decided.fields.get("open_close") or _reducing(decided) or spec
     if decided.rows != "fills" or len(spec.columns) > 1:
         return
     rows: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+    sizes: dict[str, list[float]] = defaultdict(list)
+    quantity = decided.fields.get("quantity")
+    known = quantity is not None and quantity.column in contents.columns
+    amounts = contents.numbers(quantity.column) if quantity is not None and known else ()
     n_closes = 0
     closing: dict[str, str] = {}
     cells = zip(contents.cells(spec.column), contents.cells(effect.column), strict=True)
     for i, (value, word) in enumerate(cells):
         side = read_side(as_text(value or ""))
-        opens = opens_or_closes(as_text(word or ""))
+        opens = _opens(as_text("" if word is None else word))
         if not isinstance(side, Side) or opens is None:
             return
         if side.opens is not None and not _OPEN_BUY.fullmatch(as_text(value).strip()):
             return
         rows[symbol_of(decided, i)].append((side.fill, opens))
+        sizes[symbol_of(decided, i)].append(abs((amounts[i] if amounts else None) or 1.0))
         if not opens:
             n_closes += 1
             both = (value,) if effect is spec else (value, word)
@@ -159,7 +169,8 @@ def _of_positions(decided: Decided, spec: Spec) -> None:
 
     def wrong(of_fills: bool) -> int:
         return min(
-            sum(closes_first(own[::turn], of_fills) for own in rows.values()) for turn in (1, -1)
+            sum(closes_first(own[::t], of_fills, sizes[name][::t]) for name, own in rows.items())
+            for t in (1, -1)
         )
 
     if n_closes < 2 or not wrong(of_fills=True) or wrong(of_fills=False):
@@ -173,3 +184,27 @@ def _of_positions(decided: Decided, spec: Spec) -> None:
         f"{spec.column} is the side of the position, also in fills that close it: only so is"
         " nothing closed before it was opened."
     )
+
+
+def _reducing(decided: Decided) -> Spec | None:
+    """The column that says by yes and no, in different rows, whether a fill closes."""
+    contents = decided.kept.contents
+    for column in contents.columns:
+        words = {word.strip().lower() for word in contents.words(column)}
+        if (
+            column not in decided.used()
+            and _REDUCES.fullmatch(known_as(column))
+            and words & _YES
+            and words & _NO
+            and words <= _YES | _NO
+        ):
+            return Spec([column])
+    return None
+
+
+def _opens(word: str) -> bool | None:
+    """Whether a fill opens or closes, by a word or by yes and no."""
+    said = word.strip().lower()
+    if said in _YES or said in _NO:
+        return said in _NO
+    return opens_or_closes(word)

@@ -139,6 +139,8 @@ def _split_symbols(compared: Compared) -> set[str]:
     contents = compared.contents
     found: set[str] = set()
     for column in contents.columns:
+        if contents.is_numeric(column) or contents.time(column) is not None:
+            continue
         words = {
             word
             for word in contents.words(column)

@@ -21,6 +21,8 @@ from app.sources.positions import BOUGHT, SOLD
 from app.sources.sides import Side, read_side
 
 _YEAR = 365
+_LOOKED_AT = 20_000
+"""Of more rows, so many from the first to the last show whether entries and exits are exchanged."""
 _MIDNIGHT = "T00:00:00"
 """The end of a day without a time of day."""
 _MOMENT = ("ts", "timestamp")
@@ -103,10 +105,14 @@ def exchanged_times(decided: Decided) -> None:
     fields = decided.fields
     if not {"entry_timestamp", "exit_timestamp"} <= fields.keys():
         return
-    entries, exits = (
-        simulate.moments(decided, "entry_timestamp"),
-        simulate.moments(decided, "exit_timestamp"),
-    )
+    ends = ("entry_timestamp", "exit_timestamp")
+    some = decided.kept.contents.rows
+    if len(some) > _LOOKED_AT:
+        some = some[:: len(some) // _LOOKED_AT]
+        before, after = (simulate.moments(decided, name, some) for name in ends)
+        if not any(a and b and a > b for a, b in zip(before, after, strict=True)):
+            return
+    entries, exits = (simulate.moments(decided, name) for name in ends)
     both = [
         (a, b)
         for a, b in zip(entries, exits, strict=True)

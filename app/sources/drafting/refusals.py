@@ -49,6 +49,7 @@ _TRADE_IN_WORDS = re.compile(
 _TIMES = {name for field in ("time", "entry_timestamp", "exit_timestamp") for name in NAMES[field]}
 _LATER = re.compile("settle|valu|valut|expir|matur|clear")
 """Of times that are not those of trades."""
+_FEWEST_PRICES, _BEYOND_PRICES = 2, 1e14
 _NEARLY = 0.05
 """By how much an amount after fees may differ from that before them, as a share of it."""
 _HELD_AT = re.compile(r"(avg|average)_(cost|price|entry_price)|cost_basis|cost_price|unit_cost")
@@ -228,6 +229,22 @@ def refuse_digits(path: str, contents: Contents) -> None:
             " decimals.",
             "Export prices with a decimal point.",
         )
+
+
+def refuse_base_units(path: str, contents: Contents) -> None:
+    """Raises for prices that are whole numbers beyond any price: those of contracts on a chain,
+    which count in 10^-18."""
+    for column in filter(lambda column: is_price(known_as(column)), contents.columns):
+        numbers = [n for n in contents.read_numbers(column) if n]
+        if len(numbers) >= _FEWEST_PRICES and all(
+            n.is_integer() and n >= _BEYOND_PRICES for n in numbers
+        ):
+            raise BadDataError(
+                f"{path} has prices in the smallest unit of a chain, such as"
+                f" {contents.values(column)[0]} in {column}, and nothing says how many of their"
+                " digits are decimals.",
+                "Export prices and sizes with a decimal point, one row for each fill or position.",
+            )
 
 
 def _returns_beside_a_benchmark(contents: Contents, time: Spec) -> Spec | None:

@@ -81,10 +81,12 @@ def _count(cells: Sequence[Any], kinds: Sequence[str | None], *, fit: bool) -> i
 def _is(kind: str, cell: Any) -> bool:
     """Whether a cell may be of the kind; a number may be a time, and anything but a time a side
     that is written in numbers."""
+    if kind == "time" and parsed(time_text(cell)) is not None:
+        return True
     text = as_text(cell).strip()
-    numbers = [n for mark in ".," if type(n := parse_number(cell, mark)) in (int, float)]
-    if kind == "number":
-        return bool(numbers) or len(text) <= 1
+    if kind == "side" and isinstance(read_side(text), (Side, Event)):
+        return True
+    numbers = (n for mark in ".," if type(n := parse_number(cell, mark)) in (int, float))
     if kind == "time":
-        return any(n > _FIRST_DAY for n in numbers) or parsed(time_text(cell)) is not None
-    return bool(numbers) or isinstance(read_side(text), (Side, Event))
+        return any(n > _FIRST_DAY for n in numbers)
+    return next(numbers, None) is not None or (kind == "number" and len(text) <= 1)

@@ -24,6 +24,8 @@ _REASON = re.compile(r"(^|_)(reason|cause|grund|motivo|motif|причина)(_|$
 _COST_BASIS = re.compile(r"cost_ba(sis|se)|anschaffungskosten|acquisition_cost")
 _PROCEEDS = re.compile(r"proceeds|veräußerungserlös")
 """Of lists of what was disposed of: a sale there closes what was bought."""
+_LITTLE = 1e-6
+"""By which share of a fill less may be held than it closes."""
 _MOST_WORDS = 12
 """How many different texts a column has at most, for it to say only what opens and what closes."""
 _EFFECT = frozenset(
@@ -153,12 +155,15 @@ def with_effect(contents: Contents, column: str, used: set[str]) -> Spec:
 def _is_of_fills(contents: Contents, column: str, effect: str) -> bool:
     """Whether `long` means that something is bought, also where that closes a short: only so do
     closes come after opens."""
-    sides = [read_side(as_text(v or "")) for v in contents.cells(column)]
-    effects = [opens_or_closes(as_text(v or "")) for v in contents.cells(effect)]
+    sides = {word: read_side(word) for word in contents.words(column)}
+    effects = {word: opens_or_closes(word) for word in contents.words(effect)}
     rows = [
         (side.position, opens)
-        for side, opens in zip(sides, effects, strict=True)
-        if isinstance(side, Side) and opens is not None
+        for a, b in zip(contents.cells(column), contents.cells(effect), strict=True)
+        if a is not None
+        and b is not None
+        and isinstance(side := sides[as_text(a)], Side)
+        and (opens := effects[as_text(b)]) is not None
     ]
 
     def without_open(of_fills: bool) -> int:
@@ -167,16 +172,19 @@ def _is_of_fills(contents: Contents, column: str, effect: str) -> bool:
     return without_open(True) < without_open(False)
 
 
-def closes_first(rows: Sequence[tuple[int, bool]], of_fills: bool) -> int:
-    """How many of the (direction, whether it opens) close what was not opened before."""
-    n_open = {1: 0, -1: 0}
+def closes_first(
+    rows: Sequence[tuple[int, bool]], of_fills: bool, sizes: Sequence[float] = ()
+) -> int:
+    """How many of the (direction, whether it opens) close what was not opened before; of fills with
+    `sizes`, by how much was."""
+    held = {1: 0.0, -1: 0.0}
     wrong = 0
-    for direction, opens in rows:
+    for (direction, opens), size in zip(rows, sizes or [1.0] * len(rows), strict=True):
         position = direction if opens or not of_fills else -direction
-        n_open[position] += 1 if opens else -1
-        if n_open[position] < 0:
+        held[position] += size if opens else -size
+        if held[position] < -_LITTLE * size:
             wrong += 1
-            n_open[position] = 0
+            held[position] = 0.0
     return wrong
 
 

@@ -45,14 +45,15 @@ def mapping_of(decided: Decided, order: str = "md") -> TableMapping | None:
         return None
 
 
-def moments(decided: Decided, name: str) -> list[str | None]:
-    """A time field in each row, as text that sorts in the order of time; None if it is not a
-    time."""
+def moments(decided: Decided, name: str, rows: Sequence[Row] | None = None) -> list[str | None]:
+    """A time field in each row (or in each of `rows`), as text that sorts in the order of time;
+    None if it is not a time."""
     mapping = mapping_of(decided)
+    rows = decided.kept.contents.rows if rows is None else rows
     if mapping is None:
-        return [None] * decided.kept.contents.n_rows
+        return [None] * len(rows)
     cells = Cells(mapping)
-    found: list[Any] = [cells.time(row.cells, name) for row in decided.kept.contents.rows]
+    found: list[Any] = [cells.time(row.cells, name) for row in rows]
     return [time.removesuffix("Z") if making.is_time(time) else None for time in found]
 
 

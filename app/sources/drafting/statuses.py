@@ -285,15 +285,13 @@ def by_status(contents: Contents, filled: str | None = None) -> Kept:
                 column, [w for w in words if w.strip().lower() == "true"], "the trade is still open"
             )
             continue
-        if _are_ends(kept.contents, column, words):
+        if not 2 <= len(words) <= _MOST_WORDS or _are_ends(kept.contents, column, words):
             continue
         folded = _without_sides({word: joined_words(word) for word in words})
         of_orders = _are_of_orders(folded.values())
         if are_confirmations(words):
             continue
-        if not 2 <= len(words) <= _MOST_WORDS or not (
-            _COLUMN.search(known_as(column)) or of_orders
-        ):
+        if not (_COLUMN.search(known_as(column)) or of_orders):
             continue
         if set(folded.values()) <= _LEVEL_WORDS:
             level = next((own for own in _LEVELS if set(own) & set(folded.values())), None)

@@ -382,8 +382,14 @@ class SymbolColumns:
         )
 
     def _says_what_was_done(self, column: str) -> bool:
-        """Whether there are texts of purchases and of sales, as `BUY Nike` and `SELL Nike`: one
-        instrument would be two."""
+        """Whether there are texts of purchases and of sales, as `BUY Nike` and `SELL Nike`, or
+        nothing but words for opening and closing: one instrument would be two."""
+        ends = {opens_or_closes(word) for word in self._contents.words(column)}
+        if ends == {True, False} and (
+            self._names[column] == "action"
+            or all(len(word) > _CODE_OF_END for word in self._contents.words(column))
+        ):
+            return True
         texts = [w.split() for w in self._contents.words(column)]
         said = [read_side(words[0]) for words in texts if len(words) > 1]
         return {side.fill for side in said if isinstance(side, Side)} == {1, -1}

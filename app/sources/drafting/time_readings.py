@@ -6,7 +6,7 @@ May touch: nothing.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -59,6 +59,10 @@ _ID_WORDS = frozenset(
 _TIME_NAMES = {
     name for field in ("time", "entry_timestamp", "exit_timestamp") for name in NAMES[field]
 }
+_FEW_TEXTS = 2_000
+"""Different texts of which each is read."""
+_AS_ZERO = str.maketrans("123456789", "0" * 9)
+_PAIR = re.compile("00?")
 _LOOKED_AT = 5_000
 """Cells of a long table that show whether a column may have times."""
 _TIME_WORDS = frozenset(
@@ -160,9 +164,11 @@ def half_exchanged(values: Sequence[Any]) -> str:
     """A day that a spreadsheet may have read with day and month exchanged, empty if there is none:
     it leaves `14/03/2024` a text where it expects the month first, and takes `04/03/2024` for a
     day in April."""
-    texts = {time_text(v) for v in values}
+    texts = {v if type(v) is str else time_text(v) for v in values}
+    taken = [t for t in texts if t[4:5] == "-" and re.match(r"\d{4}-\d\d-\d\d", t)]
+    if not taken or len(taken) == len(texts):
+        return ""
     left = [t for t in texts if re.match(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{4}", t)]
-    taken = [t for t in texts if re.match(r"\d{4}-\d\d-\d\d", t)]
     exchangeable = [t for t in taken if int(t[8:10]) <= 12]
     beyond = [t for t in left if max(int(n) for n in re.split(r"[/.-]", t)[:2]) > 12]
     if left and taken and len(exchangeable) == len(taken) and len(beyond) == len(left):
@@ -183,7 +189,7 @@ def read_times(column: str, values: Sequence[Any]) -> TimeReading | None:
         return TimeReading(
             {}, clock, all(isinstance(v, datetime) and v.tzinfo is not None for v in values)
         )
-    texts = [time_text(v) for v in values]
+    texts = [v if type(v) is str else time_text(v) for v in values]
     if words & _ID_WORDS and not words & _TIME_WORDS:
         return None
     if all(_EPOCH.fullmatch(text) for text in texts):
@@ -209,6 +215,38 @@ def read_times(column: str, values: Sequence[Any]) -> TimeReading | None:
     return read_texts(column, texts)
 
 
+def standing_for_all(texts: Sequence[str]) -> Counter[str]:
+    """Texts of a column, and for how many cells each of them stands.  Of many that differ in their
+    digits alone, those stand for the others that have every pair of digits which occurs in its
+    place, if all of them are times: whether such a text is one depends on its parts.
+
+    >>> standing_for_all(["2024-03-01", "2024-03-02", "2024-03-01"])
+    Counter({'2024-03-01': 2, '2024-03-02': 1})
+    """
+    each = Counter(texts)
+    if len(each) <= _FEW_TEXTS:
+        return each
+    looks: dict[str, list[str]] = defaultdict(list)
+    for text in each:
+        looks[text.translate(_AS_ZERO)].append(text)
+    standing: Counter[str] = Counter()
+    for look, alike in looks.items():
+        pairs = [found.span() for found in _PAIR.finditer(look)]
+        seen: set[tuple[int, str]] = set()
+        chosen: list[str] = []
+        for text in alike:
+            parts = [(start, text[start:end]) for start, end in pairs]
+            if not seen.issuperset(parts):
+                seen.update(parts)
+                chosen.append(text)
+        if any(times.parsed(text) is None for text in chosen):
+            chosen = alike
+        for text in chosen:
+            standing[text] = each[text]
+        standing[chosen[0]] += sum(each[text] for text in alike) - sum(each[t] for t in chosen)
+    return standing
+
+
 def _are_exact(texts: list[str]) -> bool:
     """Whether most numbers have as many decimals as hardly any price, but days with a time."""
     return 2 * sum(bool(re.search(r"[.,]\d{5,}$", text)) for text in texts) >= len(texts)
@@ -231,7 +269,7 @@ def read_texts(column: str, texts: Sequence[str]) -> TimeReading | None:
     if len(begin) < len(texts) and 2 * sum(times.parsed(t) is not None for t in begin) < len(begin):
         return None
     zone = zone_of_name(column)
-    each = Counter(texts)
+    each = standing_for_all(texts)
     iso = sum(
         n
         for t, n in each.items()
@@ -247,8 +285,8 @@ def read_texts(column: str, texts: Sequence[str]) -> TimeReading | None:
         return TimeReading({}, clock, offset and clock, zone)
     if n_read < MOST * len(texts):
         return None
-    good = [t for t in texts if parsed[t] is not None]
-    possible, _ = times.orders(dict.fromkeys(good))
+    good = [t for t in each if parsed[t] is not None]
+    possible, _ = times.orders(good)
     if not possible:
         return None
     cells_zone = (
@@ -259,16 +297,16 @@ def read_texts(column: str, texts: Sequence[str]) -> TimeReading | None:
     if _year_may_be_first(good):
         return TimeReading({"format": OPEN_QUESTION}, clock, offset, zone or cells_zone, good[0])
     if len(possible) == 2:
-        order, told = _order_from_rows(good)
+        order, told = _order_from_rows([t for t in texts if times.parsed(t) is not None])
         ambiguous = "" if order != OPEN_QUESTION else good[0]
     elif order:
         first = "the day before the month" if order == "dm" else "the month before the day"
         told = f"{column} has {first}: every cell can be read only this way."
     if order == OPEN_QUESTION:
         return TimeReading({"format": OPEN_QUESTION}, clock, offset, zone or cells_zone, ambiguous)
-    sample = sorted(set(good), key=lambda t: (len(t), t))
+    sample = sorted(good, key=lambda t: (len(t), t))
     form = times.strptime_format([*sample[:200], *sample[-200:]], order)
-    if form and not all(times.reads(form, t, order) for t in set(good)):
+    if form and not all(times.reads(form, t, order) for t in good):
         form = None
     return TimeReading(
         {"format": form or (order or "any")}, clock, offset, zone or cells_zone, "", told
