@@ -72,8 +72,8 @@ _PER_POINT = re.compile(r"(/|per)(pt|point|pip|share|contract|ct|unit|side|lot)s
 _BOOKED = {
     **dict.fromkeys(
         (
-            "cr", "credit", "profit", "gain", "gewinn", "bénéfice", "ganancia", "ganho", "lucro",
-            "utile", "guadagno", "winst", "vinst", "zysk", "kâr", "zisk", "прибыль",
+            "cr", "credit", "profit", "gain", "win", "gewinn", "bénéfice", "ganancia", "ganho",
+            "lucro", "utile", "guadagno", "winst", "vinst", "zysk", "kâr", "zisk", "прибыль",
         ),
         False,
     ),

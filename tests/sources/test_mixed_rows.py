@@ -16,6 +16,12 @@ _REFUSED = {
         "XYZ,50,2025-03-19,2025-03-25,2.00 Cr,1.90 Cr,-0.10 Cr\n",
         "Cr may mean a credit, or crores",
     ),
+    "prices that were paid or received": (
+        "Date,Symbol,Action,Contracts,Price,Fees\n"
+        "2025-03-12,SPY 250417P550,STO,1,3.00 Cr,0.66\n"
+        "2025-03-18,SPY 250417P550,BTC,1,1.00 Db,0.66\n",
+        r"has prices with a word for a credit or a debit, such as '3\.00 Cr' in Price",
+    ),
     "money and percentages": (
         "Symbol,Side,Qty,Entry Date,Exit Date,Profit\n"
         "ABC,Long,100,2025-03-12,2025-03-18,1.25%\n"

@@ -23,7 +23,6 @@ from app.sources.drafting.decided import Decided
 from app.sources.drafting.directions import settle_sides
 from app.sources.drafting.fee_columns import name_unread
 from app.sources.drafting.fill_fields import filled_of_total
-from app.sources.drafting.gain_taxes import before_taxes
 from app.sources.drafting.kept_rows import Kept
 from app.sources.drafting.mixed_rows import (
     refuse_lots_below,
@@ -247,7 +246,6 @@ def decide(
     settle_repeated(path, decided)
     _numbered(decided)
     if rows == "positions":
-        before_taxes(decided)
         find_premiums(decided)
         position_values.settle(decided)
     else:

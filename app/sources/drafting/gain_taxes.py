@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 
-from app.sources.column_names import NAMES, known_as
+from app.sources.column_names import known_as
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.fee_columns import are_negative
 from app.sources.drafting.fill_rows import purchases
@@ -17,52 +17,11 @@ from app.sources.drafting.text import spec_text
 
 LEVY = re.compile("tax|steuer|duty|levy|impuest|impost|imposta|iva|vat|thuế|vergi|税|稅|세")
 """Of what is paid to the state, which is no price of a fill, whatever it amounts to."""
-_ON_GAINS = re.compile(r"(?<!be)(?<!pre)tax|steuer|kest|impuest|impost|imposta|vergi|cgt|税|稅|세")
-_CENT = 0.015
 _LARGEST_TAX = 0.01
 """How large a share of what was sold a tax on trades is."""
 _ALIKE, _SMALLEST_TAX, _OTHER_UNITS = 0.05, 0.0035, 0.3
 """By how much shares of what was sold differ that are taxes on trades, how small one is that needs
 no other to show it, and how large if prices are in other units than taxes."""
-
-
-def before_taxes(decided: Decided) -> None:
-    """Of two profits of positions that differ by a tax which no loss bears, take the one before
-    it."""
-    contents, fields = decided.kept.contents, decided.fields
-    spec = fields.get("pnl_usd")
-    if decided.rows != "positions" or spec is None or len(spec.columns) > 1:
-        return
-    profits = [
-        c for c in contents.columns if known_as(c) in NAMES["pnl_usd"] and contents.is_numeric(c)
-    ]
-    for tax in contents.columns:
-        if not _ON_GAINS.search(known_as(tax)) or tax in profits or not contents.is_numeric(tax):
-            continue
-        for column in profits:
-            rows = [*zip(*map(contents.numbers, (column, spec.column, tax)), strict=True)]
-            if (
-                column != spec.column
-                and any(paid for *_, paid in rows)
-                and all(
-                    None not in (before, after)
-                    and abs((before or 0.0) - (after or 0.0) - abs(paid or 0.0)) < _CENT
-                    and (not paid or (before or 0.0) > 0)
-                    for before, after, paid in rows
-                )
-            ):
-                fields["pnl_usd"] = Spec([column], dict(spec.keys))
-                if (fees := fields.get("fees_usd")) is not None and tax in fees.columns:
-                    fees.columns.remove(tax)
-                    if not fees.columns:
-                        del fields["fees_usd"]
-                if "fees_usd" not in fields:
-                    decided.keys["profit"] = ("shown", "before the tax on gains")
-                decided.left.append(
-                    f"Whether {tax} is a tax on gains, as only gains bear it: the profit is"
-                    f" {column}, before it."
-                )
-                return
 
 
 def ask_for_tax(decided: Decided, spec: Spec) -> bool:

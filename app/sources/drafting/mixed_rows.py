@@ -19,6 +19,7 @@ from app.sources.sides import Side, read_side
 
 _CREDIT = re.compile(r"\d\s*cr\.?$", re.IGNORECASE)
 _DEBIT = re.compile(r"\d\s*\(?dr\.?\)?$|^\(?dr\b", re.IGNORECASE)
+_BOOKED = re.compile(r"\d\s*\(?(cr|dr|db|credit|debit)\b|^(cr|dr|db|credit|debit)\b", re.IGNORECASE)
 _NOT_ZERO = re.compile("[1-9]")
 _SETTLED = re.compile(
     r"\b(settle(d|ment)?|resolved?|resolution|redeem(ed)?|redemption|payout|paid out|claim(ed)?)\b",
@@ -30,8 +31,24 @@ _NOTHING = 1e-9
 
 def refuse_mixed_amounts(path: str, decided: Decided) -> None:
     """Raises where amounts that are read may be credits or crores, or are money and percentages."""
+    _refuse_paid_prices(path, decided)
     _refuse_credits(path, decided)
     _refuse_half_percent(path, decided)
+
+
+def _refuse_paid_prices(path: str, decided: Decided) -> None:
+    """Raises where prices say that they were paid or received, which is no sign of a price."""
+    for name in ("price", "entry_price", "exit_price"):
+        spec = decided.fields.get(name)
+        for column in spec.columns if spec else ():
+            told = next(filter(_BOOKED.search, decided.kept.contents.words(column)), None)
+            if told:
+                raise BadDataError(
+                    f"{path} has prices with a word for a credit or a debit, such as {told!r} in"
+                    f" {column}.",
+                    "Write the prices as plain numbers, and whether each row is a purchase or a"
+                    " sale (of positions: long or short) into a column of its own.",
+                )
 
 
 def _refuse_credits(path: str, decided: Decided) -> None:
