@@ -137,8 +137,11 @@ _COUNTED = {
     for name in (f"{what}_no", f"no_{what}")
 }
 """Names of numbers of shares, as `# Shares`, by what they count."""
-_BOX = re.compile(r"^\s*box \d{1,2}[a-h]?\b[ .:-]*(?=\w)", re.IGNORECASE)
-"""The number of a field of a form before its name: `Box 1d Proceeds`."""
+_BOX = re.compile(
+    r"^\s*(box \d{1,2}[a-h]?\b[ .:-]*(?=\w)|1[a-g][ .:-]+(?=desc|date|proc|cost|accr|wash))",
+    re.IGNORECASE,
+)
+"""The number of a field of a form before its name: `Box 1d Proceeds`, `1c Date sold`."""
 
 
 @lru_cache(maxsize=16_384)

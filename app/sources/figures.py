@@ -61,6 +61,7 @@ _THIRTY_SECONDS = re.compile(r"(\d{2,3})['’](\d\d)([0257+]?)|([5-9]\d|1\d\d)-(
 _OF_TOTAL = re.compile(r"(\d+(?:\.\d+)?) ?/ ?(\d+(?:\.\d+)?)")
 _EIGHTHS = re.compile(r"(\d{2,4})['’]([0-7])")
 _MILLIONS = re.compile(r"([+-]?\d[\d.,]*)(M|MM|[Mm]io|mn)")
+_INDIAN = re.compile(r"([+-]?\d[\d.,]*)(?:(lacs?|lakhs?)|crores?)", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[+-]?\d[\d.,]*[kK]")
 _BASIS_POINTS = re.compile(r"([+-]?\d[\d.,]*)bps?", re.IGNORECASE)
 _FRACTION = re.compile(r"([+-]?)(\d+) (\d{1,2})/(2|4|8|16|32|64|128)")
@@ -68,6 +69,25 @@ _PENCE = re.compile(r"[+-]?\d[\d.,]*p")
 _EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,3}")
 _PER_POINT = re.compile(r"(/|per)(pt|point|pip|share|contract|ct|unit|side|lot)s?$", re.IGNORECASE)
 """Of spread bets: `£2/pt`, and of fees: `$0.01/share`."""
+_BOOKED = {
+    **dict.fromkeys(
+        (
+            "cr", "credit", "profit", "gain", "win", "gewinn", "bénéfice", "ganancia", "ganho",
+            "lucro", "utile", "guadagno", "winst", "vinst", "zysk", "kâr", "zisk", "прибыль",
+        ),
+        False,
+    ),
+    **dict.fromkeys(
+        (
+            "dr", "debit", "loss", "verlust", "perte", "pérdida", "perdida", "perda", "perdita",
+            "verlies", "förlust", "strata", "zarar", "ztráta", "убыток",
+        ),
+        True,
+    ),
+}  # fmt: skip
+"""Words beside amounts, whether these were lost or paid: `500.00 Dr`, `Loss 3.20`."""
+_WORD_AT_END = re.compile(r"[^\W\d_]{2,}$")
+_WORD_AT_START = re.compile(r"[^\W\d_]{2,}")
 _EXPONENT_COMMA = re.compile(r"[+-]?\d+,\d*[eE][+-]?\d{1,3}")
 _POINT = re.compile(r"[+-]?([1-9]\d{0,2}(,\d{2,3})*,\d{3}|\d{1,3}('\d{3})+|\d+)?(\.\d*)?")
 _COMMA = re.compile(r"[+-]?([1-9]\d{0,2}(\.\d{3})+|\d{1,3}('\d{3})+|\d+)?(,\d*)?")
@@ -124,6 +144,8 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     WrittenNumber(text='2', percent=False, unit=None)
     >>> written("1.5K").text, written("2.5M").text
     ('1500.0', '2500000.0')
+    >>> written("2.5 Lakh").text, written("1.2 crores").text
+    ('250000.0', '12000000.0')
     >>> written("-R2,381.80"), written("R12")
     (WrittenNumber(text='-2381.80', percent=False, unit='ZAR'), None)
     >>> written("150 1/2").text, written("-118 16/32").text, written("12.5bps")
@@ -134,11 +156,15 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     ('-1234', '31.5', 'USDT')
     >>> [written(odd) for odd in ("1,5", "0,010", "2S", "110'16", "soon", "-", "1.2.3", "")]
     [None, None, None, None, None, None, None, None]
+    >>> [written(told).text for told in ("2,000.00CR", "1500.00 Dr.", "Loss 3.20", "$5.00 profit")]
+    ['2000.00', '-1500.00', '-3.20', '5.00']
     """
     if not text.isascii():
         text = in_ascii(text).replace("٫", decimal).replace("٬", "," if decimal == "." else ".")
     elif behind := _CHANGE.fullmatch(text.strip()):
         text = behind[1]
+    if (booked := _booked(text, decimal)) is not None:
+        return booked
     if (parts := _FRACTION.fullmatch(text.strip())) and int(parts[3]) < int(parts[4]):
         size = Decimal(parts[2]) + Decimal(parts[3]) / Decimal(parts[4])
         return WrittenNumber(f"{parts[1]}{size}", False, None)
@@ -175,6 +201,9 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     elif millions := _MILLIONS.fullmatch(found):
         inner = written(millions[1], decimal)
         return None if inner is None else inner._replace(text=str(Decimal(inner.text) * 10**6))
+    elif indian := _INDIAN.fullmatch(found):
+        inner, power = written(indian[1], decimal), 5 if indian[2] else 7
+        return None if inner is None else inner._replace(text=str(Decimal(inner.text) * 10**power))
     elif rands := _RANDS.fullmatch(found):
         unit, found = "ZAR", rands[1] + rands[2]
     elif before := _CODE_BEFORE.fullmatch(found):
@@ -200,6 +229,23 @@ def written(text: str, decimal: str = ".") -> WrittenNumber | None:
     found = found.replace("'", "")
     plain = found.replace(".", "").replace(",", ".") if decimal == "," else found.replace(",", "")
     return WrittenNumber(plain, percent, unit)
+
+
+def _booked(text: str, decimal: str) -> WrittenNumber | None:
+    """An amount with a word for a gain or a loss, or for a credit or a debit; None where there is
+    no such word."""
+    bare = text.strip("() .")
+    end, start = _WORD_AT_END.search(bare), _WORD_AT_START.match(bare)
+    if end and end[0].lower() in _BOOKED:
+        word, rest = end[0], bare[: end.start()]
+    elif start and start[0].lower() in _BOOKED:
+        word, rest = start[0], bare[start.end() :]
+    else:
+        return None
+    amount = written(rest.strip(" :.()"), decimal)
+    if amount is None or not _BOOKED[word.lower()] or amount.text.startswith("-"):
+        return amount
+    return amount._replace(text=f"-{amount.text}")
 
 
 def without_triangle(text: str, triangle: str) -> str:
@@ -265,6 +311,7 @@ def marks(text: str) -> str:
     if exponent := re.fullmatch(r"(.*\d[.,]?)[eE][+-]?\d{1,3}", text.strip()):
         text = exponent[1]
     found = re.sub(r"[^\d.,]", "", text) if any(c.isdigit() for c in text) else ""
+    found = found.rstrip(".") if text.rstrip(" .)")[-1:].isalpha() else found  # `1,500.00 Cr.`
     if "," not in found and "." not in found:
         return ""
     last = max(found.rfind("."), found.rfind(","))

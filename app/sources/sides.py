@@ -82,7 +82,10 @@ _NO_TRADE = re.compile(
     r"|coin_swap_\w+|payment|subscription|airdrop|staking|earn|convert|distribution|stake"
     r"|unstake|reward|utdelning|insättning|uttag|ränta|källskatt|dividendo?s?|dividendi|proventi?|cedola"
     r"|juros|rendimento|rimborso|versamento|bonifico|prelievo|dywidenda|wpłata|wypłata|storno|ausschüttung"
-    r"|distribution|component|deposito|retiro|saque|dépôt|retrait|дивиденды?|пополнение|вывод)\b|배당"
+    r"|distribution|component|deposito|retiro|saque|dépôt|retrait|дивиденды?|пополнение|вывод|osinko"
+    r"|utbytte|udbytte|dividenda|divident|osztalék|temettü|μέρισμα|proventos|korko|odsetki|úrok|kamat"
+    r"|faiz|innskudd|uttak|talletus|nosto|vklad|výběr|befizetés|kifizetés|storting|lähdevero"
+    r"|kildeskatt|quellensteuer|withholding|intérêts|interessi|intereses|דיבידנד)\b|배당|分红"
     r"|入金|ปันผล|ฝากเงิน|ถอนเงิน|cổ tức|dividen\b|nộp tiền|rút tiền|配当|股息|出金|红利|紅利"
     r"|입금|출금"
 )

@@ -323,9 +323,9 @@ WORDS = {
         " konto compte cuenta account_name uid portfolio wallet depot client client_id client_code"
     ),
     "price": (
-        "quote_price prämie lastpx last_px avg_price average_price avg_fill_price"
+        "quote_price prämie lastpx last_px fill_price exec_price filled_price executed_price"
+        " execution_price fillprice fillpx avg_price average_price avg_fill_price"
         " average_fill_price"
-        " fill_price exec_price filled_price executed_price execution_price fillprice fillpx"
         " avg_filled_price average_filled_price filled_avg_price execution_avg_price deal_price"
         " avgpx avg_px price price_at_transaction trade_price rate"
         " t_price tradeprice avgprice price_per_unit"
@@ -354,7 +354,7 @@ WORDS = {
         " order_execution_time"
         " date_executed transaction_time trade_time datetime date_time time_filled timestamp"
         " time date"
-        " trade_date time_utc date_utc transact_time filled_at run_date"
+        " trade_date time_utc date_utc transact_time filled_at filled executed run_date"
         " activity_date"
         " execution_date transaction_date update_time executed_time"
         " trade_datetime trade_date_time fill_date filled_date tradetime"

@@ -62,7 +62,7 @@ MORE_WORDS = {
         "papír_neve nástroj bréf osake script fonds sec_name sec nazwa_waloru "
         "wertpapierbezeichnung waarde descrizione_titolo beteckning "
         "ценна_книга vrednostni_papir хартија शेयर "
-        "instrumentti inštrument instrumentum instruments προϊόν 종목 प्रतीक نماد "
+        "instrumentti finanzinstrument inštrument instrumentum instruments προϊόν 종목 प्रतीक نماد "
         "mercado mercato marknad titul název_titulu especie nemotécnico nemotecnico mã_hđ"
         " mã_hợp_đồng"
         " ký_hiệu シンボル 상품 交易品种 交易品種 商品名稱 商品名称 商品代號 商品代号"
@@ -75,6 +75,7 @@ MORE_WORDS = {
         " verdipapir verdipapirnavn נייר שם_נייר שם_הנייר инструмент книжа"
         " vrijednosni_papir cenný_papier papier_wartościowy"
         " token token_symbol event_title title slug"
+        " producto prodotto nazwa sembolü"
     ),
     "side": (
         "tegund vétel_eladás osto_myynti ost_müük kupnja_prodaja nákup_prodej nákup_predaj "
@@ -90,6 +91,7 @@ MORE_WORDS = {
         " tipas ügylet_típusa ügylet irány פעולה סוג_פעולה tehing darījums"
         " tipo_transaccion tipo_transacción tipo_de_transacción тип_сделка transakcija"
         " vrsta_transakcije typ_obchodu rodzaj_transakcji transaksjon"
+        " tapahtuma tapahtumalaji händelse hendelse movimento movimiento mouvement bewegung verso"
     ),
     "quantity": (
         "delta_qty delta_quantity delta_size cantidad_cerrada quantidade_fechada quantité_fermée "
@@ -119,6 +121,7 @@ MORE_WORDS = {
         " gerçekleşen_adet gerçekleşen_miktar adet işlem_adedi işlem_miktarı lot_adedi"
         " apimtis kiekis darabszám darab mennyiség daudzums kogus antall כמות množstvo"
         " količina количество_бр ilość_szt order_qty"
+        " titoli acciones azioni"
     ),
     "price": (
         "abrechnungskurs_in_fw level avg_prvs ccld_unpr premie prime prima premio prêmio "
@@ -136,6 +139,8 @@ MORE_WORDS = {
         " ortalama_işlem_fiyatı gerçekleşen_fiyat işlem_fiyatı ortalama_fiyat birim_fiyat"
         " kaina árfolyam hind cijena שער מחיר kurs_wykonania precio_ponderado"
         " precio_unitario cena_wykonania order_price"
+        " prijs ár hinta cotización uitvoeringskoers prix_d_exécution prezzo_di_esecuzione"
+        " preço_de_execução cena_realizacji gerçekleşme_fiyatı exekutionskurs"
     ),
     "entry_price": (
         "livello_apertura livello_di_apertura prezzo_di_ingresso buy_uv "
@@ -235,6 +240,7 @@ MORE_WORDS = {
         "voitto_tappio vinst 損益金額 損益額 "
         "pnl_net pnl_gross profit_perte profits_pertes profits_et_pertes zysk_brutto zysk_netto "
         "чистая_п_у валовая_п_у "
+        "dochód_strata dochód kapitalgewinn kursgewinn gross_capital_gain "
         "gevinst_tab vinst_förlust tulos voitto zysk_strata zisk_ztráta zisk_strata "
         "dobiček laba untung 손익 سود लाभ resultaat winst_verlies kazanç "
         "beneficio_pérdida ganancia_pérdida profitto_perdita lucro_perda"
@@ -243,6 +249,7 @@ MORE_WORDS = {
         " กำไร กำไรขาดทุน กำไร_ขาดทุน lãi_lỗ lợi_nhuận laba_rugi untung_rugi profit_brut profit_net"
         " κέρδος κέρδος_ζημία прибуток الربح kar_zarar kâr_zarar k_z net_kar"
         " pelnas nyereség eredmény רווח zisk dobit печалба kasum peļņa gevinst"
+        " výsledek guadagno_perdita ganancia_o_pérdida nyereség_veszteség nyereség"
     ),
     "stake": (
         "purchase_value cost_or_other_basis koszt_nabycia hankintahinta omkostnadsbelopp "

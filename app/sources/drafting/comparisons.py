@@ -45,6 +45,7 @@ _LOSSES = frozenset(
 _IS_WIN = re.compile(r"(is_)?(win|won|winner|winning|gewonnen|gagné|ganada)")
 _FLAGS = {"true": "win", "yes": "win", "1": "win", "false": "loss", "no": "loss", "0": "loss"}
 """Of columns that say whether a trade won, and what stands in them."""
+_BOOKED = {"cr": "gain", "credit": "gain", "dr": "loss", "debit": "loss"}
 _EVEN = frozenset(("be", "breakeven", "break-even", "even", "scratch", "flat", "draw", "neutral"))
 _TOTAL = re.compile(
     r"(?P<words>[^\d\n]*?"
@@ -62,6 +63,15 @@ _VOIDED = re.compile(
     re.IGNORECASE,
 )
 """Of texts that say that a row does not count."""
+_MOVED = re.compile(
+    r"\b(internal|inter-?account|own account|in[- ]specie|in[- ]kind|free of payment|acats?)\b"
+    r"|\btransfer(red)? (to|from|between|in|out)\b|\bjournal(ed|led)?\b.*\b(to|from|shares)\b"
+    r"|\b(umbuchung|depotübertrag|lagerstellenwechsel|umlagerung|virement interne|traspaso interno"
+    r"|giroconto|overboeking tussen|intern överföring)\b",
+    re.IGNORECASE,
+)
+"""Of texts that say that units were moved between accounts, and not traded."""
+_STOPPED = re.compile(r"^sl\b|\bsl hit|\bstop[- ]?loss|\bstopped( out)?\b", re.IGNORECASE)
 _MOST_WORDS = 10
 _PART = re.compile(
     r"factor|average|avg|mean|largest|max|best|worst|per |/ ?trade|unreal|open|pct|percent|%"
@@ -80,10 +90,14 @@ def contradictions(compared: Compared) -> Iterator[Contradiction]:
     yield from by_names(compared)
     yield from by_fees(compared)
     for column in compared.unread:
-        yield from _by_words(contents, column, found)
+        yield from _by_words(contents, column, found, compared.kind)
+        if compared.kind == "positions":
+            yield from _by_stops(contents, column, found)
         if compared.kind == "fills":
             yield from _by_undoing(contents, column)
-        yield from _by_voiding(contents, column)
+        yield from _by_voiding(contents, column, _VOIDED, "count, as others do")
+        if compared.kind == "fills":
+            yield from _by_voiding(contents, column, _MOVED, "are purchases and sales")
     for column in compared.unread_numbers():
         if compared.kind == "fills":
             yield from _by_position(contents, column, found)
@@ -120,7 +134,9 @@ def _by_undoing(contents: Contents, column: str) -> Iterator[Contradiction]:
         )
 
 
-def _by_words(contents: Contents, column: str, found: Sequence[Outcome]) -> Iterator[Contradiction]:
+def _by_words(
+    contents: Contents, column: str, found: Sequence[Outcome], kind: str
+) -> Iterator[Contradiction]:
     """Rows whose word for a win or a loss contradicts the profit that is read."""
     cells = [
         None if value is None else as_text(value).strip().lower()
@@ -128,6 +144,8 @@ def _by_words(contents: Contents, column: str, found: Sequence[Outcome]) -> Iter
     ]
     if _IS_WIN.fullmatch(known_as(column)):
         cells = [_FLAGS.get(cell, cell) if cell else cell for cell in cells]
+    if kind == "positions":  # What a sale brought in is a credit, whatever it earned.
+        cells = [_BOOKED.get(cell.strip("."), cell) if cell else cell for cell in cells]
     words = {cell for cell in cells if cell}
     if not words & (_WINS | _LOSSES) or not words <= _WINS | _LOSSES | _EVEN:
         return
@@ -148,17 +166,36 @@ def _by_words(contents: Contents, column: str, found: Sequence[Outcome]) -> Iter
         )
 
 
-def _by_voiding(contents: Contents, column: str) -> Iterator[Contradiction]:
+def _by_stops(contents: Contents, column: str, found: Sequence[Outcome]) -> Iterator[Contradiction]:
+    """Rows that ended by a stop loss, in a file without a single loss: losses may have lost their
+    sign."""
+    earned = [own.earned for own in found if own.earned is not None]
+    rows = [
+        i
+        for i, (cell, own) in enumerate(zip(contents.cells(column), found, strict=True))
+        if isinstance(cell, str) and _STOPPED.search(cell) and own.earned
+    ]
+    if rows and len(rows) < len(earned) and len(earned) > 2 and min(earned) >= 0:
+        yield Contradiction(
+            f"Whether the profits are read rightly: {column} says of {len(rows)} rows that they"
+            " ended by a stop loss, and none has lost.  Losses need a minus sign.",
+            tuple(rows),
+        )
+
+
+def _by_voiding(
+    contents: Contents, column: str, words: re.Pattern[str], what: str
+) -> Iterator[Contradiction]:
     """Rows of which a text says that they do not count, and others of which it does not."""
     rows = [
         (i, cell)
         for i, cell in enumerate(contents.cells(column))
-        if isinstance(cell, str) and _VOIDED.search(cell)
+        if isinstance(cell, str) and words.search(cell)
     ]
     if rows and len(rows) < contents.n_rows:
         yield Contradiction(
-            f"Whether the rows with {rows[0][1]!r} in {column} count, as others do: leave out those"
-            " that do not.",
+            f"Whether the rows with {rows[0][1]!r} in {column} {what}: leave out those that"
+            f" {'are' if what.startswith('are') else 'do'} not.",
             tuple(i for i, _ in rows),
         )
 

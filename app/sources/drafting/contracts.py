@@ -36,6 +36,13 @@ _CONTRACTS = re.compile(
 _STRIKE = re.compile(r" [\d.]+( |$)")
 _RIGHT = re.compile(r"call|put|right|option|c_p|cp")
 """Of symbols that are composed with the strike of an option."""
+_COUNTED_IN_LOTS = re.compile(
+    r"(GOLD|SILVER|CRUDE|NAT(URAL)?GAS|COPPER|ZINC|LEAD|ALUMIN|NICKEL|MENTHA|COTTON|[A-Z]{3}INR)[A-Z]*"
+    r"\d{2}[A-Z]{3}(FUT|[\d.]+[CP]E)"
+)
+"""Futures and options on commodities and currencies, as exchanges in India call them."""
+_FEWEST_UNITS = 10
+"""What quantities of them are at least, if they are not lots."""
 _LOTS = re.compile(r"(?<![a-z])lots?(_|$)|約定lot数|ロット|手[数數]|[張张]數|张数")
 _MOST_LOTS = 500
 """What quantities of currencies are below, in the median, if they are lots."""
@@ -102,6 +109,11 @@ def ask_contract_values(decided: Decided, symbols: object) -> None:
                 hint,
                 section="multipliers",
             )
+    sizes = [] if size is None else decided.kept.contents.read_numbers(size.column)
+    few = bool(sizes) and min(map(abs, sizes)) < _FEWEST_UNITS
+    for name in names:
+        if few and _COUNTED_IN_LOTS.fullmatch(name.strip()):
+            _ask_point_value(decided, name, "in India it is counted in lots")
     decided.asked[:] = list(dict.fromkeys(decided.asked))
 
 

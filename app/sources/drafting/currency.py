@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 
+from app.sources.cells import UNKNOWN
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.currencies import FIAT
 from app.sources.drafting.currency_cells import (
+    by_country,
     by_exchange,
+    by_isin,
     in_names,
     is_of_account,
     of_the_amounts,
@@ -28,9 +31,9 @@ from app.sources.drafting.dollars import (
     BY_PAIR,
     bare_dollars,
     has_lakhs,
+    has_long_tickers,
     has_other_letters,
     is_abroad,
-    isin_abroad,
     of_american_futures,
 )
 from app.sources.drafting.spec import Spec
@@ -201,16 +204,11 @@ def settle_currency(decided: Decided) -> None:
         decided.keys["currency"] = ("quote", BY_PAIR)
         decided.guessed.append("The currency is each pair's quote currency.")
         return
-    local = by_exchange(decided)
-    if local or any(
-        word.startswith("INE")
-        for c in contents.columns
-        if known_as(c) == "isin"
-        for word in contents.words(c)
-    ):
-        local = local or "INR"
-        decided.keys["currency"] = (local, "by the exchange")
-        decided.guessed.append(f"The currency is {local}, by the exchange.")
+    local = by_exchange(decided) or by_isin(decided) or by_country(decided)
+    if len(local) == 1 and UNKNOWN not in local:
+        (code,) = local
+        decided.keys["currency"] = (code, "by the exchange")
+        decided.guessed.append(f"The currency is {code}, by the exchange.")
         return
     if not (
         "pnl_usd" in fields
@@ -220,11 +218,23 @@ def settle_currency(decided: Decided) -> None:
         return  # No profit comes out.
     if _by_lines(decided):
         return
+    if local:
+        codes = " and ".join(sorted(local - {UNKNOWN}))
+        decided.ask(
+            "currency",
+            ABROAD_QUESTION
+            if not codes
+            else "The currency of the profits: by the exchanges, or the countries of the"
+            f" securities, some rows are in {codes}, and others may not be.",
+            'such as "EUR" if it is that of all rows; else add a column with the currency of each'
+            " row to the file, and draft again",
+        )
+        return
     if decided.rows == "fills" and of_american_futures(decided):
         decided.keys["currency"] = ("USD", "that of the futures")
         decided.guessed.append("The currency is USD, that of the futures.")
         return
-    if contents.decimal == "," or isin_abroad(decided):
+    if contents.decimal == ",":
         decided.ask("currency", ABROAD_QUESTION, 'such as "EUR"; pnl_usd is for dollars only')
         return
     if settled_in_coins(decided):
@@ -235,6 +245,7 @@ def settle_currency(decided: Decided) -> None:
     if (
         is_abroad(decided)
         or has_lakhs(decided)
+        or has_long_tickers(decided)
         or has_other_letters(decided)
         or (symbols and all(re.fullmatch(r"\d{4,6}", symbol.strip()) for symbol in symbols))
     ):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from app.sources.cells import UNKNOWN
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.currencies import FIAT
 from app.sources.drafting.contents import Contents
@@ -30,22 +31,50 @@ _NEARLY = 0.05
 _SHORTEST_NAME = 4
 """Letters more than which a column's name has that is looked for in others."""
 _EXCHANGES = {
-    **dict.fromkeys(("NSE", "BSE", "NFO", "MCX", "BFO", "CDS"), "INR"),
+    **dict.fromkeys(("NSE", "BSE", "NFO", "MCX", "BFO", "CDS", "NCDEX"), "INR"),
     **dict.fromkeys(("TSX", "TSXV"), "CAD"),
     **dict.fromkeys(("NASDAQ", "NYSE", "NYSE ARCA", "ARCA", "AMEX", "BATS", "XNAS", "XNYS"), "USD"),
     **dict.fromkeys(("XETRA", "XETR", "FRA"), "EUR"),
     **dict.fromkeys(("HKEX", "SEHK"), "HKD"),
+    **dict.fromkeys(("KRX", "KOSPI", "KOSDAQ"), "KRW"),
+    **dict.fromkeys(("TWSE", "TPEX"), "TWD"),
+    **dict.fromkeys(("HOSE", "HNX", "UPCOM"), "VND"),
+    **dict.fromkeys(("DFM", "ADX"), "AED"),
     "ASX": "AUD",
     "NZX": "NZD",
     "SGX": "SGD",
     "GPW": "PLN",
     "BIST": "TRY",
     "B3": "BRL",
+    "IDX": "IDR",
+    "TADAWUL": "SAR",
+    "MOEX": "RUB",
 }
 """Currencies of exchanges that trade in no other."""
+_ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}\d")
+_LISTED = frozenset(
+    (
+        "US", "IE", "KY", "BM", "CA", "NL", "CH", "IL", "GB", "LU", "MH", "PA", "VG", "JE", "GG",
+        "LR", "CW", "SG", "PR", "BS", "VI", "AN", "MU",
+    )
+)  # fmt: skip
+"""Countries of companies that are listed in the United States under their own identifiers."""
+_SEVERAL = frozenset(
+    (
+        "LSE", "LON", "XLON", "EURONEXT", "XPAR", "XAMS", "XBRU", "XMIL", "XMAD", "SIX", "SWX",
+        "XSWX", "OMX", "XSTO", "XCSE", "XHEL", "XOSL", "JSE", "TASE", "TSE", "XTKS", "JPX", "BMV",
+        "BME",
+    )
+)  # fmt: skip
+"""Exchanges abroad whose prices may be in several currencies, or in hundredths of one."""
 _INDIAN = re.compile(r"(BANK|FIN|MIDCP)?NIFTY(?! 500)|SENSEX|BANKEX|.*\d[ -]?(CE|PE)$")
 """What options and futures on Indian indices begin with, and what names of options in India end
 with: a strike before `CE` or `PE`."""
+_INDIAN_CODE = re.compile(
+    r"[A-Z&-]{2,15}\d{2}([A-Z]{3}|[\dOND]\d{2})[\d.]+[CP]E|[A-Z&-]{2,15}\d{2}[A-Z]{3}FUT"
+    r"|[A-Z&-]{2,15}-(EQ|BE|BZ|SM|ST)"
+)
+"""Options, futures and shares (with their series) as exchanges in India call them."""
 
 
 def _is_indian(contents: Contents, column: str) -> bool:
@@ -53,29 +82,73 @@ def _is_indian(contents: Contents, column: str) -> bool:
     as in India."""
     words = {word.strip().upper() for word in contents.words(column)}
     rights = bool(words & {"CE", "PE"}) and words <= {"CE", "PE", "FUT"}
-    return bool(words) and (rights or all(map(_INDIAN.match, words)))
+    return bool(words) and (
+        rights or all(_INDIAN.match(word) or _INDIAN_CODE.fullmatch(word) for word in words)
+    )
 
 
-def by_exchange(decided: Decided) -> str | None:
-    """The currency of the exchanges in a column of them, if they all have the same."""
+def by_exchange(decided: Decided) -> set[str]:
+    """The currencies of the exchanges in a column of them, or of what was traded; `UNKNOWN` is one
+    abroad."""
     contents = decided.kept.contents
     for column in contents.columns:
         words = [word.strip().upper() for word in contents.words(column)]
-        if (
-            words
-            and known_as(column) in (*NAMES["chain"], "market", "market_code", "listing_exchange")
-            and len(found := {_EXCHANGES.get(word) for word in words}) == 1
-        ):
-            return found.pop()
+        named = known_as(column) in (*NAMES["chain"], "market", "market_code", "listing_exchange")
+        found = {_of_exchange(word, named) for word in words}
+        if None not in found and found:
+            return {code for code in found if code}
     spec = decided.fields.get("symbol")
     if spec is not None and any(_is_indian(contents, column) for column in spec.columns):
-        return "INR"
+        return {"INR"}
+    if spec is not None and any(map(_INDIAN_CODE.fullmatch, contents.words(spec.column))):
+        return {"INR", UNKNOWN}
     symbols = contents.words(spec.column) if spec is not None and len(spec.columns) == 1 else {}
-    named = {
+    told = {
         _EXCHANGES.get(word.partition(":")[0]) or _EXCHANGES.get(word.rpartition(" ")[2])
         for word in map(str.strip, symbols)
     }
-    return named.pop() if len(named) == 1 else None
+    return {code for code in told if code} if len(told) == 1 else set()
+
+
+def _of_exchange(word: str, named: bool) -> str | None:
+    """The currency of an exchange, also with its segment (`NSE-EQ`), `UNKNOWN` if it has several;
+    None if it is none.  In a column that is not `named` after them, a code such as `CDS` may mean
+    something else."""
+    for name in (word, re.split(r"[-_ ]", word)[0]):
+        if name in _SEVERAL:
+            return UNKNOWN
+        if name in _EXCHANGES and (named or name not in ("CDS", "FRA", "B3", "ARCA", "AMEX")):
+            return _EXCHANGES[name]
+    return None
+
+
+def by_isin(decided: Decided) -> set[str]:
+    """The currencies of the countries by which securities are identified: that of India, whose
+    exchanges trade in no other; `UNKNOWN` for another one, unless its companies are often listed
+    in the United States as they are (Accenture: `IE…`) and shares of that country are there too."""
+    contents = decided.kept.contents
+    for column in contents.columns:
+        words = [word.strip().upper() for word in contents.words(column)]
+        if words and (known_as(column) == "isin" or all(map(_ISIN.fullmatch, words))):
+            countries = {word[:2] for word in words}
+            if "US" in countries and not countries - _LISTED:
+                return set()
+            codes = {"IN": "INR", "US": "USD"}
+            return {codes.get(country, UNKNOWN) for country in countries}
+    return set()
+
+
+def by_country(decided: Decided) -> set[str]:
+    """`UNKNOWN` for countries, in a column that is called so, where not all are the United
+    States."""
+    contents = decided.kept.contents
+    for column in contents.columns:
+        if re.fullmatch(
+            r"(country|market_country|country_of_listing|listing_country)", known_as(column)
+        ):
+            words = {word.strip().lower().replace(".", "") for word in contents.words(column)}
+            return {UNKNOWN} if words - {"us", "usa", "united states", "america"} else set()
+    return set()
 
 
 def settled_in_coins(decided: Decided) -> bool:

@@ -25,6 +25,11 @@ from app.sources.drafting.directions import settle_sides
 from app.sources.drafting.fee_columns import name_unread
 from app.sources.drafting.fill_fields import filled_of_total
 from app.sources.drafting.kept_rows import Kept
+from app.sources.drafting.mixed_rows import (
+    refuse_lots_below,
+    refuse_mixed_amounts,
+    refuse_settlements,
+)
 from app.sources.drafting.position_times import find_entry
 from app.sources.drafting.premiums import find_premiums
 from app.sources.drafting.profit_columns import profits_by_short_names
@@ -173,6 +178,7 @@ def decide(
     first, found = kept.contents, deepcopy(fields)
     if given is not None:
         given.impose(fields)
+    refuse_lots_below(path, kept.contents, fields)
     legs = _fill_down(kept, fields, rows)
     unnamed = _unnamed(kept, fields, rows)
     still_open(kept, fields)
@@ -220,12 +226,14 @@ def decide(
             f"Empty cells of {' and '.join(legs)} repeat those above them: further legs of one"
             " order."
         )
+    refuse_mixed_amounts(path, decided)
     _decimal(decided)
     _in_thousands(decided)
     find_entry(decided)
     profits_by_short_names(decided)
     settle_times(decided)
     settle_sides(decided, unknown)
+    refuse_settlements(path, contents, decided)
     if any(spec.columns == [OPEN_QUESTION] for name, spec in fields.items() if name == "quantity"):
         ask_quantity(decided)
     if "price" in fields and fields["price"].columns == [OPEN_QUESTION]:

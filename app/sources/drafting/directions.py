@@ -18,6 +18,7 @@ from app.sources.drafting.settled_in_cash import settled_in_cash
 from app.sources.drafting.side_columns import closes_first
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.without_sides import settle_without_sides
+from app.sources.ends import end_of
 from app.sources.mapping import OPEN_QUESTION
 from app.sources.positions import BOUGHT, SOLD
 from app.sources.sides import CLOSED_SIDE, Event, Side, opens_or_closes, read_side
@@ -47,6 +48,7 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
             f"{spec.column} is the side of the sale: what was sold was acquired before."
         )
         return
+    _of_exits(decided, spec)
     said = {word: s for word in words if isinstance(s := read_side(word), Event)}
     if reducing := [word for word, s in said.items() if s.kind == "closing"]:
         decided.guessed.append(f"{', '.join(reducing)} in {spec.column} reduces what is held.")
@@ -84,6 +86,25 @@ def settle_sides(decided: Decided, unknown: list[str]) -> None:
             f"Which side {shown} in {spec.column} is: name the words in [sides], as buy, sell,"
             " expiry or split."
         )
+
+
+def _of_exits(decided: Decided, spec: Spec) -> None:
+    """Read the sides of positions the other way round, if their column is that of the exit, and no
+    profit shows what they are."""
+    fields, words = decided.fields, decided.kept.contents.words(spec.column)
+    said = {word: read_side(word) for word in words}
+    if (
+        decided.rows == "positions"
+        and len(spec.columns) == 1
+        and not {"pnl_usd", "roi"} & fields.keys()
+        and end_of(known_as(spec.column)) == "exit"
+        and all(isinstance(s, Side) and s.opens is None for s in said.values())
+    ):
+        decided.sections["sides"] = {
+            name: ([w for w, s in said.items() if isinstance(s, Side) and s.fill == fill], "")
+            for name, fill in (("buy", -1), ("sell", 1))
+        }
+        decided.guessed.append(f"{spec.column} is the side of the exit, and not of the position.")
 
 
 def _by_order(decided: Decided, column: str, unknown: list[str]) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from app.sources.column_names import known_as
 from app.sources.currencies import FIAT
 from app.sources.drafting.decided import Decided
-from app.sources.pairs import IN_US_DOLLARS, future_of, is_crypto, pair_of
+from app.sources.pairs import IN_US_DOLLARS, future_of, is_coin, is_crypto, pair_of
 
 ASSUMED = (
     "The currency of the profits: the file does not say, so they are read as US dollars (currency)."
@@ -31,12 +31,20 @@ and if it is of profits after costs."""
 ABROAD = re.compile(
     r"(BTC|ETH|SOL)-(\d{1,2}[A-Z]{3}\d{2}|USD-\d{6})-[\d.]+-[CP]|[A-Z0-9&-]{1,12}\.(L|LON|DE|F|PA|AS|MI|MC|BR"
     r"|LS|SW|VX|ST|OL|CO|HE|TO|V|AX|HK|NS|BO|T|KS|KQ|SI|SA|WA|IR|VI|SS|SZ|SH|XSHE"
-    r"|XSHG|TW|TWO|JK|BK)|(LSE|XETR|EURONEXT|NSE|BSE|TSX"
-    r"|ASX|HKEX|TSE):.+"
+    r"|XSHG|TW|TWO|JK|BK|NZ|KL|MX|IS|TA|JO|AT|PR|SR|QA|SN|NE|KW|AE)|(LSE|XETR|EURONEXT|NSE|BSE|TSX|ASX|HKEX"
+    r"|TSE|LON|BOM|HKG|ETR|FRA|EPA|AMS|BIT|BME|STO|CPH|HEL|SWX|TYO|KRX|SHA|SHE|TPE|BVMF|CVE|NZE|SGX"
+    r"|BKK|IDX|KLSE|JSE|TLV|IST|WSE|MCX|NFO|TADAWUL):.+"
 )
 """Symbols of what is not traded in dollars: options on coins, shares on exchanges abroad."""
+_TICKER, _LONG_TICKER = (
+    re.compile("[A-Z&-]{1,20}"),
+    re.compile("(?!.*(USD|PERP|EUR))[A-Z]{6}[A-Z&-]*"),
+)
 _LAKHS = re.compile(r"(?<![\d,])\d{1,2},\d{2},\d{3}(?!\d)")
-_NOT_AMERICAN = re.compile(r"(^|_)(scrip|gst|sst|vat|stt)(_|$)|\W(gst|sst|vat)\)$")
+_NOT_AMERICAN = re.compile(
+    r"(^|_)(scrip|gst|sst|vat|stt|ctt|sebi|[csi]gst|stamp(_duty)?|ptm(_levy)?|levy"
+    r"|consideration|contract_note|demat|franking|cgt|tds)(_|$)|\W(gst|sst|vat)\)$"
+)
 """Words in English names of columns that are not those of American programs: taxes on trades."""
 _NOT_ENGLISH = re.compile(
     r"(^|_)(fecha|cantidad|precio|importe|monto|moneda|quantidade|preco|datum|kurs|menge|anzahl"
@@ -50,21 +58,12 @@ _OF_OTHER_DOLLARS = re.compile(
 )
 """Words of the languages of countries that write `$` for their own peso or dollar: from Argentina
 to Mexico, and in Quebec."""
+_ACCOUNTS = re.compile(
+    r"\b(ISA|LISA|JISA|SIPP|GIA|TFSA|RRSP|RESP|FHSA|RRIF|PEA|PEA-PME|ISK|NISA|SMSF)\b( \w+)?"
+)
+"""Kinds of accounts of the United Kingdom, Canada, France, Sweden, Japan and Australia."""
 _NOT_LATIN = re.compile("[\u0370-\u1dff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 """Letters from Greek ones to those of China, Japan and Korea."""
-
-
-def isin_abroad(decided: Decided) -> bool:
-    """Whether the identifiers of the securities are those of other countries than the United
-    States."""
-    contents = decided.kept.contents
-    found = [
-        word
-        for column in contents.columns
-        if known_as(column) == "isin"
-        for word in contents.words(column)
-    ]
-    return bool(found) and not any(word.startswith("US") for word in found)
 
 
 def is_abroad(decided: Decided) -> bool:
@@ -72,11 +71,36 @@ def is_abroad(decided: Decided) -> bool:
     some are called as only in other countries."""
     columns = decided.kept.contents.columns
     names = [name for column in columns for name in (known_as(column), column.lower())]
-    return any(map(_NOT_AMERICAN.search, names)) or any(
+    if (
+        any(map(_NOT_AMERICAN.search, names))
+        or _in_account_abroad(decided)
+        or _pays_brokerage(decided)
+    ):
+        return True
+    return any(
         re.match(r"%d[-/. ]%m|dm", str(spec.keys.get("format", "")))
         or not all(column.isascii() for column in spec.columns)
         or any(_NOT_ENGLISH.search(known_as(column)) for column in spec.columns)
         for spec in decided.fields.values()
+    )
+
+
+def _pays_brokerage(decided: Decided) -> bool:
+    """Whether fees are called brokerage, as from India to Australia; American programs charge
+    commissions."""
+    specs = [decided.fields[name] for name in ("fee", "fees_usd") if name in decided.fields]
+    return any(known_as(c).startswith("brokerage") for spec in specs for c in spec.columns)
+
+
+def _in_account_abroad(decided: Decided) -> bool:
+    """Whether a cell, or a line around the table, names an account that only other countries
+    have."""
+    contents = decided.kept.contents
+    return any(map(_ACCOUNTS.search, contents.texts)) or any(
+        _ACCOUNTS.fullmatch(word.strip())
+        for column in contents.columns
+        if "account" in known_as(column) or "portfolio" in known_as(column)
+        for word in contents.words(column)
     )
 
 
@@ -87,6 +111,17 @@ def has_other_letters(decided: Decided) -> bool:
     return any(map(_NOT_LATIN.search, contents.texts)) or any(
         _NOT_LATIN.search(word) for column in columns for word in contents.words(column)
     )
+
+
+def has_long_tickers(decided: Decided) -> bool:
+    """Whether shares have tickers of more letters than American ones have."""
+    spec = decided.fields.get("symbol")
+    words = decided.kept.contents.words(spec.column) if spec and len(spec.columns) == 1 else {}
+    return any(
+        _LONG_TICKER.fullmatch(word.strip())
+        and not (pair_of(word) or is_crypto(word) or is_coin(word) or future_of(word))
+        for word in words
+    ) and all(map(_TICKER.fullmatch, map(str.strip, words)))
 
 
 def has_lakhs(decided: Decided) -> bool:
@@ -129,6 +164,8 @@ def bare_dollars(decided: Decided, money: list[str]) -> bool:
         return False
     names = [name for column in contents.columns for name in (known_as(column), column.lower())]
     if any(_OF_OTHER_DOLLARS.search(name) or _NOT_AMERICAN.search(name) for name in names):
+        return True
+    if _pays_brokerage(decided):
         return True
     english = contents.decimal != "," and all(column.isascii() for column in decided.used())
     return english and is_abroad(decided)

@@ -296,6 +296,8 @@ def are_negative(decided: Decided, spec: Spec) -> bool:
     contents = decided.kept.contents
     if _are_rebates(contents, spec):
         return False
+    if all(_is_back(contents, column) for column in spec.columns):
+        return True  # What is received is above 0, where nothing is paid.
     columns = {
         column: [n for n in numbers if n]
         for column, numbers in zip(spec.columns, fee_numbers(contents, spec), strict=True)

@@ -21,6 +21,7 @@ from app.sources.drafting.fee_columns import (
     turn_cash,
 )
 from app.sources.drafting.fill_rows import profits_of, purchases
+from app.sources.drafting.gain_taxes import LEVY, ask_for_tax
 from app.sources.drafting.spec import Spec
 from app.sources.drafting.symbol_columns import CURRENCIES
 from app.sources.drafting.text import spec_text
@@ -31,8 +32,6 @@ from app.sources.value_names import is_margin
 _COSTS = re.compile(
     r"((trade|trading|transaction|total|execution)_)?costs?|taxas?|tasas?|opłat[ay]|poplatek|masraf"
 )
-_LEVY = re.compile("tax|steuer|duty|levy|impuest|impost|imposta|iva|vat|thuế|vergi|税|稅|세")
-"""Of what is paid to the state, which is no price of a fill, whatever it amounts to."""
 _OF_FEE = re.compile("fee|comm")
 """Of a column that says itself that it has the currency of the fees."""
 _ONE, _RATE = 0.02, 0.00006
@@ -55,6 +54,8 @@ def settle_fees(decided: Decided) -> None:
         return
     _without_the_amount(decided, spec)
     _once_in_amounts(decided, spec)
+    if ask_for_tax(decided, spec):
+        return
     _with_other_costs(decided, spec)
     _own_currency(decided, spec)
     _settled_abroad(decided, spec)
@@ -69,7 +70,7 @@ def _without_the_amount(decided: Decided, spec: Spec) -> None:
         return
     quantity, price = (contents.numbers(fields[name].column) for name in ("quantity", "price"))
     for column in list(spec.columns):
-        if _LEVY.search(known_as(column)):
+        if LEVY.search(known_as(column)):
             continue
         rows = [
             abs(abs(cost) / abs(q * p) - 1) <= SMALL

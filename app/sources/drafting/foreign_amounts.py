@@ -5,13 +5,15 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from app.sources.column_names import NAMES, currency_in, known_as
 from app.sources.drafting.adding_up import MOST
 from app.sources.drafting.compared import EXACT, Compared, Contradiction, near
 from app.sources.drafting.fill_amounts import are_at_rates
+from app.sources.drafting.outcomes import Outcome
 from app.sources.pairs import pair_of
 from app.sources.value_names import is_balance
 
@@ -42,6 +44,7 @@ def by_foreign_amounts(compared: Compared) -> Iterator[Contradiction]:
         for column, numbers in columns.items()
         if {known_as(column), known_as(column).removeprefix("quote_")} & _NAMES
     }
+    yield from _in_other_units(columns, amounts.keys(), found)
     rates = [numbers for column, numbers in columns.items() if column not in amounts]
     currencies = {own.currency for own in found if own.symbol}
     for column, numbers in amounts.items():
@@ -66,6 +69,36 @@ def by_foreign_amounts(compared: Compared) -> Iterator[Contradiction]:
                 f"Whether prices are in the currency of {column}: it is about {middle:.4g} times"
                 " price × quantity.",
                 tuple(i for i, *_ in rows),
+            )
+            return
+
+
+def _in_other_units(
+    columns: Mapping[str, Sequence[float | None]], but: Collection[str], found: Sequence[Outcome]
+) -> Iterator[Contradiction]:
+    """Amounts, whatever their column is called, that are a power of ten times price × quantity, but
+    for costs, and have the sign of what was paid or received: prices are in hundredths, or
+    quantities in contracts."""
+    for column, numbers in columns.items():
+        rows = [
+            (i, n / (-own.quantity * own.entry))
+            for i, (n, own) in enumerate(zip(numbers, found, strict=True))
+            if n and own.quantity and own.entry
+        ]
+        if (
+            column in but
+            or len(rows) < max(2, sum(bool(own.quantity) for own in found))
+            or is_balance(column)
+            or known_as(column) in NAMES["pnl_usd"]
+        ):
+            continue
+        power = round(math.log10(abs(rows[0][1])))
+        if power and all(ratio > 0 and near(ratio, 10.0**power, _DAILY) for _, ratio in rows):
+            yield Contradiction(
+                f"Whether prices, and what a unit is worth, are read rightly: {column} is about"
+                f" {10.0**power:g} times price × quantity.  If prices are in hundredths, give their"
+                " column a scale; if a contract has several units, name them in [multipliers].",
+                tuple(i for i, _ in rows),
             )
             return
 

@@ -5,6 +5,8 @@ May touch: nothing.
 
 from __future__ import annotations
 
+import re
+
 from app.sources.column_names import NAMES, currency_in, is_in_points, known_as
 from app.sources.drafting.decided import Decided
 from app.sources.drafting.spec import Spec
@@ -14,6 +16,8 @@ _SHORT_NAMES = ("neto", "netto", "net", "bruto", "brutto", "brut", "gross")
 _SO_FAR = frozenset(("cum", "cumulative", "total", "running", "unrealized", "open"))
 _PROFITS = frozenset(("pnl", "profit", "gain", "result", "gewinn", "ergebnis", "résultat"))
 _AFTER_COSTS = frozenset(("net", "netto", "neto", "nett"))
+_RELIEF = re.compile(r"(^|_)(discount|relief|indexation|exempt(ion)?|allowance|taper)(_|$)")
+"""Of what is taken off a gain before it is taxed."""
 _MOST_COSTS = 1.0
 """What costs may be of the profits before and after them together, at most."""
 
@@ -47,6 +51,8 @@ def profits_after_costs(decided: Decided) -> None:
         return
     if _AFTER_COSTS & {*known_as(spec.column).split("_")}:
         return
+    if any(_RELIEF.search(known_as(column)) for column in contents.columns):
+        return  # What differs is not taxed, and no cost.
     own = contents.numbers(spec.column)
     for column in contents.columns:
         words = {*known_as(column).split("_")}

@@ -38,6 +38,12 @@ _TOTAL = re.compile(
     r"((sub|grand )?totals?|summe|gesamt|totale|suma|summa|razem|итого|合計|合计|小計|小计):?",
     re.IGNORECASE,
 )
+_TOTALLED = re.compile(
+    r"(buys?|bought|purchases?|sells?|sales?|sold|long|short|net)[ -]?(sub)?totals?"
+    r"|(sub)?totals? (buys?|bought|purchases?|sells?|sales?|sold)",
+    re.IGNORECASE,
+)
+"""Words for the totals of purchases or sales; a `Rachat total` sells all."""
 _MONEY = {name for field in ("gross", "net", "price", "fee", "pnl_usd") for name in NAMES[field]}
 _PENDING = re.compile(r"(op[ _])?(buy|sell)[ _]?(limit|stop)([ _]?limit)?")
 
@@ -126,6 +132,9 @@ def by_side(kept: Kept, fields: Fields, rows: str) -> list[str]:
         )
         gone = []
         said = {w: s for w in words if isinstance(s := read_side(w), Side)}
+        if totals := [w for w in said if _TOTALLED.fullmatch(w.strip())]:
+            kept.drop(column, totals, "totals of other rows")
+            contents = kept.contents
         if rows == "positions" and any(s.opens is None for s in said.values()):
             still = [
                 w
@@ -186,6 +195,8 @@ def opening_rows(kept: Kept, fields: Fields, rows: str) -> None:
     """Leave out what opens positions, by a column beside that of the sides, where only what closes
     them has profits."""
     spec = fields.get("side")
+    if spec is not None and rows == "positions" and len(spec.columns) == 1:
+        _openings_beside_closings(kept, spec.column)
     for column in spec.columns[1:] if spec is not None and rows == "positions" else ():
         words = kept.contents.words(column)
         opens = [
@@ -195,6 +206,28 @@ def opening_rows(kept: Kept, fields: Fields, rows: str) -> None:
         ]
         if opens and any(opens_or_closes(word) is False for word in words):
             kept.drop(column, opens, "they open positions, and those that close have the profits")
+
+
+def _openings_beside_closings(kept: Kept, column: str) -> None:
+    """Leave out the rows that open positions, where each shares a number with one that closes it,
+    as in the lists of strategy testers."""
+    contents = kept.contents
+    opens = [
+        side.opens if isinstance(side := read_side(as_text(v or "")), Side) else None
+        for v in contents.cells(column)
+    ]
+    if None in opens or sum(map(bool, opens)) * 2 != len(opens):
+        return
+    for number in contents.columns:
+        groups: dict[str, list[bool | None]] = {}
+        for value, end in zip(contents.cells(number), opens, strict=True):
+            groups.setdefault("" if value is None else as_text(value), []).append(end)
+        if len(groups) * 2 == len(opens) and all(
+            {*own} == {True, False} for own in groups.values()
+        ):
+            words = [w for w in contents.words(column) if getattr(read_side(w), "opens", None)]
+            kept.drop(column, words, "they open positions, and those that close have the profits")
+            return
 
 
 def _fees_apart(words: list[str]) -> str:

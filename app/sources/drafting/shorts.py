@@ -89,8 +89,8 @@ def settle_shorts(decided: Decided) -> None:
         if side
         else False
     )
-    every_says = bool(said) and all(not isinstance(s, Side) or s.opens is not None for s in said)
-    if every_says:
+    sides = [s for s in said if isinstance(s, Side)]
+    if sides and all(s.opens is not None for s in sides):
         return
     names = ", ".join(
         f"{symbol} ({rest.normalize():f})" for symbol, rest in list(tried.oversold.items())[:6]

@@ -73,6 +73,14 @@ _OPTION_PARTS = (
 )
 _RIGHTS = frozenset(("call", "put", "calls", "puts", "c", "p", "ce", "pe"))
 """What says whether an option is a call or a put."""
+_SAYS_RIGHT = re.compile(
+    r"((european|american|index|stock|equity|us|vanilla|opt\w*)[ -])?(calls?|puts?|ce|pe)"
+    r"([ -]options?)?"
+    r"|(ver)?kaufs?option|opci[oó]n de (compra|venta)|opção de (compra|venda)|option d['’]achat"
+    r"|option de vente|opzione (call|put)|(koop|call|put)optie|k[öø]bsoption|sælgsoption"
+)
+_CLASS = re.compile(r"(OPT|FUT)(IDX|STK|CUR|COM|FUT)?([ -]?(CE|PE|CALL|PUT))?")
+"""Kinds of contracts, as exchanges in India call them, and no contracts: `OPTIDX CE`."""
 _SENTENCE = re.compile(r"\d\s*@|@\s*\d|\bat \d")
 """Of a description that names quantity and price."""
 _MONEY = CURRENCIES | {"USDT", "USDC", "BUSD", "FDUSD", "BTC", "ETH", "BNB"}
@@ -140,7 +148,9 @@ class SymbolColumns:
                 or not any(isinstance(read_side(w), Side) for w in c.words(column))
             )
             and not all(
-                w.strip().upper() in _EXCHANGES | _CLASSES | CURRENCIES for w in c.words(column)
+                w.strip().upper() in _EXCHANGES | _CLASSES | CURRENCIES
+                or _CLASS.fullmatch(w.strip().upper())
+                for w in c.words(column)
             )
             and not self._is_money(column)
             and not self._says_what_was_done(column)
@@ -434,8 +444,11 @@ class SymbolColumns:
         cells = self._contents.cells
         words = [as_text(value) for value in cells(symbol) if value is not None]
         if strike is not None:
-            both = zip(cells(symbol), cells(strike), strict=True)
-            words = [as_text(v) for v, own in both if v is not None and own is not None] or words
+            both = zip(cells(symbol), cells(strike), self._contents.numbers(strike), strict=True)
+            named = [(as_text(v), n) for v, own, n in both if v is not None and own is not None]
+            if named and not any(n and f"{n:.10g}" in v.replace(",", "") for v, n in named):
+                return True
+            words = [v for v, _ in named] or words
         return all(len(word) <= 6 or re.fullmatch("[A-Z&-]{1,12}", word) for word in words)
 
     def _part(self, pattern: re.Pattern[str], symbol: str) -> str | None:
@@ -452,20 +465,10 @@ class SymbolColumns:
         """A column that says call or put, whatever it is called."""
         for column in self._contents.columns:
             words = {word.strip().lower() for word in self._contents.words(column)}
-            if (
-                column != symbol
-                and words & {"call", "put", "ce", "pe"}
-                and words
-                <= {
-                    *_RIGHTS,
-                    "fut",
-                    "stock",
-                    "equity",
-                    "etf",
-                    "future",
-                    "none",
-                    "-",
-                }
+            rights = {word for word in words if _SAYS_RIGHT.fullmatch(word)}
+            others = {"fut", "stock", "equity", "etf", "future", "none", "-"}
+            if column != symbol and (
+                words == {"c", "p"} or (rights and words <= rights | _RIGHTS | others)
             ):
                 return column
         return None

@@ -5,6 +5,8 @@ May touch: nothing.
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.sources.cells import as_text
 from app.sources.column_names import NAMES, known_as
 from app.sources.drafting.decided import Decided
@@ -22,6 +24,9 @@ def settle_trade_ids(decided: Decided) -> None:
     said = [read_side(as_text(v)) if v is not None else None for v in contents.cells(side.column)]
     if not any(isinstance(s, Side) and s.opens is not None for s in said):
         return
+    spec = decided.fields.get("symbol")
+    named = spec.columns if spec and {*spec.columns} <= {*contents.columns} else []
+    symbols = [*zip(*map(contents.cells, named), strict=True)] or [()] * contents.n_rows
     for column in contents.columns:
         name = known_as(column)
         if (
@@ -29,10 +34,10 @@ def settle_trade_ids(decided: Decided) -> None:
             or contents.time(column) is not None
         ):
             continue
-        groups: dict[str, list[Side]] = {}
-        for value, one in zip(contents.cells(column), said, strict=True):
+        groups: dict[str, list[tuple[Side, tuple[Any, ...]]]] = {}
+        for value, one, symbol in zip(contents.cells(column), said, symbols, strict=True):
             if value is not None and isinstance(one, Side):
-                groups.setdefault(as_text(value), []).append(one)
+                groups.setdefault(as_text(value), []).append((one, symbol))
         if len(groups) > 1 and sum(map(_is_trade, groups.values())) >= 0.8 * len(groups):
             decided.fields["trade_id"] = Spec(
                 [column], comment="rows with the same number are one trade"
@@ -51,10 +56,15 @@ def settle_trade_ids(decided: Decided) -> None:
             return
 
 
-def _is_trade(sides: list[Side]) -> bool:
-    """Whether the sides of rows with one number are those of an entry and an exit."""
+def _is_trade(rows: list[tuple[Side, tuple[Any, ...]]]) -> bool:
+    """Whether the rows with one number are an entry and an exit, and not legs of an order: of one
+    symbol, where a cell names it in both."""
+    sides = [side for side, _ in rows]
+    if len({symbol for _, symbol in rows if symbol and None not in symbol}) > 1:
+        return False
     return {side.opens for side in sides} >= {True, False} or (
         len(sides) == len({side.fill for side in sides}) == 2
+        and any(side.opens is None for side in sides)
     )
 
 
