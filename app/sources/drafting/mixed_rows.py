@@ -40,7 +40,7 @@ def _refuse_paid_prices(path: str, decided: Decided) -> None:
     """Raises where prices say that they were paid or received, which is no sign of a price."""
     for name in ("price", "entry_price", "exit_price"):
         spec = decided.fields.get(name)
-        for column in spec.columns if spec else ():
+        for column in spec.columns if spec and not spec.keys.get("per_unit") else ():
             told = next(filter(_BOOKED.search, decided.kept.contents.words(column)), None)
             if told:
                 raise BadDataError(

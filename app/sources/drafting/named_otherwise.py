@@ -82,6 +82,7 @@ def by_fees(compared: Compared) -> Iterator[Contradiction]:
         and known_as(column.name) in _FEES
         and all(cost < 0 for _, cost, _ in rows)
         and not _of_makers(compared)
+        and not _are_received(compared)
     ):
         yield Contradiction(
             f"Whether the sign of {column.name} is read rightly: the fees of all rows were"
@@ -90,6 +91,16 @@ def by_fees(compared: Compared) -> Iterator[Contradiction]:
         )
     elif known_as(column.name) not in _FEES and not column.more:
         yield from _not_read(compared)
+
+
+def _are_received(compared: Compared) -> bool:
+    """Whether a column has what the fills paid or brought in with these fees."""
+    paid = [abs(own.cash) for own in compared.found]
+    return all(paid) and any(
+        len(numbers) == len(paid)
+        and all(abs(abs(n) - cash) < CENT for n, cash in zip(numbers, paid, strict=True))
+        for numbers in map(compared.contents.read_numbers, compared.unread_numbers())
+    )
 
 
 def _of_makers(compared: Compared) -> bool:
