@@ -262,14 +262,17 @@ def _search(known: Known, override: Override) -> SearchLines | None:
 
 def _weighing(known: Known, override: Override, lesson: Lesson | None) -> WeighingLines | None:
     standings = known.standings
-    counts = None if standings is None else standings.counts.get(override.action_category)
-    if standings is None or counts is None or override.learning != "integrated":
+    if standings is None or override.learning != "integrated":
+        return None
+    group = group_id(known.module, override.pattern_key, override.action_category)
+    counts = standings.counts.get(override.action_category)
+    half_lives = standings.half_lives.get(group)
+    if counts is None or half_lives is None:
         return None
     whole = known.lessons.get(
         slice_id(known.module, override.pattern_key, override.action_category, {})
     )
-    group = group_id(known.module, override.pattern_key, override.action_category)
-    share, half_lives = standings.shares.get(group, 0.0), standings.half_lives[group]
+    share = standings.shares.get(group, 0.0)
     shares = lesson.marginal.shared if lesson is not None and lesson.marginal is not None else ()
     shared = float(between(share) @ shares) if shares else 0.0
     mean = lesson.mean - whole.mean if lesson is not None and whole is not None and shared else None
