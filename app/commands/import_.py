@@ -39,7 +39,7 @@ from app.sources.draft import draft
 from app.sources.figures import written as figure
 from app.sources.files import file_size
 from app.sources.making import joined
-from app.sources.mapping import ACCEPT, FIELDS, TableMapping
+from app.sources.mapping import FIELDS, TableMapping
 from app.sources.mapping_file import load
 from app.sources.read import kind_of
 from app.sources.survey import Survey, survey, unconfigured_sentence
@@ -171,7 +171,6 @@ def import_(
         )
     glance = survey(settings, first, now_ms())
     glance.check_outcome()
-    accepted = meaning is not None and meaning.contradictions == ACCEPT
     if meaning is not None:
         refuse(against, meaning)
     total = file_size(files)
@@ -200,7 +199,7 @@ def import_(
         )
     else:
         _print_sent(sent, notes, glance)
-        for line in lines(against, accepted=accepted):
+        for line in lines(against, meaning):
             echo(line, err=True)
     if meaning is not None:
         refuse(against, meaning)  # what rows after the first ones show
@@ -368,8 +367,7 @@ def _report(
             echo(line)
         if sentence and fits:
             echo(sentence)
-        accepted = seen.mapping is not None and seen.mapping.contradictions == ACCEPT
-        for line in lines(against, accepted):
+        for line in lines(against, seen.mapping):
             echo(line)
         echo("Nothing was sent.", err=True)
     if not fits:

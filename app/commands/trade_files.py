@@ -42,5 +42,5 @@ def named_or_refused(found: Sequence[Contradicted], mapping: TableMapping) -> No
     """Raise `BadDataError` for what figures in files say against a mapping; name it on stderr if
     the mapping accepts it."""
     refuse(found, mapping)
-    for line in lines(found, accepted=True):
+    for line in lines(found, mapping):
         echo(line, err=True)

@@ -23,9 +23,9 @@ from app.sources.multiplier_check import CONTRADICTED
 from app.sources.notes import Notes
 from app.sources.tables import Row, blocks
 
-COLUMNS_OF_FACTS = 3
+_COLUMNS_OF_FACTS = 3
 """Maximum number of columns of a table that describes the others: a name and a value."""
-ROWS_OF_FACTS = 100
+_ROWS_OF_FACTS = 100
 """Rows of such a table that are looked at."""
 _PLACES = 5
 
@@ -174,10 +174,18 @@ def texts_of(path: str, mapping: TableMapping) -> list[str]:
     notes, facts = Notes(), []
     every = 0
     for block in blocks(path, mapping.delimiter, mapping.encoding, notes):
-        found = list(islice(block.rows, ROWS_OF_FACTS))
+        found = list(islice(block.rows, _ROWS_OF_FACTS))
         every += bool(found)
-        if len(block.columns) <= COLUMNS_OF_FACTS:
-            facts += [" ".join(str(cell) for cell in row.cells.values() if cell) for row in found]
+        facts += facts_of(block.columns, found)
         for _ in block.rows:
             pass
     return notes.names(TEXT_LINES) + (facts if every > 1 else [])
+
+
+def facts_of(columns: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """The first rows of a table of names and values as text; none of a wider table."""
+    if len(columns) > _COLUMNS_OF_FACTS:
+        return []
+    return [
+        " ".join(str(cell) for cell in row.cells.values() if cell) for row in rows[:_ROWS_OF_FACTS]
+    ]

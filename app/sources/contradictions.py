@@ -39,7 +39,7 @@ Against = Callable[[Sequence[Contradicted], TableMapping], None]
 
 def refuse(found: Sequence[Contradicted], mapping: TableMapping) -> None:
     """Raises `BadDataError` for contradictions that the mapping does not accept."""
-    if found and mapping.contradictions != ACCEPT:
+    if found and not _accepts(mapping):
         raise BadDataError(
             f"{_TITLE} {found[0].line()}",
             f'Correct {mapping.path}; or write contradictions = "{ACCEPT}" at its top, if it is'
@@ -47,10 +47,14 @@ def refuse(found: Sequence[Contradicted], mapping: TableMapping) -> None:
         )
 
 
-def lines(found: Sequence[Contradicted], accepted: bool) -> Iterator[str]:
-    """The contradictions as text; nothing if there are none."""
+def lines(found: Sequence[Contradicted], mapping: TableMapping | None) -> Iterator[str]:
+    """The contradictions with a mapping as text; nothing if there are none."""
     if not found:
         return
-    yield _ACCEPTED if accepted else _TITLE
+    yield _ACCEPTED if mapping is not None and _accepts(mapping) else _TITLE
     for one in found:
         yield f"  {one.line()}"
+
+
+def _accepts(mapping: TableMapping) -> bool:
+    return mapping.contradictions == ACCEPT

@@ -14,6 +14,7 @@ from itertools import islice
 
 from app.errors import BadDataError
 from app.sources.blocks import TEXT_LINES, Block
+from app.sources.comparing import facts_of
 from app.sources.drafting.contents import Contents
 from app.sources.drafting.decide import Decided, decide
 from app.sources.drafting.scope import Scoped, scoped
@@ -24,8 +25,6 @@ from app.sources.notes import Notes
 from app.sources.sheets import form_of
 from app.sources.tables import EVERY, Row, blocks, encoding_of, goes_on, is_parquet, named
 
-_COLUMNS_OF_FACTS = 3
-"""Maximum number of columns of a table that describes the others: a name and a value."""
 _TXF = re.compile(rb"V0\d\d\s+A")
 """How files for programs for taxes begin."""
 _FINANCE_FILES = ((b"OFXHEADER", "OFX"), (b"<?OFX", "OFX"), (b"<OFX>", "OFX"), (b"!TYPE:", "QIF"))
@@ -238,12 +237,7 @@ def _best(
     if len(found) == 1:
         only = decide(path, Contents(found[0].columns, found[0].rows, texts=texts), rows)
         return found[0], only, []
-    texts = texts + [
-        " ".join(str(cell) for cell in row.cells.values() if cell)
-        for table in found
-        if len(table.columns) <= _COLUMNS_OF_FACTS
-        for row in table.rows[:100]
-    ]
+    texts = texts + [fact for table in found for fact in facts_of(table.columns, table.rows)]
     tried: list[tuple[float, int, _Found, Decided]] = []
     for at, table in enumerate(found):
         try:

@@ -314,7 +314,7 @@ def test_contradictions_are_refused_unless_the_mapping_accepts_them(tmp_path: Pa
         refuse(found, loads(wrong, "m.toml"))
     accepted = loads('contradictions = "accept"\n' + wrong, "m.toml")
     refuse(found, accepted)
-    assert next(lines(found, accepted=True)).endswith("which the mapping accepts:")
+    assert next(lines(found, accepted)).endswith("which the mapping accepts:")
     refuse([], loads(wrong, "m.toml"))
 
 

@@ -6,6 +6,7 @@ use, so that sums do not depend on the order of arrival.
 
 from __future__ import annotations
 
+from collections import Counter
 from math import fsum
 
 import numpy as np
@@ -80,7 +81,8 @@ class Weighing:
         self._noise2: dict[Group, float] = {}
         self._levels: Columns[Group] = Columns(5)  # mean, its noise, net, its noise, |z|
         self._clustering: Columns[Group] = Columns(2)  # trades, and trades × `Spread.clustering`
-        self._half_lives_of: dict[Group, HalfLives] = {}
+        self._beside: dict[Group, float] = {}  # clustering of each one's other groups, in steps
+        self._half_lives_among: dict[float, HalfLives] = {}  # by clustering
         self._coarse: dict[Group, tuple[float, float]] = {}
         self._earned, self._slopes = Products(), Products()
         self._share_estimates: Columns[Group] = Columns(3)
@@ -227,11 +229,10 @@ class Weighing:
             clustering=in_tau_steps(self._clustering.total(1) / trades, 1.0) if trades else 1.0,
         )
         before, self.spread = self.spread, spread
-        return self._settle_half_lives(), before != spread
+        return self._settle_half_lives(before.clustering), before != spread
 
-    def _settle_half_lives(self) -> set[Group]:
-        """Weigh the half-lives, in the category and in each group; returns the groups for which a
-        weight has changed."""
+    def _settle_half_lives(self, clustering_before: float) -> set[Group]:
+        """Weigh the half-lives in each group; returns those for which a weight has changed."""
         record = self._evidence(self._half_lives)
         level = weight(
             self._evidence(self._level_half_lives), LEVEL_HALF_LIFE, self._config.half_life
@@ -245,16 +246,24 @@ class Weighing:
             )
             return HalfLives(half_life, growth, level, ODDS_POWER / max(clustering, 1.0))
 
-        beside = dict.fromkeys(self._summaries, self.spread.clustering) | self._beside()
-        made = {clustering: among(clustering) for clustering in set(beside.values())}
-        found = {group: made[clustering] for group, clustering in beside.items()}
-        before, self._half_lives_of = self._half_lives_of, found
-        changed = {group for group, _ in before.items() ^ found.items()} & found.keys()
+        beside = self._clustering_beside()
+        made = {c: among(c) for c in {self.spread.clustering, *beside.values()}}
+        beside_before, made_before = self._beside, self._half_lives_among
+        self._beside, self._half_lives_among = beside, made
+        if beside == beside_before and made == made_before:
+            return set()
+        changed = {
+            group
+            for group in self._summaries
+            if self.half_lives_of(group)
+            != made_before.get(beside_before.get(group, clustering_before))
+        }
         self._unshared |= changed
         return changed
 
-    def _beside(self) -> dict[Group, float]:
-        """How the outcomes of the groups beside each one cluster, in steps."""
+    def _clustering_beside(self) -> dict[Group, float]:
+        """How the outcomes of the groups beside each one cluster, in steps, for each that is old
+        enough to tell how its own do."""
         groups, values = self._clustering.groups(), self._clustering.values()
         trades = self._clustering.total(0) - values[:, 0]
         clustering = (self._clustering.total(1) - values[:, 1]) / np.maximum(trades, 1.0)
@@ -273,7 +282,7 @@ class Weighing:
         -------
         The weights, 0 to 1.
         """
-        return self._half_lives_of[group]
+        return self._half_lives_among[self._beside.get(group, self.spread.clustering)]
 
     def settle_shares(self) -> set[Group]:
         """Estimate how much persists.
@@ -313,7 +322,7 @@ class Weighing:
             for group in self._unshared:
                 summary = self._summaries[group]
                 shares = between(self.shares.get(group, 0.0))
-                half_life = self._half_lives_of[group].half_life
+                half_life = self.half_lives_of(group).half_life
                 self._shared.put(group, shared_evidence(summary.record, shares, half_life))
             self._unshared = set()
         prior = shared_prior(*(self._explained.total(i) for i in range(3)))
@@ -327,18 +336,18 @@ class Weighing:
         ramp = float(self._ramps.values().max(initial=0.0))
         ramp = max(min(max(level, 0.0), 1.0), ramp)
         is_open = opened(log_p, config.alpha, ramp) if config.shared_effects is not False else 0.0
-        return Counts(
-            self._mean_half_life(0),
-            self._mean_half_life(1),
-            self._mean_half_life(2),
-            shared,
-            in_steps(is_open),
-        )
+        return Counts(*self._mean_half_lives(), shared, in_steps(is_open))
 
-    def _mean_half_life(self, column: int) -> float:
-        """The mean over the groups, by trades, of a column of `HalfLives`."""
-        trades = [(self._summaries[group].n, of) for group, of in self._half_lives_of.items()]
-        return in_steps(fsum(n * of[column] for n, of in trades) / sum(n for n, _ in trades))
+    def _mean_half_lives(self) -> tuple[float, float, float]:
+        """The mean weights of half-lives and of growth over the groups, by trades, and the weight
+        of the half-lives of whole groups, which is the same in all."""
+        trades: Counter[HalfLives] = Counter()
+        for group, summary in self._summaries.items():
+            trades[self.half_lives_of(group)] += summary.n
+        half_life, growth = (
+            in_steps(fsum(n * of[i] for of, n in trades.items()) / trades.total()) for i in (0, 1)
+        )
+        return half_life, growth, next(iter(trades)).level_half_life
 
     @staticmethod
     def _evidence(columns: Columns[Group]) -> WeightEvidence:

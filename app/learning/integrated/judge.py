@@ -231,23 +231,19 @@ class IntegratedJudge:
         self._update(0)
         judged = self._judged
         effects = judged.all_effects()
-        summaries = {key: group.summary for key, group in self._held.groups.items()}
+        ids = {
+            key: group.summary.lesson_id
+            for key, group in self._held.groups.items()
+            if group.summary is not None
+        }
         return Standings(
             judged.searched,
             judged.bar,
             {i: (e.statistic, e.ramp) for i, e in effects.items()},
             frozenset(i for i, e in effects.items() if e.part == "shared"),
             judged.counts,
-            {
-                summary.lesson_id: share
-                for key, share in judged.shares.items()
-                if (summary := summaries[key]) is not None
-            },
-            {
-                summary.lesson_id: half_lives
-                for key, half_lives in judged.half_lives.items()
-                if (summary := summaries[key]) is not None
-            },
+            {ids[key]: share for key, share in judged.shares.items() if key in ids},
+            {ids[key]: weights for key, weights in judged.half_lives.items() if key in ids},
         )
 
     def counts(self) -> dict[str, Counts]:

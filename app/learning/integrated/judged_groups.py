@@ -314,9 +314,8 @@ class JudgedGroups:
         counts = {category: c._replace(open=is_open) for category, c in counts.items()}
         before, self.counts = self.counts, counts
         changed &= self._judged.keys()
-        if before == counts:
-            return changed
-        return changed | {g for g in self._judged if before.get(g[1]) != counts[g[1]]}
+        weighed = {c for c in counts if c not in before or before[c].whole() != counts[c].whole()}
+        return changed | {g for g in self._judged if g[1] in weighed} if weighed else changed
 
     def _finish(self, judged: JudgedGroup, held: HeldLessons, scale: float) -> bool:
         """Collect all effects of a group; returns whether any has changed."""

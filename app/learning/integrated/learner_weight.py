@@ -63,6 +63,11 @@ class Counts(NamedTuple):
     shared: float
     open: float
 
+    def whole(self) -> tuple[float, float, float]:
+        """The weights that are those of all groups alike; half-lives of slices and growth are means
+        of what each group has."""
+        return self.level_half_life, self.shared, self.open
+
 
 class Prior(NamedTuple):
     """A learner's weight before there is any record.

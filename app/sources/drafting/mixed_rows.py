@@ -55,8 +55,7 @@ def _refuse_credits(path: str, decided: Decided) -> None:
     """Raises where `Cr` behind amounts that are read may mean credits, or crores, that is tens of
     millions: no amount of the table has `Dr`."""
     contents = decided.kept.contents
-    words = [as_text(v) for c in contents.columns for v in contents.values(c) if isinstance(v, str)]
-    if any(map(_DEBIT.search, words)):
+    if any(_DEBIT.search(word) for c in contents.columns for word in contents.words(c)):
         return
     for column in contents.columns:
         credit = next(filter(_CREDIT.search, contents.words(column)), None)
@@ -74,7 +73,7 @@ def _refuse_half_percent(path: str, decided: Decided) -> None:
     for name in ("roi", "pnl_usd"):
         spec = decided.fields.get(name)
         for column in spec.columns if spec else ():
-            words = [as_text(value) for value in contents.values(column)]
+            words = contents.words(column)
             shares = [word for word in words if "%" in word]
             others = [word for word in words if "%" not in word and _NOT_ZERO.search(word)]
             if shares and others and not any(map(has_share, shares)):

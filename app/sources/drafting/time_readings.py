@@ -164,7 +164,7 @@ def half_exchanged(values: Sequence[Any]) -> str:
     """A day that a spreadsheet may have read with day and month exchanged, empty if there is none:
     it leaves `14/03/2024` a text where it expects the month first, and takes `04/03/2024` for a
     day in April."""
-    texts = {v if type(v) is str else time_text(v) for v in values}
+    texts = {time_text(v) for v in values}
     taken = [t for t in texts if t[4:5] == "-" and re.match(r"\d{4}-\d\d-\d\d", t)]
     if not taken or len(taken) == len(texts):
         return ""
@@ -189,7 +189,7 @@ def read_times(column: str, values: Sequence[Any]) -> TimeReading | None:
         return TimeReading(
             {}, clock, all(isinstance(v, datetime) and v.tzinfo is not None for v in values)
         )
-    texts = [v if type(v) is str else time_text(v) for v in values]
+    texts = [time_text(v) for v in values]
     if words & _ID_WORDS and not words & _TIME_WORDS:
         return None
     if all(_EPOCH.fullmatch(text) for text in texts):
@@ -355,6 +355,8 @@ def _year_may_be_first(texts: list[str]) -> bool:
 
 
 def time_text(value: Any) -> str:
+    if type(value) is str:
+        return value
     if isinstance(value, datetime) and not (value.hour or value.minute or value.second):
         return value.date().isoformat()
     return value.isoformat() if isinstance(value, time) else as_text(value)
